@@ -1,0 +1,159 @@
+/*
+ * The built-in inference engine as the rest of the library sees it (only infer's builtin backend
+ * does): an immutable model that many threads share, and requests, one per thread, that hold the
+ * activations of one run at a time.
+ *
+ * Sections: 1 loading · 2 ports · 3 what a model is · 4 requests · 5 profile
+ */
+#ifndef NND_ENGINE_ENGINE_H
+#define NND_ENGINE_ENGINE_H
+
+#include "nndeploy/data.h"
+
+/* ---- 1 loading ------------------------------------------------------------------------- */
+
+typedef struct nnd_engine_model nnd_engine_model;
+typedef struct nnd_engine_request nnd_engine_request;
+
+/* Opens a file of external weights. `relative` has been checked: a relative path of plain
+   components, no "..", no absolute path, no drive, no backslash. Whoever opens must not follow a
+   symbolic link out of the model's folder. The caller takes over the returned reference and keeps
+   it as long as the model lives, so a mapped file is best. */
+typedef nnd_status (*nnd_engine_open_fn)(void *user, const char *relative, nnd_buffer **out);
+
+/* Optimisation passes, in the order in which they run. */
+typedef enum nnd_engine_pass {
+    NND_PASS_CONSTANT_FOLDING = 0, /* what depends on constants only is computed at load */
+    NND_PASS_IDENTITY = 1,         /* Identity, Dropout in inference, Cast to the same type, … */
+    NND_PASS_BATCHNORM = 2,        /* BatchNormalization into the Conv before it */
+    NND_PASS_ACTIVATION = 3,       /* Relu, Clip, Sigmoid, SiLU, … into the Conv or Gemm before it */
+    NND_PASS_DEAD_CODE = 4,        /* nodes whose results nobody reads */
+    NND_PASS_COUNT = 5
+} nnd_engine_pass;
+#define NND_PASSES_ALL ((1u << NND_PASS_COUNT) - 1u)
+const char *nnd_engine_pass_name(nnd_engine_pass pass); /* "constant-folding", … */
+
+typedef struct nnd_engine_options {
+    size_t size;                 /* = sizeof(nnd_engine_options) */
+    const char *name;            /* of the model in messages; NULL = "model" */
+    nnd_engine_open_fn open;     /* NULL = external data is refused */
+    void *open_user;
+    uint32_t passes;             /* bit set (1u << nnd_engine_pass) */
+    uint64_t max_weight_bytes;   /* external and inline weights together; 0 = 64 GiB */
+    uint64_t max_arena_bytes;    /* activations of one plan; 0 = 16 GiB */
+    bool separate_tensors;       /* debug: every activation in its own allocation, none shared */
+} nnd_engine_options;
+#define NND_ENGINE_OPTIONS_INIT {sizeof(nnd_engine_options), NULL, NULL, NULL, NND_PASSES_ALL, 0, 0, false}
+
+/* Loads an ONNX model (ModelProto bytes). Takes its own reference on `bytes` and keeps it: weights
+   are read in place. options may be NULL. Errors: NND_E_FORMAT (malformed), NND_E_UNSUPPORTED with
+   one message that lists every node which cannot run, NND_E_SHAPE/NND_E_TYPE with the node's name
+   as the place, NND_E_LIMIT, NND_E_PERMISSION (external data outside of the folder). Any thread. */
+nnd_status nnd_engine_model_load(nnd_buffer *bytes, const nnd_engine_options *options,
+                                 nnd_engine_model **out);
+/* The same from `size` bytes that must stay valid and unchanged as long as the model lives. */
+nnd_status nnd_engine_model_load_memory(const void *bytes, size_t size,
+                                        const nnd_engine_options *options, nnd_engine_model **out);
+/* Maps the file at `path`; external data is looked for in the same folder unless options bring
+   their own `open`. For command line and tests; nodes go through nnd_io instead. */
+nnd_status nnd_engine_model_load_file(const char *path, const nnd_engine_options *options,
+                                      nnd_engine_model **out);
+nnd_engine_model *nnd_engine_model_ref(nnd_engine_model *model);
+void nnd_engine_model_unref(nnd_engine_model *model); /* takes NULL */
+
+/* ---- 2 ports --------------------------------------------------------------------------- */
+
+typedef struct nnd_engine_dim {
+    int64_t value;      /* −1 = known at run time only */
+    const char *symbol; /* name of an unknown dimension, "batch"; NULL = none */
+} nnd_engine_dim;
+
+/* Borrowed from the model, as all strings are. */
+typedef struct nnd_engine_port {
+    const char *name;
+    nnd_dtype dtype;
+    int32_t rank;                        /* −1 = known at run time only */
+    nnd_engine_dim dims[NND_MAX_RANK];
+    bool optional;                       /* inputs: has a default inside the model */
+} nnd_engine_port;
+size_t nnd_engine_model_input_count(const nnd_engine_model *model);
+size_t nnd_engine_model_output_count(const nnd_engine_model *model);
+const nnd_engine_port *nnd_engine_model_input(const nnd_engine_model *model, size_t index);
+const nnd_engine_port *nnd_engine_model_output(const nnd_engine_model *model, size_t index);
+
+/* ---- 3 what a model is ----------------------------------------------------------------- */
+
+typedef struct nnd_engine_opset {
+    const char *domain; /* "" = ai.onnx */
+    int64_t version;
+} nnd_engine_opset;
+
+typedef struct nnd_engine_model_info {
+    const char *producer, *producer_version, *graph_name, *doc; /* "" when absent */
+    int64_t ir_version, model_version;
+    size_t opset_count;
+    const nnd_engine_opset *opsets;
+    size_t metadata_count;             /* pairs of the file's metadata_props */
+    const char *const *metadata;       /* key, value, key, value, … */
+    size_t nodes_in_file;              /* main graph, before the passes */
+    size_t nodes;                      /* after them */
+    uint64_t parameters;               /* elements of the file's weights */
+    uint64_t weight_bytes;             /* in the file */
+    uint64_t packed_bytes;             /* weights rearranged for the kernels */
+    uint64_t flops;                    /* of one run at the declared shapes (multiply and add count
+                                          as two); 0 when a declared shape is open */
+    uint64_t arena_bytes;              /* activations at the declared shapes; 0 as above */
+} nnd_engine_model_info;
+void nnd_engine_model_get_info(const nnd_engine_model *model, nnd_engine_model_info *out);
+
+/* Writes one JSON object for `inspect`: the fields above, inputs, outputs, operator counts, passes
+   with what they changed, nodes (name, op, inputs, outputs, shapes, kernel) and the memory plan. */
+nnd_status nnd_engine_model_describe(const nnd_engine_model *model, nnd_json_writer *w);
+
+/* ---- 4 requests ------------------------------------------------------------------------ */
+
+/* Owned by one thread at a time. Keeps the model alive. */
+nnd_status nnd_engine_request_create(nnd_engine_model *model, nnd_engine_request **out);
+void nnd_engine_request_destroy(nnd_engine_request *request); /* takes NULL */
+
+/* The tensor that the next runs read. A dense one is read in place: its memory must stay valid
+   and unchanged during runs (a reference on t->buffer is taken when there is one); a strided one
+   is copied now. Dtype, rank and fixed dimensions are checked. NULL unbinds. */
+nnd_status nnd_engine_request_bind_input(nnd_engine_request *request, size_t index,
+                                         const nnd_tensor *t);
+/* Dense memory that the next runs write output `index` to; a result of another shape or dtype is
+   NND_E_SHAPE / NND_E_TYPE. NULL: the request brings the memory itself. */
+nnd_status nnd_engine_request_bind_output(nnd_engine_request *request, size_t index,
+                                          const nnd_tensor *t);
+/* Runs with at most `threads` threads, the calling one included (0 = the whole budget). The result
+   has the same bits for any number. Cancel is checked between operators and between tiles:
+   NND_E_CANCELLED or NND_E_TIMEOUT; the request may then run again. */
+nnd_status nnd_engine_request_run(nnd_engine_request *request, int threads,
+                                  const nnd_cancel *cancel);
+/* The result of the last successful run: a dense view that stays valid until the next run or
+   bind_output. Somebody who takes a reference on its buffer keeps it longer: the next run then
+   writes elsewhere. NND_E_STATE before the first run. */
+nnd_status nnd_engine_request_output(const nnd_engine_request *request, size_t index,
+                                     nnd_tensor *out);
+/* Bytes that the request holds for activations now. */
+size_t nnd_engine_request_bytes(const nnd_engine_request *request);
+
+/* ---- 5 profile ------------------------------------------------------------------------- */
+
+typedef struct nnd_engine_step_profile {
+    const char *name;   /* of the node */
+    const char *op;
+    const char *kernel; /* "reference", "avx2", … */
+    uint64_t runs;
+    int64_t ns;         /* all runs together */
+    uint64_t flops;     /* of one run */
+    uint64_t bytes;     /* of inputs and outputs of one run */
+} nnd_engine_step_profile;
+/* Off by default; switching on starts at zero. */
+void nnd_engine_request_set_profile(nnd_engine_request *request, bool on);
+/* Steps of the plan that ran last, in order of execution; strings borrowed from the model. */
+size_t nnd_engine_request_profile_count(const nnd_engine_request *request);
+nnd_status nnd_engine_request_profile_step(const nnd_engine_request *request, size_t index,
+                                           nnd_engine_step_profile *out);
+
+#endif
