@@ -1,0 +1,318 @@
+/*
+ * nndeploy/ops.h: operators as plain functions on views of images and tensors.
+ *
+ * Sections: 1 common · 2 image · 3 geometry
+ *
+ * Rules that hold for every function here, unless its comment says otherwise:
+ * - The caller provides the destination: a view with memory behind it (nnd_image_init,
+ *   nnd_tensor_init, nnd_value_new_image, …) whose size and format say what is wanted. Destination
+ *   and source must not overlap.
+ * - Functions keep no state; they may run in any thread, also at once on the same source.
+ * - `options` may be NULL for the defaults of its …_INIT. Rows are spread over `threads` threads
+ *   of the process's budget (1 = the caller only, 0 = the whole budget); the resulting bits depend
+ *   neither on the number of threads nor on the instruction set that is used.
+ * - Errors: NND_E_INVALID_ARGUMENT for a missing pointer or an option out of range, NND_E_SHAPE for
+ *   sizes that do not fit each other, NND_E_TYPE for an element type and NND_E_UNSUPPORTED for a
+ *   pixel format that the operator does not take, NND_E_LIMIT beyond NND_IMAGE_MAX_SIDE,
+ *   NND_E_OUT_OF_MEMORY for the few rows of scratch, and what `cancel` reports. After a failure the
+ *   destination's contents are undefined.
+ * - Coordinates put pixel edges on integers and pixel centres at +0.5, as in nnd_geometry.
+ *
+ * Part of nndeploy, Apache-2.0. Compiles alone as C11 and C++17.
+ */
+#ifndef NNDEPLOY_OPS_H
+#define NNDEPLOY_OPS_H
+
+#include "nndeploy/data.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- 1 common -------------------------------------------------------------------------- */
+
+/* A rectangle of whole pixels. All zero means "the whole picture" where an option says so. */
+typedef struct nnd_rect {
+    int32_t x, y, width, height;
+} nnd_rect;
+
+typedef enum nnd_filter {
+    NND_FILTER_NEAREST = 0,        /* floor(x · scale): OpenCV's INTER_NEAREST */
+    NND_FILTER_NEAREST_CENTRE = 1, /* the pixel under the centre: OpenCV's INTER_NEAREST_EXACT, Pillow's NEAREST */
+    NND_FILTER_BILINEAR = 2,
+    NND_FILTER_BICUBIC = 3,        /* a = −0.75 */
+    NND_FILTER_AREA = 4,           /* mean of the covered area when shrinking, OpenCV's INTER_AREA */
+    NND_FILTER_LANCZOS = 5         /* 8 taps, OpenCV's INTER_LANCZOS4 */
+} nnd_filter;
+/* "nearest", "nearest-centre", "bilinear", "bicubic", "area", "lanczos". */
+NND_API const char *nnd_filter_name(nnd_filter filter);
+/* NND_E_INVALID_ARGUMENT with the list of names. */
+NND_API nnd_status nnd_filter_from_name(const char *name, nnd_filter *out);
+
+typedef enum nnd_border {
+    NND_BORDER_CONSTANT = 0,
+    NND_BORDER_REPLICATE = 1, /* aaa|abcd|ddd */
+    NND_BORDER_REFLECT = 2,   /* dcb|abcd|cba: the edge pixel is not repeated */
+    NND_BORDER_SYMMETRIC = 3  /* cba|abcd|dcb */
+} nnd_border;
+
+/* ---- 2 image --------------------------------------------------------------------------- */
+
+/* Resizing. Same format and dtype on both sides; interleaved formats of u8, u16 and f32, NV12 and
+   I420 plane by plane (YUYV: convert first). Sample positions are ((i + 0.5) · src/dst − 0.5) with
+   the edge pixel repeated, as in OpenCV. u8 pixels stay within 1 level of OpenCV's result
+   (NEAREST: equal). antialias widens bilinear and bicubic kernels when shrinking (as Pillow and
+   PyTorch's antialias=True; bicubic then uses a = −0.5 as they do). */
+typedef struct nnd_resize_options {
+    size_t size; /* = sizeof(nnd_resize_options) */
+    nnd_filter filter;
+    bool antialias;
+    int threads;
+    const nnd_cancel *cancel;
+} nnd_resize_options;
+#define NND_RESIZE_OPTIONS_INIT {sizeof(nnd_resize_options), NND_FILTER_BILINEAR, false, 1, NULL}
+NND_API nnd_status nnd_image_resize(nnd_image *dst, const nnd_image *src, const nnd_resize_options *options);
+
+/* A view of a part of `src`: no copy, the same buffer. The rectangle must lie inside; for formats
+   with subsampled chroma x and y must be even (YUYV: x). geometry (may be NULL): part → src. */
+NND_API nnd_status nnd_image_crop_view(const nnd_image *src, nnd_rect rect, nnd_image *view, nnd_geometry *geometry);
+/* Copies the part of `src` at (rect.x, rect.y) that has dst's size. rect.width and height must be
+   dst's. */
+NND_API nnd_status nnd_image_crop(nnd_image *dst, const nnd_image *src, nnd_rect rect, nnd_geometry *geometry);
+
+/* How a picture is made to fit another size. */
+typedef enum nnd_fit {
+    NND_FIT_STRETCH = 0,   /* both sides scaled on their own */
+    NND_FIT_LETTERBOX = 1, /* keeps the ratio, all of the source visible, rest is padding */
+    NND_FIT_COVER = 2,     /* keeps the ratio, no padding, what sticks out is cut off */
+    NND_FIT_NONE = 3       /* no scaling: cut off or padded */
+} nnd_fit;
+typedef enum nnd_align { NND_ALIGN_CENTRE = 0, NND_ALIGN_TOP_LEFT = 1 } nnd_align;
+
+/* Where the source goes: `content` is the destination's part that shows pixels of the source, the
+   rest is padding; `geometry` maps the destination to the source. roi: the part of the source that
+   is looked at (all zero = all of it). Letterbox rounds the scaled size to whole pixels. */
+NND_API nnd_status nnd_fit_plan(nnd_fit fit, nnd_align align, int src_width, int src_height, nnd_rect roi,
+                                int dst_width, int dst_height, nnd_rect *content, nnd_geometry *geometry);
+
+/* Fits `src` into `dst` by nnd_fit_plan. Interleaved formats. value: padding per channel, in levels
+   of the image (u8 0…255, u16 0…65535, f32 as stored). geometry (may be NULL): dst → src. */
+typedef struct nnd_letterbox_options {
+    size_t size; /* = sizeof(nnd_letterbox_options) */
+    nnd_fit fit;
+    nnd_align align;
+    nnd_filter filter;
+    bool antialias;
+    double value[4];
+    int threads;
+    const nnd_cancel *cancel;
+} nnd_letterbox_options;
+#define NND_LETTERBOX_OPTIONS_INIT                                                                 \
+    {sizeof(nnd_letterbox_options), NND_FIT_LETTERBOX, NND_ALIGN_CENTRE, NND_FILTER_BILINEAR,      \
+     false, {0, 0, 0, 0}, 1, NULL}
+NND_API nnd_status nnd_image_letterbox(nnd_image *dst, const nnd_image *src, const nnd_letterbox_options *options,
+                                       nnd_geometry *geometry);
+
+/* Fills an image, or a part of it (all zero = all), with one colour. Interleaved formats. */
+NND_API nnd_status nnd_image_fill(nnd_image *dst, nnd_rect rect, const double value[4]);
+/* Puts `src` at (left, top) of the larger `dst` and fills what is around it. Interleaved formats. */
+NND_API nnd_status nnd_image_pad(nnd_image *dst, const nnd_image *src, int left, int top, nnd_border border,
+                                 const double value[4]); /* value may be NULL = zeros */
+
+/* Flips and quarter turns, interleaved formats and I420 (NV12 and YUYV: convert first). */
+typedef enum nnd_flip { NND_FLIP_HORIZONTAL = 1, NND_FLIP_VERTICAL = 2, NND_FLIP_BOTH = 3 } nnd_flip;
+NND_API nnd_status nnd_image_flip(nnd_image *dst, const nnd_image *src, nnd_flip flip);
+/* degrees clockwise: 0, 90, 180, 270 or their negatives; dst has swapped sides for 90 and 270. */
+NND_API nnd_status nnd_image_rotate(nnd_image *dst, const nnd_image *src, int degrees);
+/* Makes a picture upright by its EXIF orientation 1…8; dst has swapped sides for 5…8. geometry (may
+   be NULL): dst → src. */
+NND_API nnd_status nnd_image_orient(nnd_image *dst, const nnd_image *src, int orientation, nnd_geometry *geometry);
+
+/* Converts between all pixel formats and between u8, u16 and f32 (u8 = u16/257 = f32·255, rounded
+   and clamped). dst and src have one size. YUV is read and written by the view's matrix and range;
+   chroma is read by its nearest sample and written as the mean of the pixels it covers. Gray is
+   0.299 R + 0.587 G + 0.114 B. A missing alpha becomes opaque. u8 results are within 1 level of
+   OpenCV's (BT.601 limited YUV → RGB, RGB → gray). Between NV12 and I420 with equal matrix and
+   range samples are moved unchanged. */
+typedef struct nnd_convert_options {
+    size_t size; /* = sizeof(nnd_convert_options) */
+    int threads;
+    const nnd_cancel *cancel;
+} nnd_convert_options;
+#define NND_CONVERT_OPTIONS_INIT {sizeof(nnd_convert_options), 1, NULL}
+NND_API nnd_status nnd_image_convert(nnd_image *dst, const nnd_image *src, const nnd_convert_options *options);
+
+/* Colour spaces without a pixel format of their own: u8, three channels, held in an image of format
+   RGB whose channels are those of the space. Ranges as in OpenCV: HSV 0…179, 0…255, 0…255; YCrCb
+   full range BT.601. Interleaved u8 formats on the other side. */
+typedef enum nnd_color_space { NND_SPACE_HSV = 1, NND_SPACE_YCRCB = 2 } nnd_color_space;
+NND_API nnd_status nnd_image_to_space(nnd_image *dst, const nnd_image *src, nnd_color_space space);
+NND_API nnd_status nnd_image_from_space(nnd_image *dst, const nnd_image *src, nnd_color_space space);
+
+/* dst = (src · scale − mean) / std per channel, f32 image of the same format; src u8, u16 or f32,
+   interleaved, in the levels that are stored. */
+NND_API nnd_status nnd_image_normalise(nnd_image *dst, const nnd_image *src, double scale, const double mean[4],
+                                       const double std[4]);
+
+/* Two levels: dst = max_value where the pixel is above the threshold, else 0 (`invert`: the other
+   way round). GRAY u8. used (may be NULL): the threshold that was applied, −1 for ADAPTIVE, which
+   compares each pixel with the mean of the block × block pixels around it minus `offset` (edges
+   repeated). */
+typedef enum nnd_threshold_kind {
+    NND_THRESHOLD_FIXED = 0, NND_THRESHOLD_OTSU = 1, NND_THRESHOLD_ADAPTIVE = 2
+} nnd_threshold_kind;
+typedef struct nnd_threshold_options {
+    size_t size; /* = sizeof(nnd_threshold_options) */
+    nnd_threshold_kind kind;
+    bool invert;
+    uint8_t max_value;
+    int value;       /* FIXED: 0…255 */
+    int block;       /* ADAPTIVE: odd, 3…255 */
+    double offset;   /* ADAPTIVE */
+} nnd_threshold_options;
+#define NND_THRESHOLD_OPTIONS_INIT                                                                 \
+    {sizeof(nnd_threshold_options), NND_THRESHOLD_FIXED, false, 255, 127, 11, 2.0}
+NND_API nnd_status nnd_image_threshold(nnd_image *dst, const nnd_image *src, const nnd_threshold_options *options,
+                                       int *used);
+
+/* Blurs. Kernel sizes are odd, 1…255; edges repeat by REFLECT or REPLICATE. Interleaved u8 and f32.
+   sigma ≤ 0 is derived from the kernel size as 0.3 ((size − 1)/2 − 1) + 0.8. */
+typedef enum nnd_blur_kind { NND_BLUR_BOX = 0, NND_BLUR_GAUSSIAN = 1 } nnd_blur_kind;
+typedef struct nnd_blur_options {
+    size_t size; /* = sizeof(nnd_blur_options) */
+    nnd_blur_kind kind;
+    int kernel_width, kernel_height;
+    double sigma_x, sigma_y;
+    nnd_border border;
+    int threads;
+    const nnd_cancel *cancel;
+} nnd_blur_options;
+#define NND_BLUR_OPTIONS_INIT                                                                      \
+    {sizeof(nnd_blur_options), NND_BLUR_GAUSSIAN, 3, 3, 0, 0, NND_BORDER_REFLECT, 1, NULL}
+NND_API nnd_status nnd_image_blur(nnd_image *dst, const nnd_image *src, const nnd_blur_options *options);
+
+/* Connected groups of non-zero pixels of a GRAY u8 image, numbered from 1 in the order in which a
+   row-by-row scan first meets them. labels (may be NULL): i32 tensor [height, width], 0 = no group.
+   The list is allocated, the caller frees it with nnd_free; item i describes label i + 1. More than
+   max_components groups is NND_E_LIMIT. */
+typedef struct nnd_component {
+    nnd_rect box;
+    int32_t area;        /* pixels */
+    int32_t reserved;
+    double cx, cy;       /* centre of gravity; a single pixel (0,0) has (0.5, 0.5) */
+} nnd_component;
+typedef struct nnd_components_options {
+    size_t size; /* = sizeof(nnd_components_options) */
+    int connectivity;    /* 4 or 8 */
+    int max_components;
+} nnd_components_options;
+#define NND_COMPONENTS_OPTIONS_INIT {sizeof(nnd_components_options), 8, 1 << 20}
+NND_API nnd_status nnd_image_components(const nnd_image *src, const nnd_components_options *options,
+                                        nnd_tensor *labels, nnd_component **list, size_t *count);
+
+/* The fused preprocessing of models: in one pass over the rows, without a full image in between,
+   takes `roi` of an image of any format, fits it to the tensor's size, brings the channels into
+   `order`, computes (x · scale − mean) / std and writes f32, f16 or u8 (rounded, clamped) in the
+   tensor's layout: NCHW or NHWC (tag of the tensor; ANY is read as NCHW), rank 4 [N,C,H,W] where
+   item `batch` is written, or rank 3 without N. Any strides with dense rows.
+   x is on the scale 0…255 whatever the image's dtype (u16/257, f32·255). u8 images give exactly
+   what convert, letterbox and normalise give one after the other: interpolated levels are rounded
+   to u8. pad: colour of the padding in the output order, also on the scale 0…255.
+   order: RGB, BGR, RGBA, BGRA or GRAY; its channel count is the tensor's C.
+   geometry (may be NULL): the tensor's picture → src. */
+typedef struct nnd_to_tensor_options {
+    size_t size; /* = sizeof(nnd_to_tensor_options) */
+    nnd_rect roi;            /* all zero = the whole picture */
+    nnd_fit fit;
+    nnd_align align;
+    nnd_filter filter;
+    bool antialias;
+    nnd_pixel_format order;
+    double scale;
+    double mean[4], std[4];  /* per output channel; std not 0 */
+    double pad[4];
+    int64_t batch;
+    int threads;
+    const nnd_cancel *cancel;
+} nnd_to_tensor_options;
+#define NND_TO_TENSOR_OPTIONS_INIT                                                                 \
+    {sizeof(nnd_to_tensor_options), {0, 0, 0, 0}, NND_FIT_STRETCH, NND_ALIGN_CENTRE,               \
+     NND_FILTER_BILINEAR, false, NND_PIX_RGB, 1.0 / 255.0, {0, 0, 0, 0}, {1, 1, 1, 1},             \
+     {0, 0, 0, 0}, 0, 1, NULL}
+NND_API nnd_status nnd_image_to_tensor(nnd_tensor *dst, const nnd_image *src, const nnd_to_tensor_options *options,
+                                       nnd_geometry *geometry);
+
+/* The way back: x = (t · std + mean) / scale, rounded and clamped into dst (u8, u16 or f32 in the
+   format's own scale, interleaved). The tensor (f32, f16 or u8) has the channels of `order`, which
+   are brought into dst's; height and width are dst's. */
+typedef struct nnd_from_tensor_options {
+    size_t size; /* = sizeof(nnd_from_tensor_options) */
+    nnd_pixel_format order;
+    double scale;
+    double mean[4], std[4];
+    int64_t batch;
+    int threads;
+    const nnd_cancel *cancel;
+} nnd_from_tensor_options;
+#define NND_FROM_TENSOR_OPTIONS_INIT                                                               \
+    {sizeof(nnd_from_tensor_options), NND_PIX_RGB, 1.0 / 255.0, {0, 0, 0, 0}, {1, 1, 1, 1}, 0, 1, NULL}
+NND_API nnd_status nnd_image_from_tensor(nnd_image *dst, const nnd_tensor *src,
+                                         const nnd_from_tensor_options *options);
+
+/* ---- 3 geometry ------------------------------------------------------------------------ */
+
+/* Affine matrices are double[6], row-major 2×3; perspective ones double[9], row-major 3×3. */
+
+/* The affine map that takes three points to three points. NND_E_SHAPE when they lie on a line. */
+NND_API nnd_status nnd_affine_from_points(const double from[6], const double to[6], double out[6]);
+/* The map of rotation, uniform scale and shift that takes `count` ≥ 2 points nearest to others in
+   the least-squares sense (Umeyama 1991, without reflection): face alignment. x, y pairs. */
+NND_API nnd_status nnd_similarity_from_points(const double *from, const double *to, size_t count, double out[6]);
+/* Rotation by `degrees` counter-clockwise (y points down) about a centre, with a scale. */
+NND_API void nnd_affine_rotation(double cx, double cy, double degrees, double scale, double out[6]);
+NND_API nnd_status nnd_affine_invert(const double m[6], double out[6]); /* NND_E_SHAPE if singular */
+/* Turns a matrix between pictures whose pixel centres lie on integers (OpenCV, PyTorch's
+   align_corners) into one for edges on integers, which everything here uses. */
+NND_API void nnd_affine_from_centres(const double m[6], double out[6]);
+/* The perspective map that takes four points to four points. NND_E_SHAPE when three of one side lie
+   on a line. */
+NND_API nnd_status nnd_perspective_from_points(const double from[8], const double to[8], double out[9]);
+NND_API nnd_status nnd_perspective_invert(const double m[9], double out[9]); /* NND_E_SHAPE if singular */
+NND_API void nnd_perspective_from_centres(const double m[9], double out[9]);
+
+/* Warps: every destination pixel takes the source at the mapped place. `m` maps src → dst, or
+   dst → src when `inverse`. Filters NEAREST (the pixel that holds the mapped centre) and BILINEAR
+   (positions exact to 2⁻¹⁵ pixel; OpenCV rounds to 2⁻⁵); borders CONSTANT (value blends at the edge)
+   and REPLICATE. Interleaved formats, u8, u16, f32. */
+typedef struct nnd_warp_options {
+    size_t size; /* = sizeof(nnd_warp_options) */
+    bool inverse;
+    nnd_filter filter;
+    nnd_border border;
+    double value[4]; /* in levels of the image */
+    int threads;
+    const nnd_cancel *cancel;
+} nnd_warp_options;
+#define NND_WARP_OPTIONS_INIT                                                                      \
+    {sizeof(nnd_warp_options), false, NND_FILTER_BILINEAR, NND_BORDER_CONSTANT, {0, 0, 0, 0}, 1, NULL}
+/* geometry (may be NULL): dst → src. */
+NND_API nnd_status nnd_image_warp_affine(nnd_image *dst, const nnd_image *src, const double m[6],
+                                         const nnd_warp_options *options, nnd_geometry *geometry);
+NND_API nnd_status nnd_image_warp_perspective(nnd_image *dst, const nnd_image *src, const double m[9],
+                                              const nnd_warp_options *options);
+
+/* A rectangle turned by `degrees` clockwise on the screen about its centre. */
+typedef struct nnd_rotated_rect {
+    double cx, cy, width, height, degrees;
+} nnd_rotated_rect;
+/* The map from a dst_width × dst_height picture of the rectangle's inside to the picture that holds
+   the rectangle: for warps with `inverse`, and as a geometry. NND_E_SHAPE for an empty side. */
+NND_API nnd_status nnd_rotated_rect_to_affine(const nnd_rotated_rect *rect, int dst_width, int dst_height, double out[6]);
+/* Warps the rectangle's inside into all of dst; options->inverse is ignored. */
+NND_API nnd_status nnd_image_crop_rotated(nnd_image *dst, const nnd_image *src, const nnd_rotated_rect *rect,
+                                          const nnd_warp_options *options, nnd_geometry *geometry);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
