@@ -1,0 +1,51 @@
+# nndeploy: the commands of everyday work. Details: CONTRIBUTING.md.
+#
+#   make            build the release binary (build/release/nndeploy)
+#   make demo       a real job on a bare machine: reads the digits in a picture
+#   make test       what CI runs
+#   make test-full  everything: other architectures, long fuzzing, all sanitizers
+#   make bench      speed, in one run with the peers that are installed
+#   make fmt lint   clang-format, clang-tidy and the project's own checks
+
+JOBS ?= $(shell nproc)
+ifneq ($(wildcard ../shared/models),)
+export NNDEPLOY_TEST_DATA ?= $(abspath ../shared)
+endif
+
+.PHONY: all build demo test test-full bench fmt lint install clean setup
+
+all: build
+
+setup:
+	@scripts/setup.sh
+
+build: setup
+	@cmake --preset release > build-release.log 2>&1 || (cat build-release.log; rm -f build-release.log; exit 1)
+	@rm -f build-release.log
+	@cmake --build --preset release -j $(JOBS)
+
+demo: setup
+	@scripts/demo.sh
+
+test: setup
+	@scripts/test.sh
+
+test-full:
+	@scripts/setup.sh --full
+	@scripts/test.sh --full
+
+bench: setup
+	@scripts/bench.sh
+
+fmt: setup
+	@git ls-files '*.c' '*.h' | grep -v '^tests/workflow/plugin_v1/include/' | xargs clang-format -i
+
+lint:
+	@scripts/setup.sh --full
+	@scripts/lint.sh
+
+install: build
+	@cmake --install build/release
+
+clean:
+	rm -rf build
