@@ -1,0 +1,296 @@
+/* The built-in engine as a backend. */
+#include "engine/engine.h"
+#include "infer/infer.h"
+
+#include "base/isa.h"
+#include "base/options.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef struct builtin_model {
+    nnd_engine_model *engine;
+    nnd_model_port *ports; /* inputs, then outputs */
+    size_t input_count, output_count;
+} builtin_model;
+
+typedef struct builtin_request {
+    const builtin_model *model;
+    nnd_engine_request *engine;
+    int threads;
+} builtin_request;
+
+static void builtin_probe(nnd_backend_status *status)
+{
+    status->name = nnd_backend_builtin.name;
+    status->available = true;
+    snprintf(status->version, sizeof status->version, "%s (%s)", nnd_version(),
+             nnd_isa_name(nnd_isa_current()));
+    snprintf(status->devices, sizeof status->devices, "cpu");
+}
+
+/* ---- loading ----------------------------------------------------------------------------- */
+
+typedef struct file_source {
+    const nnd_model_options *options;
+} file_source;
+
+typedef struct opened_file {
+    void (*release)(void *handle);
+    void *handle;
+} opened_file;
+
+static void opened_file_release(void *user, void *data)
+{
+    (void)data;
+    opened_file *file = user;
+    if (file->release) file->release(file->handle);
+    nnd_free(file);
+}
+
+static nnd_status open_external(void *user, const char *relative, nnd_buffer **out)
+{
+    const file_source *source = user;
+    const void *bytes = NULL;
+    size_t size = 0;
+    opened_file *file = nnd_calloc(1, sizeof *file);
+    if (!file) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory to open '%s'", relative);
+    nnd_status status = source->options->open_file(source->options->open_user, relative, &bytes,
+                                                   &size, &file->release, &file->handle);
+    if (status != NND_OK) {
+        nnd_free(file);
+        return status;
+    }
+    /* The engine only reads; the buffer's type just has no const. */
+    status = nnd_buffer_wrap((void *)(uintptr_t)bytes, size, opened_file_release, file, out);
+    if (status != NND_OK) opened_file_release(file, NULL);
+    return status;
+}
+
+typedef struct builtin_config {
+    int64_t passes; /* bit set */
+    bool separate_tensors;
+} builtin_config;
+
+static const nnd_option config_options[] = {
+    NND_OPTION_INT(builtin_config, passes, "passes", 0, NND_PASSES_ALL, "bit set of optimisation passes"),
+    NND_OPTION_BOOL(builtin_config, separate_tensors, "separate-tensors",
+                    "debug: every activation in memory of its own"),
+};
+
+/* "key=value key=value" as the public options have it → the comma form of base/options.h. */
+static nnd_status parse_config(const char *text, builtin_config *config)
+{
+    char *list = nnd_strdup(text ? text : "");
+    if (!list) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for options");
+    for (char *p = list; *p; p++)
+        if (*p == ' ') *p = ',';
+    nnd_status status = nnd_options_parse(config_options, NND_COUNT(config_options), list,
+                                          "backend builtin", config);
+    nnd_free(list);
+    return status;
+}
+
+static nnd_status check_options(const nnd_model_options *options)
+{
+    if (options->device && options->device[0] && strcmp(options->device, "cpu") != 0)
+        return nnd_error_set(NND_E_UNSUPPORTED,
+                             "backend builtin runs on 'cpu' only, not on '%s'", options->device);
+    if (options->precision && options->precision[0] && strcmp(options->precision, "f32") != 0)
+        return nnd_error_set(NND_E_UNSUPPORTED,
+                             "backend builtin computes in the precision of the model; '%s' is not "
+                             "offered",
+                             options->precision);
+    return NND_OK;
+}
+
+static void port_from_engine(nnd_model_port *port, const nnd_engine_port *from)
+{
+    port->size = sizeof *port;
+    port->name = from->name;
+    port->kind = NND_PORT_TENSOR;
+    port->optional = from->optional;
+    port->dtype = from->dtype;
+    port->rank = from->rank;
+    for (int d = 0; d < from->rank; d++)
+        port->dims[d] = (nnd_dim){from->dims[d].value, from->dims[d].symbol};
+}
+
+static nnd_status take_ports(builtin_model *m)
+{
+    m->input_count = nnd_engine_model_input_count(m->engine);
+    m->output_count = nnd_engine_model_output_count(m->engine);
+    m->ports = nnd_calloc(m->input_count + m->output_count + 1, sizeof *m->ports);
+    if (!m->ports) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a model's ports");
+    for (size_t i = 0; i < m->input_count; i++)
+        port_from_engine(&m->ports[i], nnd_engine_model_input(m->engine, i));
+    for (size_t i = 0; i < m->output_count; i++)
+        port_from_engine(&m->ports[m->input_count + i], nnd_engine_model_output(m->engine, i));
+    return NND_OK;
+}
+
+static void builtin_unload(void *model)
+{
+    builtin_model *m = model;
+    nnd_engine_model_unref(m->engine);
+    nnd_free(m->ports);
+    nnd_free(m);
+}
+
+static nnd_status builtin_load(const void *bytes, size_t size, const char *path,
+                               const nnd_model_options *options, void **model)
+{
+    builtin_config config = {.passes = NND_PASSES_ALL};
+    NND_TRY(check_options(options));
+    NND_TRY(parse_config(options->config, &config));
+    builtin_model *m = nnd_calloc(1, sizeof *m);
+    if (!m) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a model");
+    file_source source = {options};
+    nnd_engine_options engine = NND_ENGINE_OPTIONS_INIT;
+    engine.name = path ? path : "model in memory";
+    engine.passes = (uint32_t)config.passes;
+    engine.separate_tensors = config.separate_tensors;
+    if (options->open_file) {
+        engine.open = open_external;
+        engine.open_user = &source;
+    }
+    nnd_status status = nnd_engine_model_load_memory(bytes, size, &engine, &m->engine);
+    if (status == NND_OK) status = take_ports(m);
+    if (status != NND_OK) {
+        builtin_unload(m);
+        return status;
+    }
+    *model = m;
+    return NND_OK;
+}
+
+static size_t builtin_port_count(const void *model, bool outputs)
+{
+    const builtin_model *m = model;
+    return outputs ? m->output_count : m->input_count;
+}
+
+static const nnd_model_port *builtin_port(const void *model, bool outputs, size_t index)
+{
+    const builtin_model *m = model;
+    return &m->ports[outputs ? m->input_count + index : index];
+}
+
+static nnd_status builtin_inspect(const void *model, nnd_json_writer *w)
+{
+    return nnd_engine_model_describe(((const builtin_model *)model)->engine, w);
+}
+
+/* ---- running ----------------------------------------------------------------------------- */
+
+static nnd_status builtin_open(void *model, const nnd_request_options *options, void **request)
+{
+    builtin_request *r = nnd_calloc(1, sizeof *r);
+    if (!r) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a request");
+    r->model = model;
+    r->threads = options->threads;
+    nnd_status status = nnd_engine_request_create(r->model->engine, &r->engine);
+    if (status != NND_OK) {
+        nnd_free(r);
+        return status;
+    }
+    nnd_engine_request_set_profile(r->engine, options->profile);
+    *request = r;
+    return NND_OK;
+}
+
+static void builtin_close(void *request)
+{
+    builtin_request *r = request;
+    nnd_engine_request_destroy(r->engine);
+    nnd_free(r);
+}
+
+/* Host tensor behind a value, once its bytes are there. */
+static nnd_status host_tensor(nnd_value *value, const char *port, nnd_cancel *cancel,
+                              const nnd_tensor **out)
+{
+    const nnd_tensor *t = nnd_value_tensor(value);
+    nnd_buffer *buffer = nnd_value_buffer(value);
+    if (buffer) NND_TRY(nnd_buffer_wait(buffer, cancel));
+    if (!t->data && nnd_tensor_count(t) > 0)
+        return nnd_error_set(NND_E_UNSUPPORTED,
+                             "input '%s' lies in the memory of device '%s'; bring it to the host "
+                             "first (a workflow does so by itself)",
+                             port, buffer ? nnd_device_name(nnd_buffer_device(buffer)) : "?");
+    *out = t;
+    return NND_OK;
+}
+
+static nnd_status bind_ports(builtin_request *r, nnd_value *const *inputs, nnd_value **outputs,
+                             nnd_cancel *cancel)
+{
+    const builtin_model *m = r->model;
+    for (size_t i = 0; i < m->input_count; i++) {
+        const nnd_tensor *t = NULL;
+        if (inputs[i]) NND_TRY(host_tensor(inputs[i], m->ports[i].name, cancel, &t));
+        NND_TRY(nnd_engine_request_bind_input(r->engine, i, t));
+    }
+    for (size_t i = 0; i < m->output_count; i++)
+        NND_TRY(nnd_engine_request_bind_output(r->engine, i,
+                                               outputs[i] ? nnd_value_tensor(outputs[i]) : NULL));
+    return NND_OK;
+}
+
+static nnd_status builtin_run(void *request, nnd_value *const *inputs, nnd_value **outputs,
+                              nnd_cancel *cancel)
+{
+    builtin_request *r = request;
+    NND_TRY(bind_ports(r, inputs, outputs, cancel));
+    NND_TRY(nnd_engine_request_run(r->engine, r->threads, cancel));
+    for (size_t i = 0; i < r->model->output_count; i++) {
+        nnd_tensor view;
+        if (outputs[i]) continue;
+        NND_TRY(nnd_engine_request_output(r->engine, i, &view));
+        NND_TRY(nnd_value_from_tensor(&view, &outputs[i]));
+    }
+    return NND_OK;
+}
+
+static nnd_status builtin_profile(void *request, nnd_json_writer *w)
+{
+    const builtin_request *r = request;
+    nnd_json_begin_array(w);
+    for (size_t i = 0; i < nnd_engine_request_profile_count(r->engine); i++) {
+        nnd_engine_step_profile step;
+        NND_TRY(nnd_engine_request_profile_step(r->engine, i, &step));
+        double runs = step.runs ? (double)step.runs : 1.0;
+        nnd_json_begin_object(w);
+        nnd_json_key(w, "name");
+        nnd_json_put_string(w, step.name);
+        nnd_json_key(w, "op");
+        nnd_json_put_string(w, step.op);
+        nnd_json_key(w, "kernel");
+        nnd_json_put_string(w, step.kernel);
+        nnd_json_key(w, "ms");
+        nnd_json_put_number(w, (double)step.ns / runs * 1e-6);
+        nnd_json_key(w, "flops");
+        nnd_json_put_int(w, (int64_t)step.flops);
+        nnd_json_key(w, "bytes");
+        nnd_json_put_int(w, (int64_t)step.bytes);
+        nnd_json_end_object(w);
+    }
+    nnd_json_end_array(w);
+    return NND_OK;
+}
+
+const nnd_backend nnd_backend_builtin = {
+    .struct_size = sizeof(nnd_backend),
+    .name = "builtin",
+    .formats = "onnx",
+    .probe = builtin_probe,
+    .load = builtin_load,
+    .unload = builtin_unload,
+    .port_count = builtin_port_count,
+    .port = builtin_port,
+    .inspect = builtin_inspect,
+    .open = builtin_open,
+    .close = builtin_close,
+    .run = builtin_run,
+    .profile = builtin_profile,
+};

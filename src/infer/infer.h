@@ -1,0 +1,25 @@
+/* What the files of the infer room share: models and requests over one backend. */
+#ifndef NND_INFER_INFER_H
+#define NND_INFER_INFER_H
+
+#include "nndeploy/infer.h"
+#include "port/port.h"
+
+struct nnd_model {
+    _Atomic uint32_t holders;
+    const nnd_backend *backend;
+    void *impl;        /* the backend's model */
+    char *name;        /* path, or "model in memory"; for messages */
+    nnd_port_map map;  /* of the file; empty for memory models */
+    int threads;       /* default of requests */
+};
+
+/* Backends that are part of the library, in the order in which "auto" tries them. */
+extern const nnd_backend nnd_backend_builtin;
+
+/* Position of a port by name; NND_E_NOT_FOUND with the names that exist. */
+nnd_status nnd_model_port_index(const nnd_model *model, bool outputs, const char *name, size_t *out);
+/* "f32[1,3,h,w]" of a model's port into text; returns text. */
+const char *nnd_model_port_describe(const nnd_model_port *port, char *text, size_t size);
+
+#endif
