@@ -1,0 +1,316 @@
+/* Files, folders and paths on POSIX systems. */
+#include "port/internal.h"
+
+#if !defined(_WIN32)
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#if defined(__APPLE__)
+#include <mach-o/dyld.h>
+#define st_mtim st_mtimespec
+#endif
+
+int nnd_port_file_stat(const char *path, nnd_port_file_info *out)
+{
+    struct stat st;
+    if (stat(path, &st) != 0) return nnd_port_from_errno(errno);
+    out->is_dir = S_ISDIR(st.st_mode);
+    out->is_file = S_ISREG(st.st_mode);
+    out->size = out->is_dir || st.st_size < 0 ? 0 : (uint64_t)st.st_size;
+    out->mtime = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+    out->id = (uint64_t)st.st_ino;
+    return 0;
+}
+
+int nnd_port_file_open(const char *path, const char *mode, FILE **out)
+{
+    char with_cloexec[8];
+    size_t n = strlen(mode);
+    if (n + 2 > sizeof(with_cloexec)) return NND_PORT_E_INVALID;
+    memcpy(with_cloexec, mode, n);
+    memcpy(with_cloexec + n, "e", 2);
+    FILE *stream = fopen(path, with_cloexec);
+    if (!stream) return nnd_port_from_errno(errno);
+    *out = stream;
+    return 0;
+}
+
+static int write_all(int fd, const char *data, size_t size)
+{
+    while (size > 0) {
+        /* Some systems refuse single writes beyond 2 GiB. */
+        size_t chunk = size < ((size_t)1 << 30) ? size : ((size_t)1 << 30);
+        ssize_t n = write(fd, data, chunk);
+        if (n < 0) {
+            if (errno == EINTR) continue;
+            return nnd_port_from_errno(errno);
+        }
+        data += n;
+        size -= (size_t)n;
+    }
+    return 0;
+}
+
+static int write_and_rename(int fd, const char *temp, const char *path, const void *data,
+                            size_t size)
+{
+    int rc = write_all(fd, data, size);
+    if (rc == 0 && fsync(fd) != 0) rc = nnd_port_from_errno(errno);
+    if (close(fd) != 0 && rc == 0) rc = nnd_port_from_errno(errno);
+    if (rc == 0 && rename(temp, path) != 0) rc = nnd_port_from_errno(errno);
+    return rc;
+}
+
+/* A rename is durable only after its folder is. Failure to sync a folder (some file systems refuse)
+   is not an error of the write. */
+static void sync_parent(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *folder = slash ? nnd_port_copy_text(path, slash == path ? 1 : (size_t)(slash - path))
+                         : nnd_port_copy_text(".", 1);
+    if (!folder) return;
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0) {
+        fsync(fd);
+        close(fd);
+    }
+    nnd_port_free(folder);
+}
+
+int nnd_port_file_write_atomic(const char *path, const void *data, size_t size)
+{
+    struct stat st;
+    bool exists = stat(path, &st) == 0;
+    if (exists && S_ISDIR(st.st_mode)) return NND_PORT_E_IS_DIR;
+    char *temp;
+    int rc = nnd_port_temp_name(path, &temp);
+    if (rc) return rc;
+    int fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd < 0) {
+        rc = nnd_port_from_errno(errno);
+        nnd_port_free(temp);
+        return rc;
+    }
+    if (exists && S_ISREG(st.st_mode)) (void)fchmod(fd, st.st_mode & 07777);
+    rc = write_and_rename(fd, temp, path, data, size);
+    if (rc)
+        unlink(temp);
+    else
+        sync_parent(path);
+    nnd_port_free(temp);
+    return rc;
+}
+
+int nnd_port_file_rename(const char *from, const char *to)
+{
+    return rename(from, to) == 0 ? 0 : nnd_port_from_errno(errno);
+}
+
+int nnd_port_file_remove(const char *path)
+{
+    return remove(path) == 0 ? 0 : nnd_port_from_errno(errno);
+}
+
+static int make_one(const char *path)
+{
+    if (mkdir(path, 0777) == 0) return 0;
+    int code = errno;
+    if (code == EEXIST || code == EISDIR || code == EROFS) {
+        struct stat st;
+        if (stat(path, &st) == 0) return S_ISDIR(st.st_mode) ? 0 : NND_PORT_E_NOT_DIR;
+    }
+    return nnd_port_from_errno(code);
+}
+
+int nnd_port_dir_create(const char *path)
+{
+    size_t size = strlen(path);
+    if (size == 0) return NND_PORT_E_INVALID;
+    char *copy = nnd_port_copy_text(path, size);
+    if (!copy) return NND_PORT_E_MEMORY;
+    int rc = 0;
+    for (size_t i = 1; i < size && rc == 0; i++) {
+        if (copy[i] != '/' || copy[i - 1] == '/') continue;
+        copy[i] = '\0';
+        rc = make_one(copy);
+        copy[i] = '/';
+    }
+    if (rc == 0) rc = make_one(copy);
+    nnd_port_free(copy);
+    return rc;
+}
+
+int nnd_port_dir_read(const char *path, nnd_port_dir_list *out)
+{
+    DIR *dir = opendir(path);
+    if (!dir) return nnd_port_from_errno(errno);
+    nnd_port_dir_list list = {0};
+    size_t capacity = 0;
+    int rc = 0;
+    for (;;) {
+        errno = 0;
+        struct dirent *entry = readdir(dir);
+        if (!entry) {
+            if (errno) rc = nnd_port_from_errno(errno);
+            break;
+        }
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
+        rc = nnd_port_dir_list_add(&list, &capacity, entry->d_name);
+        if (rc) break;
+    }
+    closedir(dir);
+    if (rc) {
+        nnd_port_dir_list_free(&list);
+        return rc;
+    }
+    nnd_port_sort_names(&list);
+    *out = list;
+    return 0;
+}
+
+static char *join(const char *folder, const char *name)
+{
+    size_t a = strlen(folder), b = strlen(name);
+    char *path = nnd_port_alloc(a + b + 2);
+    if (!path) return NULL;
+    memcpy(path, folder, a);
+    path[a] = '/';
+    memcpy(path + a + 1, name, b + 1);
+    return path;
+}
+
+int nnd_port_dir_remove_tree(const char *path)
+{
+    struct stat st;
+    if (lstat(path, &st) != 0) return nnd_port_from_errno(errno);
+    if (!S_ISDIR(st.st_mode)) return nnd_port_file_remove(path);
+    nnd_port_dir_list list;
+    int rc = nnd_port_dir_read(path, &list);
+    if (rc) return rc;
+    for (size_t i = 0; i < list.count && rc == 0; i++) {
+        char *child = join(path, list.names[i]);
+        rc = child ? nnd_port_dir_remove_tree(child) : NND_PORT_E_MEMORY;
+        nnd_port_free(child);
+    }
+    nnd_port_dir_list_free(&list);
+    return rc ? rc : nnd_port_file_remove(path);
+}
+
+int nnd_port_path_real(const char *path, char **out)
+{
+    char *real = realpath(path, NULL);
+    if (!real) return nnd_port_from_errno(errno);
+    char *copy = nnd_port_copy_text(real, strlen(real));
+    free(real);
+    if (!copy) return NND_PORT_E_MEMORY;
+    *out = copy;
+    return 0;
+}
+
+int nnd_port_path_temp_dir(char **out)
+{
+    const char *folder = getenv("TMPDIR");
+    if (!folder || !folder[0]) folder = "/tmp";
+    char *copy = nnd_port_copy_text(folder, strlen(folder));
+    if (!copy) return NND_PORT_E_MEMORY;
+    *out = copy;
+    return 0;
+}
+
+int nnd_port_path_current_dir(char **out)
+{
+    return nnd_port_path_real(".", out);
+}
+
+int nnd_port_path_executable(char **out)
+{
+#if defined(__APPLE__)
+    char path[PATH_MAX];
+    uint32_t room = sizeof(path);
+    if (_NSGetExecutablePath(path, &room) != 0) return NND_PORT_E_LIMIT;
+    return nnd_port_path_real(path, out);
+#else
+    return nnd_port_path_real("/proc/self/exe", out);
+#endif
+}
+
+int nnd_port_dir_create_temp(const char *prefix, char **out)
+{
+    char *folder;
+    int rc = nnd_port_path_temp_dir(&folder);
+    if (rc) return rc;
+    char *stem = join(folder, prefix);
+    nnd_port_free(folder);
+    if (!stem) return NND_PORT_E_MEMORY;
+    char *name;
+    rc = nnd_port_temp_name(stem, &name);
+    nnd_port_free(stem);
+    if (rc) return rc;
+    if (mkdir(name, 0700) != 0) {
+        rc = nnd_port_from_errno(errno);
+        nnd_port_free(name);
+        return rc;
+    }
+    *out = name;
+    return 0;
+}
+
+bool nnd_port_path_is_absolute(const char *path)
+{
+    return path[0] == '/';
+}
+
+void nnd_port_stdio_binary(void)
+{
+    /* POSIX streams carry bytes as they are. */
+}
+
+bool nnd_port_stream_is_terminal(FILE *stream)
+{
+    return isatty(fileno(stream)) == 1;
+}
+
+int nnd_port_map_open(const char *path, nnd_port_map *out)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return nnd_port_from_errno(errno);
+    struct stat st;
+    int rc = 0;
+    nnd_port_map map = {0};
+    if (fstat(fd, &st) != 0)
+        rc = nnd_port_from_errno(errno);
+    else if (S_ISDIR(st.st_mode))
+        rc = NND_PORT_E_IS_DIR;
+    else if (!S_ISREG(st.st_mode))
+        rc = NND_PORT_E_UNSUPPORTED;
+    else if ((uint64_t)st.st_size > SIZE_MAX)
+        rc = NND_PORT_E_LIMIT;
+    if (rc == 0 && st.st_size > 0) {
+        void *data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (data == MAP_FAILED) {
+            rc = nnd_port_from_errno(errno);
+        } else {
+            map.data = data;
+            map.size = (size_t)st.st_size;
+        }
+    }
+    close(fd);
+    if (rc == 0) *out = map;
+    return rc;
+}
+
+void nnd_port_map_close(nnd_port_map *map)
+{
+    if (map->data) munmap((void *)(uintptr_t)map->data, map->size);
+    memset(map, 0, sizeof(*map));
+}
+
+#endif
