@@ -27,6 +27,8 @@ void nnd_str_add_quoted(nnd_str *s, const char *text, size_t size, size_t limit)
 /* The finished text (never NULL on NND_OK), owned by the caller; the builder is empty afterwards.
    NND_E_OUT_OF_MEMORY when an append had failed. size may be NULL. */
 nnd_status nnd_str_take(nnd_str *s, char **text, size_t *size);
+/* The same without an error record, for code below the records; false without memory. */
+bool nnd_str_take_quiet(nnd_str *s, char **text);
 /* One formatted text, freed with nnd_free; NULL without memory. */
 char *nnd_strf(const char *format, ...) NND_PRINTF(1, 2);
 char *nnd_strdup_n(const char *text, size_t size);
