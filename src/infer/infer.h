@@ -8,17 +8,18 @@
 struct nnd_model {
     _Atomic uint32_t holders;
     const nnd_backend *backend;
-    void *impl;        /* the backend's model */
-    char *name;        /* path, or "model in memory"; for messages */
-    nnd_port_map map;  /* of the file; empty for memory models */
-    int threads;       /* default of requests */
+    void *impl;       /* the backend's model */
+    char *name;       /* path, or "model in memory"; for messages */
+    nnd_port_map map; /* of the file; empty for memory models */
+    int threads;      /* default of requests */
 };
 
 /* Backends that are part of the library, in the order in which "auto" tries them. */
 extern const nnd_backend nnd_backend_builtin;
 
 /* Position of a port by name; NND_E_NOT_FOUND with the names that exist. */
-nnd_status nnd_model_port_index(const nnd_model *model, bool outputs, const char *name, size_t *out);
+nnd_status nnd_model_port_index(const nnd_model *model, bool outputs, const char *name,
+                                size_t *out);
 /* "f32[1,3,h,w]" of a model's port into text; returns text. */
 const char *nnd_model_port_describe(const nnd_model_port *port, char *text, size_t size);
 

@@ -21,8 +21,8 @@ static bool path_is_below(const char *path, const char *folder)
 static nnd_status model_folder(const char *path, char **out)
 {
     const char *slash = strrchr(path, '/');
-    char *text = slash ? nnd_strdup_n(path, slash == path ? 1 : (size_t)(slash - path))
-                       : nnd_strdup(".");
+    char *text =
+        slash ? nnd_strdup_n(path, slash == path ? 1 : (size_t)(slash - path)) : nnd_strdup(".");
     if (!text) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a path");
     int rc = nnd_port_path_real(text, out);
     nnd_free(text);
@@ -67,9 +67,10 @@ static nnd_status beside_open(void *user, const char *name, const void **bytes, 
     int rc = nnd_port_path_real(wanted, &real);
     nnd_status status;
     if (rc)
-        status = nnd_error_set(rc == NND_PORT_E_NOT_FOUND ? NND_E_MISSING : nnd_status_from_port(rc),
-                               "external data '%s' should lie beside the model in '%s': %s", name,
-                               b->folder, nnd_port_error_text(rc));
+        status =
+            nnd_error_set(rc == NND_PORT_E_NOT_FOUND ? NND_E_MISSING : nnd_status_from_port(rc),
+                          "external data '%s' should lie beside the model in '%s': %s", name,
+                          b->folder, nnd_port_error_text(rc));
     else if (!path_is_below(real, b->folder))
         status = nnd_error_set(NND_E_PERMISSION,
                                "external data '%s' leads outside of the model's folder '%s'", name,
@@ -111,8 +112,9 @@ static nnd_status choose_named(const char *name, const nnd_backend **out)
         nnd_str names = {0};
         for (size_t i = 0; nnd_backend_at(i); i++)
             nnd_str_printf(&names, "%s%s", i ? ", " : "", nnd_backend_at(i)->name);
-        nnd_status status = nnd_error_set(NND_E_NOT_FOUND, "there is no backend '%s'; there are: %s",
-                                          name, names.data ? names.data : "none");
+        nnd_status status =
+            nnd_error_set(NND_E_NOT_FOUND, "there is no backend '%s'; there are: %s", name,
+                          names.data ? names.data : "none");
         nnd_str_free(&names);
         return status;
     }
@@ -172,8 +174,8 @@ static nnd_status model_create(const void *bytes, size_t size, const char *path,
     model->holders = 1;
     model->threads = options->threads;
     model->name = nnd_strdup(path ? path : "model in memory");
-    nnd_status status = model->name ? NND_OK
-                                    : nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a model");
+    nnd_status status =
+        model->name ? NND_OK : nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a model");
     if (status == NND_OK && path && !bytes) {
         int rc = nnd_port_map_open(path, &model->map);
         status = nnd_error_from_port(rc, "cannot open model", path);
@@ -290,9 +292,9 @@ nnd_status nnd_model_port_index(const nnd_model *model, bool outputs, const char
     for (size_t i = 0; i < count; i++)
         nnd_str_printf(&names, "%s'%s'", i ? ", " : "",
                        model->backend->port(model->impl, outputs, i)->name);
-    nnd_status status = nnd_error_set(
-        NND_E_NOT_FOUND, "model '%s' has no %s '%s'; it has: %s", model->name,
-        outputs ? "output" : "input", name ? name : "", names.data ? names.data : "none");
+    nnd_status status = nnd_error_set(NND_E_NOT_FOUND, "model '%s' has no %s '%s'; it has: %s",
+                                      model->name, outputs ? "output" : "input", name ? name : "",
+                                      names.data ? names.data : "none");
     nnd_str_free(&names);
     return status;
 }
@@ -301,8 +303,8 @@ const char *nnd_model_port_describe(const nnd_model_port *port, char *text, size
 {
     nnd_str s = {0};
     nnd_str_add(&s, port->kind == NND_PORT_SEQUENCE ? "sequence of "
-                       : port->kind == NND_PORT_MAP    ? "map of "
-                                                       : "");
+                    : port->kind == NND_PORT_MAP    ? "map of "
+                                                    : "");
     nnd_str_add(&s, nnd_dtype_name(port->dtype));
     nnd_str_add(&s, "[");
     if (port->rank < 0) nnd_str_add(&s, "…");

@@ -7,7 +7,7 @@ enum { NO_ALIAS = -1 };
 
 struct nnd_request {
     nnd_model *model;
-    void *impl;          /* the backend's request */
+    void *impl; /* the backend's request */
     size_t input_count, output_count;
     nnd_value **inputs;  /* bound, NULL = not */
     nnd_value **bound;   /* output memory of the caller, NULL = the backend's */
@@ -124,13 +124,14 @@ static nnd_status check_tensor(const nnd_model *model, const nnd_model_port *por
     char wanted[256], given[256];
     nnd_model_port_describe(port, wanted, sizeof wanted);
     if (!t)
-        return nnd_error_set(NND_E_TYPE, "model '%s', %s '%s': wants a tensor %s, got a value of type %s",
+        return nnd_error_set(NND_E_TYPE,
+                             "model '%s', %s '%s': wants a tensor %s, got a value of type %s",
                              model->name, what, port->name, wanted, nnd_value_type_name(value));
     nnd_tensor_describe(t, given, sizeof given);
     if (t->dtype != port->dtype)
-        return nnd_error_set(NND_E_TYPE, "model '%s', %s '%s': wants %s, got %s (convert it to %s first)",
-                             model->name, what, port->name, wanted, given,
-                             nnd_dtype_name(port->dtype));
+        return nnd_error_set(
+            NND_E_TYPE, "model '%s', %s '%s': wants %s, got %s (convert it to %s first)",
+            model->name, what, port->name, wanted, given, nnd_dtype_name(port->dtype));
     bool fits = port->rank < 0 || port->rank == t->rank;
     for (int d = 0; fits && d < port->rank; d++)
         fits = port->dims[d].value < 0 || port->dims[d].value == t->dims[d];
@@ -191,14 +192,15 @@ nnd_status nnd_request_alias(nnd_request *r, const char *output, const char *inp
     NND_TRY(nnd_model_port_index(r->model, false, input, &i));
     const nnd_model_port *from = r->model->backend->port(r->model->impl, true, o);
     const nnd_model_port *to = r->model->backend->port(r->model->impl, false, i);
-    bool fits = from->dtype == to->dtype && (from->rank < 0 || to->rank < 0 || from->rank == to->rank);
+    bool fits =
+        from->dtype == to->dtype && (from->rank < 0 || to->rank < 0 || from->rank == to->rank);
     for (int d = 0; fits && d < from->rank && d < to->rank; d++)
         fits = from->dims[d].value < 0 || to->dims[d].value < 0 ||
                from->dims[d].value == to->dims[d].value;
     if (!fits)
-        return nnd_error_set(NND_E_SHAPE,
-                             "model '%s': output '%s' can never become input '%s': their types differ",
-                             r->model->name, output, input);
+        return nnd_error_set(
+            NND_E_SHAPE, "model '%s': output '%s' can never become input '%s': their types differ",
+            r->model->name, output, input);
     if (r->bound[o])
         return nnd_error_set(NND_E_STATE, "model '%s', output '%s' is bound to memory already",
                              r->model->name, output);
@@ -285,12 +287,14 @@ nnd_status nnd_request_wait(nnd_request *r, const nnd_cancel *cancel)
     nnd_status status = NND_OK;
     nnd_port_mutex_lock(&r->lock);
     while (r->running && (status = nnd_cancel_check(cancel)) == NND_OK)
-        nnd_port_cond_wait(&r->ended, &r->lock, cancel ? nnd_port_now() + look_again : NND_PORT_FOREVER);
+        nnd_port_cond_wait(&r->ended, &r->lock,
+                           cancel ? nnd_port_now() + look_again : NND_PORT_FOREVER);
     bool running = r->running;
     if (!running) status = r->status;
     nnd_port_mutex_unlock(&r->lock);
     if (running)
-        return nnd_error_set(status, "model '%s': waiting was stopped; the run goes on", r->model->name);
+        return nnd_error_set(status, "model '%s': waiting was stopped; the run goes on",
+                             r->model->name);
     if (status != NND_OK && r->error) nnd_error_restore(r->error);
     return status;
 }

@@ -73,7 +73,8 @@ typedef struct builtin_config {
 } builtin_config;
 
 static const nnd_option config_options[] = {
-    NND_OPTION_INT(builtin_config, passes, "passes", 0, NND_PASSES_ALL, "bit set of optimisation passes"),
+    NND_OPTION_INT(builtin_config, passes, "passes", 0, NND_PASSES_ALL,
+                   "bit set of optimisation passes"),
     NND_OPTION_BOOL(builtin_config, separate_tensors, "separate-tensors",
                     "debug: every activation in memory of its own"),
 };
@@ -94,8 +95,8 @@ static nnd_status parse_config(const char *text, builtin_config *config)
 static nnd_status check_options(const nnd_model_options *options)
 {
     if (options->device && options->device[0] && strcmp(options->device, "cpu") != 0)
-        return nnd_error_set(NND_E_UNSUPPORTED,
-                             "backend builtin runs on 'cpu' only, not on '%s'", options->device);
+        return nnd_error_set(NND_E_UNSUPPORTED, "backend builtin runs on 'cpu' only, not on '%s'",
+                             options->device);
     if (options->precision && options->precision[0] && strcmp(options->precision, "f32") != 0)
         return nnd_error_set(NND_E_UNSUPPORTED,
                              "backend builtin computes in the precision of the model; '%s' is not "
