@@ -1,7 +1,7 @@
 /*
  * nndeploy/ops.h: operators as plain functions on views of images and tensors.
  *
- * Sections: 1 common · 2 image · 3 geometry
+ * Sections: 1 common · 2 image · 3 geometry · 4 codec · 5 draw · 6 detect · 7 classify
  *
  * Rules that hold for every function here, unless its comment says otherwise:
  * - The caller provides the destination: a view with memory behind it (nnd_image_init,
@@ -311,6 +311,122 @@ NND_API nnd_status nnd_rotated_rect_to_affine(const nnd_rotated_rect *rect, int 
 /* Warps the rectangle's inside into all of dst; options->inverse is ignored. */
 NND_API nnd_status nnd_image_crop_rotated(nnd_image *dst, const nnd_image *src, const nnd_rotated_rect *rect,
                                           const nnd_warp_options *options, nnd_geometry *geometry);
+
+/* ---- 4 codec --------------------------------------------------------------------------- */
+
+/* JPEG (libjpeg-turbo) and PNG (libpng) from and to memory. Hostile bytes give NND_E_FORMAT or
+   NND_E_LIMIT, never a crash; memory is bounded by the limits. */
+typedef enum nnd_image_codec { NND_CODEC_NONE = 0, NND_CODEC_JPEG = 1, NND_CODEC_PNG = 2, NND_CODEC_BMP = 3 } nnd_image_codec;
+NND_API nnd_image_codec nnd_image_codec_probe(const void *bytes, size_t size); /* by the first bytes */
+typedef struct nnd_image_file_info {
+    size_t size;                 /* = sizeof(nnd_image_file_info), set by the caller */
+    nnd_image_codec codec;
+    int32_t width, height;       /* as stored */
+    int32_t channels;            /* 1, 3 or 4 */
+    int32_t bits;                /* 8 or 16 */
+    int32_t orientation;         /* EXIF 1…8; 1 when absent */
+} nnd_image_file_info;
+/* Reads the header only. */
+NND_API nnd_status nnd_image_decode_info(const void *bytes, size_t size, nnd_image_file_info *out);
+typedef struct nnd_decode_options {
+    size_t size;                 /* = sizeof(nnd_decode_options) */
+    nnd_pixel_format format;     /* NONE = RGB or GRAY or RGBA as stored */
+    bool upright;                /* apply the EXIF orientation */
+    bool keep_16_bit;            /* 16-bit PNG stays u16 */
+    int32_t max_side;            /* 0 = NND_IMAGE_MAX_SIDE */
+    uint64_t max_pixels;         /* 0 = 256 million */
+    const nnd_cancel *cancel;
+} nnd_decode_options;
+#define NND_DECODE_OPTIONS_INIT {sizeof(nnd_decode_options), NND_PIX_RGB, true, false, 0, 0, NULL}
+/* Makes a new image value. A JPEG that ends early is NND_E_FORMAT. options may be NULL. */
+NND_API nnd_status nnd_image_decode(const void *bytes, size_t size, const nnd_decode_options *options, nnd_value **out);
+typedef struct nnd_encode_options {
+    size_t size;                 /* = sizeof(nnd_encode_options) */
+    nnd_image_codec codec;
+    int quality;                 /* JPEG 1…100 */
+    int compression;             /* PNG 0…9 */
+} nnd_encode_options;
+#define NND_ENCODE_OPTIONS_INIT {sizeof(nnd_encode_options), NND_CODEC_PNG, 92, 6}
+/* Any pixel format (converted when the codec lacks it); bytes are freed with nnd_free. */
+NND_API nnd_status nnd_image_encode(const nnd_image *image, const nnd_encode_options *options, void **bytes, size_t *size);
+/* By a file name's suffix: jpg jpeg png bmp; NONE otherwise. */
+NND_API nnd_image_codec nnd_image_codec_from_name(const char *path);
+
+/* ---- 5 draw ---------------------------------------------------------------------------- */
+
+/* Drawing into interleaved u8 images (RGB BGR GRAY RGBA BGRA), anti-aliased, clipped to the image.
+   Coordinates as in detections: float pixels, edges on integers. Colours are 0xRRGGBB. */
+typedef struct nnd_font nnd_font;
+/* Font by file path, or NULL: the first that exists of NNDEPLOY_FONT and the usual system places, else
+   an embedded Latin bitmap font (always there). Thread-safe afterwards. */
+NND_API nnd_status nnd_font_create(const char *path, nnd_font **out);
+/* From bytes that must stay while the font lives (how nodes pass files through their nnd_io). */
+NND_API nnd_status nnd_font_create_memory(const void *bytes, size_t size, nnd_font **out);
+NND_API void nnd_font_destroy(nnd_font *font);
+NND_API const char *nnd_font_name(const nnd_font *font);
+NND_API nnd_status nnd_draw_line(nnd_image *image, float x1, float y1, float x2, float y2, float thickness, uint32_t color);
+NND_API nnd_status nnd_draw_rect(nnd_image *image, float x1, float y1, float x2, float y2, float thickness, uint32_t color); /* thickness ≤ 0: filled */
+NND_API nnd_status nnd_draw_circle(nnd_image *image, float x, float y, float radius, float thickness, uint32_t color);
+/* UTF-8; (x, y) is the left end of the base line, size in pixels. Unknown glyphs become a box. */
+NND_API nnd_status nnd_draw_text(nnd_image *image, const nnd_font *font, float x, float y, float size, uint32_t color, const char *text);
+NND_API nnd_status nnd_text_measure(const nnd_font *font, float size, const char *text, float *width, float *ascent, float *descent);
+typedef struct nnd_draw_options {
+    size_t size;             /* = sizeof(nnd_draw_options) */
+    const nnd_font *font;    /* NULL = embedded */
+    float thickness;         /* 0 = by the image's size */
+    float text_size;         /* 0 = by the image's size */
+    bool labels, scores, points;
+    uint32_t color;          /* 0xRRGGBB; 0xFFFFFFFF = by class */
+} nnd_draw_options;
+#define NND_DRAW_OPTIONS_INIT {sizeof(nnd_draw_options), NULL, 0, 0, true, true, true, 0xFFFFFFFFu}
+NND_API nnd_status nnd_draw_detections(nnd_image *image, const nnd_detections *detections, const nnd_draw_options *options);
+/* A colour that differs well from its neighbours, for a class or track id. */
+NND_API uint32_t nnd_palette_color(int64_t id);
+
+/* ---- 6 detect -------------------------------------------------------------------------- */
+
+/* Decoders turn a model's tensors into boxes of the source picture: geometry (may be NULL =
+   identity) maps the model's picture to the source, results are clipped to the source. Tensors are
+   dense f32; a wrong shape is NND_E_SHAPE with what was expected. New values, labels copied. */
+typedef struct nnd_decode_boxes_options {
+    size_t size;                 /* = sizeof(nnd_decode_boxes_options) */
+    float score;                 /* keep scores > this */
+    int64_t max_candidates;      /* best first, 0 = all */
+    const char *const *labels;   /* by class id, may be NULL */
+    size_t label_count;
+    const nnd_geometry *geometry;
+    int32_t width, height;       /* the model's picture, pixels (when geometry is NULL or boxes are normalised) */
+} nnd_decode_boxes_options;
+#define NND_DECODE_BOXES_OPTIONS_INIT {sizeof(nnd_decode_boxes_options), 0.5f, 0, NULL, 0, NULL, 0, 0}
+/* SSD with priors inside the graph (UltraFace): scores [1,N,classes] with background class 0 (or
+   −1 for none), boxes [1,N,4] x1 y1 x2 y2 in 0…1 of the model's picture. */
+NND_API nnd_status nnd_decode_ssd(const nnd_tensor *scores, const nnd_tensor *boxes, int background,
+                                  const nnd_decode_boxes_options *options, nnd_value **out);
+/* YuNet: per stride s a grid; score = sqrt(cls · obj), cx = (col + dx)s, w = exp(dw)s, five points
+   (k + grid)s. cls, obj [1,N,1], bbox [1,N,4], kps [1,N,10] per stride. */
+NND_API nnd_status nnd_decode_yunet(const nnd_tensor *const *cls, const nnd_tensor *const *obj,
+                                    const nnd_tensor *const *bbox, const nnd_tensor *const *kps,
+                                    const int *strides, size_t count,
+                                    const nnd_decode_boxes_options *options, nnd_value **out);
+/* YOLOX (Ge et al. 2021): [1,N,5+classes] over grids of strides 8, 16, 32; score = obj · class. */
+NND_API nnd_status nnd_decode_yolox(const nnd_tensor *output, const int *strides, size_t stride_count,
+                                    const nnd_decode_boxes_options *options, nnd_value **out);
+/* Greedy non-maximum suppression; class_aware compares boxes of one class only; keeps the best
+   first; max_count 0 = all. Points and labels stay with their boxes. */
+NND_API nnd_status nnd_detections_nms(const nnd_detections *in, float iou, bool class_aware, int64_t max_count, nnd_value **out);
+NND_API float nnd_box_iou(const nnd_detection *a, const nnd_detection *b);
+
+/* ---- 7 classify ------------------------------------------------------------------------ */
+
+/* Soft-max over the last dimension, f32, in place or not; stable for large inputs. */
+NND_API nnd_status nnd_softmax(nnd_tensor *dst, const nnd_tensor *src);
+/* The k best of a vector ([N] or [1,N] …), best first, ties by index. softmax: apply it first. */
+NND_API nnd_status nnd_top_k(const nnd_tensor *scores, int k, bool softmax, const char *const *labels,
+                             size_t label_count, nnd_value **out_classes);
+/* Lines of a text file as labels: LF or CRLF, UTF-8, empty lines at the end ignored. Freed by
+   nnd_labels_free. */
+NND_API nnd_status nnd_labels_parse(const void *bytes, size_t size, char ***labels, size_t *count);
+NND_API void nnd_labels_free(char **labels, size_t count);
 
 #ifdef __cplusplus
 }
