@@ -113,6 +113,7 @@ struct wf_graph {
     wf_edge *edges;
     size_t edge_count;
     char *file;             /* the file of a `ref`, for messages; NULL = the document's own */
+    wf_fields models;       /* pins that a `ref` file brings along; empty for embedded graphs */
     wf_fields extra;        /* unknown fields of an embedded graph */
 };
 
@@ -132,6 +133,23 @@ struct nnd_workflow {
 wf_node *wf_graph_find(const wf_graph *graph, const char *id);
 wf_node *wf_document_find(const nnd_workflow *wf, const char *path);
 const char *wf_fields_get(const wf_fields *fields, const char *name); /* JSON text or NULL */
+
+/* Life. The fini functions free what is inside and leave zeros. */
+void wf_fields_fini(wf_fields *fields);
+void wf_graph_fini(wf_graph *graph);
+void wf_node_fini(wf_node *node);
+void wf_edge_fini(wf_edge *edge);
+nnd_status wf_fields_set(wf_fields *fields, const char *name, const char *json, wf_place place);
+bool wf_fields_remove(wf_fields *fields, const char *name);
+bool wf_id_is_valid(const char *id); /* [A-Za-z_][A-Za-z0-9_-]{0,63} */
+const char *wf_policy_name(wf_policy policy); /* "block", "drop_oldest", … */
+
+/* JSON texts inside a document: one line, object keys sorted by bytes, so that equal values have
+   equal texts. */
+nnd_status wf_json_text(const nnd_json *json, char **out);
+nnd_status wf_json_canonical(const char *text, char **out); /* NND_E_FORMAT when it is no JSON */
+void wf_put_sorted(nnd_json_writer *w, const nnd_json *json);
+nnd_status wf_put_text(nnd_json_writer *w, const char *json_text);
 
 /* Reports one diagnostic; message and suggestion are copied. Defined beside nnd_diagnostics. */
 nnd_status wf_report(nnd_diagnostics *diags, nnd_severity severity, nnd_status status, const char *code,
