@@ -1,0 +1,66 @@
+/* The convolution plan and its algorithms. Private to the kernels folder. */
+#ifndef NND_ENGINE_KERNELS_CONV_H
+#define NND_ENGINE_KERNELS_CONV_H
+
+#include "engine/kernels/set.h"
+
+/*
+ * How the kernel's taps of one axis find their input when each output step is a unit step: inputs
+ * are sorted by their position modulo the stride ("phase"), only phases that some tap uses are
+ * kept. Tap t of output o then reads element o + index[t] of phase slot[t].
+ */
+typedef struct nnd_conv_axis {
+    int64_t slots;  /* phases in use */
+    int64_t reach;  /* largest index */
+    int64_t *phase; /* [slots] */
+    int64_t *slot;  /* [taps] */
+    int64_t *index; /* [taps] */
+} nnd_conv_axis;
+
+typedef struct nnd_conv_direct {
+    /* The shape worked on: that of the descriptor, or the pixels as one row for a 1×1 kernel. */
+    int64_t in_h, in_w, out_h, out_w;
+    bool blocked_in;  /* rows of the register tile step over blocks of channels */
+    bool blocked_out; /* whole vectors go to NCHWc */
+    bool copies;      /* the tile's input is copied to scratch: padding, strides, NCHW */
+    int64_t depth;    /* input channels of a group */
+    int64_t k;        /* depth × taps */
+    int64_t out_depth, vectors, panels; /* output channels of a group, in vectors, in panels */
+    nnd_conv_axis rows, columns;
+    /* Input geometry as the register tile sees it, in floats. */
+    int64_t slot_rows, slot_columns; /* extent of one phase of the copy */
+    int64_t row_pitch, plane;
+    int64_t lanes; /* floats per pixel of the copy */
+    nnd_tile_segment segments[2];
+    ptrdiff_t *taps;
+    int64_t *numbers;
+    /* Work list: batch × groups × panel parts × row parts × column parts. */
+    int64_t panel_parts, row_parts, column_parts;
+} nnd_conv_direct;
+
+struct nnd_conv {
+    nnd_conv_desc desc;
+    nnd_conv_algorithm algorithm;
+    const nnd_kernel_set *set;
+    int64_t out_h, out_w;
+    bool clamps; /* the activation is [low, high] */
+    float low, high;
+    size_t tiles, packed_bytes, lane_bytes;
+    int64_t planes, planes_per_tile, row_parts; /* depthwise */
+    nnd_conv_direct direct;
+};
+
+nnd_status nnd_conv_direct_plan(nnd_conv *conv);
+void nnd_conv_direct_free(nnd_conv *conv);
+void nnd_conv_direct_pack(const nnd_conv *conv, const float *weights, const float *bias,
+                          float *packed);
+void nnd_conv_direct_run(const nnd_conv *conv, const nnd_conv_args *args, size_t tile,
+                         float *scratch);
+
+bool nnd_conv_depthwise_can(const nnd_conv_desc *desc);
+void nnd_conv_depthwise_plan(nnd_conv *conv);
+void nnd_conv_depthwise_pack(const nnd_conv *conv, const float *weights, const float *bias,
+                             float *packed);
+void nnd_conv_depthwise_run(const nnd_conv *conv, const nnd_conv_args *args, size_t tile);
+
+#endif

@@ -1,0 +1,257 @@
+/* The choice of a kernel set, and the kernels that need no plan: thin calls into the set. */
+#include <math.h>
+#include <string.h>
+
+#include "engine/kernels/sets.h"
+
+/* Best first. */
+static const nnd_kernel_set *const sets[] = {
+    &nnd_kernel_set_reference,
+};
+
+const nnd_kernel_set *nnd_kernel_set_current(void)
+{
+    nnd_isa current = nnd_isa_current();
+    size_t i = 0;
+    while (sets[i]->isa > current && i + 1 < NND_COUNT(sets))
+        i++;
+    return sets[i];
+}
+
+int nnd_kernel_block(void)
+{
+    return nnd_kernel_set_current()->block;
+}
+
+size_t nnd_kernel_elements(nnd_kernel_layout layout, size_t n, size_t channels, size_t spatial)
+{
+    if (layout == NND_KERNEL_NCHW) return n * channels * spatial;
+    size_t block = (size_t)nnd_kernel_block();
+    return n * ((channels + block - 1) / block) * block * spatial;
+}
+
+bool nnd_act_is_clamp(const nnd_act *act, float *low, float *high)
+{
+    *low = -INFINITY;
+    *high = INFINITY;
+    switch (act->kind) {
+    case NND_ACT_NONE:
+        return true;
+    case NND_ACT_RELU:
+        *low = 0.0f;
+        return true;
+    case NND_ACT_CLIP:
+        /* A clamp to [low, high] gives high when low > high, as min(max(x, low), high) does. */
+        *low = act->alpha;
+        *high = act->beta;
+        return true;
+    default:
+        return false;
+    }
+}
+
+void nnd_act_apply(const nnd_act *act, const float *x, float *y, size_t n)
+{
+    if (act->kind == NND_ACT_NONE) {
+        if (x != y) memcpy(y, x, n * sizeof *y);
+        return;
+    }
+    nnd_kernel_set_current()->act(act, x, y, n);
+}
+
+void nnd_unary_apply(nnd_unary_op op, const float *x, float *y, size_t n)
+{
+    nnd_kernel_set_current()->unary(op, x, y, n);
+}
+
+/* Element-wise chains work in pieces that stay in the first-level cache. */
+#define PIECE 2048
+
+static void act_in_place(const nnd_kernel_set *set, const nnd_act *act, float *y, size_t n)
+{
+    if (act && act->kind != NND_ACT_NONE) set->act(act, y, y, n);
+}
+
+void nnd_binary_apply(nnd_binary_op op, nnd_binary_mode mode, const float *a, const float *b,
+                      float *y, size_t n, const nnd_act *act)
+{
+    const nnd_kernel_set *set = nnd_kernel_set_current();
+    if (n == 0) return;
+    /* A scalar that lives inside y must survive the first piece. */
+    float scalar = mode == NND_BINARY_SCALAR_A ? a[0] : b[0];
+    for (size_t i = 0; i < n; i += PIECE) {
+        size_t count = NND_MIN((size_t)PIECE, n - i);
+        const float *left = mode == NND_BINARY_SCALAR_A ? &scalar : a + i;
+        const float *right = mode == NND_BINARY_SCALAR_B ? &scalar : b + i;
+        set->binary(op, mode, left, right, y + i, count);
+        act_in_place(set, act, y + i, count);
+    }
+}
+
+void nnd_binary_channel(nnd_binary_op op, nnd_kernel_layout layout, const float *x, const float *s,
+                        float *y, size_t channels, size_t spatial, size_t first, size_t count,
+                        const nnd_act *act)
+{
+    const nnd_kernel_set *set = nnd_kernel_set_current();
+    bool blocked = layout == NND_KERNEL_NCHWC;
+    size_t block = blocked ? (size_t)set->block : 1;
+    size_t per_image = (channels + block - 1) / block;
+    for (size_t p = first; p < first + count; p++) {
+        const float *scalar = s + p % per_image * block;
+        for (size_t i = 0; i < spatial; i += PIECE / block) {
+            size_t pixels = NND_MIN(PIECE / block, spatial - i);
+            size_t at = (p * spatial + i) * block;
+            if (blocked)
+                set->binary_block(op, x + at, scalar, y + at, pixels);
+            else
+                set->binary(op, NND_BINARY_SCALAR_B, x + at, scalar, y + at, pixels);
+            act_in_place(set, act, y + at, pixels * block);
+        }
+    }
+}
+
+void nnd_scale_shift_channel(nnd_kernel_layout layout, const float *x, const float *scale,
+                             const float *shift, float *y, size_t channels, size_t spatial,
+                             size_t first, size_t count, const nnd_act *act)
+{
+    const nnd_kernel_set *set = nnd_kernel_set_current();
+    bool blocked = layout == NND_KERNEL_NCHWC;
+    size_t block = blocked ? (size_t)set->block : 1;
+    size_t per_image = (channels + block - 1) / block;
+    for (size_t p = first; p < first + count; p++) {
+        size_t c = p % per_image * block;
+        for (size_t i = 0; i < spatial; i += PIECE / block) {
+            size_t pixels = NND_MIN(PIECE / block, spatial - i);
+            size_t at = (p * spatial + i) * block;
+            if (blocked)
+                set->scale_shift_block(x + at, scale + c, shift + c, y + at, pixels);
+            else
+                set->scale_shift(x + at, scale[c], shift[c], y + at, pixels);
+            act_in_place(set, act, y + at, pixels * block);
+        }
+    }
+}
+
+void nnd_global_pool(nnd_pool_kind kind, nnd_kernel_layout layout, const float *x, float *y,
+                     size_t spatial, size_t first, size_t count)
+{
+    const nnd_kernel_set *set = nnd_kernel_set_current();
+    size_t block = layout == NND_KERNEL_NCHWC ? (size_t)set->block : 1;
+    set->global_pool[layout](kind, x + first * spatial * block, y + first * block, spatial, count);
+}
+
+void nnd_softmax_rows(const float *x, float *y, size_t rows, size_t n)
+{
+    const nnd_kernel_set *set = nnd_kernel_set_current();
+    for (size_t r = 0; r < rows; r++)
+        set->softmax(x + r * n, y + r * n, n, false);
+}
+
+void nnd_log_softmax_rows(const float *x, float *y, size_t rows, size_t n)
+{
+    const nnd_kernel_set *set = nnd_kernel_set_current();
+    for (size_t r = 0; r < rows; r++)
+        set->softmax(x + r * n, y + r * n, n, true);
+}
+
+void nnd_layer_norm_rows(const float *x, const float *gamma, const float *beta, float eps, float *y,
+                         size_t rows, size_t n)
+{
+    const nnd_kernel_set *set = nnd_kernel_set_current();
+    for (size_t r = 0; r < rows; r++)
+        set->layer_norm(x + r * n, gamma, beta, eps, y + r * n, n);
+}
+
+void nnd_rms_norm_rows(const float *x, const float *gamma, float eps, float *y, size_t rows,
+                       size_t n)
+{
+    const nnd_kernel_set *set = nnd_kernel_set_current();
+    for (size_t r = 0; r < rows; r++)
+        set->rms_norm(x + r * n, gamma, eps, y + r * n, n);
+}
+
+void nnd_reduce_rows(nnd_row_op op, const float *x, float *y, size_t rows, size_t n)
+{
+    const nnd_kernel_set *set = nnd_kernel_set_current();
+    for (size_t r = 0; r < rows; r++)
+        y[r] = set->reduce(op, x + r * n, n);
+}
+
+/* Channels of the NCHW side that block p holds, and their first plane. */
+static size_t block_channels(size_t p, size_t channels, size_t block, size_t *plane)
+{
+    size_t per_image = (channels + block - 1) / block;
+    size_t c = p % per_image * block;
+    *plane = p / per_image * channels + c;
+    return NND_MIN(block, channels - c);
+}
+
+void nnd_reorder_to_nchwc(const float *nchw, float *nchwc, size_t channels, size_t spatial,
+                          size_t first, size_t count)
+{
+    const nnd_kernel_set *set = nnd_kernel_set_current();
+    size_t block = (size_t)set->block;
+    for (size_t p = first; p < first + count; p++) {
+        size_t plane;
+        size_t used = block_channels(p, channels, block, &plane);
+        set->to_nchwc(nchw + plane * spatial, nchwc + p * spatial * block, used, spatial);
+    }
+}
+
+void nnd_reorder_to_nchw(const float *nchwc, float *nchw, size_t channels, size_t spatial,
+                         size_t first, size_t count)
+{
+    const nnd_kernel_set *set = nnd_kernel_set_current();
+    size_t block = (size_t)set->block;
+    for (size_t p = first; p < first + count; p++) {
+        size_t plane;
+        size_t used = block_channels(p, channels, block, &plane);
+        set->to_nchw(nchwc + p * spatial * block, nchw + plane * spatial, used, spatial);
+    }
+}
+
+void nnd_transpose(const float *x, size_t ldx, float *y, size_t ldy, size_t rows, size_t cols)
+{
+    nnd_kernel_set_current()->transpose(x, ldx, y, ldy, rows, cols);
+}
+
+void nnd_transpose_strip(const float *x, size_t ldx, float *y, size_t ldy, size_t rows,
+                         size_t first, size_t count)
+{
+    nnd_kernel_set_current()->transpose(x + first, ldx, y + first * ldy, ldy, rows, count);
+}
+
+void nnd_upsample2_nearest(const float *x, float *y, size_t planes, size_t h, size_t w,
+                           size_t lanes)
+{
+    size_t row = 2 * w * lanes;
+    for (size_t r = 0; r < planes * h; r++) {
+        const float *from = x + r * w * lanes;
+        float *to = y + r * 2 * row;
+        for (size_t i = 0; i < w; i++) {
+            for (size_t k = 0; k < lanes; k++)
+                to[2 * i * lanes + k] = to[(2 * i + 1) * lanes + k] = from[i * lanes + k];
+        }
+        memcpy(to + row, to, row * sizeof *to);
+    }
+}
+
+void nnd_f16_to_f32(const uint16_t *x, float *y, size_t n)
+{
+    nnd_kernel_set_current()->f16_to_f32(x, y, n);
+}
+
+void nnd_f32_to_f16(const float *x, uint16_t *y, size_t n)
+{
+    nnd_kernel_set_current()->f32_to_f16(x, y, n);
+}
+
+void nnd_bf16_to_f32(const uint16_t *x, float *y, size_t n)
+{
+    nnd_kernel_set_current()->bf16_to_f32(x, y, n);
+}
+
+void nnd_f32_to_bf16(const float *x, uint16_t *y, size_t n)
+{
+    nnd_kernel_set_current()->f32_to_bf16(x, y, n);
+}

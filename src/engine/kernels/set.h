@@ -1,0 +1,121 @@
+/*
+ * The kernels of one ISA as a const table, and the argument blocks that the drivers (gemm.c,
+ * conv_direct.c, …) fill for them. Private to the kernels folder.
+ */
+#ifndef NND_ENGINE_KERNELS_SET_H
+#define NND_ENGINE_KERNELS_SET_H
+
+#include "base/isa.h"
+#include "engine/kernels/kernels.h"
+
+/*
+ * The register-tile kernel behind GEMM and direct convolution. It computes `rows` × `vectors`
+ * vectors of outputs:
+ *
+ *   acc[i][v] = start + Σ over segments s, taps t, k < depth(s):
+ *               a[tap(s, t) + i·A_ROW + k·a_step] · b[next vector v]
+ *
+ * b is read front to back, `vectors` vectors per (tap, k). Rows are packed rows of A (GEMM), output
+ * pixels over planes (convolution of NCHW) or over channel blocks (convolution of NCHWc); A_ROW is
+ * 1 in the planar form and the block in the blocked form, where a_step is 1.
+ */
+typedef struct nnd_tile_segment {
+    const ptrdiff_t *taps; /* offsets from a */
+    size_t count;
+    size_t depth; /* k per tap */
+} nnd_tile_segment;
+
+typedef struct nnd_tile_args {
+    const float *a;
+    ptrdiff_t a_step; /* planar form only */
+    nnd_tile_segment segments[2];
+    const float *b;
+    float *c;
+    ptrdiff_t c_row, c_vector; /* strides of c over rows and vectors */
+    bool accumulate;           /* start from c; else from the following three, each may be absent */
+    const float *bias_vector;  /* `vectors` whole vectors */
+    const float *bias_row;     /* `rows` values */
+    const float *r;            /* adds beta·r, strides as for c */
+    ptrdiff_t r_row, r_vector;
+    float beta;
+    float low, high; /* the result is clamped to [low, high], ±infinity for none */
+} nnd_tile_args;
+
+typedef void (*nnd_tile_fn_f32)(int rows, int vectors, const nnd_tile_args *args);
+
+/* One plane (a channel, or a block of channels) of a depthwise convolution or of a pooling. */
+typedef struct nnd_window_args {
+    const float *x; /* in_h × in_w pixels */
+    float *y;       /* out_h × out_w pixels */
+    const float *residual;
+    const float *weights; /* kernel_h × kernel_w (× block) */
+    const float *bias;    /* 1 or block values */
+    int64_t in_h, in_w, out_h, out_w;
+    int64_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w;
+    int64_t pad_top, pad_left, pad_bottom, pad_right;
+    int64_t row_begin, row_end; /* output rows to do */
+    bool count_include_pad;
+    float low, high;
+} nnd_window_args;
+
+typedef void (*nnd_window_fn)(const nnd_window_args *args);
+
+typedef struct nnd_kernel_set {
+    nnd_isa isa;
+    int block; /* lanes of NCHWc; also the vector's width, except in the reference */
+    /* GEMM and direct convolution; NULL in the reference, which has loops of its own. */
+    int tile_rows, tile_vectors;
+    nnd_tile_fn_f32 tile_planar, tile_blocked;
+    /* Indexed by nnd_kernel_layout. */
+    nnd_window_fn depthwise[2];
+    nnd_window_fn pool[2][2]; /* [nnd_pool_kind][layout] */
+    void (*global_pool[2])(nnd_pool_kind kind, const float *x, float *y, size_t spatial,
+                           size_t planes);
+    void (*act)(const nnd_act *act, const float *x, float *y, size_t n);
+    void (*unary)(nnd_unary_op op, const float *x, float *y, size_t n);
+    void (*binary)(nnd_binary_op op, nnd_binary_mode mode, const float *a, const float *b, float *y,
+                   size_t n);
+    /* y = op(x, s) with s of one block, repeated for `pixels` pixels. */
+    void (*binary_block)(nnd_binary_op op, const float *x, const float *s, float *y, size_t pixels);
+    /* y = x·scale + shift: scalars, or one block each repeated for `pixels` pixels. */
+    void (*scale_shift)(const float *x, float scale, float shift, float *y, size_t n);
+    void (*scale_shift_block)(const float *x, const float *scale, const float *shift, float *y,
+                              size_t pixels);
+    void (*softmax)(const float *x, float *y, size_t n, bool logarithm);
+    void (*layer_norm)(const float *x, const float *gamma, const float *beta, float eps, float *y,
+                       size_t n);
+    void (*rms_norm)(const float *x, const float *gamma, float eps, float *y, size_t n);
+    float (*reduce)(nnd_row_op op, const float *x, size_t n);
+    void (*to_nchwc)(const float *x, float *y, size_t channels, size_t spatial); /* one block */
+    void (*to_nchw)(const float *x, float *y, size_t channels, size_t spatial);
+    void (*transpose)(const float *x, size_t ldx, float *y, size_t ldy, size_t rows, size_t cols);
+    void (*f16_to_f32)(const uint16_t *x, float *y, size_t n);
+    void (*f32_to_f16)(const float *x, uint16_t *y, size_t n);
+    void (*bf16_to_f32)(const uint16_t *x, float *y, size_t n);
+    void (*f32_to_bf16)(const float *x, uint16_t *y, size_t n);
+} nnd_kernel_set;
+
+/* The best set not above nnd_isa_current(). */
+const nnd_kernel_set *nnd_kernel_set_current(void);
+
+/* Clamp limits that express an activation, or false when it needs a pass of its own (the limits
+   are then ±infinity). */
+bool nnd_act_is_clamp(const nnd_act *act, float *low, float *high);
+
+#define NND_MIN(a, b) ((a) < (b) ? (a) : (b))
+#define NND_MAX(a, b) ((a) > (b) ? (a) : (b))
+static inline int64_t nnd_ceil_div(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
+static inline int64_t nnd_round_up(int64_t a, int64_t b)
+{
+    return nnd_ceil_div(a, b) * b;
+}
+/* Start of part i when n is cut into `parts` parts whose sizes differ by at most one. */
+static inline int64_t nnd_part(int64_t n, int64_t parts, int64_t i)
+{
+    return n / parts * i + NND_MIN(i, n % parts);
+}
+
+#endif
