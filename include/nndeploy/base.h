@@ -206,6 +206,8 @@ NND_API size_t nnd_json_count(const nnd_json *json);
 NND_API const nnd_json *nnd_json_at(const nnd_json *json, size_t index);     /* NULL beyond the end */
 NND_API const char *nnd_json_key_at(const nnd_json *json, size_t index);     /* objects only */
 NND_API const nnd_json *nnd_json_get(const nnd_json *json, const char *key); /* NULL when absent */
+/* Bytes of a key, which may contain \0 by \u0000; 0 when absent. */
+NND_API size_t nnd_json_key_size(const nnd_json *json, size_t index);
 /* Position of the key itself (for "unknown field" messages). */
 NND_API void nnd_json_key_place(const nnd_json *json, size_t index, uint32_t *line, uint32_t *column);
 /* Values; the fallback is returned when the type (or range) is another. */
@@ -220,9 +222,10 @@ NND_API size_t nnd_json_string_size(const nnd_json *json); /* bytes, may contain
 /* ---- 8 JSON writing -------------------------------------------------------------------- */
 
 /* Writes canonical JSON: numbers in ECMAScript's shortest form, integers beyond ±(2^53−1) as
-   strings, NaN and infinities as null. indent 0 = one line, else spaces per level. Misuse
-   (a value without key inside an object, …) makes nnd_json_writer_take fail with NND_E_STATE.
-   One thread at a time. */
+   strings, NaN and infinities as null, bytes that are not UTF-8 as U+FFFD. indent 0 = one line
+   without blanks, else spaces per level (at most 16), as JSON.stringify lays it out. Misuse (a
+   value without key inside an object, …) makes nnd_json_writer_take fail with NND_E_STATE, more
+   than NND_JSON_MAX_DEPTH levels with NND_E_LIMIT. One thread at a time. */
 typedef struct nnd_json_writer nnd_json_writer;
 NND_API nnd_status nnd_json_writer_create(int indent, nnd_json_writer **out);
 NND_API void nnd_json_writer_destroy(nnd_json_writer *w);
@@ -231,6 +234,7 @@ NND_API void nnd_json_end_object(nnd_json_writer *w);
 NND_API void nnd_json_begin_array(nnd_json_writer *w);
 NND_API void nnd_json_end_array(nnd_json_writer *w);
 NND_API void nnd_json_key(nnd_json_writer *w, const char *key);
+NND_API void nnd_json_key_n(nnd_json_writer *w, const char *key, size_t size);
 NND_API void nnd_json_put_null(nnd_json_writer *w);
 NND_API void nnd_json_put_bool(nnd_json_writer *w, bool value);
 NND_API void nnd_json_put_int(nnd_json_writer *w, int64_t value);
@@ -239,9 +243,11 @@ NND_API void nnd_json_put_float(nnd_json_writer *w, float value); /* shortest fo
 NND_API void nnd_json_put_string(nnd_json_writer *w, const char *text); /* NULL writes null */
 NND_API void nnd_json_put_string_n(nnd_json_writer *w, const char *text, size_t size);
 NND_API void nnd_json_put_json(nnd_json_writer *w, const nnd_json *json); /* copies a whole sub-tree */
-/* Until the matching end, arrays and objects are written on one line also when indent > 0. */
+/* With indent > 0: arrays and objects that begin from now on are written on one line, "[1, 2]",
+   until it is switched off or the container that is open now ends. */
 NND_API void nnd_json_set_inline(nnd_json_writer *w, bool on);
-/* The finished text, NUL-terminated, owned by the caller (nnd_free); size may be NULL. */
+/* The finished text, NUL-terminated, owned by the caller (nnd_free); size may be NULL. The writer
+   is then ready for another document. */
 NND_API nnd_status nnd_json_writer_take(nnd_json_writer *w, char **text, size_t *size);
 
 #ifdef __cplusplus
