@@ -33,8 +33,8 @@ typedef struct wf_port {
 /* Boundary of a graph. */
 typedef struct wf_input {
     char *name;
-    char *type;        /* "any" when absent */
-    wf_fields extra;   /* title, widget, default, … */
+    char *type;      /* "any" when absent */
+    wf_fields extra; /* title, widget, default, … */
     wf_place place;
 } wf_input;
 typedef struct wf_output {
@@ -59,16 +59,20 @@ typedef struct wf_carry {
 } wf_carry;
 
 typedef enum wf_policy {
-    WF_POLICY_BLOCK = 0, WF_POLICY_DROP_OLDEST, WF_POLICY_DROP_NEWEST, WF_POLICY_LATEST, WF_POLICY_FAULT
+    WF_POLICY_BLOCK = 0,
+    WF_POLICY_DROP_OLDEST,
+    WF_POLICY_DROP_NEWEST,
+    WF_POLICY_LATEST,
+    WF_POLICY_FAULT
 } wf_policy;
 
 typedef struct wf_edge {
     char *from_node, *from_port; /* "@" = input of the graph */
     char *to_node, *to_port;
-    bool is_param;               /* "kind": "param": to_port is a parameter */
-    int64_t queue;               /* packets, 0 = default */
-    int64_t bytes;               /* 0 = no limit */
-    double age_ms;               /* 0 = no limit */
+    bool is_param; /* "kind": "param": to_port is a parameter */
+    int64_t queue; /* packets, 0 = default */
+    int64_t bytes; /* 0 = no limit */
+    double age_ms; /* 0 = no limit */
     wf_policy policy;
     wf_fields extra;
     wf_place place;
@@ -78,25 +82,26 @@ typedef struct wf_graph wf_graph;
 
 typedef struct wf_node {
     char *id;
-    char *type;             /* "image.resize", without version */
-    int version;            /* 0 = newest */
-    wf_fields params;       /* values by name, in canonical order when saved */
+    char *type;       /* "image.resize", without version */
+    int version;      /* 0 = newest */
+    wf_fields params; /* values by name, in canonical order when saved */
     bool has_ports;
     wf_port *in_ports, *out_ports;
     size_t in_port_count, out_port_count;
-    char *title;            /* NULL = none */
-    char *device;           /* NULL = the consumer's choice */
-    char *on_error;         /* JSON text: "fail_graph" | "skip" | {"retry": n} | {"fallback": "node"} …, NULL */
-    char *input_policy;     /* JSON text, NULL */
-    double deadline_ms;     /* 0 = none */
+    char *title;    /* NULL = none */
+    char *device;   /* NULL = the consumer's choice */
+    char *on_error; /* JSON text: "fail_graph" | "skip" | {"retry": n} | {"fallback": "node"} …,
+                       NULL */
+    char *input_policy; /* JSON text, NULL */
+    double deadline_ms; /* 0 = none */
     bool bypass, mute;
     /* Sub-graph nodes. */
-    wf_graph *graph;        /* embedded, or loaded from ref; NULL = none */
-    char *ref;              /* path as written, NULL = embedded */
-    wf_carry *carry;        /* flow.loop */
+    wf_graph *graph; /* embedded, or loaded from ref; NULL = none */
+    char *ref;       /* path as written, NULL = embedded */
+    wf_carry *carry; /* flow.loop */
     size_t carry_count;
-    char *count;            /* flow.loop: JSON (number or {"$input": name}), NULL */
-    char *until;            /* flow.loop: name of a bool output of the body, NULL */
+    char *count; /* flow.loop: JSON (number or {"$input": name}), NULL */
+    char *until; /* flow.loop: name of a bool output of the body, NULL */
     wf_fields extra;
     wf_place place;
 } wf_node;
@@ -112,24 +117,25 @@ struct wf_graph {
     size_t node_count;
     wf_edge *edges;
     size_t edge_count;
-    char *file;             /* the file of a `ref`, for messages; NULL = the document's own */
-    wf_fields models;       /* pins that a `ref` file brings along; empty for embedded graphs */
-    wf_fields extra;        /* unknown fields of an embedded graph */
+    char *file;       /* the file of a `ref`, for messages; NULL = the document's own */
+    wf_fields models; /* pins that a `ref` file brings along; empty for embedded graphs */
+    wf_fields extra;  /* unknown fields of an embedded graph */
 };
 
 struct nnd_workflow {
     char *name;
-    char *file;             /* NULL = made by API or from memory */
+    char *file; /* NULL = made by API or from memory */
     wf_graph root;
-    char *requires_json;    /* "requires": {"nndeploy", "plugins", "features"} as JSON text, NULL */
-    char *run_mode;         /* "serial" …; NULL = default */
-    wf_fields run_extra;    /* further members of "run" */
-    wf_fields models;       /* catalogue name → {"sha256": …} as JSON text */
-    char *ui;               /* JSON text, NULL */
-    wf_fields extra;        /* title, description, unknown and x-… fields */
+    char *requires_json; /* "requires": {"nndeploy", "plugins", "features"} as JSON text, NULL */
+    char *run_mode;      /* "serial" …; NULL = default */
+    wf_fields run_extra; /* further members of "run" */
+    wf_fields models;    /* catalogue name → {"sha256": …} as JSON text */
+    char *ui;            /* JSON text, NULL */
+    wf_fields extra;     /* title, description, unknown and x-… fields */
 };
 
-/* Finds a node by id in one graph, by path ("sub/node") through sub-graphs; NULL if there is none. */
+/* Finds a node by id in one graph, by path ("sub/node") through sub-graphs; NULL if there is none.
+ */
 wf_node *wf_graph_find(const wf_graph *graph, const char *id);
 wf_node *wf_document_find(const nnd_workflow *wf, const char *path);
 const char *wf_fields_get(const wf_fields *fields, const char *name); /* JSON text or NULL */
@@ -141,7 +147,7 @@ void wf_node_fini(wf_node *node);
 void wf_edge_fini(wf_edge *edge);
 nnd_status wf_fields_set(wf_fields *fields, const char *name, const char *json, wf_place place);
 bool wf_fields_remove(wf_fields *fields, const char *name);
-bool wf_id_is_valid(const char *id); /* [A-Za-z_][A-Za-z0-9_-]{0,63} */
+bool wf_id_is_valid(const char *id);          /* [A-Za-z_][A-Za-z0-9_-]{0,63} */
 const char *wf_policy_name(wf_policy policy); /* "block", "drop_oldest", … */
 
 /* JSON texts inside a document: one line, object keys sorted by bytes, so that equal values have
@@ -152,8 +158,9 @@ void wf_put_sorted(nnd_json_writer *w, const nnd_json *json);
 nnd_status wf_put_text(nnd_json_writer *w, const char *json_text);
 
 /* Reports one diagnostic; message and suggestion are copied. Defined beside nnd_diagnostics. */
-nnd_status wf_report(nnd_diagnostics *diags, nnd_severity severity, nnd_status status, const char *code,
-                     const char *file, wf_place place, const char *node, const char *port,
-                     const char *suggestion, const char *format, ...) NND_PRINTF(10, 11);
+nnd_status wf_report(nnd_diagnostics *diags, nnd_severity severity, nnd_status status,
+                     const char *code, const char *file, wf_place place, const char *node,
+                     const char *port, const char *suggestion, const char *format, ...)
+    NND_PRINTF(10, 11);
 
 #endif

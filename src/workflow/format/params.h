@@ -11,13 +11,13 @@
 /* Where a snapshot's values come from. */
 typedef struct wf_params_source {
     const nnd_node_type *type;
-    const char *node;              /* path, for messages */
-    const char *file;              /* of the document part that holds the node, may be NULL */
-    const wf_field *given;         /* values of the file; a later one of the same name wins */
+    const char *node;      /* path, for messages */
+    const char *file;      /* of the document part that holds the node, may be NULL */
+    const wf_field *given; /* values of the file; a later one of the same name wins */
     size_t given_count;
-    nnd_io *io;                    /* for {"$file": …}; NULL = such values are errors */
-    const nnd_services *services;  /* for {"$secret": …}; NULL = such values are errors */
-    bool check_only;               /* do not read files or secrets: their forms are enough */
+    nnd_io *io;                   /* for {"$file": …}; NULL = such values are errors */
+    const nnd_services *services; /* for {"$secret": …}; NULL = such values are errors */
+    bool check_only;              /* do not read files or secrets: their forms are enough */
 } wf_params_source;
 
 /* Reports every problem (unknown name, wrong kind, out of bounds, missing REQUIRED value) to diags
@@ -29,13 +29,14 @@ void wf_params_unref(nnd_params *params); /* takes NULL */
 
 /* A copy with one parameter changed. The error names the parameter, the value and what is allowed;
    NND_E_NOT_FOUND for an unknown name, NND_E_TYPE for a wrong kind, NND_E_LIMIT out of bounds. */
-nnd_status wf_params_with_json(const nnd_params *params, const char *name, const char *json, nnd_io *io,
-                               const nnd_services *services, nnd_params **out);
+nnd_status wf_params_with_json(const nnd_params *params, const char *name, const char *json,
+                               nnd_io *io, const nnd_services *services, nnd_params **out);
 /* The same from a value on a parameter edge: bool, int, float, text, list of numbers or texts. */
 nnd_status wf_params_with_value(const nnd_params *params, const char *name, const nnd_value *value,
                                 nnd_params **out);
 
-/* The declaration of a parameter, NULL if the type has none of that name. Works on any item_size. */
+/* The declaration of a parameter, NULL if the type has none of that name. Works on any item_size.
+ */
 const nnd_param *wf_param_find(const nnd_node_type *type, const char *name);
 /* Whether a JSON text is {"$input": "x"}; then *input is a copy of x (nnd_free). */
 nnd_status wf_param_input_ref(const char *json, bool *is_ref, char **input);
