@@ -236,8 +236,8 @@ def print_ink(rng, ink, clean):
             texture = rng.normal(0, 1, (4, 4)).astype(np.float32)
             texture = cv2.resize(texture, (w, h), interpolation=cv2.INTER_CUBIC)
             picture += rng.uniform(0, 0.1) * contrast * texture
-        gradient = rng.uniform(-0.3, 0.3, 2)
-        light = 1 + gradient[0] * np.linspace(-1, 1, w)[None] + gradient[1] * np.linspace(-1, 1, h)[:, None]
+        slope_x, slope_y = rng.uniform(-0.3, 0.3, 2)
+        light = 1 + slope_x * np.linspace(-1, 1, w)[None] + slope_y * np.linspace(-1, 1, h)[:, None]
         picture = picture * light
         if rng.random() < 0.6:
             picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.3, 0.3 + 0.03 * h / 2))

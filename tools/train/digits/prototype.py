@@ -275,24 +275,48 @@ def check(path, lines, p):
     return faults
 
 
+def summary(result, p):
+    """What another implementation must reproduce; boxes are x0, y0, x1, y1, ink area."""
+    def flat(box):
+        return [box.x0, box.y0, box.x1, box.y1, box.area]
+    return {"gray_sum": int(result["gray"].astype(np.int64).sum()),
+            "ink_pixels": int(result["mask"].sum()),
+            "components": len(result["components"]),
+            "boxes": [flat(b) for b in result["boxes"]],
+            "lines": [{"text": line_text(line, p.word_gap),
+                       "digits": [{"label": d.label, "score": round(d.score, 4),
+                                   "box": flat(d.box)} for d in line]}
+                      for line in result["lines"]]}
+
+
+def write_summaries(path, summaries):
+    """JSON with one box or digit list per line, which keeps differences readable."""
+    text = json.dumps(summaries)
+    for mark in ('"boxes": ', '"lines": ', '{"text"', '{"label"', '"gray_sum"'):
+        text = text.replace(mark, "\n" + mark)
+    path.write_text(text + "\n")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("pictures", nargs="*", type=Path,
-                        default=[ROOT / "examples/media/meter.jpg", ROOT / "examples/media/sheet.png"])
+                        default=[ROOT / "examples/media" / f for f in ("meter.jpg", "sheet.png")])
     parser.add_argument("--model", type=Path, default=MODEL)
     parser.add_argument("--polarity", choices=("dark", "light"), default=Params.polarity)
     parser.add_argument("--boxes", action="store_true", help="print every digit with its box")
     parser.add_argument("--check", action="store_true", help="compare with the .json beside")
+    parser.add_argument("--dump", type=Path, help="write every stage's objects to this file")
     args = parser.parse_args()
     p = Params(polarity=args.polarity)
     network = Network(args.model)
     print(" ".join(f"{k}={v}" for k, v in asdict(p).items()))
-    failed = False
+    failed, summaries = False, {}
     for path in args.pictures:
         bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
         if bgr is None:
             sys.exit(f"{path}: not a readable picture")
         result = read_picture(bgr[..., ::-1], network, p)
+        summaries[path.name] = summary(result, p)
         lowest = min((d.score for d in result["digits"]), default=0)
         print(f"{path.name}: {len(result['components'])} components, {len(result['boxes'])} boxes, "
               f"{len(result['digits'])} digits, lowest score {lowest:.3f}")
@@ -305,6 +329,8 @@ def main():
             faults = check(path, result["lines"], p)
             failed |= bool(faults)
             print("\n".join(["  FAULT " + f for f in faults] or ["  as the truth says"]))
+    if args.dump:
+        write_summaries(args.dump, summaries)
     return failed
 
 

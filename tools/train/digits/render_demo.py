@@ -95,10 +95,10 @@ def draw_meter():
     d.line([110 * z, 356 * z, 846 * z, 356 * z], fill=150, width=2 * z)
     text(112, 410, "2026-11-23", "Inconsolata", 38, pitch=24)
     text(420, 410, "T1", "LinLibertine_R", 40)
-    text(560, 410, "004  219", "LinLibertine_R", 44)
+    text(560, 410, "004    219", "LinLibertine_R", 44)
     text(112, 466, "2026-12-24", "Inconsolata", 38, pitch=24)
     text(420, 466, "T2", "LinLibertine_R", 40)
-    text(560, 466, "118  936", "LinLibertine_RB", 44)
+    text(560, 466, "118    936", "LinLibertine_RB", 44)
     rng = np.random.default_rng(SEED)
     x = 120.0
     while x < 470:
