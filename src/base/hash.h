@@ -1,7 +1,8 @@
 /*
  * Hashes.
- *  - nnd_hash64: FNV-1a with a final mix, for tables in memory; may change between versions.
- *  - nnd_hash128: MurmurHash3 x64/128 (Austin Appleby, public domain description), for content
+ *  - nnd_hash64: SipHash-1-3 (Aumasson, Bernstein 2012) under a key drawn once per process, for
+ *    tables in memory: no choice of names can make a table slow. Differs from run to run.
+ *  - nnd_hash128: MurmurHash3 x64/128 (Austin Appleby, 2011), for content
  *    keys; the same bytes give the same key on every machine. Not for secrets.
  *  - SHA-256 (FIPS 180-4), for files from outside.
  */
@@ -11,7 +12,6 @@
 #include "nndeploy/base.h"
 
 uint64_t nnd_hash64(const void *data, size_t size);
-uint64_t nnd_hash64_mix(uint64_t hash, uint64_t value); /* combines two hashes, order matters */
 
 typedef struct nnd_key128 {
     uint64_t lo, hi;
