@@ -179,8 +179,10 @@ def compose(rng, path, label):
 def change_weight(rng, centre, rest):
     kernel = np.ones((int(rng.integers(1, 4)), int(rng.integers(1, 4))), np.uint8)
     change = cv2.dilate if rng.random() < 0.6 else cv2.erode
-    thinner = change(centre, kernel)
-    return (thinner, change(rest, kernel)) if thinner.max() > 0.8 else (centre, rest)
+    changed = change(centre, kernel)
+    if changed.max() <= 0.8:  # a thin stroke would vanish
+        return centre, rest
+    return changed, change(rest, kernel)
 
 
 def warp(rng, centre, rest, longest, clean):

@@ -28,7 +28,7 @@ class Page:
     def __init__(self, width, height, ground):
         self.image = Image.new("L", (width, height), ground)
         self.draw = ImageDraw.Draw(self.image)
-        self.rows = {}  # base line -> [(word, [(digit, x, face)])], words from left to right
+        self.rows = {}  # base line -> words from left to right; word: [(digit, x, face)]
 
     def text(self, x, y, text, font, size, fill=40, pitch=None, tracking=0):
         """Text from x on the base line y.
