@@ -37,7 +37,9 @@ NND_API nnd_status nnd_dtype_bytes(nnd_dtype dtype, uint64_t count, size_t *out)
    saturating for float8 E4M3FN and integers). index counts elements. */
 NND_API double nnd_dtype_get(nnd_dtype dtype, const void *data, size_t index);
 NND_API void nnd_dtype_set(nnd_dtype dtype, void *data, size_t index, double value);
-/* Converts a packed run of elements between any two numeric types. */
+/* Converts a packed run of elements between any two numeric types, by the rules of nnd_dtype_set
+   (to float8 and float4: saturating, as ONNX Cast does by default); integers of 64 bits are exact
+   among each other and rounded once to floats. The runs must not overlap. NND_E_TYPE for strings. */
 NND_API nnd_status nnd_dtype_convert(nnd_dtype from, const void *src, nnd_dtype to, void *dst, size_t count);
 
 /* A string element: bytes owned by the tensor's buffer, NUL-terminated, any content. */
@@ -100,9 +102,10 @@ typedef struct nnd_image {
     int32_t width, height;      /* pixels, 1 … NND_IMAGE_MAX_SIDE */
     nnd_color_range range;      /* YUV only */
     nnd_color_matrix matrix;    /* YUV only */
-    uint8_t *data[3];           /* per plane, first pixel of the top row */
-    int64_t stride[3];          /* bytes from row to row */
-    nnd_buffer *buffer;         /* borrowed, may be NULL */
+    uint8_t *data[3];           /* per plane, first pixel of the top row; NULL when only on a device */
+    int64_t stride[3];          /* bytes from row to row; may be negative in host memory */
+    nnd_buffer *buffer;         /* borrowed, may be NULL; on a device the planes follow each other
+                                   from its start, stride × rows each */
 } nnd_image;
 /* Fills a view over one block with rows aligned to row_align bytes (power of two, 0 = 1);
    data may be NULL to ask for the size only. bytes may be NULL. */
@@ -233,6 +236,8 @@ typedef struct nnd_value_type {
     /* Flat form for the wire; NULL = the type cannot leave the process. */
     nnd_status (*pack)(const void *payload, nnd_packer *packer);
     nnd_status (*unpack)(void *payload, nnd_unpacker *unpacker);
+    /* The buffer that holds the payload's bulk data (borrowed); NULL function or result = none. */
+    nnd_buffer *(*buffer)(const void *payload);
 } nnd_value_type;
 NND_API nnd_status nnd_value_type_register(const nnd_value_type *type); /* NND_E_EXISTS for another one of that name */
 NND_API const nnd_value_type *nnd_value_type_find(const char *name);    /* NULL if unknown */
@@ -315,8 +320,12 @@ NND_API nnd_status nnd_value_new_mask(nnd_dtype dtype, bool is_alpha, int width,
 NND_API nnd_status nnd_value_new_tracks(size_t count, nnd_value **out);
 NND_API nnd_status nnd_value_new_classes(size_t count, nnd_value **out);
 NND_API nnd_status nnd_value_set_class(nnd_value *classes, size_t index, int class_id, float score, const char *label);
+/* Replaces the labels of detections, a mask or tracks by copies (one holder only). */
+NND_API nnd_status nnd_value_set_labels(nnd_value *value, const char *const *labels, size_t label_count);
 NND_API nnd_status nnd_value_new_geometry(const nnd_geometry *g, nnd_value **out);
 NND_API nnd_status nnd_value_new_text(const char *text, size_t size, nnd_value **out); /* NND_E_FORMAT if not UTF-8; size SIZE_MAX = NUL-terminated */
+/* Replaces the token ids of a text by copies (one holder only). */
+NND_API nnd_status nnd_value_set_tokens(nnd_value *text_value, const int32_t *tokens, size_t token_count);
 NND_API nnd_status nnd_value_new_bool(bool value, nnd_value **out);
 NND_API nnd_status nnd_value_new_int(int64_t value, nnd_value **out);
 NND_API nnd_status nnd_value_new_float(double value, nnd_value **out);
