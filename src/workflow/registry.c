@@ -148,7 +148,7 @@ nnd_status nnd_registry_create(nnd_registry **out)
         return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a registry");
     }
     r->holders = 1;
-    nnd_status status = wf_flow_register(r);
+    nnd_status status = wf_registry_add_all(r, wf_flow_types, wf_flow_type_count, NULL);
     if (status != NND_OK) {
         nnd_registry_unref(r);
         return status;
