@@ -3,7 +3,6 @@
 #include "workflow/format/params.h"
 
 #include "base/options.h"
-#include "base/size.h"
 #include "base/str.h"
 #include "workflow/registry.h"
 
