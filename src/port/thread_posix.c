@@ -61,9 +61,9 @@ struct nnd_port_thread {
 
 void nnd_port_thread_set_name(const char *name)
 {
-    char cut[16] = {0};
+    char cut[16];
     if (!name) return;
-    strncpy(cut, name, sizeof(cut) - 1);
+    snprintf(cut, sizeof(cut), "%.15s", name);
 #if defined(__APPLE__)
     pthread_setname_np(cut);
 #else
@@ -87,7 +87,7 @@ int nnd_port_thread_create(const char *name, void (*entry)(void *arg), void *arg
     memset(thread, 0, sizeof(*thread));
     thread->entry = entry;
     thread->arg = arg;
-    if (name) strncpy(thread->name, name, sizeof(thread->name) - 1);
+    if (name) snprintf(thread->name, sizeof(thread->name), "%.15s", name);
 
     sigset_t all, old;
     sigfillset(&all);
@@ -240,53 +240,6 @@ void nnd_port_futex_wake(_Atomic uint32_t *word, uint32_t count)
 {
     int n = count > (uint32_t)INT_MAX ? INT_MAX : (int)count;
     syscall(SYS_futex, word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, n, NULL, NULL, 0);
-}
-
-#else
-
-/* Without a futex: a small table of locks chosen by the address. A wake may reach more threads
-   than asked for, which the contract allows. */
-#define FUTEX_BUCKETS 64
-static struct {
-    pthread_mutex_t lock;
-    nnd_port_cond cond;
-} futex_buckets[FUTEX_BUCKETS];
-static nnd_port_once futex_once = NND_PORT_ONCE_INIT;
-
-static void futex_start(void)
-{
-    for (size_t i = 0; i < FUTEX_BUCKETS; i++) {
-        pthread_mutex_init(&futex_buckets[i].lock, NULL);
-        nnd_port_cond_init(&futex_buckets[i].cond);
-    }
-}
-
-static size_t futex_bucket(const void *word)
-{
-    nnd_port_once_run(&futex_once, futex_start);
-    uintptr_t address = (uintptr_t)word;
-    return ((address >> 2) ^ (address >> 9)) % FUTEX_BUCKETS;
-}
-
-bool nnd_port_futex_wait(_Atomic uint32_t *word, uint32_t expected, int64_t deadline)
-{
-    size_t i = futex_bucket((const void *)word);
-    bool in_time = true;
-    nnd_port_mutex *mutex = (nnd_port_mutex *)&futex_buckets[i].lock;
-    nnd_port_mutex_lock(mutex);
-    if (atomic_load(word) == expected)
-        in_time = nnd_port_cond_wait(&futex_buckets[i].cond, mutex, deadline);
-    nnd_port_mutex_unlock(mutex);
-    return in_time;
-}
-
-void nnd_port_futex_wake(_Atomic uint32_t *word, uint32_t count)
-{
-    size_t i = futex_bucket((const void *)word);
-    if (count == 0) return;
-    pthread_mutex_lock(&futex_buckets[i].lock);
-    nnd_port_cond_broadcast(&futex_buckets[i].cond);
-    pthread_mutex_unlock(&futex_buckets[i].lock);
 }
 
 #endif
