@@ -6,6 +6,12 @@
 
 /* Best first. */
 static const nnd_kernel_set *const sets[] = {
+#if defined(__x86_64__)
+    &nnd_kernel_set_avx512,
+    &nnd_kernel_set_avx2,
+#elif defined(__aarch64__)
+    &nnd_kernel_set_neon,
+#endif
     &nnd_kernel_set_reference,
 };
 

@@ -5,5 +5,11 @@
 #include "engine/kernels/set.h"
 
 extern const nnd_kernel_set nnd_kernel_set_reference;
+#if defined(__x86_64__)
+extern const nnd_kernel_set nnd_kernel_set_avx2;
+extern const nnd_kernel_set nnd_kernel_set_avx512;
+#elif defined(__aarch64__)
+extern const nnd_kernel_set nnd_kernel_set_neon;
+#endif
 
 #endif

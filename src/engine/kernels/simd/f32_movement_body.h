@@ -1,0 +1,54 @@
+/* Transposition in blocks of VLEN × VLEN, and the reorders that are transpositions. */
+#include "engine/kernels/set.h"
+#include "engine/kernels/simd/vec.h"
+
+/* A block of rows × cols, both in [1, VLEN]; each output row gets `stored` floats, the first `rows`
+   of which are the column, the others 0. */
+NND_INLINE void transpose_block(const float *x, size_t ldx, float *y, size_t ldy, size_t rows,
+                                size_t cols, size_t stored)
+{
+    vf r[VLEN];
+    for (size_t i = 0; i < VLEN; i++) {
+        r[i] = v_set1(0.0f);
+        if (i < rows) r[i] = cols == VLEN ? v_load(x + i * ldx) : v_load_n(x + i * ldx, cols);
+    }
+    v_transpose(r);
+    for (size_t i = 0; i < VLEN; i++) {
+        if (i >= cols) break;
+        if (stored == VLEN)
+            v_store(y + i * ldy, r[i]);
+        else
+            v_store_n(y + i * ldy, r[i], stored);
+    }
+}
+
+void VEC_NAME(nnd_f32_transpose)(const float *x, size_t ldx, float *y, size_t ldy, size_t rows,
+                                 size_t cols)
+{
+    for (size_t c = 0; c < cols; c += VLEN) {
+        for (size_t r = 0; r < rows; r += VLEN) {
+            const float *from = x + r * ldx + c;
+            float *to = y + c * ldy + r;
+            size_t tall = NND_MIN(rows - r, (size_t)VLEN), wide = NND_MIN(cols - c, (size_t)VLEN);
+            if (tall == VLEN && wide == VLEN)
+                transpose_block(from, ldx, to, ldy, VLEN, VLEN, VLEN);
+            else
+                transpose_block(from, ldx, to, ldy, tall, wide, tall);
+        }
+    }
+}
+
+void VEC_NAME(nnd_f32_to_nchwc)(const float *x, float *y, size_t channels, size_t spatial)
+{
+    size_t i = 0;
+    for (; channels == VLEN && i + VLEN <= spatial; i += VLEN)
+        transpose_block(x + i, spatial, y + i * VLEN, VLEN, VLEN, VLEN, VLEN);
+    for (; i < spatial; i += VLEN)
+        transpose_block(x + i, spatial, y + i * VLEN, VLEN, channels,
+                        NND_MIN(spatial - i, (size_t)VLEN), VLEN);
+}
+
+void VEC_NAME(nnd_f32_to_nchw)(const float *x, float *y, size_t channels, size_t spatial)
+{
+    VEC_NAME(nnd_f32_transpose)(x, VLEN, y, spatial, spatial, channels);
+}

@@ -1,0 +1,114 @@
+/*
+ * The register-tile kernel of GEMM and direct convolution (see set.h). Each number of rows and
+ * vectors is a function of its own, with all sums in registers.
+ */
+#include "engine/kernels/set.h"
+#include "engine/kernels/simd/vec.h"
+
+NND_INLINE void tile_start(const int rows, const int vectors, const nnd_tile_args *t,
+                           vf acc[TILE_ROWS][TILE_VECTORS])
+{
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; i++) {
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; v++) {
+            if (t->accumulate)
+                acc[i][v] = v_load(t->c + i * t->c_row + v * t->c_vector);
+            else if (t->bias_row)
+                acc[i][v] = v_set1(t->bias_row[i]);
+            else if (t->bias_vector)
+                acc[i][v] = v_load(t->bias_vector + v * VLEN);
+            else
+                acc[i][v] = v_set1(0.0f);
+        }
+    }
+    if (!t->r) return;
+    vf beta = v_set1(t->beta);
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; i++) {
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; v++)
+            acc[i][v] = v_fma(beta, v_load(t->r + i * t->r_row + v * t->r_vector), acc[i][v]);
+    }
+}
+
+NND_INLINE void tile_finish(const int rows, const int vectors, const nnd_tile_args *t,
+                            vf acc[TILE_ROWS][TILE_VECTORS])
+{
+    vf low = v_set1(t->low), high = v_set1(t->high);
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; i++) {
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; v++)
+            v_store(t->c + i * t->c_row + v * t->c_vector, v_min(high, v_max(low, acc[i][v])));
+    }
+}
+
+NND_INLINE void tile(const int rows, const int vectors, const int a_row, ptrdiff_t a_step,
+                     const nnd_tile_args *t)
+{
+    vf acc[TILE_ROWS][TILE_VECTORS];
+    tile_start(rows, vectors, t, acc);
+    const float *b = t->b;
+    for (const nnd_tile_segment *s = t->segments; s < t->segments + 2; s++) {
+        for (size_t tap = 0; tap < s->count; tap++) {
+            const float *a = t->a + s->taps[tap];
+            for (size_t k = 0; k < s->depth; k++, a += a_step, b += vectors * VLEN) {
+                vf w[TILE_VECTORS];
+#pragma GCC unroll 4
+                for (int v = 0; v < vectors; v++)
+                    w[v] = v_load(b + v * VLEN);
+#pragma GCC unroll 16
+                for (int i = 0; i < rows; i++) {
+                    vf x = v_set1(a[i * a_row]);
+#pragma GCC unroll 4
+                    for (int v = 0; v < vectors; v++)
+                        acc[i][v] = v_fma(x, w[v], acc[i][v]);
+                }
+            }
+        }
+    }
+    tile_finish(rows, vectors, t, acc);
+}
+
+#define TILE_CASE(rows)                                                                            \
+    case rows:                                                                                     \
+        if (vectors == 1)                                                                          \
+            planar ? tile(rows, 1, 1, t->a_step, t) : tile(rows, 1, VLEN, 1, t);                   \
+        else                                                                                       \
+            planar ? tile(rows, 2, 1, t->a_step, t) : tile(rows, 2, VLEN, 1, t);                   \
+        break;
+
+NND_INLINE void tile_of(const bool planar, int rows, int vectors, const nnd_tile_args *t)
+{
+    switch (rows) {
+        TILE_CASE(1)
+        TILE_CASE(2)
+        TILE_CASE(3)
+        TILE_CASE(4)
+        TILE_CASE(5)
+        TILE_CASE(6)
+#if TILE_ROWS > 6
+        TILE_CASE(7)
+        TILE_CASE(8)
+#endif
+#if TILE_ROWS > 8
+        TILE_CASE(9)
+        TILE_CASE(10)
+        TILE_CASE(11)
+        TILE_CASE(12)
+        TILE_CASE(13)
+        TILE_CASE(14)
+#endif
+    }
+}
+
+void VEC_NAME(nnd_f32_tile_planar)(int rows, int vectors, const nnd_tile_args *t)
+{
+    tile_of(true, rows, vectors, t);
+}
+
+void VEC_NAME(nnd_f32_tile_blocked)(int rows, int vectors, const nnd_tile_args *t)
+{
+    tile_of(false, rows, vectors, t);
+}

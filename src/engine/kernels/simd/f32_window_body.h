@@ -1,0 +1,263 @@
+/*
+ * Depthwise convolution and pooling of one plane. Each output row is a left border, an interior
+ * where every tap of the window lies inside the row, and a right border; taps above and below the
+ * input are cut from the loop over rows. Interior pixels are done several at a time.
+ */
+#include <math.h>
+
+#include "engine/kernels/set.h"
+#include "engine/kernels/simd/vec.h"
+
+#define PIXELS 6 /* vectors in flight */
+
+typedef enum window_job { DEPTHWISE, MAXIMUM, AVERAGE } window_job;
+
+/* Taps [first, end) that fall inside [0, extent) from `origin` on. */
+typedef struct tap_range {
+    int64_t first, end;
+} tap_range;
+
+static tap_range taps_inside(int64_t origin, int64_t extent, int64_t taps, int64_t dilation)
+{
+    int64_t first = origin < 0 ? nnd_ceil_div(-origin, dilation) : 0;
+    int64_t end = extent > origin ? nnd_ceil_div(extent - origin, dilation) : 0;
+    end = NND_MIN(end, taps);
+    return (tap_range){NND_MIN(first, end), end};
+}
+
+/* Output columns [first, end) whose whole window lies inside the row. */
+static tap_range interior(const nnd_window_args *p)
+{
+    int64_t first = nnd_ceil_div(p->pad_left, p->stride_w);
+    int64_t room = p->in_w - 1 - (p->kernel_w - 1) * p->dilation_w + p->pad_left;
+    int64_t end = room < 0 ? 0 : room / p->stride_w + 1;
+    end = NND_MIN(end, p->out_w);
+    first = NND_MIN(first, p->out_w);
+    return (tap_range){first, NND_MAX(first, end)};
+}
+
+/* One output row: rows of the window that exist and where the first of them lies. */
+typedef struct window_row {
+    tap_range rows;
+    int64_t top; /* input row of tap row 0, may be negative */
+    int64_t oh;
+} window_row;
+
+/* What an average divides by. */
+static float average_cells(const nnd_window_args *p, const window_row *row, int64_t left,
+                           tap_range columns)
+{
+    if (!p->count_include_pad)
+        return (float)((row->rows.end - row->rows.first) * (columns.end - columns.first));
+    tap_range tall = taps_inside(row->top + p->pad_top, p->in_h + p->pad_top + p->pad_bottom,
+                                 p->kernel_h, p->dilation_h);
+    tap_range wide = taps_inside(left + p->pad_left, p->in_w + p->pad_left + p->pad_right,
+                                 p->kernel_w, p->dilation_w);
+    return (float)((tall.end - tall.first) * (wide.end - wide.first));
+}
+
+NND_INLINE vf window_start(const window_job job, vf bias)
+{
+    return job == DEPTHWISE ? bias : v_set1(job == MAXIMUM ? -INFINITY : 0.0f);
+}
+
+NND_INLINE vf window_step(const window_job job, vf acc, vf x, vf w)
+{
+    if (job == DEPTHWISE) return v_fma(x, w, acc);
+    return job == AVERAGE ? v_add(acc, x) : v_max2(acc, x);
+}
+
+NND_INLINE vf window_finish(const window_job job, const nnd_window_args *p, vf acc, vf residual,
+                            vf cells)
+{
+    if (job == MAXIMUM) return acc;
+    if (job == AVERAGE) return v_div(acc, cells);
+    if (p->residual) acc = v_add(acc, residual);
+    return v_min(v_set1(p->high), v_max(v_set1(p->low), acc));
+}
+
+/* ---- NCHWc: a pixel is a vector ---------------------------------------------------------- */
+
+/* `count` pixels from column ow of the row; `columns` are the taps that exist for all of them. */
+NND_INLINE void blocked_pixels(const window_job job, const nnd_window_args *p,
+                               const window_row *row, int64_t ow, const int count,
+                               tap_range columns)
+{
+    vf acc[PIXELS], bias = job == DEPTHWISE ? v_load(p->bias) : v_set1(0.0f);
+    int64_t left = ow * p->stride_w - p->pad_left;
+    ptrdiff_t step = (ptrdiff_t)(p->stride_w * VLEN);
+#pragma GCC unroll 8
+    for (int i = 0; i < count; i++)
+        acc[i] = window_start(job, bias);
+    for (int64_t kh = row->rows.first; kh < row->rows.end; kh++) {
+        const float *line = p->x + (row->top + kh * p->dilation_h) * p->in_w * VLEN;
+        const float *x = line + (left + columns.first * p->dilation_w) * VLEN;
+        int64_t tap = kh * p->kernel_w + columns.first;
+        for (int64_t kw = columns.first; kw < columns.end; kw++, tap++) {
+            vf w = job == DEPTHWISE ? v_load(p->weights + tap * VLEN) : v_set1(0.0f);
+#pragma GCC unroll 8
+            for (int i = 0; i < count; i++)
+                acc[i] = window_step(job, acc[i], v_load(x + i * step), w);
+            x += p->dilation_w * VLEN;
+        }
+    }
+    vf cells = v_set1(job == AVERAGE ? average_cells(p, row, left, columns) : 1.0f);
+    int64_t at = (row->oh * p->out_w + ow) * VLEN;
+#pragma GCC unroll 8
+    for (int i = 0; i < count; i++) {
+        vf residual = v_set1(0.0f);
+        if (job == DEPTHWISE && p->residual) residual = v_load(p->residual + at + i * VLEN);
+        v_store(p->y + at + i * VLEN, window_finish(job, p, acc[i], residual, cells));
+    }
+}
+
+NND_INLINE void blocked_border(const window_job job, const nnd_window_args *p,
+                               const window_row *row, int64_t from, int64_t to)
+{
+    for (int64_t ow = from; ow < to; ow++) {
+        tap_range columns =
+            taps_inside(ow * p->stride_w - p->pad_left, p->in_w, p->kernel_w, p->dilation_w);
+        blocked_pixels(job, p, row, ow, 1, columns);
+    }
+}
+
+NND_INLINE void blocked_window(const window_job job, const nnd_window_args *p)
+{
+    tap_range inside = interior(p), all = {0, p->kernel_w};
+    for (int64_t oh = p->row_begin; oh < p->row_end; oh++) {
+        window_row row = {.top = oh * p->stride_h - p->pad_top, .oh = oh};
+        row.rows = taps_inside(row.top, p->in_h, p->kernel_h, p->dilation_h);
+        blocked_border(job, p, &row, 0, inside.first);
+        int64_t ow = inside.first;
+        for (; ow + PIXELS <= inside.end; ow += PIXELS)
+            blocked_pixels(job, p, &row, ow, PIXELS, all);
+        for (; ow + 2 <= inside.end; ow += 2)
+            blocked_pixels(job, p, &row, ow, 2, all);
+        for (; ow < inside.end; ow++)
+            blocked_pixels(job, p, &row, ow, 1, all);
+        blocked_border(job, p, &row, inside.end, p->out_w);
+    }
+}
+
+void VEC_NAME(nnd_f32_depthwise_nchwc)(const nnd_window_args *args)
+{
+    blocked_window(DEPTHWISE, args);
+}
+
+void VEC_NAME(nnd_f32_maxpool_nchwc)(const nnd_window_args *args)
+{
+    blocked_window(MAXIMUM, args);
+}
+
+void VEC_NAME(nnd_f32_avgpool_nchwc)(const nnd_window_args *args)
+{
+    blocked_window(AVERAGE, args);
+}
+
+/* ---- NCHW: a vector is a stretch of the row ----------------------------------------------- */
+
+static float plain_pixel(window_job job, const nnd_window_args *p, const window_row *row,
+                         int64_t ow)
+{
+    int64_t left = ow * p->stride_w - p->pad_left;
+    tap_range columns = taps_inside(left, p->in_w, p->kernel_w, p->dilation_w);
+    float acc = job == DEPTHWISE ? p->bias[0] : job == MAXIMUM ? -INFINITY : 0.0f;
+    for (int64_t kh = row->rows.first; kh < row->rows.end; kh++) {
+        const float *x = p->x + (row->top + kh * p->dilation_h) * p->in_w + left;
+        for (int64_t kw = columns.first; kw < columns.end; kw++) {
+            float v = x[kw * p->dilation_w];
+            if (job == DEPTHWISE)
+                acc = fmaf(v, p->weights[kh * p->kernel_w + kw], acc);
+            else if (job == AVERAGE)
+                acc += v;
+            else if (v > acc || v != v)
+                acc = v;
+        }
+    }
+    if (job == AVERAGE) return acc / average_cells(p, row, left, columns);
+    if (job == MAXIMUM) return acc;
+    if (p->residual) acc += p->residual[row->oh * p->out_w + ow];
+    return acc < p->low ? p->low : acc > p->high ? p->high : acc;
+}
+
+/* `count` vectors of interior pixels from column ow; STRIDE is 1 or 2. */
+NND_INLINE void plain_vectors(const window_job job, const nnd_window_args *p, const window_row *row,
+                              int64_t ow, const int count, const int stride)
+{
+    vf acc[4], bias = v_set1(job == DEPTHWISE ? p->bias[0] : 0.0f);
+    int64_t left = ow * stride - p->pad_left;
+#pragma GCC unroll 4
+    for (int i = 0; i < count; i++)
+        acc[i] = window_start(job, bias);
+    for (int64_t kh = row->rows.first; kh < row->rows.end; kh++) {
+        const float *x = p->x + (row->top + kh * p->dilation_h) * p->in_w + left;
+        for (int64_t kw = 0; kw < p->kernel_w; kw++, x += p->dilation_w) {
+            vf w = v_set1(job == DEPTHWISE ? p->weights[kh * p->kernel_w + kw] : 0.0f);
+#pragma GCC unroll 4
+            for (int i = 0; i < count; i++) {
+                const float *from = x + i * VLEN * stride;
+                acc[i] =
+                    window_step(job, acc[i], stride == 1 ? v_load(from) : v_load_even(from), w);
+            }
+        }
+    }
+    tap_range all = {0, p->kernel_w};
+    vf cells = v_set1(job == AVERAGE ? average_cells(p, row, left, all) : 1.0f);
+    int64_t at = row->oh * p->out_w + ow;
+#pragma GCC unroll 4
+    for (int i = 0; i < count; i++) {
+        vf residual = v_set1(0.0f);
+        if (job == DEPTHWISE && p->residual) residual = v_load(p->residual + at + i * VLEN);
+        v_store(p->y + at + i * VLEN, window_finish(job, p, acc[i], residual, cells));
+    }
+}
+
+/* Vectors from column ow on while they fit; returns the first column that is left. */
+NND_INLINE int64_t plain_stretch(const window_job job, const nnd_window_args *p,
+                                 const window_row *row, int64_t ow, int64_t end, const int stride)
+{
+    /* A strided load reads one float behind its last pixel: keep that inside the row. */
+    if (stride == 2) {
+        int64_t last = p->in_w - 2 + p->pad_left - (p->kernel_w - 1) * p->dilation_w;
+        end = NND_MIN(end, last < 0 ? 0 : last / 2 + 1);
+    }
+    for (; ow + 4 * VLEN <= end; ow += 4 * VLEN)
+        plain_vectors(job, p, row, ow, 4, stride);
+    for (; ow + VLEN <= end; ow += VLEN)
+        plain_vectors(job, p, row, ow, 1, stride);
+    return ow;
+}
+
+NND_INLINE void plain_window(const window_job job, const nnd_window_args *p)
+{
+    tap_range inside = interior(p);
+    for (int64_t oh = p->row_begin; oh < p->row_end; oh++) {
+        window_row row = {.top = oh * p->stride_h - p->pad_top, .oh = oh};
+        row.rows = taps_inside(row.top, p->in_h, p->kernel_h, p->dilation_h);
+        float *y = p->y + oh * p->out_w;
+        int64_t ow = 0;
+        for (; ow < inside.first; ow++)
+            y[ow] = plain_pixel(job, p, &row, ow);
+        if (p->stride_w == 1)
+            ow = plain_stretch(job, p, &row, ow, inside.end, 1);
+        else if (p->stride_w == 2)
+            ow = plain_stretch(job, p, &row, ow, inside.end, 2);
+        for (; ow < p->out_w; ow++)
+            y[ow] = plain_pixel(job, p, &row, ow);
+    }
+}
+
+void VEC_NAME(nnd_f32_depthwise_nchw)(const nnd_window_args *args)
+{
+    plain_window(DEPTHWISE, args);
+}
+
+void VEC_NAME(nnd_f32_maxpool_nchw)(const nnd_window_args *args)
+{
+    plain_window(MAXIMUM, args);
+}
+
+void VEC_NAME(nnd_f32_avgpool_nchw)(const nnd_window_args *args)
+{
+    plain_window(AVERAGE, args);
+}

@@ -1,0 +1,383 @@
+/*
+ * Convolution under every ISA against a double-precision loop: random shapes, strides, dilations,
+ * pads, groups, all combinations of layouts, biases, residuals, activations; guards around the
+ * output; equal bits for 1 … 4 threads. Error bound: (k + 4)·2^-24·(Σ|w||x| + |bias| + |residual|),
+ * times the activation's slope.
+ */
+#include "kernels_support.h"
+
+typedef struct problem {
+    nnd_conv_desc d;
+    bool with_bias;
+    nnd_conv *conv;
+    guarded x, weights, bias, residual; /* x and residual in NCHW */
+} problem;
+
+static int64_t spatial_in(const problem *p)
+{
+    return p->d.in_h * p->d.in_w;
+}
+
+static int64_t spatial_out(const problem *p)
+{
+    return nnd_conv_out_h(p->conv) * nnd_conv_out_w(p->conv);
+}
+
+static nnd_conv_desc plain_desc(int64_t ic, int64_t size, int64_t oc, int64_t kernel,
+                                int64_t stride, int64_t pad)
+{
+    return (nnd_conv_desc){.batch = 1,
+                           .in_channels = ic,
+                           .in_h = size,
+                           .in_w = size,
+                           .out_channels = oc,
+                           .groups = 1,
+                           .kernel_h = kernel,
+                           .kernel_w = kernel,
+                           .stride_h = stride,
+                           .stride_w = stride,
+                           .dilation_h = 1,
+                           .dilation_w = 1,
+                           .pad_top = pad,
+                           .pad_left = pad,
+                           .pad_bottom = pad,
+                           .pad_right = pad};
+}
+
+static nnd_conv_desc random_desc(void)
+{
+    nnd_conv_desc d = plain_desc(1, 1, 1, 1, 1, 0);
+    static const int64_t kernels[] = {1, 1, 2, 3, 3, 3, 5, 7};
+    d.batch = rng_int(1, 2);
+    d.groups = rng_int(0, 2) ? 1 : rng_int(2, 5);
+    d.in_channels = d.groups * rng_int(1, d.groups > 1 ? 20 : 40);
+    d.out_channels = d.groups * rng_int(1, d.groups > 1 ? 20 : 70);
+    if (rng_int(0, 4) == 0) { /* depthwise */
+        d.groups = d.in_channels = d.out_channels = rng_int(1, 40);
+    }
+    d.kernel_h = kernels[rng_next() % NND_COUNT(kernels)];
+    d.kernel_w = rng_int(0, 3) ? d.kernel_h : kernels[rng_next() % NND_COUNT(kernels)];
+    d.stride_h = rng_int(0, 1) ? 1 : rng_int(1, 3);
+    d.stride_w = rng_int(0, 3) ? d.stride_h : rng_int(1, 4);
+    d.dilation_h = rng_int(0, 2) ? 1 : rng_int(1, 3);
+    d.dilation_w = rng_int(0, 3) ? d.dilation_h : rng_int(1, 3);
+    d.pad_top = rng_int(0, d.kernel_h / 2 + 1);
+    d.pad_left = rng_int(0, d.kernel_w / 2 + 1);
+    d.pad_bottom = rng_int(0, d.kernel_h / 2 + 1);
+    d.pad_right = rng_int(0, d.kernel_w / 2 + 1);
+    d.in_h = rng_int(1, 20) + (d.kernel_h - 1) * d.dilation_h;
+    d.in_w = rng_int(1, 34) + (d.kernel_w - 1) * d.dilation_w;
+    d.act = random_act();
+    d.residual = rng_int(0, 1);
+    return d;
+}
+
+static problem problem_make(nnd_conv_desc d, nnd_conv_algorithm algorithm)
+{
+    problem p = {.d = d, .with_bias = rng_int(0, 3) != 0};
+    assert_ok(nnd_conv_create(&d, algorithm, &p.conv));
+    int64_t weights = d.out_channels * (d.in_channels / d.groups) * d.kernel_h * d.kernel_w;
+    p.x = guarded_random((size_t)(d.batch * d.in_channels * spatial_in(&p)), -1, 1);
+    p.weights = guarded_random((size_t)weights, -1, 1);
+    p.bias = guarded_random((size_t)d.out_channels, -1, 1);
+    p.residual = guarded_random((size_t)(d.batch * d.out_channels * spatial_out(&p)), -1, 1);
+    return p;
+}
+
+static void problem_free(problem *p)
+{
+    guarded_free(&p->x);
+    guarded_free(&p->weights);
+    guarded_free(&p->bias);
+    guarded_free(&p->residual);
+    nnd_conv_destroy(p->conv);
+}
+
+/* A copy in `layout`; the padding lanes are poisoned, since no kernel may use them. */
+static guarded in_layout(const guarded *nchw, nnd_kernel_layout layout, int64_t batch,
+                         int64_t channels, int64_t spatial)
+{
+    guarded g =
+        guarded_make(nnd_kernel_elements(layout, (size_t)batch, (size_t)channels, (size_t)spatial));
+    int64_t block = layout == NND_KERNEL_NCHW ? 1 : nnd_kernel_block();
+    int64_t blocks = (channels + block - 1) / block;
+    for (size_t i = 0; i < g.n; i++)
+        g.data[i] = NAN;
+    for (int64_t i = 0; i < batch * channels * spatial; i++) {
+        int64_t image = i / (channels * spatial), c = i / spatial % channels, s = i % spatial;
+        g.data[((image * blocks + c / block) * spatial + s) * block + c % block] = nchw->data[i];
+    }
+    return g;
+}
+
+/* Element i of the NCHW order of an output in `layout`. */
+static float element(const guarded *g, nnd_kernel_layout layout, int64_t channels, int64_t spatial,
+                     int64_t i)
+{
+    int64_t block = layout == NND_KERNEL_NCHW ? 1 : nnd_kernel_block();
+    int64_t blocks = (channels + block - 1) / block;
+    int64_t image = i / (channels * spatial), c = i / spatial % channels, s = i % spatial;
+    return g->data[((image * blocks + c / block) * spatial + s) * block + c % block];
+}
+
+static void check_element(const problem *p, int64_t i, float got)
+{
+    const nnd_conv_desc *d = &p->d;
+    int64_t spatial = spatial_out(p), out_w = nnd_conv_out_w(p->conv);
+    int64_t image = i / (d->out_channels * spatial), oc = i / spatial % d->out_channels;
+    int64_t oh = i % spatial / out_w, ow = i % out_w;
+    int64_t depth = d->in_channels / d->groups, first = oc / (d->out_channels / d->groups) * depth;
+    double sum = 0, size = 0;
+    for (int64_t ic = 0; ic < depth; ic++) {
+        for (int64_t t = 0; t < d->kernel_h * d->kernel_w; t++) {
+            int64_t ih = oh * d->stride_h + t / d->kernel_w * d->dilation_h - d->pad_top;
+            int64_t iw = ow * d->stride_w + t % d->kernel_w * d->dilation_w - d->pad_left;
+            if (ih < 0 || ih >= d->in_h || iw < 0 || iw >= d->in_w) continue;
+            double x =
+                p->x.data[((image * d->in_channels + first + ic) * d->in_h + ih) * d->in_w + iw];
+            double w = p->weights.data[(oc * depth + ic) * d->kernel_h * d->kernel_w + t];
+            sum += x * w;
+            size += fabs(x * w);
+        }
+    }
+    double bias = p->with_bias ? p->bias.data[oc] : 0.0;
+    double residual = d->residual ? p->residual.data[i] : 0.0;
+    double expected = exact_act(&d->act, sum + bias + residual);
+    double k = (double)(depth * d->kernel_h * d->kernel_w);
+    double bound = (k + 4) * 0x1p-24 * (size + fabs(bias) + fabs(residual)) * ACT_SLOPE +
+                   ACT_ERROR * fmax(1.0, fabs(expected));
+    if (fabs(got - expected) <= bound) return;
+    fprintf(stderr,
+            "%s %s: n%lld c%lld %lldx%lld → %lld g%lld k%lldx%lld s%lld,%lld d%lld,%lld p%lld,%lld,"
+            "%lld,%lld layouts %d→%d act %d residual %d, element %lld: %g, expected %g ± %g\n",
+            nnd_isa_name(nnd_isa_current()),
+            nnd_conv_algorithm_name(nnd_conv_get_algorithm(p->conv)), (long long)d->batch,
+            (long long)d->in_channels, (long long)d->in_h, (long long)d->in_w,
+            (long long)d->out_channels, (long long)d->groups, (long long)d->kernel_h,
+            (long long)d->kernel_w, (long long)d->stride_h, (long long)d->stride_w,
+            (long long)d->dilation_h, (long long)d->dilation_w, (long long)d->pad_top,
+            (long long)d->pad_left, (long long)d->pad_bottom, (long long)d->pad_right, d->in_layout,
+            d->out_layout, d->act.kind, d->residual, (long long)i, got, expected, bound);
+    fail();
+}
+
+typedef struct conv_job {
+    const nnd_conv *conv;
+    nnd_conv_args args;
+    lanes lanes;
+    int stage;
+} conv_job;
+
+static nnd_status conv_tile(void *user, size_t index, int lane)
+{
+    conv_job *job = user;
+    nnd_conv_run_tile(job->conv, &job->args, job->stage, index, job->lanes.scratch[lane]);
+    return NND_OK;
+}
+
+static guarded run_conv(const problem *p, int threads)
+{
+    const nnd_conv_desc *d = &p->d;
+    guarded x = in_layout(&p->x, d->in_layout, d->batch, d->in_channels, spatial_in(p));
+    guarded residual =
+        in_layout(&p->residual, d->out_layout, d->batch, d->out_channels, spatial_out(p));
+    guarded y = guarded_make(residual.n);
+    void *packed = aligned_scratch(nnd_conv_packed_bytes(p->conv));
+    void *workspace = aligned_scratch(nnd_conv_workspace_bytes(p->conv));
+    nnd_conv_pack(p->conv, p->weights.data, p->with_bias ? p->bias.data : NULL, packed);
+    conv_job job = {.conv = p->conv,
+                    .args = {x.data, packed, residual.data, y.data, workspace},
+                    .lanes = lanes_make(nnd_conv_lane_bytes(p->conv))};
+    for (job.stage = 0; job.stage < nnd_conv_stages(p->conv); job.stage++)
+        assert_ok(
+            nnd_parallel_for(nnd_conv_tiles(p->conv, job.stage), threads, conv_tile, &job, NULL));
+    lanes_free(&job.lanes);
+    nnd_free_aligned(packed);
+    nnd_free_aligned(workspace);
+    guarded_free(&x);
+    guarded_free(&residual);
+    return y;
+}
+
+static void check_problem(nnd_conv_desc d, nnd_conv_algorithm algorithm)
+{
+    problem p = problem_make(d, algorithm);
+    guarded y = run_conv(&p, 1);
+    for (int64_t i = 0; i < d.batch * d.out_channels * spatial_out(&p); i++)
+        check_element(&p, i, element(&y, d.out_layout, d.out_channels, spatial_out(&p), i));
+    for (size_t i = 0; i < y.n; i++) /* padding lanes: written */
+        assert_true(y.data[i] != GUARD_VALUE);
+    guarded_free(&y);
+    problem_free(&p);
+}
+
+static void random_shapes(nnd_isa isa)
+{
+    (void)isa;
+    for (int i = 0; i < 250; i++) {
+        nnd_conv_desc d = random_desc();
+        d.in_layout = (nnd_kernel_layout)rng_int(0, 1);
+        d.out_layout = (nnd_kernel_layout)rng_int(0, 1);
+        check_problem(d, NND_CONV_AUTO);
+    }
+}
+
+/* Depthwise shapes through the general algorithm, and through their own under every layout. */
+static void depthwise_both_ways(nnd_isa isa)
+{
+    for (int i = 0; i < 60; i++) {
+        nnd_conv_desc d = random_desc();
+        d.groups = d.in_channels = d.out_channels = rng_int(1, 40);
+        d.in_layout = d.out_layout = (nnd_kernel_layout)(i & 1);
+        check_problem(d, NND_CONV_DEPTHWISE);
+        if (isa != NND_ISA_REFERENCE) check_problem(d, NND_CONV_DIRECT);
+    }
+}
+
+/* The shapes that real models are made of, at a size the oracle can afford. */
+static void usual_shapes(nnd_isa isa)
+{
+    const nnd_conv_desc shapes[] = {
+        plain_desc(3, 33, 16, 3, 2, 1),  plain_desc(3, 40, 24, 7, 2, 3),
+        plain_desc(64, 14, 64, 3, 1, 1), plain_desc(32, 14, 96, 1, 1, 0),
+        plain_desc(96, 7, 40, 1, 1, 0),  plain_desc(64, 14, 128, 1, 2, 0),
+        plain_desc(64, 14, 72, 3, 2, 1), plain_desc(130, 1, 70, 1, 1, 0),
+        plain_desc(16, 80, 16, 1, 1, 0),
+    };
+    (void)isa;
+    for (size_t i = 0; i < NND_COUNT(shapes) * 2; i++) {
+        nnd_conv_desc d = shapes[i / 2];
+        d.in_layout = d.out_layout = (nnd_kernel_layout)(i & 1);
+        d.act.kind = NND_ACT_RELU;
+        check_problem(d, NND_CONV_AUTO);
+    }
+}
+
+/* A row longer than a tile may be. */
+static void long_rows(nnd_isa isa)
+{
+    (void)isa;
+    for (int i = 0; i < 4; i++) {
+        nnd_conv_desc d = plain_desc(5, 3, 20, 3, 1, 1);
+        d.in_w = 1100;
+        d.stride_w = 1 + (i >> 1);
+        d.in_layout = d.out_layout = (nnd_kernel_layout)(i & 1);
+        check_problem(d, NND_CONV_AUTO);
+    }
+}
+
+static void same_bits_for_any_threads(nnd_isa isa)
+{
+    const nnd_conv_desc shapes[] = {plain_desc(48, 28, 72, 3, 1, 1),
+                                    plain_desc(64, 28, 64, 1, 1, 0),
+                                    plain_desc(96, 40, 96, 3, 1, 1)};
+    (void)isa;
+    assert_ok(nnd_sched_set_threads(MAX_LANES));
+    for (size_t i = 0; i < NND_COUNT(shapes) * 2; i++) {
+        nnd_conv_desc d = shapes[i / 2];
+        if (i / 2 == 2) d.groups = 96;
+        d.in_layout = d.out_layout = (nnd_kernel_layout)(i & 1);
+        problem p = problem_make(d, NND_CONV_AUTO);
+        assert_true(nnd_conv_tiles(p.conv, 0) >= 4);
+        guarded serial = run_conv(&p, 1);
+        for (int threads = 2; threads <= MAX_LANES; threads++) {
+            guarded y = run_conv(&p, threads);
+            assert_memory_equal(y.data, serial.data, y.n * sizeof(float));
+            guarded_free(&y);
+        }
+        guarded_free(&serial);
+        problem_free(&p);
+    }
+}
+
+static void test_random_shapes(void **state)
+{
+    (void)state;
+    each_isa(random_shapes);
+}
+
+static void test_depthwise_both_ways(void **state)
+{
+    (void)state;
+    each_isa(depthwise_both_ways);
+}
+
+static void test_usual_shapes(void **state)
+{
+    (void)state;
+    each_isa(usual_shapes);
+}
+
+static void test_long_rows(void **state)
+{
+    (void)state;
+    each_isa(long_rows);
+}
+
+static void test_same_bits_for_any_threads(void **state)
+{
+    (void)state;
+    each_isa(same_bits_for_any_threads);
+}
+
+/* NaN in an input channel reaches every output whose window covers it, and no other. */
+static void nan_propagates(nnd_isa isa)
+{
+    (void)isa;
+    for (int layout = 0; layout < 2; layout++) {
+        nnd_conv_desc d = plain_desc(20, 9, 20, 3, 1, 1);
+        d.in_layout = d.out_layout = (nnd_kernel_layout)layout;
+        d.act.kind = NND_ACT_RELU;
+        problem p = problem_make(d, NND_CONV_AUTO);
+        p.x.data[4 * 9 + 4] = NAN;
+        guarded y = run_conv(&p, 1);
+        for (int64_t i = 0; i < 20 * 81; i++) {
+            int64_t row = i % 81 / 9, column = i % 9;
+            bool near = row >= 3 && row <= 5 && column >= 3 && column <= 5;
+            assert_int_equal(near, isnan(element(&y, d.out_layout, 20, 81, i)) != 0);
+        }
+        guarded_free(&y);
+        problem_free(&p);
+    }
+}
+
+static void test_nan_propagates(void **state)
+{
+    (void)state;
+    each_isa(nan_propagates);
+}
+
+static void test_bad_shapes_are_refused(void **state)
+{
+    (void)state;
+    nnd_conv *conv;
+    nnd_conv_desc d = plain_desc(4, 2, 4, 5, 1, 0);
+    assert_status(nnd_conv_create(&d, NND_CONV_AUTO, &conv), NND_E_SHAPE);
+    assert_null(conv);
+    d = plain_desc(4, 8, 4, 3, 0, 0);
+    assert_status(nnd_conv_create(&d, NND_CONV_AUTO, &conv), NND_E_SHAPE);
+    d = plain_desc(4, 8, 4, 3, 1, -1);
+    assert_status(nnd_conv_create(&d, NND_CONV_AUTO, &conv), NND_E_SHAPE);
+    d = plain_desc(4, 8, 6, 3, 1, 1);
+    d.groups = 4;
+    assert_status(nnd_conv_create(&d, NND_CONV_AUTO, &conv), NND_E_SHAPE);
+    d = plain_desc(INT32_MAX, INT32_MAX, 4, 3, 1, 1);
+    assert_status(nnd_conv_create(&d, NND_CONV_AUTO, &conv), NND_E_OVERFLOW);
+    d = plain_desc(4, 8, 4, 3, 1, 1);
+    assert_status(nnd_conv_create(&d, NND_CONV_DEPTHWISE, &conv), NND_E_UNSUPPORTED);
+    nnd_error_clear();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_usual_shapes),
+        cmocka_unit_test(test_random_shapes),
+        cmocka_unit_test(test_depthwise_both_ways),
+        cmocka_unit_test(test_long_rows),
+        cmocka_unit_test(test_same_bits_for_any_threads),
+        cmocka_unit_test(test_nan_propagates),
+        cmocka_unit_test(test_bad_shapes_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
