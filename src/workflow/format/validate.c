@@ -31,6 +31,7 @@ typedef struct scope {
     const char *prefix; /* "" or "sub" */
     const char *file;
     nnd_map ids; /* id → wf_node */
+    nnd_map fed; /* "node port" → the first data edge that ends there */
 } scope;
 
 static nnd_status no_memory(void)
@@ -361,6 +362,29 @@ static nnd_status check_types(const scope *s, const wf_edge *e, const char *from
                   "wants %s, but '%s.%s' gives %s", to->type, e->from_node, e->from_port, from);
 }
 
+/* A blank separates: ids have none. */
+static const wf_edge *first_edge(const scope *s, const char *node, const char *port_name)
+{
+    char *key = nnd_strf("%s %s", node, port_name);
+    const wf_edge *edge = key ? nnd_map_get(&s->fed, key) : NULL;
+    nnd_free(key);
+    return edge;
+}
+
+static nnd_status index_edges(scope *s)
+{
+    for (size_t i = 0; i < s->graph->edge_count; i++) {
+        wf_edge *e = &s->graph->edges[i];
+        if (e->is_param || first_edge(s, e->to_node, e->to_port)) continue;
+        char *key = nnd_strf("%s %s", e->to_node, e->to_port);
+        if (!key) return no_memory();
+        nnd_status status = nnd_map_put(&s->fed, key, e, NULL);
+        nnd_free(key);
+        NND_TRY(status);
+    }
+    return NND_OK;
+}
+
 static nnd_status check_data_edge(const scope *s, const wf_edge *e, const wf_node *to,
                                   const char *from)
 {
@@ -371,16 +395,11 @@ static nnd_status check_data_edge(const scope *s, const wf_edge *e, const wf_nod
         status = check_types(s, e, from, p);
     else if (status == NND_OK && list.known)
         status = unknown_port(s, e->place, to->id, e->to_port, &list, false);
-    for (size_t i = 0;
-         status == NND_OK && p && !(p->flags & NND_PORT_VARIADIC) && &s->graph->edges[i] != e;
-         i++) {
-        const wf_edge *other = &s->graph->edges[i];
-        if (!other->is_param && strcmp(other->to_node, e->to_node) == 0 &&
-            strcmp(other->to_port, e->to_port) == 0)
-            status = REPORT(s, e->place, to->id, e->to_port, "second-edge", NULL,
-                            "this input has an edge already (from '%s.%s'); only one may feed it",
-                            other->from_node, other->from_port);
-    }
+    const wf_edge *first = first_edge(s, e->to_node, e->to_port);
+    if (status == NND_OK && p && !(p->flags & NND_PORT_VARIADIC) && first && first != e)
+        status = REPORT(s, e->place, to->id, e->to_port, "second-edge", NULL,
+                        "this input has an edge already (from '%s.%s'); only one may feed it",
+                        first->from_node, first->from_port);
     nnd_vec_free(&list);
     return status;
 }
@@ -402,12 +421,8 @@ static nnd_status check_required_inputs(const scope *s, const wf_node *n)
     ports list = {0};
     nnd_status status = ports_of(s, n, false, &list);
     for (size_t i = 0; i < list.count && status == NND_OK; i++) {
-        bool connected = (list.items[i].flags & NND_PORT_OPTIONAL) != 0;
-        for (size_t k = 0; k < s->graph->edge_count && !connected; k++) {
-            const wf_edge *e = &s->graph->edges[k];
-            connected = !e->is_param && strcmp(e->to_node, n->id) == 0 &&
-                        strcmp(e->to_port, list.items[i].name) == 0;
-        }
+        bool connected =
+            (list.items[i].flags & NND_PORT_OPTIONAL) || first_edge(s, n->id, list.items[i].name);
         if (!connected)
             status =
                 REPORT(s, n->place, n->id, list.items[i].name, "unconnected", NULL,
@@ -479,35 +494,53 @@ static nnd_status report_cycle(const scope *s, const size_t *stack, size_t depth
     return status;
 }
 
-/* Depth-first without recursion: `next` is the edge that each node on the stack looks at. */
-static nnd_status search_cycles(const scope *s, uint8_t *color, size_t *stack, size_t *next)
+/* Edges sorted by the node they leave: those of node n are heads[first[n] … first[n + 1]). */
+typedef struct adjacency {
+    size_t *first;
+    size_t *heads; /* index of the node an edge ends at */
+} adjacency;
+
+static void fill_adjacency(const scope *s, adjacency *a, size_t *tails)
 {
     const wf_graph *g = s->graph;
-    for (size_t root = 0; root < g->node_count; root++) {
-        if (color[root] != WHITE) continue;
+    for (size_t e = 0; e < g->edge_count; e++) {
+        tails[e] = index_of(s, g->edges[e].from_node);
+        if (tails[e] != SIZE_MAX && breaks_cycles(&g->nodes[tails[e]])) tails[e] = SIZE_MAX;
+        if (index_of(s, g->edges[e].to_node) == SIZE_MAX) tails[e] = SIZE_MAX;
+        if (tails[e] != SIZE_MAX) a->first[tails[e] + 1]++;
+    }
+    for (size_t n = 0; n < g->node_count; n++)
+        a->first[n + 1] += a->first[n];
+    /* Filling moves each start to its end, which is the next one's start: shifted back after. */
+    for (size_t e = 0; e < g->edge_count; e++)
+        if (tails[e] != SIZE_MAX) a->heads[a->first[tails[e]]++] = index_of(s, g->edges[e].to_node);
+    for (size_t n = g->node_count; n > 0; n--)
+        a->first[n] = a->first[n - 1];
+    a->first[0] = 0;
+}
+
+/* Depth-first without recursion: `next` is the edge that each node on the stack looks at. */
+static nnd_status search_cycles(const scope *s, const adjacency *a, uint8_t *color, size_t *stack,
+                                size_t *next)
+{
+    for (size_t root = 0; root < s->graph->node_count; root++) {
         size_t depth = 0;
+        if (color[root] != WHITE) continue;
         stack[depth++] = root;
         color[root] = GREY;
-        next[root] = 0;
+        next[root] = a->first[root];
         while (depth) {
             size_t n = stack[depth - 1];
-            size_t e = breaks_cycles(&g->nodes[n]) ? g->edge_count : next[n];
-            while (e < g->edge_count && strcmp(g->edges[e].from_node, g->nodes[n].id) != 0)
-                e++;
-            if (e >= g->edge_count) {
+            if (next[n] == a->first[n + 1]) {
                 color[n] = BLACK;
                 depth--;
                 continue;
             }
-            next[n] = e + 1;
-            size_t to = index_of(s, g->edges[e].to_node);
-            if (to == SIZE_MAX || color[to] == BLACK) continue;
-            if (color[to] == GREY) {
-                NND_TRY(report_cycle(s, stack, depth, to));
-                continue;
-            }
+            size_t to = a->heads[next[n]++];
+            if (color[to] == GREY) NND_TRY(report_cycle(s, stack, depth, to));
+            if (color[to] != WHITE) continue;
             color[to] = GREY;
-            next[to] = 0;
+            next[to] = a->first[to];
             stack[depth++] = to;
         }
     }
@@ -516,11 +549,20 @@ static nnd_status search_cycles(const scope *s, uint8_t *color, size_t *stack, s
 
 static nnd_status check_cycles(const scope *s)
 {
-    size_t count = s->graph->node_count + 1;
-    uint8_t *color = nnd_calloc(count, 1);
-    size_t *stack = nnd_calloc(count, sizeof *stack);
-    size_t *next = nnd_calloc(count, sizeof *next);
-    nnd_status status = color && stack && next ? search_cycles(s, color, stack, next) : no_memory();
+    size_t nodes = s->graph->node_count + 1, edges = s->graph->edge_count + 1;
+    adjacency a = {nnd_calloc(nodes + 1, sizeof(size_t)), nnd_calloc(edges, sizeof(size_t))};
+    size_t *tails = nnd_calloc(edges, sizeof *tails);
+    uint8_t *color = nnd_calloc(nodes, 1);
+    size_t *stack = nnd_calloc(nodes, sizeof *stack);
+    size_t *next = nnd_calloc(nodes, sizeof *next);
+    nnd_status status = no_memory();
+    if (a.first && a.heads && tails && color && stack && next) {
+        fill_adjacency(s, &a, tails);
+        status = search_cycles(s, &a, color, stack, next);
+    }
+    nnd_free(a.first);
+    nnd_free(a.heads);
+    nnd_free(tails);
     nnd_free(color);
     nnd_free(stack);
     nnd_free(next);
@@ -534,6 +576,7 @@ static nnd_status check_parts(scope *s)
     const wf_graph *g = s->graph;
     for (size_t i = 0; i < g->node_count; i++)
         NND_TRY(nnd_map_put(&s->ids, g->nodes[i].id, &g->nodes[i], NULL));
+    NND_TRY(index_edges(s));
     for (size_t i = 0; i < g->node_count; i++)
         NND_TRY(check_node(s, &g->nodes[i]));
     for (size_t i = 0; i < g->edge_count; i++)
@@ -547,9 +590,10 @@ static nnd_status check_parts(scope *s)
 static nnd_status check_graph(const scope *outer, const wf_graph *graph, const char *prefix,
                               const char *file)
 {
-    scope s = {outer->registry, outer->diags, graph, prefix, file, {0}};
+    scope s = {outer->registry, outer->diags, graph, prefix, file, {0}, {0}};
     nnd_status status = check_parts(&s);
     nnd_map_fini(&s.ids);
+    nnd_map_fini(&s.fed);
     return status;
 }
 
