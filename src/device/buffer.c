@@ -183,6 +183,12 @@ nnd_status nnd_buffer_import_fd(int fd, size_t offset, size_t bytes, bool read_o
     return status;
 }
 
+void nnd_buffer_on_free(nnd_buffer *buffer, void (*released)(void *user, void *data), void *user)
+{
+    buffer->release = released;
+    buffer->release_user = user;
+}
+
 /* ---- holders ------------------------------------------------------------------------------- */
 
 nnd_buffer *nnd_buffer_ref(nnd_buffer *buffer)
@@ -197,6 +203,7 @@ void nnd_buffer_free(nnd_buffer *buffer)
     case NND_BUFFER_OWN:
     case NND_BUFFER_IMPORTED:
         buffer->device->ops->memory_free(buffer->device->self, buffer->kind, &buffer->memory);
+        if (buffer->release) buffer->release(buffer->release_user, NULL);
         break;
     case NND_BUFFER_WRAPPED:
         if (buffer->release) buffer->release(buffer->release_user, buffer->memory.data);
