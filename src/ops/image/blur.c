@@ -1,0 +1,144 @@
+/* Box and Gaussian blur, separable, in float. A box sums whole levels, which float does exactly. */
+#include <math.h>
+#include <string.h>
+
+#include "ops/image/carve.h"
+#include "ops/ops_common.h"
+
+#define BLUR_BAND 16
+#define BLUR_MAX  255
+
+typedef struct blur_job {
+    nnd_image dst, src;
+    nnd_border border;
+    int width, height; /* of the kernel */
+    float x[BLUR_MAX], y[BLUR_MAX];
+    float gain; /* the sum is multiplied by this */
+} blur_job;
+
+static void fill_weights(float *weight, int size, nnd_blur_kind kind, double sigma)
+{
+    double exact[BLUR_MAX], sum = 0;
+    if (sigma <= 0) sigma = 0.3 * ((size - 1) * 0.5 - 1) + 0.8;
+    for (int i = 0; i < size; i++) {
+        const double d = i - (size - 1) * 0.5;
+        exact[i] = kind == NND_BLUR_BOX ? 1 : exp(-d * d / (2 * sigma * sigma));
+        sum += exact[i];
+    }
+    for (int i = 0; i < size; i++)
+        weight[i] = (float)(kind == NND_BLUR_BOX ? 1 : exact[i] / sum);
+}
+
+static void add_row(float *sum, const uint8_t *row, nnd_dtype dtype, size_t count, float weight)
+{
+    if (dtype == NND_U8) {
+        for (size_t i = 0; i < count; i++)
+            sum[i] += (float)row[i] * weight;
+    } else {
+        const float *f32 = (const float *)(const void *)row;
+        for (size_t i = 0; i < count; i++)
+            sum[i] += f32[i] * weight;
+    }
+}
+
+static void store_row(const blur_job *job, int y, const float *level, size_t count)
+{
+    uint8_t *row = nnd_ops_row(&job->dst, 0, y);
+    if (job->dst.dtype == NND_F32) {
+        memcpy(row, level, count * sizeof(float));
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const float v = level[i] > 0.0f ? level[i] : 0.0f;
+        row[i] = (uint8_t)rintf(v < 255.0f ? v : 255.0f);
+    }
+}
+
+/* Repeats the ends of a row of sums: `padded` holds radius pixels, the row, radius pixels. */
+static void pad_sums(const blur_job *job, float *padded, size_t channels)
+{
+    const int radius = job->width / 2, width = job->src.width;
+    for (int i = 0; i < radius; i++) {
+        const int left = nnd_ops_border_index(i - radius, width, job->border);
+        const int right = nnd_ops_border_index((int64_t)width + i, width, job->border);
+        memcpy(padded + (size_t)i * channels, padded + (size_t)(radius + left) * channels,
+               channels * sizeof(float));
+        memcpy(padded + (size_t)(radius + width + i) * channels,
+               padded + (size_t)(radius + right) * channels, channels * sizeof(float));
+    }
+}
+
+static nnd_status blur_band(void *user, int begin, int end, void *memory)
+{
+    const blur_job *job = user;
+    const size_t channels = (size_t)nnd_ops_channels(job->src.format);
+    const size_t count = (size_t)job->src.width * channels, radius = (size_t)job->width / 2;
+    nnd_carve carve = {memory, 0};
+    float *padded = nnd_carve_take(&carve, (count + 2 * radius * channels) * sizeof(float));
+    float *level = nnd_carve_take(&carve, count * sizeof(float));
+    for (int y = begin; y < end; y++) {
+        float *sum = padded + radius * channels;
+        memset(sum, 0, count * sizeof(float));
+        for (int k = 0; k < job->height; k++) {
+            const int from = nnd_ops_border_index((int64_t)y + k - job->height / 2, job->src.height,
+                                                  job->border);
+            add_row(sum, nnd_ops_row(&job->src, 0, from), job->src.dtype, count, job->y[k]);
+        }
+        pad_sums(job, padded, channels);
+        memset(level, 0, count * sizeof(float));
+        for (int k = 0; k < job->width; k++) {
+            const float *shifted = padded + (size_t)k * channels, weight = job->x[k];
+            for (size_t i = 0; i < count; i++)
+                level[i] += shifted[i] * weight;
+        }
+        for (size_t i = 0; i < count; i++)
+            level[i] *= job->gain;
+        store_row(job, y, level, count);
+    }
+    return NND_OK;
+}
+
+static nnd_status check_kernel(const nnd_blur_options *options)
+{
+    const int sizes[2] = {options->kernel_width, options->kernel_height};
+    for (int i = 0; i < 2; i++)
+        if (sizes[i] < 1 || sizes[i] > BLUR_MAX || sizes[i] % 2 == 0)
+            return nnd_error_set(NND_E_INVALID_ARGUMENT,
+                                 "blur kernel has size %d, expected odd, 1 to %d", sizes[i],
+                                 BLUR_MAX);
+    if (options->border != NND_BORDER_REFLECT && options->border != NND_BORDER_REPLICATE)
+        return nnd_error_set(NND_E_INVALID_ARGUMENT,
+                             "blur takes the borders reflect and replicate");
+    if (options->kind != NND_BLUR_BOX && options->kind != NND_BLUR_GAUSSIAN)
+        return nnd_error_set(NND_E_INVALID_ARGUMENT, "unknown blur %d", (int)options->kind);
+    return NND_OK;
+}
+
+nnd_status nnd_image_blur(nnd_image *dst, const nnd_image *src, const nnd_blur_options *options)
+{
+    const nnd_blur_options defaults = NND_BLUR_OPTIONS_INIT;
+    if (!options) options = &defaults;
+    NND_OPS_CHECK_OPTIONS(options, nnd_blur_options);
+    NND_TRY(nnd_ops_check_same_kind(dst, src));
+    NND_TRY(nnd_ops_check_same_size(dst, src));
+    NND_TRY(nnd_ops_check_interleaved(src, "blur"));
+    NND_TRY(check_kernel(options));
+    if (src->dtype == NND_U16)
+        return nnd_error_set(NND_E_TYPE, "blur takes u8 and f32 images, not u16");
+    blur_job job = {.dst = *dst,
+                    .src = *src,
+                    .border = options->border,
+                    .width = options->kernel_width,
+                    .height = options->kernel_height,
+                    .gain = 1};
+    fill_weights(job.x, job.width, options->kind, options->sigma_x);
+    fill_weights(job.y, job.height, options->kind, options->sigma_y);
+    if (options->kind == NND_BLUR_BOX) job.gain = 1.0f / (float)(job.width * job.height);
+    const size_t channels = (size_t)nnd_ops_channels(src->format),
+                 row = (size_t)src->width * channels;
+    nnd_carve measure = {NULL, 0};
+    nnd_carve_take(&measure, (row + (size_t)job.width * channels) * sizeof(float));
+    nnd_carve_take(&measure, row * sizeof(float));
+    return nnd_ops_for_rows(dst->height, BLUR_BAND, options->threads, measure.used, blur_band, &job,
+                            options->cancel);
+}

@@ -1,0 +1,231 @@
+#include "ops/image/resample.h"
+
+#include <math.h>
+#include <string.h>
+
+/* ---- plan ------------------------------------------------------------------------------ */
+
+void nnd_resampler_fini(nnd_resampler *r)
+{
+    nnd_axis_fini(&r->x);
+    nnd_axis_fini(&r->y);
+    nnd_free(r->x_fixed);
+    nnd_free(r->y_fixed);
+    nnd_free(r->offset);
+    memset(r, 0, sizeof(*r));
+}
+
+/* Q15 weight of an axis's second tap. 1 becomes 32767/32768, which still gives the exact level. */
+static int16_t *second_weights(const nnd_axis *axis)
+{
+    int16_t *out = nnd_calloc((size_t)axis->count, sizeof(int16_t));
+    if (!out) return NULL;
+    for (int i = 0; i < axis->count; i++) {
+        const float w = axis->taps == 2 ? axis->weight[2 * (size_t)i + 1] : 0.0f;
+        const long q = lrint((double)w * 32768);
+        out[i] = (int16_t)(q > 32767 ? 32767 : q);
+    }
+    return out;
+}
+
+static bool plan_bilinear(nnd_resampler *r)
+{
+    const int64_t row_bytes = (int64_t)r->src_width * r->channels;
+    r->x_fixed = second_weights(&r->x);
+    r->y_fixed = second_weights(&r->y);
+    r->offset = nnd_calloc((size_t)r->dst_width, sizeof(int32_t));
+    if (!r->x_fixed || !r->y_fixed || !r->offset) return false;
+    size_t safe = 0;
+    for (int i = 0; i < r->dst_width; i++) {
+        r->offset[i] = r->x.start[i] * r->channels;
+        if (r->offset[i] + NND_BILINEAR_READ(r->channels) <= row_bytes) safe = (size_t)i + 1;
+    }
+    r->columns = (nnd_bilinear_columns){r->offset, r->x_fixed, (size_t)r->dst_width, safe};
+    return true;
+}
+
+static bool plan_fixed(nnd_resampler *r)
+{
+    r->x_fixed = nnd_axis_quantise(&r->x);
+    r->y_fixed = nnd_axis_quantise(&r->y);
+    /* Rows of the scratch are padded, so every pixel may be over-read. */
+    r->safe = (size_t)r->dst_width;
+    return r->x_fixed && r->y_fixed;
+}
+
+nnd_status nnd_resampler_init(nnd_resampler *r, nnd_axis_size x, nnd_axis_size y, int channels,
+                              nnd_dtype dtype, nnd_filter filter, bool antialias)
+{
+    memset(r, 0, sizeof(*r));
+    r->src_width = x.src;
+    r->dst_width = x.count;
+    r->channels = channels;
+    r->dtype = dtype;
+    r->kernels = nnd_ops_kernels_get();
+    NND_TRY(nnd_axis_init(&r->x, x, (double)y.src / y.dst, filter, antialias));
+    nnd_status status = nnd_axis_init(&r->y, y, (double)x.src / x.dst, filter, antialias);
+    if (status != NND_OK) {
+        nnd_resampler_fini(r);
+        return status;
+    }
+    bool planned = true;
+    if (!r->x.weight) {
+        r->mode = NND_RESAMPLE_COPY;
+    } else if (dtype != NND_U8 || r->x.taps > NND_KERNEL_MAX_TAPS ||
+               r->y.taps > NND_KERNEL_MAX_TAPS) {
+        r->mode = NND_RESAMPLE_FLOAT;
+    } else if (r->x.taps == 2 && r->y.taps <= 2) {
+        r->mode = NND_RESAMPLE_BILINEAR;
+        planned = plan_bilinear(r);
+    } else {
+        r->mode = NND_RESAMPLE_FIXED;
+        planned = plan_fixed(r);
+    }
+    if (planned) return NND_OK;
+    nnd_resampler_fini(r);
+    return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for the weights of a resize to %d x %d",
+                         x.dst, y.dst);
+}
+
+int nnd_resampler_rows(const nnd_resampler *r)
+{
+    return r->mode == NND_RESAMPLE_COPY || r->mode == NND_RESAMPLE_FLOAT ? 1
+           : r->mode == NND_RESAMPLE_BILINEAR                            ? 2
+                                                                         : r->y.taps;
+}
+
+void nnd_resample_carve(nnd_resample_scratch *scratch, const nnd_resampler *r, nnd_carve *carve)
+{
+    const size_t count = (size_t)r->src_width * (size_t)r->channels;
+    memset(scratch, 0, sizeof(*scratch));
+    if (r->mode == NND_RESAMPLE_FIXED) {
+        scratch->fixed = nnd_carve_take(carve, count * sizeof(int16_t));
+        scratch->rows = nnd_carve_take(carve, (size_t)r->y.taps * sizeof(uint8_t *));
+    } else if (r->mode == NND_RESAMPLE_FLOAT) {
+        scratch->sum = nnd_carve_take(carve, count * sizeof(float));
+    }
+}
+
+/* ---- rows ------------------------------------------------------------------------------ */
+
+static void copy_row(const nnd_resampler *r, int y, uint8_t *dst, nnd_source_row_fn source,
+                     void *user)
+{
+    const uint8_t *row = source(user, r->y.start[y]);
+    const size_t pixel = (size_t)(r->channels * nnd_ops_depth(r->dtype));
+    const int32_t *start = r->x.start;
+    const size_t count = (size_t)r->dst_width;
+    switch (pixel) {
+    case 1:
+        for (size_t i = 0; i < count; i++)
+            dst[i] = row[start[i]];
+        break;
+    case 3:
+        for (size_t i = 0; i < count; i++) {
+            const uint8_t *p = row + 3 * (size_t)start[i];
+            dst[3 * i] = p[0];
+            dst[3 * i + 1] = p[1];
+            dst[3 * i + 2] = p[2];
+        }
+        break;
+    case 4:
+        for (size_t i = 0; i < count; i++)
+            memcpy(dst + 4 * i, row + 4 * (size_t)start[i], 4);
+        break;
+    default:
+        for (size_t i = 0; i < count; i++)
+            memcpy(dst + pixel * i, row + pixel * (size_t)start[i], pixel);
+    }
+}
+
+static void bilinear_row(const nnd_resampler *r, int y, uint8_t *dst, nnd_source_row_fn source,
+                         void *user)
+{
+    const uint8_t *upper = source(user, r->y.start[y]);
+    const uint8_t *lower = r->y.taps == 2 ? source(user, r->y.start[y] + 1) : upper;
+    r->kernels->bilinear_u8[r->channels - 1](dst, upper, lower, r->y_fixed[y], &r->columns);
+}
+
+static void fixed_row(const nnd_resampler *r, const nnd_resample_scratch *scratch, int y,
+                      uint8_t *dst, nnd_source_row_fn source, void *user)
+{
+    const int taps = r->y.taps;
+    for (int k = 0; k < taps; k++)
+        scratch->rows[k] = source(user, r->y.start[y] + k);
+    r->kernels->rows_u8(scratch->fixed, scratch->rows, r->y_fixed + (size_t)y * (size_t)taps, taps,
+                        (size_t)r->src_width * (size_t)r->channels);
+    r->kernels->columns_u8[r->channels - 1](dst, scratch->fixed, r->x.start, r->x_fixed, r->x.taps,
+                                            (size_t)r->dst_width, r->safe);
+}
+
+/* sum (+)= row · w */
+static void add_row(float *sum, const void *row, nnd_dtype dtype, size_t count, float w, bool first)
+{
+    if (first) memset(sum, 0, count * sizeof(float));
+    if (dtype == NND_U8) {
+        const uint8_t *u8 = row;
+        for (size_t i = 0; i < count; i++)
+            sum[i] += (float)u8[i] * w;
+    } else if (dtype == NND_U16) {
+        const uint16_t *u16 = row;
+        for (size_t i = 0; i < count; i++)
+            sum[i] += (float)u16[i] * w;
+    } else {
+        const float *f32 = row;
+        for (size_t i = 0; i < count; i++)
+            sum[i] += f32[i] * w;
+    }
+}
+
+static void store_level(void *dst, nnd_dtype dtype, size_t i, float level)
+{
+    if (dtype == NND_F32) {
+        ((float *)dst)[i] = level;
+        return;
+    }
+    const float max = dtype == NND_U8 ? 255.0f : 65535.0f;
+    const float v = level > 0.0f ? level : 0.0f;
+    const float rounded = rintf(v < max ? v : max);
+    if (dtype == NND_U8)
+        ((uint8_t *)dst)[i] = (uint8_t)rounded;
+    else
+        ((uint16_t *)dst)[i] = (uint16_t)rounded;
+}
+
+static void float_row(const nnd_resampler *r, const nnd_resample_scratch *scratch, int y, void *dst,
+                      nnd_source_row_fn source, void *user)
+{
+    const size_t channels = (size_t)r->channels, taps = (size_t)r->x.taps;
+    const float *wy = r->y.weight + (size_t)y * (size_t)r->y.taps;
+    for (int k = 0; k < r->y.taps; k++)
+        add_row(scratch->sum, source(user, r->y.start[y] + k), r->dtype,
+                (size_t)r->src_width * channels, wy[k], k == 0);
+    for (size_t i = 0; i < (size_t)r->dst_width; i++) {
+        const float *s = scratch->sum + (size_t)r->x.start[i] * channels,
+                    *w = r->x.weight + i * taps;
+        float sum[NND_OPS_MAX_CHANNELS] = {0};
+        for (size_t t = 0; t < taps; t++)
+            for (size_t c = 0; c < channels; c++)
+                sum[c] += s[t * channels + c] * w[t];
+        for (size_t c = 0; c < channels; c++)
+            store_level(dst, r->dtype, i * channels + c, sum[c]);
+    }
+}
+
+void nnd_resample_row(const nnd_resampler *r, const nnd_resample_scratch *scratch, int y, void *dst,
+                      nnd_source_row_fn source, void *user)
+{
+    switch (r->mode) {
+    case NND_RESAMPLE_COPY:
+        copy_row(r, y, dst, source, user);
+        break;
+    case NND_RESAMPLE_BILINEAR:
+        bilinear_row(r, y, dst, source, user);
+        break;
+    case NND_RESAMPLE_FIXED:
+        fixed_row(r, scratch, y, dst, source, user);
+        break;
+    default:
+        float_row(r, scratch, y, dst, source, user);
+    }
+}

@@ -1,0 +1,66 @@
+/* Colour conversion of rows in plain C; see kernels.h for the arithmetic. */
+#include "ops/kernels/fixed.h"
+#include "ops/kernels/reference/reference.h"
+
+static uint8_t from_q6(int32_t v)
+{
+    return nnd_fixed_clamp8(nnd_fixed_clamp16(v + 32) >> 6);
+}
+
+void nnd_nv12_to_rgb_reference(uint8_t *dst, const uint8_t *y, const uint8_t *uv, size_t count,
+                               const nnd_yuv_coef *coef, bool bgr)
+{
+    for (size_t i = 0; i < count; i++) {
+        const int32_t above = y[i] > coef->y_offset ? y[i] - coef->y_offset : 0;
+        const int32_t u = (uv[i / 2 * 2] - 128) * 256, v = (uv[i / 2 * 2 + 1] - 128) * 256;
+        const int32_t luma = nnd_fixed_mul(above * 128, coef->cy);
+        const int32_t r = nnd_fixed_clamp16(luma + nnd_fixed_mul(v, coef->crv));
+        const int32_t g = nnd_fixed_clamp16(nnd_fixed_clamp16(luma - nnd_fixed_mul(u, coef->cgu)) -
+                                            nnd_fixed_mul(v, coef->cgv));
+        const int32_t b = nnd_fixed_clamp16(luma + nnd_fixed_mul(u, coef->cbu));
+        dst[3 * i] = from_q6(bgr ? b : r);
+        dst[3 * i + 1] = from_q6(g);
+        dst[3 * i + 2] = from_q6(bgr ? r : b);
+    }
+}
+
+static void gray(uint8_t *dst, const uint8_t *src, size_t count, size_t step,
+                 const int16_t weight[3])
+{
+    for (size_t i = 0; i < count; i++, src += step)
+        dst[i] =
+            (uint8_t)((src[0] * weight[0] + src[1] * weight[1] + src[2] * weight[2] + 16384) >> 15);
+}
+
+void nnd_gray_u8c3_reference(uint8_t *dst, const uint8_t *src, size_t count,
+                             const int16_t weight[3])
+{
+    gray(dst, src, count, 3, weight);
+}
+
+void nnd_gray_u8c4_reference(uint8_t *dst, const uint8_t *src, size_t count,
+                             const int16_t weight[3])
+{
+    gray(dst, src, count, 4, weight);
+}
+
+void nnd_swap_u8c3_reference(uint8_t *dst, const uint8_t *src, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const uint8_t first = src[3 * i];
+        dst[3 * i] = src[3 * i + 2];
+        dst[3 * i + 1] = src[3 * i + 1];
+        dst[3 * i + 2] = first;
+    }
+}
+
+void nnd_swap_u8c4_reference(uint8_t *dst, const uint8_t *src, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const uint8_t first = src[4 * i];
+        dst[4 * i] = src[4 * i + 2];
+        dst[4 * i + 1] = src[4 * i + 1];
+        dst[4 * i + 2] = first;
+        dst[4 * i + 3] = src[4 * i + 3];
+    }
+}
