@@ -71,10 +71,14 @@ NND_API nnd_status nnd_buffer_create(const nnd_buffer_desc *desc, nnd_buffer **o
 /* Wraps foreign memory. release(user, data) is called when the last holder lets go (may be NULL). */
 NND_API nnd_status nnd_buffer_wrap(void *data, size_t bytes, void (*release)(void *user, void *data),
                                    void *user, nnd_buffer **out);
-/* A window into another buffer, which it keeps alive. NND_E_INVALID_ARGUMENT outside of it. */
+/* A window into another buffer, which it keeps alive. NND_E_INVALID_ARGUMENT outside of it. It is
+   ready when its own fence is, without one when its parent is; the parent does not wait for the
+   fences of its windows. */
 NND_API nnd_status nnd_buffer_slice(nnd_buffer *parent, size_t offset, size_t bytes, nnd_buffer **out);
 /* Shared memory by file descriptor (SHARED only): export dups, import takes the descriptor over
-   (also on failure) and maps `bytes` of it; read_only maps without write access. */
+   (also on failure) and maps `bytes` of it; read_only maps without write access. Import trusts
+   nobody: NND_E_FORMAT when the bytes leave the memory, NND_E_PERMISSION when its owner could
+   still shrink it. */
 NND_API nnd_status nnd_buffer_export_fd(const nnd_buffer *buffer, int *fd, size_t *offset);
 NND_API nnd_status nnd_buffer_import_fd(int fd, size_t offset, size_t bytes, bool read_only, nnd_buffer **out);
 NND_API nnd_buffer *nnd_buffer_ref(nnd_buffer *buffer);
@@ -87,7 +91,9 @@ NND_API size_t nnd_buffer_size(const nnd_buffer *buffer);
 NND_API nnd_memory_kind nnd_buffer_kind(const nnd_buffer *buffer);
 NND_API nnd_device *nnd_buffer_device(const nnd_buffer *buffer);
 NND_API bool nnd_buffer_is_read_only(const nnd_buffer *buffer);
-NND_API uint32_t nnd_buffer_holders(const nnd_buffer *buffer); /* current reference count */
+/* How many hold the buffer now; for a window, also those who hold what it is cut from. 1 means that
+   nobody else can see the bytes. */
+NND_API uint32_t nnd_buffer_holders(const nnd_buffer *buffer);
 
 /* ---- 3 fences and streams -------------------------------------------------------------- */
 
@@ -104,7 +110,10 @@ NND_API void nnd_buffer_set_ready(nnd_buffer *buffer, nnd_fence *fence);
 NND_API nnd_fence *nnd_buffer_ready(const nnd_buffer *buffer); /* borrowed */
 NND_API nnd_status nnd_buffer_wait(nnd_buffer *buffer, const nnd_cancel *cancel);
 
-/* An in-order queue of work on one device. On "cpu" work is done at once. */
+/* An in-order queue of work on one device; used by one thread at a time. On "cpu" work is done at
+   once. When something on it fails (a function, a copy, a fence that it waits for), what is queued
+   behind is skipped, up to the next nnd_stream_record or nnd_stream_synchronize, which reports the
+   failure with its error record and ends it. */
 NND_API nnd_status nnd_stream_create(nnd_device *device, nnd_stream **out);
 NND_API void nnd_stream_destroy(nnd_stream *stream); /* waits for queued work; takes NULL */
 NND_API nnd_device *nnd_stream_device(const nnd_stream *stream);
@@ -113,10 +122,12 @@ NND_API nnd_device *nnd_stream_device(const nnd_stream *stream);
 NND_API nnd_status nnd_stream_call(nnd_stream *stream, nnd_status (*fn)(void *user), void *user);
 /* A fence that is signalled when all work queued so far is done; the caller owns it. */
 NND_API nnd_status nnd_stream_record(nnd_stream *stream, nnd_fence **out);
-/* Work queued afterwards starts when the fence is signalled. */
+/* Work queued afterwards starts when the fence is signalled. Fails with NND_E_CLOSED, on the
+   stream, when everybody who could signal it has given the fence up. */
 NND_API nnd_status nnd_stream_wait_fence(nnd_stream *stream, nnd_fence *fence);
 NND_API nnd_status nnd_stream_synchronize(nnd_stream *stream, const nnd_cancel *cancel);
-/* Address of a simulated device's memory; valid only inside a function queued on its stream. */
+/* Address of a simulated device's memory; valid only inside a function queued on its stream, NULL
+   with an error record (NND_E_STATE, NND_E_TYPE) elsewhere. */
 NND_API void *nnd_device_sim_data(const nnd_buffer *buffer);
 
 /* ---- 4 copies -------------------------------------------------------------------------- */
