@@ -29,7 +29,11 @@
 #endif
 
 #if defined(__GNUC__)
+#if defined(__MINGW32__) && !defined(__clang__)
+#define NND_PRINTF(fmt, first) __attribute__((format(gnu_printf, fmt, first)))
+#else
 #define NND_PRINTF(fmt, first) __attribute__((format(printf, fmt, first)))
+#endif
 #define NND_NODISCARD          __attribute__((warn_unused_result))
 #else
 #define NND_PRINTF(fmt, first)

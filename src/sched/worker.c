@@ -38,12 +38,12 @@ nnd_port_thread_local nnd_sched_thread nnd_sched_self;
 
 /* ---- waiting ------------------------------------------------------------------------------- */
 
-bool nnd_sched_spin_u64(const _Atomic uint64_t *word, uint64_t mask, uint64_t old, int64_t ns)
+bool nnd_sched_spin(const _Atomic uint64_t *word, uint64_t old, int64_t ns)
 {
     if (!atomic_load_explicit(&may_spin, memory_order_relaxed)) return false;
     int64_t end = 0;
     for (uint32_t i = 1;; i++) {
-        if ((atomic_load_explicit(word, memory_order_acquire) & mask) != old) return true;
+        if (atomic_load_explicit(word, memory_order_acquire) != old) return true;
         nnd_port_cpu_relax();
         if (i % 16 != 0) continue; /* the clock costs more than the look */
         int64_t now = nnd_port_now();
@@ -64,8 +64,7 @@ void nnd_worker_order(nnd_worker *worker, nnd_order order)
 static nnd_order wait_for_order(nnd_worker *self, nnd_order seen)
 {
     bool in_gang = atomic_load_explicit(&self->in_gang, memory_order_relaxed);
-    nnd_sched_spin_u64(&self->order, UINT64_MAX, seen,
-                       in_gang ? NND_SPIN_GANG_NS : NND_SPIN_IDLE_NS);
+    nnd_sched_spin(&self->order, seen, in_gang ? NND_SPIN_GANG_NS : NND_SPIN_IDLE_NS);
     nnd_order order;
     while ((order = atomic_load(&self->order)) == seen) {
         atomic_store(&self->asleep, 1);

@@ -57,10 +57,11 @@ void nnd_worker_order(nnd_worker *worker, nnd_order order);
 
 /* Looks at a word until it differs from `old`, at most `ns` nanoseconds; false: it did not.
    Returns at once when the process has one processor. */
-bool nnd_sched_spin_u64(const _Atomic uint64_t *word, uint64_t mask, uint64_t old, int64_t ns);
+bool nnd_sched_spin(const _Atomic uint64_t *word, uint64_t old, int64_t ns);
 
-/* Takes up to `want` idle workers (starting some when the budget allows) for a gang whose caller
-   is counted when *counted says so on return. The list is linked by `next`; returns its length. */
+/* Takes idle workers for a gang of at most max_threads (0 = the budget), starting some where the
+   budget allows. The list is linked by `next`, with lanes from 1; returns its length. *counted:
+   the calling thread was counted into the budget, which nnd_workers_give_back undoes. */
 int nnd_workers_take(int max_threads, nnd_worker **list, bool *counted);
 void nnd_workers_give_back(nnd_worker *list, bool counted);
 

@@ -6,6 +6,11 @@
 
 #include <stdatomic.h>
 
+#if !defined(_WIN32)
+#include <sys/wait.h>
+#include <unistd.h>
+#endif
+
 enum { MAX_TILES = 1000, MAX_LANES = 16 };
 
 typedef struct counted_loop {
@@ -385,6 +390,34 @@ static void test_shutdown_and_again(void **state)
     }
 }
 
+/* The workers stay with the parent: the child's loops are done by their caller, and it ends. */
+#if !defined(_WIN32)
+static int child_main(void)
+{
+    counted_loop loop = {.size = 2};
+    if (nnd_parallel_for(100, 0, count_tile, &loop, NULL) != NND_OK || loop.wrong_lanes) return 1;
+    for (int i = 0; i < 100; i++)
+        if (loop.done[i] != 1) return 2;
+    nnd_sched_shutdown();
+    return 0;
+}
+
+static void test_fork(void **state)
+{
+    (void)state;
+    assert_ok(nnd_sched_set_threads(2));
+    counted_loop loop = {.size = 2};
+    assert_ok(nnd_parallel_for(100, 0, count_tile, &loop, NULL));
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) _exit(child_main());
+    int result = -1;
+    assert_int_equal(waitpid(child, &result, 0), child);
+    assert_true(WIFEXITED(result));
+    assert_int_equal(WEXITSTATUS(result), 0);
+}
+#endif
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -400,6 +433,9 @@ int main(void)
         cmocka_unit_test(test_charges_shrink_gangs),
         cmocka_unit_test(test_callers_share_the_budget),
         cmocka_unit_test(test_many_callers),
+#if !defined(_WIN32)
+        cmocka_unit_test(test_fork),
+#endif
         cmocka_unit_test(test_shutdown_and_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

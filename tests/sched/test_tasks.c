@@ -166,6 +166,63 @@ static void test_budget_defaults(void **state)
     assert_ok(nnd_sched_set_threads(0));
 }
 
+/* ---- out of memory ------------------------------------------------------------------------- */
+
+static _Atomic int allocations_left;
+
+static void *failing_alloc(void *user, size_t size)
+{
+    (void)user;
+    return atomic_fetch_sub(&allocations_left, 1) > 0 ? malloc(size) : NULL;
+}
+
+static void *failing_resize(void *user, void *block, size_t size)
+{
+    (void)user;
+    return atomic_fetch_sub(&allocations_left, 1) > 0 ? realloc(block, size) : NULL;
+}
+
+static void plain_release(void *user, void *block)
+{
+    (void)user;
+    free(block);
+}
+
+/* Loops are done whatever memory there is; a task is accepted and run, or refused. */
+static void test_every_allocation_may_fail(void **state)
+{
+    (void)state;
+    assert_ok(nnd_sched_set_threads(3));
+    nnd_allocator allocator = {failing_alloc, failing_resize, plain_release, NULL};
+    int accepted = 0, refused = 0;
+    for (int n = 0; n < 24; n++) {
+        nnd_sched_shutdown(); /* from nothing, so that everything is allocated again */
+        nnd_set_allocator(&allocator);
+        allocations_left = n;
+        _Atomic int tiles = 0, done = 0;
+        nnd_status loop = nnd_parallel_for(10, 0, add_tile, &tiles, NULL);
+        nnd_status task = nnd_sched_submit(count_task, &done);
+        nnd_cancel *token = NULL;
+        nnd_status cancel = nnd_cancel_create(NULL, &token);
+        uint64_t callback = nnd_cancel_on(token, count_task, &tiles);
+        nnd_cancel_request(token);
+        nnd_cancel_unref(token);
+        if (task == NND_OK) wait_until(&done, 1);
+        wait_until_idle();
+        nnd_error_clear();
+        allocations_left = 1000;
+        nnd_sched_shutdown();
+        nnd_set_allocator(NULL);
+        assert_int_equal(loop, NND_OK);
+        assert_int_equal(tiles, callback ? 11 : 10);
+        assert_true(task == NND_OK || task == NND_E_OUT_OF_MEMORY);
+        assert_true(cancel == NND_OK || cancel == NND_E_OUT_OF_MEMORY);
+        if (task == NND_OK) accepted++;
+        if (task != NND_OK) refused++;
+    }
+    assert_true(accepted > 0 && refused > 0);
+}
+
 /* Workers that spun would use about one processor each; asleep they use none. The bound is a
    tenth of one, so that a busy machine does not matter. */
 static void test_idle_workers_sleep(void **state)
@@ -194,6 +251,7 @@ int main(void)
         cmocka_unit_test(test_tasks_wait_for_a_gang_to_end),
         cmocka_unit_test(test_many_submitters),
         cmocka_unit_test(test_budget_defaults),
+        cmocka_unit_test(test_every_allocation_may_fail),
         cmocka_unit_test(test_idle_workers_sleep),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
