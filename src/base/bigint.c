@@ -30,9 +30,9 @@ void nnd_bigint_mul_add(nnd_bigint *a, uint32_t factor, uint32_t summand)
 void nnd_bigint_mul_pow10(nnd_bigint *a, int exponent)
 {
     enum { LARGEST = 13 }; /* 5^13 is the largest power of five in 32 bits */
-    static const uint32_t powers[LARGEST + 1] = {
-        1,      5,       25,      125,      625,       3125,      15625,
-        78125,  390625,  1953125, 9765625,  48828125,  244140625, 1220703125};
+    static const uint32_t powers[LARGEST + 1] = {1,       5,        25,        125,       625,
+                                                 3125,    15625,    78125,     390625,    1953125,
+                                                 9765625, 48828125, 244140625, 1220703125};
     int left = exponent;
     for (; left >= LARGEST; left -= LARGEST)
         nnd_bigint_mul_add(a, powers[LARGEST], 0);

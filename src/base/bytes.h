@@ -42,7 +42,7 @@ uint64_t nnd_bytes_varint(nnd_bytes *b);
 /* Borrows the next `size` bytes; NULL (and failed) when there are fewer. Size 0 is not NULL. */
 const uint8_t *nnd_bytes_take(nnd_bytes *b, size_t size);
 void nnd_bytes_skip(nnd_bytes *b, size_t size);
-void nnd_bytes_seek(nnd_bytes *b, size_t pos); /* pos == size is the end and allowed */
+void nnd_bytes_seek(nnd_bytes *b, size_t pos);            /* pos == size is the end and allowed */
 void nnd_bytes_copy(nnd_bytes *b, void *to, size_t size); /* zeroes `to` on failure */
 /* A reader over the next `size` bytes; empty and failed when there are fewer. */
 nnd_bytes nnd_bytes_sub(nnd_bytes *b, size_t size);

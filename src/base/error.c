@@ -49,8 +49,7 @@ static void set_top(nnd_error *top)
 {
     errors.top = top;
     nnd_port_once_run(&exit_once, make_exit_tls);
-    if (exit_tls_made)
-        (void)nnd_port_tls_set(exit_tls, top == &errors.reserve ? top->cause : top);
+    if (exit_tls_made) (void)nnd_port_tls_set(exit_tls, top == &errors.reserve ? top->cause : top);
 }
 
 static void blank(nnd_error *e, nnd_status status)

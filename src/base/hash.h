@@ -26,9 +26,9 @@ typedef struct nnd_hash128 {
 } nnd_hash128;
 void nnd_hash128_init(nnd_hash128 *h, uint32_t seed);
 void nnd_hash128_add(nnd_hash128 *h, const void *data, size_t size);
-void nnd_hash128_add_u64(nnd_hash128 *h, uint64_t value);      /* as 8 little-endian bytes */
-void nnd_hash128_add_str(nnd_hash128 *h, const char *text);    /* size, then bytes; NULL is its own */
-nnd_key128 nnd_hash128_end(const nnd_hash128 *h);              /* h may go on afterwards */
+void nnd_hash128_add_u64(nnd_hash128 *h, uint64_t value);   /* as 8 little-endian bytes */
+void nnd_hash128_add_str(nnd_hash128 *h, const char *text); /* size, then bytes; NULL is its own */
+nnd_key128 nnd_hash128_end(const nnd_hash128 *h);           /* h may go on afterwards */
 nnd_key128 nnd_hash128_of(const void *data, size_t size);
 static inline bool nnd_key128_equal(nnd_key128 a, nnd_key128 b)
 {

@@ -10,10 +10,14 @@ static const struct {
     nnd_isa isa;
     const char *name;
 } names[] = {
-    {NND_ISA_REFERENCE, "reference"},   {NND_ISA_SSE41, "sse41"},
-    {NND_ISA_AVX2, "avx2"},             {NND_ISA_AVX512, "avx512"},
-    {NND_ISA_AVX512VNNI, "avx512vnni"}, {NND_ISA_AVX512BF16, "avx512bf16"},
-    {NND_ISA_NEON, "neon"},             {NND_ISA_NEON_DOTPROD, "neon_dotprod"},
+    {NND_ISA_REFERENCE, "reference"},
+    {NND_ISA_SSE41, "sse41"},
+    {NND_ISA_AVX2, "avx2"},
+    {NND_ISA_AVX512, "avx512"},
+    {NND_ISA_AVX512VNNI, "avx512vnni"},
+    {NND_ISA_AVX512BF16, "avx512bf16"},
+    {NND_ISA_NEON, "neon"},
+    {NND_ISA_NEON_DOTPROD, "neon_dotprod"},
     {NND_ISA_NEON_FP16, "neon_fp16"},
 };
 

@@ -141,8 +141,9 @@ static nnd_status read_escape(reader *r)
         NND_TRY(read_unicode_escape(r, &code));
         count = nnd_utf8_encode(code, bytes);
     } else {
-        return fail_at(r, r->at - 2, "unknown escape in a string; allowed are "
-                                     "\\\" \\\\ \\/ \\b \\f \\n \\r \\t \\uXXXX");
+        return fail_at(r, r->at - 2,
+                       "unknown escape in a string; allowed are "
+                       "\\\" \\\\ \\/ \\b \\f \\n \\r \\t \\uXXXX");
     }
     return nnd_vec_append(&r->unescaped, bytes, count) ? NND_OK : out_of_memory(r);
 }
@@ -387,10 +388,11 @@ static nnd_status read_number(reader *r, nnd_json *out)
     bool goes_on = after < r->end && *after && strchr("0123456789.eE+-", *after);
     if (used == 0) return fail_at(r, start, "a number needs a digit after '-'");
     if (goes_on) {
-        bool zero = (*start == '0' || (*start == '-' && start[1] == '0')) && hex_digit(*after) >= 0 &&
-                    *after <= '9';
-        return fail_at(r, start, zero ? "a number may not start with 0 and another digit"
-                                      : "malformed number");
+        bool zero = (*start == '0' || (*start == '-' && start[1] == '0')) &&
+                    hex_digit(*after) >= 0 && *after <= '9';
+        return fail_at(r, start,
+                       zero ? "a number may not start with 0 and another digit"
+                            : "malformed number");
     }
     if (isinf(out->u.number)) return fail_at(r, start, "number beyond the range of a double");
     out->type = NND_JSON_NUMBER;
@@ -455,8 +457,9 @@ static nnd_status check_encoding(const reader *r)
     const uint8_t *b = (const uint8_t *)r->text;
     size_t size = (size_t)(r->end - r->text);
     if (size >= 3 && b[0] == 0xef && b[1] == 0xbb && b[2] == 0xbf)
-        return fail_at(r, r->at, "the text starts with a byte order mark; "
-                                 "save it as UTF-8 without one");
+        return fail_at(r, r->at,
+                       "the text starts with a byte order mark; "
+                       "save it as UTF-8 without one");
     if (size >= 2 && ((b[0] == 0xfe && b[1] == 0xff) || (b[0] == 0xff && b[1] == 0xfe)))
         return fail_at(r, r->at, "the text is UTF-16; save it as UTF-8");
     return NND_OK;

@@ -11,15 +11,15 @@
 typedef struct level {
     bool is_object;
     bool on_one_line;
-    bool used;        /* has an element already */
-    bool was_inline;  /* the writer's switch when the level began */
+    bool used;       /* has an element already */
+    bool was_inline; /* the writer's switch when the level began */
 } level;
 
 struct nnd_json_writer {
     nnd_str text;
     int indent;
     int depth;
-    bool has_key;   /* a key waits for its value */
+    bool has_key; /* a key waits for its value */
     bool has_root;
     bool make_inline;
     nnd_status status;

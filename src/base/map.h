@@ -24,7 +24,7 @@ typedef struct nnd_map {
     nnd_map_entry *entries; /* in order of insertion */
     size_t count;
     size_t capacity;
-    uint32_t *slots; /* index + 1 into entries, 0 = free */
+    uint32_t *slots;   /* index + 1 into entries, 0 = free */
     size_t slot_count; /* a power of two */
 } nnd_map;
 

@@ -15,32 +15,42 @@
 #include "nndeploy/base.h"
 
 typedef enum nnd_option_kind {
-    NND_OPTION_KIND_BOOL,   /* bool; "true|false|1|0|on|off|yes|no", or the bare name */
-    NND_OPTION_KIND_INT,    /* int64_t */
-    NND_OPTION_KIND_FLOAT,  /* double */
-    NND_OPTION_KIND_ENUM,   /* int: position in choices "a|b|c" */
-    NND_OPTION_KIND_STRING  /* char *, replaced by a copy (nnd_free) */
+    NND_OPTION_KIND_BOOL,  /* bool; "true|false|1|0|on|off|yes|no", or the bare name */
+    NND_OPTION_KIND_INT,   /* int64_t */
+    NND_OPTION_KIND_FLOAT, /* double */
+    NND_OPTION_KIND_ENUM,  /* int: position in choices "a|b|c" */
+    NND_OPTION_KIND_STRING /* char *, replaced by a copy (nnd_free) */
 } nnd_option_kind;
 
 typedef struct nnd_option {
     const char *name;
     nnd_option_kind kind;
-    size_t offset; /* of the field in the target struct */
+    size_t offset;   /* of the field in the target struct */
     double min, max; /* bounds of int and float, both included */
     const char *choices;
     const char *help;
 } nnd_option;
 
 #define NND_OPTION_BOOL(type, field, name, help)                                                   \
-    {name, NND_OPTION_KIND_BOOL, offsetof(type, field), 0, 0, NULL, help}
+    {                                                                                              \
+        name, NND_OPTION_KIND_BOOL, offsetof(type, field), 0, 0, NULL, help                        \
+    }
 #define NND_OPTION_INT(type, field, name, min, max, help)                                          \
-    {name, NND_OPTION_KIND_INT, offsetof(type, field), (double)(min), (double)(max), NULL, help}
+    {                                                                                              \
+        name, NND_OPTION_KIND_INT, offsetof(type, field), (double)(min), (double)(max), NULL, help \
+    }
 #define NND_OPTION_FLOAT(type, field, name, min, max, help)                                        \
-    {name, NND_OPTION_KIND_FLOAT, offsetof(type, field), min, max, NULL, help}
+    {                                                                                              \
+        name, NND_OPTION_KIND_FLOAT, offsetof(type, field), min, max, NULL, help                   \
+    }
 #define NND_OPTION_ENUM(type, field, name, choices, help)                                          \
-    {name, NND_OPTION_KIND_ENUM, offsetof(type, field), 0, 0, choices, help}
+    {                                                                                              \
+        name, NND_OPTION_KIND_ENUM, offsetof(type, field), 0, 0, choices, help                     \
+    }
 #define NND_OPTION_STRING(type, field, name, help)                                                 \
-    {name, NND_OPTION_KIND_STRING, offsetof(type, field), 0, 0, NULL, help}
+    {                                                                                              \
+        name, NND_OPTION_KIND_STRING, offsetof(type, field), 0, 0, NULL, help                      \
+    }
 
 /* Parses "name=value" pairs separated by ',' or ';' (a value in double quotes may hold them).
    NULL and "" are fine. Fields that are not named keep their value. `where` names the owner in
@@ -55,7 +65,7 @@ void nnd_options_fini(const nnd_option *options, size_t count, void *target);
 
 /* Whole-text conversions, independent of the locale; false (and *out unchanged) for anything
    else, also surrounding blanks. */
-bool nnd_parse_int(const char *text, int64_t *out); /* decimal, optional sign */
+bool nnd_parse_int(const char *text, int64_t *out);   /* decimal, optional sign */
 bool nnd_parse_double(const char *text, double *out); /* JSON's number form */
 bool nnd_parse_bool(const char *text, bool *out);
 /* Position of text in "a|b|c", or -1. */

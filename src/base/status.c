@@ -92,6 +92,7 @@ nnd_status nnd_error_from_port(int port_error, const char *what, const char *nam
 {
     nnd_status status = nnd_status_from_port(port_error);
     if (status == NND_OK) return NND_OK;
-    if (name) return nnd_error_set(status, "%s '%s': %s", what, name, nnd_port_error_text(port_error));
+    if (name)
+        return nnd_error_set(status, "%s '%s': %s", what, name, nnd_port_error_text(port_error));
     return nnd_error_set(status, "%s: %s", what, nnd_port_error_text(port_error));
 }

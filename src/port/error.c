@@ -63,8 +63,8 @@ static void default_release(void *user, void *block)
     free(block);
 }
 
-static const nnd_port_allocator default_allocator = {default_alloc, default_resize,
-                                                     default_release, NULL};
+static const nnd_port_allocator default_allocator = {default_alloc, default_resize, default_release,
+                                                     NULL};
 static nnd_port_allocator current = {default_alloc, default_resize, default_release, NULL};
 
 void nnd_port_set_allocator(const nnd_port_allocator *allocator)

@@ -188,8 +188,7 @@ int nnd_port_file_remove(const char *path)
     int rc = widen(path, &wide);
     if (rc) return rc;
     DWORD attributes = GetFileAttributesW(wide);
-    bool is_dir =
-        attributes != INVALID_FILE_ATTRIBUTES && (attributes & FILE_ATTRIBUTE_DIRECTORY);
+    bool is_dir = attributes != INVALID_FILE_ATTRIBUTES && (attributes & FILE_ATTRIBUTE_DIRECTORY);
     if (!(is_dir ? RemoveDirectoryW(wide) : DeleteFileW(wide))) rc = last_error();
     nnd_port_free(wide);
     return rc;
@@ -289,8 +288,7 @@ static int is_own_folder(const char *path, bool *out)
     DWORD attributes = GetFileAttributesW(wide);
     if (attributes == INVALID_FILE_ATTRIBUTES) rc = last_error();
     nnd_port_free(wide);
-    *out =
-        (attributes & FILE_ATTRIBUTE_DIRECTORY) && !(attributes & FILE_ATTRIBUTE_REPARSE_POINT);
+    *out = (attributes & FILE_ATTRIBUTE_DIRECTORY) && !(attributes & FILE_ATTRIBUTE_REPARSE_POINT);
     return rc;
 }
 
@@ -338,9 +336,8 @@ int nnd_port_path_real(const char *path, char **out)
     wchar_t *wide;
     int rc = widen(path, &wide);
     if (rc) return rc;
-    HANDLE file =
-        CreateFileW(wide, 0, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, NULL,
-                    OPEN_EXISTING, FILE_FLAG_BACKUP_SEMANTICS, NULL);
+    HANDLE file = CreateFileW(wide, 0, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, NULL,
+                              OPEN_EXISTING, FILE_FLAG_BACKUP_SEMANTICS, NULL);
     rc = file == INVALID_HANDLE_VALUE ? last_error() : 0;
     nnd_port_free(wide);
     if (rc) return rc;

@@ -45,7 +45,7 @@ typedef enum nnd_port_error {
     NND_PORT_E_NOT_DIR = -12,
     NND_PORT_E_IS_DIR = -13,
     NND_PORT_E_NOT_EMPTY = -14,
-    NND_PORT_E_REFUSED = -15,    /* nobody listens there */
+    NND_PORT_E_REFUSED = -15, /* nobody listens there */
     NND_PORT_E_NO_SPACE = -16
 } nnd_port_error;
 
@@ -109,8 +109,14 @@ typedef struct nnd_port_cond {
 typedef struct nnd_port_once {
     void *state;
 } nnd_port_once;
-#define NND_PORT_MUTEX_INIT {NULL}
-#define NND_PORT_ONCE_INIT  {NULL}
+#define NND_PORT_MUTEX_INIT                                                                        \
+    {                                                                                              \
+        NULL                                                                                       \
+    }
+#define NND_PORT_ONCE_INIT                                                                         \
+    {                                                                                              \
+        NULL                                                                                       \
+    }
 #else
 typedef struct nnd_port_mutex {
     pthread_mutex_t lock;
@@ -121,8 +127,14 @@ typedef struct nnd_port_cond {
 typedef struct nnd_port_once {
     pthread_once_t state;
 } nnd_port_once;
-#define NND_PORT_MUTEX_INIT {PTHREAD_MUTEX_INITIALIZER}
-#define NND_PORT_ONCE_INIT  {PTHREAD_ONCE_INIT}
+#define NND_PORT_MUTEX_INIT                                                                        \
+    {                                                                                              \
+        PTHREAD_MUTEX_INITIALIZER                                                                  \
+    }
+#define NND_PORT_ONCE_INIT                                                                         \
+    {                                                                                              \
+        PTHREAD_ONCE_INIT                                                                          \
+    }
 #endif
 
 /* Not recursive. Static storage may use NND_PORT_MUTEX_INIT instead of init. */
@@ -179,10 +191,10 @@ size_t nnd_port_page_size(void);
 
 typedef struct nnd_port_file_info {
     bool is_dir;
-    bool is_file;     /* a regular file */
-    uint64_t size;    /* bytes; 0 for folders */
-    int64_t mtime;    /* ns since 1970 */
-    uint64_t id;      /* changes when the path names another file (inode); 0 when unknown */
+    bool is_file;  /* a regular file */
+    uint64_t size; /* bytes; 0 for folders */
+    int64_t mtime; /* ns since 1970 */
+    uint64_t id;   /* changes when the path names another file (inode); 0 when unknown */
 } nnd_port_file_info;
 int nnd_port_file_stat(const char *path, nnd_port_file_info *out); /* follows links */
 bool nnd_port_file_exists(const char *path);
@@ -217,7 +229,7 @@ int nnd_port_path_executable(char **out);
 int nnd_port_dir_create_temp(const char *prefix, char **out); /* a new empty folder in it */
 bool nnd_port_path_is_absolute(const char *path);
 
-void nnd_port_stdio_binary(void);       /* stdin and stdout carry bytes as they are */
+void nnd_port_stdio_binary(void); /* stdin and stdout carry bytes as they are */
 bool nnd_port_stream_is_terminal(FILE *stream);
 
 /* ---- 7 mapped files and shared memory ----------------------------------------------------- */
@@ -306,10 +318,10 @@ void nnd_port_module_close(nnd_port_module *module);
 
 typedef struct nnd_port_process nnd_port_process;
 typedef struct nnd_port_spawn {
-    const char *const *argv;    /* NULL-terminated; argv[0] is the program, found through PATH */
-    const nnd_port_fd *fds;     /* descriptors the child gets as 3, 4, … (posix) */
+    const char *const *argv; /* NULL-terminated; argv[0] is the program, found through PATH */
+    const nnd_port_fd *fds;  /* descriptors the child gets as 3, 4, … (posix) */
     size_t fd_count;
-    const char *const *env;     /* NULL-terminated "NAME=value" added to the environment, or NULL */
+    const char *const *env; /* NULL-terminated "NAME=value" added to the environment, or NULL */
 } nnd_port_spawn;
 int nnd_port_process_spawn(const nnd_port_spawn *spawn, nnd_port_process **out);
 /* Exit code, or 128 + signal. NND_PORT_E_TIMEOUT while it still runs at the deadline. */

@@ -486,8 +486,7 @@ void nnd_port_wake_signal(nnd_port_wake *wake)
 void nnd_port_wake_drain(nnd_port_wake *wake)
 {
     uint64_t counter[8];
-    while (read((int)wake->fd, counter, sizeof(counter)) > 0) {
-    }
+    while (read((int)wake->fd, counter, sizeof(counter)) > 0) {}
 }
 
 #endif

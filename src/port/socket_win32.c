@@ -414,8 +414,7 @@ void nnd_port_wake_signal(nnd_port_wake *wake)
 void nnd_port_wake_drain(nnd_port_wake *wake)
 {
     char bytes[256];
-    while (recv((SOCKET)wake->fd, bytes, sizeof(bytes), 0) > 0) {
-    }
+    while (recv((SOCKET)wake->fd, bytes, sizeof(bytes), 0) > 0) {}
 }
 
 #endif

@@ -48,8 +48,7 @@ static struct timespec to_timespec(int64_t ns)
 void nnd_port_sleep(int64_t ns)
 {
     struct timespec t = to_timespec(ns);
-    while (nanosleep(&t, &t) != 0 && errno == EINTR) {
-    }
+    while (nanosleep(&t, &t) != 0 && errno == EINTR) {}
 }
 
 struct nnd_port_thread {

@@ -95,8 +95,7 @@ static void wait_for_notice(nnd_port_watch *watch, int64_t deadline)
     nnd_port_poll item = {watch->notices, NND_PORT_POLL_IN, 0};
     char events[4096];
     if (nnd_port_poll_wait(&item, 1, deadline, NULL)) return;
-    while (read((int)watch->notices, events, sizeof(events)) > 0) {
-    }
+    while (read((int)watch->notices, events, sizeof(events)) > 0) {}
 }
 
 #else

@@ -206,7 +206,8 @@ static void test_sha256(void **state)
     assert_string_equal(text, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
     for (size_t step = 1; step < 60; step++) {
         sha_text(two_blocks, 56, step, text);
-        assert_string_equal(text, "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
+        assert_string_equal(text,
+                            "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
     }
     char *million = malloc(1000000);
     memset(million, 'a', 1000000);
@@ -252,9 +253,11 @@ static void test_hash128(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_memory), cmocka_unit_test(test_sizes),  cmocka_unit_test(test_vector),
-        cmocka_unit_test(test_map),    cmocka_unit_test(test_map_oom), cmocka_unit_test(test_arena),
-        cmocka_unit_test(test_bytes),  cmocka_unit_test(test_sha256), cmocka_unit_test(test_hash128),
+        cmocka_unit_test(test_memory),  cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_vector),  cmocka_unit_test(test_map),
+        cmocka_unit_test(test_map_oom), cmocka_unit_test(test_arena),
+        cmocka_unit_test(test_bytes),   cmocka_unit_test(test_sha256),
+        cmocka_unit_test(test_hash128),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -154,7 +154,8 @@ static void test_threads(void **state)
 static void test_port_errors(void **state)
 {
     (void)state;
-    assert_status(nnd_error_from_port(NND_PORT_E_NOT_FOUND, "cannot read", "a.json"), NND_E_NOT_FOUND);
+    assert_status(nnd_error_from_port(NND_PORT_E_NOT_FOUND, "cannot read", "a.json"),
+                  NND_E_NOT_FOUND);
     nnd_error *error = nnd_error_take();
     assert_string_equal(nnd_error_message(error), "cannot read 'a.json': no such file or folder");
     nnd_error_destroy(error);
@@ -166,9 +167,9 @@ static void test_port_errors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_status_names),         cmocka_unit_test(test_chain),
-        cmocka_unit_test(test_long_message),         cmocka_unit_test(test_place_without_record),
-        cmocka_unit_test(test_out_of_memory),        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_status_names),  cmocka_unit_test(test_chain),
+        cmocka_unit_test(test_long_message),  cmocka_unit_test(test_place_without_record),
+        cmocka_unit_test(test_out_of_memory), cmocka_unit_test(test_threads),
         cmocka_unit_test(test_port_errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,5 @@
-/* The JSON reader and writer: shared vectors, positions, limits, out of memory, random documents. */
+/* The JSON reader and writer: shared vectors, positions, limits, out of memory, random documents.
+ */
 #include "support/test.h"
 
 #include <math.h>
@@ -221,7 +222,8 @@ static void test_messages(void **state)
 {
     (void)state;
     assert_fails("{\"a\": 1,\n \"b\" 2}", 2, 6, "expected ':'");
-    assert_fails("{\"a\": 1,\n \"b\": 2,\n \"a\": 3}", 3, 2, "duplicate key 'a', first on line 1 column 2");
+    assert_fails("{\"a\": 1,\n \"b\": 2,\n \"a\": 3}", 3, 2,
+                 "duplicate key 'a', first on line 1 column 2");
     assert_fails("[1, 2", 1, 6, "found the end of the text");
     assert_fails("[1,]", 1, 4, "comma");
     assert_fails("\xef\xbb\xbf{}", 1, 1, "byte order mark");
@@ -237,10 +239,11 @@ static void test_messages(void **state)
 static void test_values(void **state)
 {
     (void)state;
-    nnd_json_doc *doc = parse("{\"t\":true,\"n\":2.5,\"i\":-3,\"e\":1e3,\"big\":\"9223372036854775807\","
-                              "\"low\":\"-9223372036854775808\",\"over\":\"9223372036854775808\","
-                              "\"edge\":9007199254740991,\"beyond\":9007199254740992,"
-                              "\"s\":\"a\\u0000b\",\"junk\":\"12x\",\"plus\":\"+1\",\"nul\":\"1\\u0000\"}");
+    nnd_json_doc *doc =
+        parse("{\"t\":true,\"n\":2.5,\"i\":-3,\"e\":1e3,\"big\":\"9223372036854775807\","
+              "\"low\":\"-9223372036854775808\",\"over\":\"9223372036854775808\","
+              "\"edge\":9007199254740991,\"beyond\":9007199254740992,"
+              "\"s\":\"a\\u0000b\",\"junk\":\"12x\",\"plus\":\"+1\",\"nul\":\"1\\u0000\"}");
     const nnd_json *root = nnd_json_root(doc);
     int64_t i = 7;
     assert_true(nnd_json_bool(nnd_json_get(root, "t"), false));
@@ -253,7 +256,8 @@ static void test_values(void **state)
     assert_true(nnd_json_int(nnd_json_get(root, "low"), &i) && i == INT64_MIN);
     assert_true(nnd_json_int(nnd_json_get(root, "edge"), &i) && i == 9007199254740991);
     i = 7;
-    static const char *const no_ints[] = {"n", "t", "over", "beyond", "s", "junk", "plus", "nul", "none"};
+    static const char *const no_ints[] = {"n",    "t",    "over", "beyond", "s",
+                                          "junk", "plus", "nul",  "none"};
     for (size_t k = 0; k < NND_COUNT(no_ints); k++) {
         assert_false(nnd_json_int(nnd_json_get(root, no_ints[k]), &i));
         assert_int_equal(i, 7);
@@ -330,8 +334,9 @@ static void test_memory_is_proportional(void **state)
 static void test_parse_oom(void **state)
 {
     (void)state;
-    const char *text = "{\"a\":[1,2,{\"b\":\"\\u00e9 long enough to need room of its own, twice over\"}],"
-                       "\"k1\":1,\"k2\":2,\"k3\":3,\"k4\":4,\"k5\":5,\"k6\":6,\"k7\":7,\"k8\":8,\"k9\":9}";
+    const char *text =
+        "{\"a\":[1,2,{\"b\":\"\\u00e9 long enough to need room of its own, twice over\"}],"
+        "\"k1\":1,\"k2\":2,\"k3\":3,\"k4\":4,\"k5\":5,\"k6\":6,\"k7\":7,\"k8\":8,\"k9\":9}";
     oom_begin();
     for (long n = 0;; n++) {
         nnd_json_doc *doc = NULL;

@@ -70,8 +70,10 @@ static void test_halfway(void **state)
 {
     (void)state;
     assert_true(read_all("9007199254740993") == 9007199254740992.0);
-    assert_true(read_all("9007199254740993.00000000000000000000000000000000001") == 9007199254740994.0);
-    assert_true(read_all("9007199254740992.99999999999999999999999999999999999") == 9007199254740992.0);
+    assert_true(read_all("9007199254740993.00000000000000000000000000000000001") ==
+                9007199254740994.0);
+    assert_true(read_all("9007199254740992.99999999999999999999999999999999999") ==
+                9007199254740992.0);
     assert_true(read_all("9007199254740995") == 9007199254740996.0);
     assert_true(read_all("2.4703282292062327208e-324") == 0.0);
     assert_true(read_all("2.4703282292062328e-324") == 5e-324);
@@ -110,12 +112,13 @@ static void test_prefixes(void **state)
         const char *text;
         size_t used;
         double value;
-    } cases[] = {{"1.", 1, 1},    {"1.x", 1, 1},     {"1e", 1, 1},       {"1e+", 1, 1},
-                 {"01", 1, 0},    {"-0.5e1,", 6, -5}, {"12]", 2, 12},     {"1.5.2", 3, 1.5},
-                 {"0.10", 4, 0.1}, {"1E2 ", 3, 100},  {"123abc", 3, 123}, {"00.5", 1, 0}};
+    } cases[] = {{"1.", 1, 1},     {"1.x", 1, 1},      {"1e", 1, 1},       {"1e+", 1, 1},
+                 {"01", 1, 0},     {"-0.5e1,", 6, -5}, {"12]", 2, 12},     {"1.5.2", 3, 1.5},
+                 {"0.10", 4, 0.1}, {"1E2 ", 3, 100},   {"123abc", 3, 123}, {"00.5", 1, 0}};
     double value = 42;
     for (size_t i = 0; i < NND_COUNT(cases); i++) {
-        assert_int_equal(nnd_number_read(cases[i].text, strlen(cases[i].text), &value), cases[i].used);
+        assert_int_equal(nnd_number_read(cases[i].text, strlen(cases[i].text), &value),
+                         cases[i].used);
         assert_true(value == cases[i].value);
     }
     value = 42;

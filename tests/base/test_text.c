@@ -135,7 +135,8 @@ static void test_options(void **state)
 static void test_locale(void **state)
 {
     (void)state;
-    static const char json[] = "{\"cli\":{\"help\":\"帮助\",\"run\":{\"title\":\"运行\"}},\"a.b\":\"x\"}";
+    static const char json[] =
+        "{\"cli\":{\"help\":\"帮助\",\"run\":{\"title\":\"运行\"}},\"a.b\":\"x\"}";
     nnd_locale *locale;
     char language[16];
     nnd_port_env_set("NNDEPLOY_LANG", "zh_CN.UTF-8");
@@ -240,9 +241,10 @@ static void test_isa(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_builder), cmocka_unit_test(test_utf8),
+        cmocka_unit_test(test_builder),     cmocka_unit_test(test_utf8),
         cmocka_unit_test(test_suggestions), cmocka_unit_test(test_options),
-        cmocka_unit_test(test_locale), cmocka_unit_test(test_log), cmocka_unit_test(test_isa),
+        cmocka_unit_test(test_locale),      cmocka_unit_test(test_log),
+        cmocka_unit_test(test_isa),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

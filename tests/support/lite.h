@@ -49,34 +49,51 @@ lite_leave(int result)
         }                                                                                          \
     } while (0)
 
-#define cmocka_unit_test(f)                  {#f, f, NULL, NULL, NULL}
-#define cmocka_unit_test_setup(f, setup)     {#f, f, setup, NULL, NULL}
-#define cmocka_unit_test_teardown(f, finish) {#f, f, NULL, finish, NULL}
+#define cmocka_unit_test(f)                                                                        \
+    {                                                                                              \
+#f, f, NULL, NULL, NULL                                                                    \
+    }
+#define cmocka_unit_test_setup(f, setup)                                                           \
+    {                                                                                              \
+#f, f, setup, NULL, NULL                                                                   \
+    }
+#define cmocka_unit_test_teardown(f, finish)                                                       \
+    {                                                                                              \
+#f, f, NULL, finish, NULL                                                                  \
+    }
 #define cmocka_unit_test_setup_teardown(f, setup, finish)                                          \
-    {#f, f, setup, finish, NULL}
-#define cmocka_unit_test_prestate(f, state) {#f, f, NULL, NULL, state}
+    {                                                                                              \
+#f, f, setup, finish, NULL                                                                 \
+    }
+#define cmocka_unit_test_prestate(f, state)                                                        \
+    {                                                                                              \
+#f, f, NULL, NULL, state                                                                   \
+    }
 #define cmocka_unit_test_prestate_setup_teardown(f, setup, finish, state)                          \
-    {#f, f, setup, finish, state}
+    {                                                                                              \
+#f, f, setup, finish, state                                                                \
+    }
 
-#define fail()         lite_check(false, "fail()")
-#define fail_msg(...)  lite_check(false, __VA_ARGS__)
-#define skip()         lite_leave(LITE_SKIPPED)
+#define fail()             lite_check(false, "fail()")
+#define fail_msg(...)      lite_check(false, __VA_ARGS__)
+#define skip()             lite_leave(LITE_SKIPPED)
 #define print_message(...) printf(__VA_ARGS__)
 #define print_error(...)   fprintf(stderr, __VA_ARGS__)
 
-#define lite_int(a) ((unsigned long long)(a))
+#define lite_int(a)     ((unsigned long long)(a))
 #define assert_true(c)  lite_check(!!(c), "%s", #c)
 #define assert_false(c) lite_check(!(c), "!(%s)", #c)
 #define assert_int_equal(a, b)                                                                     \
     lite_check(lite_int(a) == lite_int(b), "%s: 0x%llx != 0x%llx", #a, lite_int(a), lite_int(b))
 #define assert_int_not_equal(a, b)                                                                 \
     lite_check(lite_int(a) != lite_int(b), "%s: both 0x%llx", #a, lite_int(a))
-#define assert_null(p)              lite_check((p) == NULL, "%s is not NULL", #p)
-#define assert_non_null(p)          lite_check((p) != NULL, "%s is NULL", #p)
-#define assert_ptr_equal(a, b)      lite_check((const void *)(a) == (const void *)(b), "%s != %s", #a, #b)
-#define assert_ptr_not_equal(a, b)  lite_check((const void *)(a) != (const void *)(b), "%s == %s", #a, #b)
-#define assert_string_equal(a, b)                                                                  \
-    lite_check(strcmp((a), (b)) == 0, "\"%s\" != \"%s\"", (a), (b))
+#define assert_null(p)     lite_check((p) == NULL, "%s is not NULL", #p)
+#define assert_non_null(p) lite_check((p) != NULL, "%s is NULL", #p)
+#define assert_ptr_equal(a, b)                                                                     \
+    lite_check((const void *)(a) == (const void *)(b), "%s != %s", #a, #b)
+#define assert_ptr_not_equal(a, b)                                                                 \
+    lite_check((const void *)(a) != (const void *)(b), "%s == %s", #a, #b)
+#define assert_string_equal(a, b)     lite_check(strcmp((a), (b)) == 0, "\"%s\" != \"%s\"", (a), (b))
 #define assert_string_not_equal(a, b) lite_check(strcmp((a), (b)) != 0, "both \"%s\"", (a))
 #define assert_memory_equal(a, b, n)                                                               \
     lite_check(memcmp((a), (b), (n)) == 0, "%s and %s differ", #a, #b)
@@ -84,7 +101,8 @@ lite_leave(int result)
     lite_check(memcmp((a), (b), (n)) != 0, "%s and %s are equal", #a, #b)
 #define assert_in_range(v, low, high)                                                              \
     lite_check(lite_int(v) >= lite_int(low) && lite_int(v) <= lite_int(high),                      \
-               "%s: %llu is not within %llu..%llu", #v, lite_int(v), lite_int(low), lite_int(high))
+               "%s: %llu is not within %llu..%llu", #v, lite_int(v), lite_int(low),                \
+               lite_int(high))
 #define assert_not_in_range(v, low, high)                                                          \
     lite_check(lite_int(v) < lite_int(low) || lite_int(v) > lite_int(high),                        \
                "%s: %llu is within %llu..%llu", #v, lite_int(v), lite_int(low), lite_int(high))

@@ -3,12 +3,9 @@
  *
  *     oom_begin();
  *     for (long n = 0;; n++) {
- *         oom_fail_after(n);            // the n-th allocation from now on fails, and all later ones
- *         nnd_status status = work();
- *         bool was_hit = oom_hit();
- *         oom_never();
- *         …check…
- *         if (!was_hit) break;          // all failures were tried
+ *         oom_fail_after(n);            // the n-th allocation from now on fails, and all later
+ * ones nnd_status status = work(); bool was_hit = oom_hit(); oom_never(); …check… if (!was_hit)
+ * break;          // all failures were tried
  *     }
  *     assert_int_equal(oom_live_blocks(), …);
  *     oom_end();
@@ -32,8 +29,7 @@ static atomic_llong oom_bytes; /* bytes asked for since oom_begin, a resize coun
 static inline bool oom_refuses(void)
 {
     long left = atomic_load(&oom_left);
-    while (left > 0 && !atomic_compare_exchange_weak(&oom_left, &left, left - 1)) {
-    }
+    while (left > 0 && !atomic_compare_exchange_weak(&oom_left, &left, left - 1)) {}
     if (left == 0) atomic_store(&oom_was_hit, true);
     return left == 0;
 }
