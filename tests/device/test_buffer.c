@@ -192,7 +192,7 @@ static void pool_main(void *arg)
     nnd_buffer *held[8] = {0};
     for (int i = 0; i < 2000; i++) {
         nnd_buffer_desc desc = NND_BUFFER_DESC_INIT;
-        desc.bytes = (size_t)(i * 37) % 3000;
+        desc.bytes = (size_t)(i % 5) * 600; /* what goes back is asked for again soon */
         nnd_buffer **slot = &held[i % 8];
         nnd_buffer_unref(*slot);
         if (nnd_pool_get(pool, &desc, slot) != NND_OK) *slot = NULL;
