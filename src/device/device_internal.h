@@ -49,6 +49,9 @@ struct nnd_buffer {
 nnd_status nnd_buffer_desc_resolve(const nnd_buffer_desc *desc, nnd_buffer_desc *out);
 /* A buffer of desc->bytes with room for `capacity`; desc is a resolved one. */
 nnd_status nnd_buffer_create_sized(const nnd_buffer_desc *desc, size_t capacity, nnd_buffer **out);
+/* Calls released(user, NULL) when the memory of an imported buffer has been unmapped: wire then
+   tells its owner. To be set before the buffer is shared. */
+void nnd_buffer_on_free(nnd_buffer *buffer, void (*released)(void *user, void *data), void *user);
 /* Gives the memory back; nobody holds the buffer. */
 void nnd_buffer_free(nnd_buffer *buffer);
 
