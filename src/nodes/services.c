@@ -1,0 +1,186 @@
+/* What a plain host offers to workflows: model files by name, secrets from the environment. */
+#include "nodes/nodes_internal.h"
+
+#include "base/hash.h"
+#include "base/str.h"
+#include "base/vec.h"
+#include "port/port.h"
+
+#include <string.h>
+
+#ifdef _WIN32
+#define PATH_SEPARATOR ';'
+#else
+#define PATH_SEPARATOR ':'
+#endif
+
+/* One per base folder, kept until the process ends: plans may outlive whoever made the services. */
+typedef struct host {
+    struct host *next;
+    char *base_dir;
+} host;
+
+static host *hosts;
+static nnd_port_mutex hosts_lock = NND_PORT_MUTEX_INIT;
+
+typedef NND_VEC(char *) folder_list;
+
+static void folders_free(folder_list *folders)
+{
+    for (size_t i = 0; i < folders->count; i++)
+        nnd_free(folders->items[i]);
+    nnd_vec_free(folders);
+}
+
+static void folders_add(folder_list *folders, char *take_path)
+{
+    if (take_path && nnd_vec_push(folders, take_path)) return;
+    nnd_free(take_path);
+}
+
+/* In the order in which they are searched. Without memory some are left out. */
+static void collect_folders(const host *h, folder_list *folders)
+{
+    char *list = NULL, *program = NULL, *home = NULL;
+    if (nnd_port_env_dup("NNDEPLOY_MODELS", &list) == 0) {
+        for (char *p = list; *p;) {
+            char *end = strchr(p, PATH_SEPARATOR);
+            size_t n = end ? (size_t)(end - p) : strlen(p);
+            if (n) folders_add(folders, nnd_strdup_n(p, n));
+            p += n + (end != NULL);
+        }
+    }
+    if (h->base_dir[0]) {
+        folders_add(folders, nnd_strf("%s/models", h->base_dir));
+        folders_add(folders, nnd_strf("%s/../models", h->base_dir));
+    }
+    if (nnd_port_path_executable(&program) == 0) {
+        char *slash = strrchr(program, '/');
+        if (slash) {
+            *slash = '\0';
+            folders_add(folders, nnd_strf("%s/../share/nndeploy/models", program));
+        }
+    }
+    if (nnd_port_env_dup("XDG_CACHE_HOME", &home) == 0)
+        folders_add(folders, nnd_strf("%s/nndeploy/models", home));
+    else if (nnd_port_env_dup("HOME", &home) == 0)
+        folders_add(folders, nnd_strf("%s/.cache/nndeploy/models", home));
+    nnd_port_free(list);
+    nnd_port_free(program);
+    nnd_port_free(home);
+}
+
+static bool is_file(const char *path)
+{
+    nnd_port_file_info info;
+    return nnd_port_file_stat(path, &info) == 0 && info.is_file;
+}
+
+/* <folder>/<name>.onnx, <folder>/<name>/<name>.onnx or <folder>/<name>/model.onnx. */
+static char *find_in(const char *folder, const char *name)
+{
+    for (int i = 0; i < 3; i++) {
+        char *path = i == 0   ? nnd_strf("%s/%s.onnx", folder, name)
+                     : i == 1 ? nnd_strf("%s/%s/%s.onnx", folder, name, name)
+                              : nnd_strf("%s/%s/model.onnx", folder, name);
+        if (path && is_file(path)) return path;
+        nnd_free(path);
+    }
+    return NULL;
+}
+
+/* A catalogue name is a single word: it never walks through folders. */
+static bool name_is_plain(const char *name)
+{
+    return name[0] && name[0] != '.' && !strpbrk(name, "/\\:");
+}
+
+static nnd_status check_sha256(const char *path, const char *name, const char *wanted)
+{
+    uint8_t digest[NND_SHA256_SIZE];
+    char text[NND_SHA256_TEXT];
+    if (!wanted || !wanted[0]) return NND_OK;
+    NND_TRY(nnd_sha256_file(path, digest));
+    nnd_sha256_text(digest, text);
+    if (strcmp(text, wanted) == 0) return NND_OK;
+    return nnd_error_set(NND_E_FORMAT,
+                         "model '%s': '%s' is not the file that the workflow pins (sha256 %s, "
+                         "wanted %s)",
+                         name, path, text, wanted);
+}
+
+static nnd_status not_found(const folder_list *folders, const char *name)
+{
+    nnd_str where = {0};
+    for (size_t i = 0; i < folders->count; i++)
+        nnd_str_printf(&where, "%s%s", i ? ", " : "", folders->items[i]);
+    nnd_status status = nnd_error_set(
+        NND_E_MISSING,
+        "model '%s' was not found: put it as '%s.onnx' into one of %s, or name its folder in "
+        "NNDEPLOY_MODELS",
+        name, name, where.data ? where.data : "(no folders)");
+    nnd_str_free(&where);
+    return status;
+}
+
+static nnd_status find_model(void *user, const char *name, const char *sha256, char **path)
+{
+    folder_list folders = {0};
+    char *found = NULL;
+    if (!name_is_plain(name))
+        return nnd_error_set(NND_E_MISSING, "there is no readable model file '%s'", name);
+    collect_folders(user, &folders);
+    for (size_t i = 0; i < folders.count && !found; i++)
+        found = find_in(folders.items[i], name);
+    nnd_status status = found ? check_sha256(found, name, sha256) : not_found(&folders, name);
+    folders_free(&folders);
+    if (status != NND_OK) {
+        nnd_free(found);
+        return status;
+    }
+    *path = found;
+    return NND_OK;
+}
+
+static nnd_status find_secret(void *user, const char *name, char **value)
+{
+    (void)user;
+    char *variable = nnd_strf("NNDEPLOY_SECRET_%s", name);
+    if (!variable) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a secret");
+    int rc = nnd_port_env_dup(variable, value);
+    nnd_free(variable);
+    if (rc == 0) return NND_OK;
+    return nnd_error_set(NND_E_MISSING,
+                         "the secret '%s' is not set; put it into the environment as "
+                         "NNDEPLOY_SECRET_%s",
+                         name, name);
+}
+
+static host *host_for(const char *base_dir)
+{
+    nnd_port_mutex_lock(&hosts_lock);
+    host *h = hosts;
+    while (h && strcmp(h->base_dir, base_dir) != 0)
+        h = h->next;
+    if (!h && (h = nnd_calloc(1, sizeof *h)) != NULL) {
+        h->base_dir = nnd_strdup(base_dir);
+        if (h->base_dir) {
+            h->next = hosts;
+            hosts = h;
+        } else {
+            nnd_free(h);
+            h = NULL;
+        }
+    }
+    nnd_port_mutex_unlock(&hosts_lock);
+    return h;
+}
+
+nnd_status nnd_nodes_services(const char *base_dir, nnd_services *out)
+{
+    if (!out) return nnd_error_set(NND_E_INVALID_ARGUMENT, "nnd_nodes_services: out is required");
+    host *h = host_for(base_dir ? base_dir : "");
+    if (!h) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for services");
+    *out = (nnd_services){sizeof *out, h, find_model, find_secret};
+    return NND_OK;
+}
