@@ -5,7 +5,6 @@
  */
 #include "base/json.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "base/number.h"
@@ -394,7 +393,8 @@ static nnd_status read_number(reader *r, nnd_json *out)
                        zero ? "a number may not start with 0 and another digit"
                             : "malformed number");
     }
-    if (isinf(out->u.number)) return fail_at(r, start, "number beyond the range of a double");
+    if (!nnd_number_is_finite(out->u.number))
+        return fail_at(r, start, "number beyond the range of a double");
     out->type = NND_JSON_NUMBER;
     r->at = after;
     return NND_OK;

@@ -1,7 +1,6 @@
 /* The canonical JSON writer; the layout is the one of ECMAScript's JSON.stringify. */
 #include "nndeploy/base.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -237,7 +236,7 @@ void nnd_json_put_int(nnd_json_writer *w, int64_t value)
 void nnd_json_put_number(nnd_json_writer *w, double value)
 {
     char text[NND_NUMBER_TEXT];
-    if (!isfinite(value)) {
+    if (!nnd_number_is_finite(value)) {
         nnd_json_put_null(w);
         return;
     }
@@ -248,7 +247,7 @@ void nnd_json_put_number(nnd_json_writer *w, double value)
 void nnd_json_put_float(nnd_json_writer *w, float value)
 {
     char text[NND_NUMBER_TEXT];
-    if (!isfinite(value)) {
+    if (!nnd_number_is_finite((double)value)) {
         nnd_json_put_null(w);
         return;
     }

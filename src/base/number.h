@@ -7,6 +7,11 @@
 
 #include "nndeploy/base.h"
 
+static inline bool nnd_number_is_finite(double value)
+{
+    return value - value == 0;
+}
+
 /* Reads JSON's number form at the start of text: "-"? digits fraction? exponent?. Returns the
    bytes used, 0 when there is no number. The result is the double nearest to the exact decimal
    value (ties to even); too large gives ±infinity, too small ±0. */

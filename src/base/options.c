@@ -1,7 +1,6 @@
 /* Options as text, and strict conversions of single values. */
 #include "base/options.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "base/number.h"
@@ -28,7 +27,8 @@ bool nnd_parse_double(const char *text, double *out)
 {
     size_t size = strlen(text);
     double value;
-    if (size == 0 || nnd_number_read(text, size, &value) != size || isinf(value)) return false;
+    if (size == 0 || nnd_number_read(text, size, &value) != size || !nnd_number_is_finite(value))
+        return false;
     *out = value;
     return true;
 }

@@ -47,6 +47,7 @@ int nnd_port_from_errno(int code)
         return NND_PORT_E_TIMEOUT;
     case ENOSYS:
     case EOPNOTSUPP:
+    case ENOEXEC:
         return NND_PORT_E_UNSUPPORTED;
     default:
         return NND_PORT_E_IO;
