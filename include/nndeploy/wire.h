@@ -63,12 +63,19 @@ typedef struct nnd_wire_message {
     size_t json_size;
     nnd_status status;     /* REPLY */
 } nnd_wire_message;
-/* Sending is thread-safe (one frame at a time); blocks while the peer does not read. */
+/* Sending is thread-safe (one frame at a time); blocks while the peer does not read. A value whose
+   bulk is in SHARED memory travels by descriptor, host memory from 64 KiB on is moved there (one
+   counted copy), all else as bytes. A buffer that went by descriptor stays referenced here until
+   the peer lets go of it, which nnd_wire_receive learns: a side that sends values also receives.
+   NND_E_UNSUPPORTED for what not both sides can do, NND_E_LIMIT above the peer's max_body,
+   NND_E_CLOSED when the connection is gone. A value received by descriptor is read-only (see
+   nnd_value_writable) and keeps its content as long as the connection lives. */
 NND_API nnd_status nnd_wire_send_value(nnd_wire *wire, uint32_t channel, uint64_t id, nnd_value *value);
 NND_API nnd_status nnd_wire_send_json(nnd_wire *wire, nnd_wire_kind kind, uint32_t channel, uint64_t id,
                                       nnd_status status, const char *json);
 NND_API nnd_status nnd_wire_send_cancel(nnd_wire *wire, uint64_t id);
-/* One receiving thread. NND_E_CLOSED at the peer's end, NND_E_FORMAT for anything malformed (the
+/* One receiving thread. RELEASE, HELLO and BYE never appear as messages. NND_E_UNSUPPORTED for a
+   value of a type that this process lacks (the connection lives on; channel and id are filled in). NND_E_CLOSED at the peer's end, NND_E_FORMAT for anything malformed (the
    connection is then dead), NND_E_CANCELLED / NND_E_TIMEOUT by the token. */
 NND_API nnd_status nnd_wire_receive(nnd_wire *wire, const nnd_cancel *cancel, nnd_wire_message *out);
 NND_API void nnd_wire_message_fini(nnd_wire_message *message);

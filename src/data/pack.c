@@ -114,11 +114,9 @@ nnd_status nnd_pack_labels(nnd_packer *p, const char *const *labels, size_t coun
     return p->status;
 }
 
-bool nnd_packer_attaches(nnd_packer *p, nnd_buffer *buffer)
+bool nnd_packer_shares(const nnd_packer *p, const nnd_buffer *buffer)
 {
-    uint32_t attachment;
-    return p->status == NND_OK && buffer && p->hooks.attach &&
-           p->hooks.attach(p->hooks.user, buffer, &attachment);
+    return buffer && p->hooks.shares && p->hooks.shares(p->hooks.user, buffer);
 }
 
 nnd_status nnd_pack_buffer(nnd_packer *p, nnd_buffer *buffer, size_t offset, size_t size)
@@ -130,10 +128,12 @@ nnd_status nnd_pack_buffer(nnd_packer *p, nnd_buffer *buffer, size_t offset, siz
                                          "bytes %zu + %zu lie outside of the buffer", offset, size);
     }
     uint32_t attachment;
-    if (size > 0 && p->hooks.attach && p->hooks.attach(p->hooks.user, buffer, &attachment)) {
+    uint64_t at;
+    if (size > 0 && p->hooks.attach &&
+        p->hooks.attach(p->hooks.user, buffer, offset, size, &attachment, &at)) {
         nnd_pack_u32(p, FORM_ATTACHED);
         nnd_pack_u32(p, attachment);
-        nnd_pack_u64(p, offset);
+        nnd_pack_u64(p, at);
         return nnd_pack_u64(p, size);
     }
     const char *data = nnd_buffer_data(buffer);
@@ -435,7 +435,10 @@ static nnd_status unpack_type(nnd_unpacker *u, const nnd_value_type **type)
 {
     char *name;
     NND_TRY(nnd_unpack_string(u, &name));
-    if (!name) return nnd_unpack_fail(u, "a value has no type");
+    if (!name || !name[0]) {
+        nnd_free(name);
+        return nnd_unpack_fail(u, "a value has no type");
+    }
     *type = nnd_value_type_find(name);
     nnd_status status = NND_OK;
     if (!*type || !(*type)->unpack) {

@@ -16,8 +16,12 @@
 #define NND_PACK_ALIGN 64
 
 typedef struct nnd_pack_hooks {
-    /* True when `buffer` travels beside the bytes; *attachment says as which. May be NULL. */
-    bool (*attach)(void *user, nnd_buffer *buffer, uint32_t *attachment);
+    /* Whether the buffer itself can travel beside the bytes, without a copy. May be NULL. */
+    bool (*shares)(void *user, const nnd_buffer *buffer);
+    /* True when [offset, offset + size) of the buffer travels beside the bytes: as which attachment
+       and from where in it. False: as bytes. May be NULL. */
+    bool (*attach)(void *user, nnd_buffer *buffer, size_t offset, size_t size, uint32_t *attachment,
+                   uint64_t *attachment_offset);
     void *user;
 } nnd_pack_hooks;
 
@@ -47,8 +51,8 @@ struct nnd_unpacker {
 
 void nnd_packer_init(nnd_packer *p, const nnd_pack_hooks *hooks); /* hooks may be NULL */
 void nnd_packer_fini(nnd_packer *p);
-/* Whether nnd_pack_buffer would send this buffer by reference. */
-bool nnd_packer_attaches(nnd_packer *p, nnd_buffer *buffer);
+/* Whether nnd_pack_buffer sends this buffer without a copy. */
+bool nnd_packer_shares(const nnd_packer *p, const nnd_buffer *buffer);
 void nnd_unpacker_init(nnd_unpacker *u, const void *bytes, size_t size,
                        const nnd_unpack_hooks *hooks); /* hooks may be NULL */
 size_t nnd_unpacker_left(const nnd_unpacker *u);

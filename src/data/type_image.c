@@ -145,7 +145,7 @@ static nnd_status image_pack(const void *payload, nnd_packer *p)
     image_extent(image, nnd_buffer_data(image->buffer), &low, &high);
     bool covers = (uint64_t)(high - low) >= bytes;
     bool wasteful = (uint64_t)(high - low) > bytes + bytes / 8;
-    if (covers && (!wasteful || nnd_packer_attaches(p, image->buffer))) {
+    if (covers && (!wasteful || nnd_packer_shares(p, image->buffer))) {
         return pack_image_view(image, p);
     }
     /* A cut-out of a larger picture that goes as bytes: without what lies between its rows. */

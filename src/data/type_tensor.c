@@ -233,7 +233,7 @@ static nnd_status tensor_pack(const void *payload, nnd_packer *p)
     bool dense = nnd_tensor_is_dense(t);
     bool overlaps =
         !dense && nnd_tensor_extent(t, &low, &high) && (uint64_t)(high - low) < nnd_tensor_bytes(t);
-    if (dense || (!overlaps && nnd_packer_attaches(p, t->buffer))) return pack_view(t, p);
+    if (dense || (!overlaps && nnd_packer_shares(p, t->buffer))) return pack_view(t, p);
     /* A strided view that goes as bytes: only its own elements are anybody's business. */
     nnd_tensor_payload copy = {0};
     nnd_status status = tensor_clone(payload, &copy, false);
