@@ -20,6 +20,11 @@ bool nnd_vec_grow(void **items, size_t count, size_t *capacity, size_t extra, si
     return true;
 }
 
+void nnd_vec_put(void *items, size_t at, const void *from, size_t n, size_t item_size)
+{
+    if (n) memcpy((char *)items + at * item_size, from, n * item_size);
+}
+
 void nnd_vec_copy(void *to, const void *from, size_t size)
 {
     if (size) memcpy(to, from, size);
