@@ -40,7 +40,8 @@ static bool plan_bilinear(nnd_resampler *r)
         r->offset[i] = r->x.start[i] * r->channels;
         if (r->offset[i] + NND_BILINEAR_READ(r->channels) <= row_bytes) safe = (size_t)i + 1;
     }
-    r->columns = (nnd_bilinear_columns){r->offset, r->x_fixed, (size_t)r->dst_width, safe};
+    r->columns = (nnd_bilinear_columns){r->offset, r->x_fixed, (size_t)r->dst_width, safe,
+                                        (size_t)row_bytes};
     return true;
 }
 
@@ -98,7 +99,9 @@ void nnd_resample_carve(nnd_resample_scratch *scratch, const nnd_resampler *r, n
 {
     const size_t count = (size_t)r->src_width * (size_t)r->channels;
     memset(scratch, 0, sizeof(*scratch));
-    if (r->mode == NND_RESAMPLE_FIXED) {
+    if (r->mode == NND_RESAMPLE_BILINEAR) {
+        scratch->fixed = nnd_carve_take(carve, count * sizeof(int16_t));
+    } else if (r->mode == NND_RESAMPLE_FIXED) {
         scratch->fixed = nnd_carve_take(carve, count * sizeof(int16_t));
         scratch->rows = nnd_carve_take(carve, (size_t)r->y.taps * sizeof(uint8_t *));
     } else if (r->mode == NND_RESAMPLE_FLOAT) {
@@ -138,12 +141,13 @@ static void copy_row(const nnd_resampler *r, int y, uint8_t *dst, nnd_source_row
     }
 }
 
-static void bilinear_row(const nnd_resampler *r, int y, uint8_t *dst, nnd_source_row_fn source,
-                         void *user)
+static void bilinear_row(const nnd_resampler *r, const nnd_resample_scratch *scratch, int y,
+                         uint8_t *dst, nnd_source_row_fn source, void *user)
 {
     const uint8_t *upper = source(user, r->y.start[y]);
     const uint8_t *lower = r->y.taps == 2 ? source(user, r->y.start[y] + 1) : upper;
-    r->kernels->bilinear_u8[r->channels - 1](dst, upper, lower, r->y_fixed[y], &r->columns);
+    r->kernels->bilinear_u8[r->channels - 1](dst, upper, lower, r->y_fixed[y], &r->columns,
+                                             scratch->fixed);
 }
 
 static void fixed_row(const nnd_resampler *r, const nnd_resample_scratch *scratch, int y,
@@ -220,7 +224,7 @@ void nnd_resample_row(const nnd_resampler *r, const nnd_resample_scratch *scratc
         copy_row(r, y, dst, source, user);
         break;
     case NND_RESAMPLE_BILINEAR:
-        bilinear_row(r, y, dst, source, user);
+        bilinear_row(r, scratch, y, dst, source, user);
         break;
     case NND_RESAMPLE_FIXED:
         fixed_row(r, scratch, y, dst, source, user);

@@ -26,13 +26,14 @@ typedef struct nnd_yuv_coef {
     int16_t cy, crv, cgu, cgv, cbu;
 } nnd_yuv_coef;
 
-/* One row of the plan of a bilinear resize: byte offset of the left pixel and the right one's
-   weight. `safe`: the leading pixels for which NND_BILINEAR_READ bytes may be read there. */
+/* The columns of a bilinear resize: byte offset of the left pixel and the right one's weight.
+   `safe`: the leading pixels for which NND_BILINEAR_READ bytes may be read there. */
 #define NND_BILINEAR_READ(channels) ((channels) <= 2 ? 4 : 8)
 typedef struct nnd_bilinear_columns {
     const int32_t *offset;
     const int16_t *weight;
     size_t count, safe;
+    size_t row_bytes; /* of a source row */
 } nnd_bilinear_columns;
 
 /* The longest fixed-point sum; more taps would lose precision in Q14. */
@@ -41,9 +42,11 @@ typedef struct nnd_bilinear_columns {
 typedef struct nnd_ops_kernels {
     const char *name;
 
-    /* Interpolates one row between row0 and row1 (wy: weight of row1). Index: channels − 1. */
+    /* Interpolates one row between row0 and row1 (wy: weight of row1). Index: channels − 1. Where
+       most of the source is looked at, blending whole rows first is faster than pixel by pixel and
+       gives the same bits: `blended` is room for row_bytes elements and 64 more bytes. */
     void (*bilinear_u8[4])(uint8_t *dst, const uint8_t *row0, const uint8_t *row1, int16_t wy,
-                           const nnd_bilinear_columns *columns);
+                           const nnd_bilinear_columns *columns, int16_t *blended);
     /* Interpolates at scattered points: the upper left pixel at src + offset[i], its lower
        neighbour `stride` bytes on; NND_BILINEAR_READ bytes may be read at both. */
     void (*points_u8[4])(uint8_t *dst, const uint8_t *src, int64_t stride, const int64_t *offset,

@@ -8,7 +8,8 @@
 
 #define NND_DECLARE_RESAMPLE(c)                                                                    \
     void nnd_bilinear_u8c##c##_reference(uint8_t *dst, const uint8_t *row0, const uint8_t *row1,   \
-                                         int16_t wy, const nnd_bilinear_columns *columns);         \
+                                         int16_t wy, const nnd_bilinear_columns *columns,          \
+                                         int16_t *blended);                                        \
     void nnd_points_u8c##c##_reference(uint8_t *dst, const uint8_t *src, int64_t stride,           \
                                        const int64_t *offset, const int16_t *wx,                   \
                                        const int16_t *wy, size_t count);                           \

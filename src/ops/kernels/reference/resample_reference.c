@@ -4,8 +4,10 @@
 
 #define BILINEAR(c)                                                                                \
     void nnd_bilinear_u8c##c##_reference(uint8_t *dst, const uint8_t *row0, const uint8_t *row1,   \
-                                         int16_t wy, const nnd_bilinear_columns *columns)          \
+                                         int16_t wy, const nnd_bilinear_columns *columns,          \
+                                         int16_t *blended)                                         \
     {                                                                                              \
+        (void)blended;                                                                             \
         for (size_t i = 0; i < columns->count; i++) {                                              \
             const uint8_t *a = row0 + columns->offset[i], *b = row1 + columns->offset[i];          \
             for (int k = 0; k < (c); k++)                                                          \

@@ -153,11 +153,11 @@ static inline void blend_store_16x1(uint8_t *dst, __m256i a, __m256i b, __m256i 
 /* The pixels that vectors did not reach. */
 static inline nnd_bilinear_columns columns_from(const nnd_bilinear_columns *c, size_t i)
 {
-    return (nnd_bilinear_columns){c->offset + i, c->weight + i, c->count - i, 0};
+    return (nnd_bilinear_columns){c->offset + i, c->weight + i, c->count - i, 0, c->row_bytes};
 }
 
 void nnd_bilinear_u8c1_avx2(uint8_t *dst, const uint8_t *row0, const uint8_t *row1, int16_t wy,
-                            const nnd_bilinear_columns *columns)
+                            const nnd_bilinear_columns *columns, int16_t *blended)
 {
     const __m256i vy = _mm256_set1_epi16(wy);
     const int32_t *offset = columns->offset;
@@ -169,11 +169,11 @@ void nnd_bilinear_u8c1_avx2(uint8_t *dst, const uint8_t *row0, const uint8_t *ro
         blend_store_16x1(dst + i, a, b, wx, vy);
     }
     const nnd_bilinear_columns rest = columns_from(columns, i);
-    nnd_bilinear_u8c1_reference(dst + i, row0, row1, wy, &rest);
+    nnd_bilinear_u8c1_reference(dst + i, row0, row1, wy, &rest, blended);
 }
 
 void nnd_bilinear_u8c2_avx2(uint8_t *dst, const uint8_t *row0, const uint8_t *row1, int16_t wy,
-                            const nnd_bilinear_columns *columns)
+                            const nnd_bilinear_columns *columns, int16_t *blended)
 {
     const __m256i vy = _mm256_set1_epi16(wy);
     const int32_t *offset = columns->offset;
@@ -187,11 +187,11 @@ void nnd_bilinear_u8c2_avx2(uint8_t *dst, const uint8_t *row0, const uint8_t *ro
         store_8x2(dst + 2 * i, low, high);
     }
     const nnd_bilinear_columns rest = columns_from(columns, i);
-    nnd_bilinear_u8c2_reference(dst + 2 * i, row0, row1, wy, &rest);
+    nnd_bilinear_u8c2_reference(dst + 2 * i, row0, row1, wy, &rest, blended);
 }
 
 void nnd_bilinear_u8c3_avx2(uint8_t *dst, const uint8_t *row0, const uint8_t *row1, int16_t wy,
-                            const nnd_bilinear_columns *columns)
+                            const nnd_bilinear_columns *columns, int16_t *blended)
 {
     const __m256i vy = _mm256_set1_epi16(wy);
     const int32_t *offset = columns->offset;
@@ -205,11 +205,11 @@ void nnd_bilinear_u8c3_avx2(uint8_t *dst, const uint8_t *row0, const uint8_t *ro
         store_4x3(dst + 3 * i, low, high);
     }
     const nnd_bilinear_columns rest = columns_from(columns, i);
-    nnd_bilinear_u8c3_reference(dst + 3 * i, row0, row1, wy, &rest);
+    nnd_bilinear_u8c3_reference(dst + 3 * i, row0, row1, wy, &rest, blended);
 }
 
 void nnd_bilinear_u8c4_avx2(uint8_t *dst, const uint8_t *row0, const uint8_t *row1, int16_t wy,
-                            const nnd_bilinear_columns *columns)
+                            const nnd_bilinear_columns *columns, int16_t *blended)
 {
     const __m256i vy = _mm256_set1_epi16(wy);
     const int32_t *offset = columns->offset;
@@ -223,7 +223,7 @@ void nnd_bilinear_u8c4_avx2(uint8_t *dst, const uint8_t *row0, const uint8_t *ro
         store_4x4(dst + 4 * i, low, high);
     }
     const nnd_bilinear_columns rest = columns_from(columns, i);
-    nnd_bilinear_u8c4_reference(dst + 4 * i, row0, row1, wy, &rest);
+    nnd_bilinear_u8c4_reference(dst + 4 * i, row0, row1, wy, &rest, blended);
 }
 
 /* ---- points ---------------------------------------------------------------------------- */

@@ -70,7 +70,8 @@ static inline void store_8x3(uint8_t *dst, __m512i low, __m512i high)
         _mm256_setr_epi16(0, 1, 2, 8, 9, 10, 16, 17, 18, 24, 25, 26, 3, 3, 3, 3));
     const __m512i packed = _mm512_shuffle_epi8(_mm512_packus_epi16(low, high), pick);
     const __m256i out = _mm512_castsi512_si256(_mm512_permutexvar_epi16(words, packed));
-    _mm256_mask_storeu_epi16(dst, 0x0fff, out);
+    _mm_storeu_si128((__m128i *)(void *)dst, _mm256_castsi256_si128(out));
+    _mm_storel_epi64((__m128i *)(void *)(dst + 16), _mm256_extracti128_si256(out, 1));
 }
 
 static inline void store_8x4(uint8_t *dst, __m512i low, __m512i high)
@@ -81,8 +82,58 @@ static inline void store_8x4(uint8_t *dst, __m512i low, __m512i high)
                         _mm512_castsi512_si256(_mm512_permutexvar_epi32(pick, packed)));
 }
 
-#define KERNELS(c, BYTES, store)                                                                   \
-    static void bilinear_u8c##c(uint8_t *dst, const uint8_t *row0, const uint8_t *row1,            \
+/* ---- rows ------------------------------------------------------------------------------ */
+
+/* The whole of both rows blended into 16-bit lanes; the last store runs into the padding. */
+static void blend_line(int16_t *out, const uint8_t *row0, const uint8_t *row1, int16_t wy,
+                       size_t bytes)
+{
+    const __m512i w = _mm512_set1_epi16(wy);
+    size_t i = 0;
+    for (; i + 32 <= bytes; i += 32) {
+        const __m512i a =
+            _mm512_cvtepu8_epi16(_mm256_loadu_si256((const __m256i *)(const void *)(row0 + i)));
+        const __m512i b =
+            _mm512_cvtepu8_epi16(_mm256_loadu_si256((const __m256i *)(const void *)(row1 + i)));
+        _mm512_storeu_si512(out + i, blend_rows(a, b, w));
+    }
+    if (i == bytes) return;
+    const __mmask32 mask = (1u << (bytes - i)) - 1;
+    const __m512i a = _mm512_cvtepu8_epi16(_mm256_maskz_loadu_epi8(mask, row0 + i));
+    const __m512i b = _mm512_cvtepu8_epi16(_mm256_maskz_loadu_epi8(mask, row1 + i));
+    _mm512_storeu_si512(out + i, blend_rows(a, b, w));
+}
+
+static inline __m128i load_8_words(const int16_t *p)
+{
+    return _mm_loadu_si128((const __m128i *)(const void *)p);
+}
+
+/* Every other pixel of eight: 0 2 4 6 or, from i + 1 on, 1 3 5 7. */
+#define LOAD_4_OF_8(base, offset, i)                                                               \
+    join(load_8_words((base) + (offset)[i]), load_8_words((base) + (offset)[(i) + 2]),             \
+         load_8_words((base) + (offset)[(i) + 4]), load_8_words((base) + (offset)[(i) + 6]))
+
+/* Blending four pixels of a line costs less than loading one pixel from two rows. */
+#define LINE_PAYS(columns, channels) ((columns)->row_bytes <= 4 * (channels) * (columns)->count)
+
+#define BILINEAR(c, BYTES, store)                                                                  \
+    static size_t from_line_##c(uint8_t *dst, const int16_t *line,                                 \
+                                const nnd_bilinear_columns *columns)                               \
+    {                                                                                              \
+        const __m512i even = lane_index(0), odd = lane_index(1);                                   \
+        const int32_t *offset = columns->offset;                                                   \
+        size_t i = 0;                                                                              \
+        for (; i + 8 <= columns->count; i += 8) {                                                  \
+            const int16_t *w = columns->weight + i;                                                \
+            const __m512i a = LOAD_4_OF_8(line, offset, i), b = LOAD_4_OF_8(line, offset, i + 1);  \
+            const __m512i low = blend_columns(a, _mm512_bsrli_epi128(a, BYTES), spread(w, even));  \
+            const __m512i high = blend_columns(b, _mm512_bsrli_epi128(b, BYTES), spread(w, odd));  \
+            store(dst + (c)*i, low, high);                                                         \
+        }                                                                                          \
+        return i;                                                                                  \
+    }                                                                                              \
+    static size_t from_rows_##c(uint8_t *dst, const uint8_t *row0, const uint8_t *row1,            \
                                 int16_t wy, const nnd_bilinear_columns *columns)                   \
     {                                                                                              \
         const __m512i vy = _mm512_set1_epi16(wy), even = lane_index(0), odd = lane_index(1);       \
@@ -96,10 +147,29 @@ static inline void store_8x4(uint8_t *dst, __m512i low, __m512i high)
             BLEND_BYTES(a, b, _mm512_unpackhi_epi8, spread(w, odd), vy, BYTES, high);              \
             store(dst + (c)*i, low, high);                                                         \
         }                                                                                          \
-        const nnd_bilinear_columns rest = {offset + i, columns->weight + i, columns->count - i,    \
-                                           0};                                                     \
-        nnd_bilinear_u8c##c##_reference(dst + (c)*i, row0, row1, wy, &rest);                       \
+        return i;                                                                                  \
     }                                                                                              \
+    static void bilinear_u8c##c(uint8_t *dst, const uint8_t *row0, const uint8_t *row1,            \
+                                int16_t wy, const nnd_bilinear_columns *columns, int16_t *blended) \
+    {                                                                                              \
+        size_t i;                                                                                  \
+        if (LINE_PAYS(columns, c)) {                                                               \
+            blend_line(blended, row0, row1, wy, columns->row_bytes);                               \
+            i = from_line_##c(dst, blended, columns);                                              \
+        } else {                                                                                   \
+            i = from_rows_##c(dst, row0, row1, wy, columns);                                       \
+        }                                                                                          \
+        const nnd_bilinear_columns rest = {columns->offset + i, columns->weight + i,               \
+                                           columns->count - i, 0, columns->row_bytes};             \
+        nnd_bilinear_u8c##c##_reference(dst + (c)*i, row0, row1, wy, &rest, blended);              \
+    }
+
+BILINEAR(3, 6, store_8x3)
+BILINEAR(4, 8, store_8x4)
+
+/* ---- points ---------------------------------------------------------------------------- */
+
+#define POINTS(c, BYTES, store)                                                                    \
     static void points_u8c##c(uint8_t *dst, const uint8_t *src, int64_t stride,                    \
                               const int64_t *offset, const int16_t *wx, const int16_t *wy,         \
                               size_t count)                                                        \
@@ -120,8 +190,10 @@ static inline void store_8x4(uint8_t *dst, __m512i low, __m512i high)
                                       count - i);                                                  \
     }
 
-KERNELS(3, 6, store_8x3)
-KERNELS(4, 8, store_8x4)
+POINTS(3, 6, store_8x3)
+POINTS(4, 8, store_8x4)
+
+/* ---- sums ------------------------------------------------------------------------------ */
 
 static void rows_u8(int16_t *dst, const uint8_t *const *rows, const int16_t *weight, int taps,
                     size_t count)

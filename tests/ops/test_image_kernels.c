@@ -1,0 +1,348 @@
+/*
+ * Every vector kernel against the reference, bit for bit: all lengths from 1 to 70 and some long
+ * ones, with guard bytes behind the destination and sources that end where they must (the sanitizer
+ * run sees reads behind them).
+ */
+#include <math.h>
+
+#include "ops/kernels/kernels.h"
+#include "ops_support.h"
+
+#define MAX_COUNT 331
+
+static const nnd_ops_kernels *const reference = &nnd_ops_kernels_reference;
+
+/* The tables that this machine can run. */
+static int vector_tables(const nnd_ops_kernels *out[4])
+{
+    nnd_isa isas[8];
+    const int count = test_isas(isas);
+    int tables = 0;
+    for (int i = 1; i < count; i++) {
+        assert_ok(nnd_isa_force(isas[i]));
+        out[tables++] = nnd_ops_kernels_get();
+    }
+    assert_ok(nnd_isa_force(nnd_isa_detected()));
+    return tables;
+}
+
+typedef struct block {
+    uint8_t *data;
+    size_t size;
+} block;
+
+/* Exactly `size` bytes of noise, so that the sanitizer catches reads behind the end. */
+static block noise(size_t size, uint32_t seed)
+{
+    block b = {malloc(size ? size : 1), size};
+    assert_non_null(b.data);
+    for (size_t i = 0; i < size; i++)
+        b.data[i] = (uint8_t)next_random(&seed);
+    return b;
+}
+
+static block blank(size_t size)
+{
+    block b = {malloc(size + GUARD_SIZE), size};
+    assert_non_null(b.data);
+    memset(b.data, GUARD_BYTE, size + GUARD_SIZE);
+    return b;
+}
+
+static void assert_equal(block got, block want, const char *what, const char *table, size_t count)
+{
+    for (size_t i = 0; i < got.size + GUARD_SIZE; i++)
+        if (got.data[i] != want.data[i])
+            fail_msg("%s of %s, %zu pixels: byte %zu is %d, expected %d", what, table, count, i,
+                     got.data[i], want.data[i]);
+}
+
+static size_t next_count(size_t count)
+{
+    return count < 70 ? count + 1 : count < 130 ? 130 : count < MAX_COUNT ? MAX_COUNT : 0;
+}
+
+/* ---- interpolation --------------------------------------------------------------------- */
+
+static void check_bilinear(const nnd_ops_kernels *table, int channels, size_t src_width,
+                           size_t count)
+{
+    uint32_t seed = (uint32_t)(count * 31 + src_width);
+    const size_t c = (size_t)channels, row_bytes = src_width * c;
+    block row0 = noise(row_bytes, seed + 1), row1 = noise(row_bytes, seed + 2);
+    int32_t offset[MAX_COUNT];
+    int16_t weight[MAX_COUNT];
+    size_t safe = 0;
+    for (size_t i = 0; i < count; i++) {
+        const size_t left = i * (src_width - 1) / count;
+        offset[i] = (int32_t)(left * c);
+        weight[i] = (int16_t)(i % 7 == 0 ? 32767 : i % 5 == 0 ? 0 : next_random(&seed) & 0x7fff);
+        if ((size_t)offset[i] + NND_BILINEAR_READ(channels) <= row_bytes) safe = i + 1;
+    }
+    const nnd_bilinear_columns columns = {offset, weight, count, safe, row_bytes};
+    int16_t *blended = malloc(2 * row_bytes + 64);
+    assert_non_null(blended);
+    const int16_t wy = (int16_t)(next_random(&seed) & 0x7fff);
+    block got = blank(count * c), want = blank(count * c);
+    reference->bilinear_u8[channels - 1](want.data, row0.data, row1.data, wy, &columns, blended);
+    table->bilinear_u8[channels - 1](got.data, row0.data, row1.data, wy, &columns, blended);
+    assert_equal(got, want, "bilinear", table->name, count);
+    free(blended);
+    free(row0.data);
+    free(row1.data);
+    free(got.data);
+    free(want.data);
+}
+
+static void check_points(const nnd_ops_kernels *table, int channels, size_t count)
+{
+    uint32_t seed = (uint32_t)count;
+    const int64_t c = channels, width = 37, height = 11, stride = width * c + 3;
+    block src = noise((size_t)(stride * height - 3), 9);
+    int64_t offset[MAX_COUNT];
+    int16_t wx[MAX_COUNT], wy[MAX_COUNT];
+    const int64_t last = (width * c - NND_BILINEAR_READ(channels)) / c;
+    for (size_t i = 0; i < count; i++) {
+        const int64_t x = i == 0 ? last : (int64_t)next_random(&seed) % (last + 1);
+        const int64_t y = i == 0 ? height - 2 : (int64_t)next_random(&seed) % (height - 1);
+        offset[i] = y * stride + x * c;
+        wx[i] = (int16_t)(next_random(&seed) & 0x7fff);
+        wy[i] = (int16_t)(next_random(&seed) & 0x7fff);
+    }
+    block got = blank(count * (size_t)c), want = blank(count * (size_t)c);
+    reference->points_u8[channels - 1](want.data, src.data, stride, offset, wx, wy, count);
+    table->points_u8[channels - 1](got.data, src.data, stride, offset, wx, wy, count);
+    assert_equal(got, want, "points", table->name, count);
+    free(src.data);
+    free(got.data);
+    free(want.data);
+}
+
+static void test_bilinear(void **state)
+{
+    (void)state;
+    const nnd_ops_kernels *tables[4];
+    const int count = vector_tables(tables);
+    for (int t = 0; t < count; t++)
+        for (int channels = 1; channels <= 4; channels++)
+            for (size_t n = 1; n; n = next_count(n)) {
+                check_bilinear(tables[t], channels, 2, n);
+                check_bilinear(tables[t], channels, 3 + n / 2, n);
+                check_bilinear(tables[t], channels, 5 * n + 3, n);
+                check_points(tables[t], channels, n);
+            }
+}
+
+/* Weights as those of real kernels: positive and negative, sum 2¹⁴. */
+static void fill_weights(int16_t *weight, int taps, uint32_t *seed)
+{
+    int sum = 0;
+    for (int k = 0; k + 1 < taps; k++) {
+        weight[k] = (int16_t)((int)(next_random(seed) % 6000) - 1500) / (int16_t)(taps > 8 ? 8 : 1);
+        sum += weight[k];
+    }
+    weight[taps - 1] = (int16_t)(16384 - sum);
+}
+
+static void check_sums(const nnd_ops_kernels *table, int taps, size_t count)
+{
+    uint32_t seed = (uint32_t)(count * 64 + (size_t)taps);
+    const uint8_t *rows[NND_KERNEL_MAX_TAPS];
+    block blocks[NND_KERNEL_MAX_TAPS];
+    int16_t row_weight[NND_KERNEL_MAX_TAPS];
+    fill_weights(row_weight, taps, &seed);
+    for (int k = 0; k < taps; k++) {
+        blocks[k] = noise(count, seed + (uint32_t)k);
+        rows[k] = blocks[k].data;
+    }
+    block got = blank(2 * count), want = blank(2 * count);
+    reference->rows_u8((int16_t *)(void *)want.data, rows, row_weight, taps, count);
+    table->rows_u8((int16_t *)(void *)got.data, rows, row_weight, taps, count);
+    assert_equal(got, want, "sum of rows", table->name, count);
+    for (int k = 0; k < taps; k++)
+        free(blocks[k].data);
+    free(got.data);
+    free(want.data);
+}
+
+static void check_columns(const nnd_ops_kernels *table, int channels, int taps, size_t count)
+{
+    uint32_t seed = (uint32_t)(count * 64 + (size_t)taps);
+    const size_t c = (size_t)channels, width = count + (size_t)taps;
+    int16_t *src = calloc(width * c + 8, sizeof(int16_t)),
+            *weight = calloc(count * (size_t)taps, sizeof(int16_t));
+    int32_t start[MAX_COUNT];
+    assert_non_null(src);
+    assert_non_null(weight);
+    for (size_t i = 0; i < width * c; i++)
+        src[i] = (int16_t)((int)(next_random(&seed) % 20000) - 3000);
+    for (size_t i = 0; i < count; i++) {
+        start[i] = (int32_t)(next_random(&seed) % count);
+        fill_weights(weight + i * (size_t)taps, taps, &seed);
+    }
+    block got = blank(count * c), want = blank(count * c);
+    reference->columns_u8[channels - 1](want.data, src, start, weight, taps, count, count);
+    table->columns_u8[channels - 1](got.data, src, start, weight, taps, count, count);
+    assert_equal(got, want, "sum of columns", table->name, count);
+    free(src);
+    free(weight);
+    free(got.data);
+    free(want.data);
+}
+
+static void test_sums(void **state)
+{
+    (void)state;
+    static const int taps[] = {1, 2, 3, 4, 5, 7, 8, 11, 12, 33, 64};
+    const nnd_ops_kernels *tables[4];
+    const int count = vector_tables(tables);
+    for (int t = 0; t < count; t++)
+        for (size_t k = 0; k < sizeof(taps) / sizeof(taps[0]); k++)
+            for (size_t n = 1; n; n = next_count(n)) {
+                check_sums(tables[t], taps[k], n);
+                for (int channels = 1; channels <= 4; channels++)
+                    check_columns(tables[t], channels, taps[k], n);
+            }
+}
+
+/* ---- colour ---------------------------------------------------------------------------- */
+
+static void check_color(const nnd_ops_kernels *table, size_t count)
+{
+    static const int16_t weight[3] = {9798, 19235, 3735};
+    const nnd_yuv_coef coefs[] = {{16, 19077, 13074, 3209, 6660, 16525},
+                                  {0, 16384, 12901, 1535, 3835, 15201}};
+    block c3 = noise(3 * count, 3), c4 = noise(4 * count, 4), luma = noise(count, 5);
+    block chroma = noise((count + 1) / 2 * 2, 6);
+    block got = blank(4 * count), want = blank(4 * count);
+    for (int k = 0; k < 4; k++) {
+        reference->nv12_to_rgb(want.data, luma.data, chroma.data, count, &coefs[k / 2], k & 1);
+        table->nv12_to_rgb(got.data, luma.data, chroma.data, count, &coefs[k / 2], k & 1);
+        assert_equal(got, want, "nv12", table->name, count);
+    }
+#define CHECK(kernel, src, ...)                                                                    \
+    memset(got.data, GUARD_BYTE, got.size);                                                        \
+    memset(want.data, GUARD_BYTE, want.size);                                                      \
+    reference->kernel(want.data, src.data, count, ##__VA_ARGS__);                                  \
+    table->kernel(got.data, src.data, count, ##__VA_ARGS__);                                       \
+    assert_equal(got, want, #kernel, table->name, count)
+    CHECK(gray_u8c3, c3, weight);
+    CHECK(gray_u8c4, c4, weight);
+    CHECK(swap_u8c3, c3);
+    CHECK(swap_u8c4, c4);
+#undef CHECK
+    table->swap_u8c3(c3.data, c3.data, count); /* in place, and back */
+    table->swap_u8c3(c3.data, c3.data, count);
+    block again = noise(3 * count, 3);
+    assert_memory_equal(c3.data, again.data, 3 * count);
+    free(again.data);
+    free(c3.data);
+    free(c4.data);
+    free(luma.data);
+    free(chroma.data);
+    free(got.data);
+    free(want.data);
+}
+
+static void test_color(void **state)
+{
+    (void)state;
+    const nnd_ops_kernels *tables[4];
+    const int count = vector_tables(tables);
+    for (int t = 0; t < count; t++)
+        for (size_t n = 1; n; n = next_count(n))
+            check_color(tables[t], n);
+}
+
+/* ---- tensor elements ------------------------------------------------------------------- */
+
+typedef void (*planar_fn)(float *const *, const uint8_t *, size_t, const float *, const float *);
+
+static void check_planar(planar_fn expected, planar_fn tested, const char *table, size_t channels,
+                         size_t count, int left_out)
+{
+    static const float mul[4] = {1 / 58.395f, 1 / 57.12f, 1 / 57.375f, 0.25f},
+                       add[4] = {-2.1f, -2.03f, -1.8f, 3};
+    block src = noise(channels * count, 8), got[4], want[4];
+    float *got_plane[4], *want_plane[4];
+    for (size_t c = 0; c < channels; c++) {
+        got[c] = blank(4 * count);
+        want[c] = blank(4 * count);
+        got_plane[c] = (int)c == left_out ? NULL : (float *)(void *)got[c].data;
+        want_plane[c] = (int)c == left_out ? NULL : (float *)(void *)want[c].data;
+    }
+    expected(want_plane, src.data, count, mul, add);
+    tested(got_plane, src.data, count, mul, add);
+    for (size_t c = 0; c < channels; c++) {
+        assert_equal(got[c], want[c], "planes", table, count);
+        free(got[c].data);
+        free(want[c].data);
+    }
+    free(src.data);
+}
+
+static void check_runs(const nnd_ops_kernels *table, size_t count)
+{
+    float mul[48], add[48], values[MAX_COUNT];
+    uint32_t seed = (uint32_t)count;
+    for (int i = 0; i < 48; i++) {
+        mul[i] = 1.0f / (float)(50 + i % 3);
+        add[i] = -0.5f * (float)(i % 3);
+    }
+    for (size_t i = 0; i < count; i++)
+        values[i] = (float)((int)(next_random(&seed) % 4000) - 1000) / 7.0f;
+    values[count / 2] = (float)NAN;
+    values[count / 3] = 2.5f; /* rounds to even */
+    block src = noise(count, 2), got = blank(4 * count), want = blank(4 * count);
+    reference->packed_u8((float *)(void *)want.data, src.data, count, mul, add);
+    table->packed_u8((float *)(void *)got.data, src.data, count, mul, add);
+    assert_equal(got, want, "packed", table->name, count);
+    reference->f32_to_f16((uint16_t *)(void *)want.data, values, count);
+    table->f32_to_f16((uint16_t *)(void *)got.data, values, count);
+    assert_equal(got, want, "f32 to f16", table->name, count);
+    reference->f32_to_u8(want.data, values, count);
+    table->f32_to_u8(got.data, values, count);
+    assert_equal(got, want, "f32 to u8", table->name, count);
+    free(src.data);
+    free(got.data);
+    free(want.data);
+}
+
+static void test_elements(void **state)
+{
+    (void)state;
+    const nnd_ops_kernels *tables[4];
+    const int count = vector_tables(tables);
+    for (int t = 0; t < count; t++)
+        for (size_t n = 1; n; n = next_count(n)) {
+            check_planar(reference->planar_u8c1, tables[t]->planar_u8c1, tables[t]->name, 1, n, -1);
+            check_planar(reference->planar_u8c3, tables[t]->planar_u8c3, tables[t]->name, 3, n, -1);
+            check_planar(reference->planar_u8c3, tables[t]->planar_u8c3, tables[t]->name, 3, n, 1);
+            check_planar(reference->planar_u8c4, tables[t]->planar_u8c4, tables[t]->name, 4, n, -1);
+            check_planar(reference->planar_u8c4, tables[t]->planar_u8c4, tables[t]->name, 4, n, 3);
+            check_runs(tables[t], n);
+        }
+}
+
+static void test_dispatch(void **state)
+{
+    (void)state;
+    assert_ok(nnd_isa_force(NND_ISA_REFERENCE));
+    assert_ptr_equal(nnd_ops_kernels_get(), reference);
+    assert_ok(nnd_isa_force(nnd_isa_detected()));
+    if (nnd_isa_has(NND_ISA_AVX2)) {
+        assert_ok(nnd_isa_force(NND_ISA_AVX2));
+        assert_string_equal(nnd_ops_kernels_get()->name, "avx2");
+        assert_ok(nnd_isa_force(nnd_isa_detected()));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_dispatch), cmocka_unit_test(test_bilinear),
+        cmocka_unit_test(test_sums),     cmocka_unit_test(test_color),
+        cmocka_unit_test(test_elements),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
