@@ -1,0 +1,134 @@
+/* Fifth pass: devices, then the prepare callbacks; and what those callbacks may ask. */
+#include <string.h>
+
+#include "workflow/compile/compile.h"
+
+/* ---- what nodes ask ---------------------------------------------------------------------- */
+
+const nnd_params *nnd_prepare_params(const nnd_prepare *p)
+{
+    return p->params;
+}
+
+nnd_io *nnd_prepare_io(const nnd_prepare *p)
+{
+    return p->plan->io;
+}
+
+nnd_device *nnd_prepare_device(const nnd_prepare *p)
+{
+    return p->actor->device;
+}
+
+nnd_cancel *nnd_prepare_cancel(const nnd_prepare *p)
+{
+    return p->cancel;
+}
+
+size_t nnd_prepare_input_count(const nnd_prepare *p)
+{
+    return p->actor->in_count;
+}
+
+const char *nnd_prepare_input_name(const nnd_prepare *p, size_t port)
+{
+    return port < p->actor->in_count ? p->actor->in[port].name : "";
+}
+
+size_t nnd_prepare_output_count(const nnd_prepare *p)
+{
+    return p->actor->out_count;
+}
+
+const char *nnd_prepare_output_name(const nnd_prepare *p, size_t port)
+{
+    return port < p->actor->out_count ? p->actor->out[port].name : "";
+}
+
+/* The checksum that the workflow pins for a model; copied, NULL when it pins none. */
+static nnd_status pinned_sha256(const nnd_workflow *wf, const char *model, char **out)
+{
+    *out = NULL;
+    const char *json = wf ? wf_fields_get(&wf->models, model) : NULL;
+    if (!json) return NND_OK;
+    nnd_json_doc *doc = NULL;
+    NND_TRY(nnd_json_parse(json, strlen(json), NULL, &doc));
+    const char *sha = nnd_json_string(nnd_json_get(nnd_json_root(doc), "sha256"), NULL);
+    *out = nnd_strdup(sha);
+    bool failed = sha && !*out;
+    nnd_json_destroy(doc);
+    return failed ? nnd_error_set(NND_E_OUT_OF_MEMORY, "out of memory") : NND_OK;
+}
+
+nnd_status nnd_prepare_find_model(const nnd_prepare *p, const char *model, char **path)
+{
+    if (!model || !model[0])
+        return nnd_error_set(NND_E_MISSING, "no model is named; set the parameter 'model'");
+    const nnd_plan *plan = p->plan;
+    nnd_status status = NND_E_NOT_FOUND;
+    if (plan->io) {
+        status = nnd_io_resolve_read(plan->io, model, path);
+        if (status == NND_OK) return NND_OK;
+        bool is_path = strpbrk(model, "/\\") != NULL;
+        if (status != NND_E_NOT_FOUND && (is_path || status != NND_E_PERMISSION)) return status;
+    }
+    if (plan->has_services && plan->services.find_model) {
+        char *sha = NULL;
+        NND_TRY(pinned_sha256(p->wf, model, &sha));
+        nnd_error_clear();
+        status = plan->services.find_model(plan->services.user, model, sha, path);
+        nnd_free(sha);
+        return status;
+    }
+    return nnd_error_set(NND_E_MISSING,
+                         "model '%s' was not found: it is no readable file, and the host offers no "
+                         "catalogue to look it up",
+                         model);
+}
+
+/* ---- the pass ---------------------------------------------------------------------------- */
+
+static nnd_status find_device(wf_compiler *c, wf_plan_actor *a)
+{
+    if (!a->device_name || strcmp(a->device_name, "cpu") == 0) return NND_OK;
+    nnd_status status = c->plan->io ? nnd_io_check_device(c->plan->io, a->device_name) : NND_OK;
+    if (status == NND_OK) status = nnd_device_find(a->device_name, &a->device);
+    if (status != NND_OK) {
+        a->device = nnd_device_cpu();
+        return wf_report_record(c, a, "device", status, "cannot use the device");
+    }
+    if (a->device != nnd_device_cpu() && (!a->type || !a->type->negotiate))
+        return wf_report_actor(c, a, NND_SEVERITY_ERROR, NND_E_UNSUPPORTED, "device", NULL, "cpu",
+                               "nodes of this type run on the cpu only, not on '%s'",
+                               a->device_name);
+    return NND_OK;
+}
+
+static nnd_status prepare_actor(wf_compiler *c, wf_plan_actor *a)
+{
+    if (a->dead || a->bypass || a->mute || a->kind != WF_ACTOR_NODE || !a->type ||
+        !a->type->prepare)
+        return NND_OK;
+    nnd_prepare prepare = {c->plan, a, a->params, c->options->cancel, c->wf};
+    nnd_error_clear();
+    nnd_status status = a->type->prepare(&prepare, &a->prepared);
+    if (status == NND_OK) {
+        a->has_prepared = true;
+        return NND_OK;
+    }
+    a->prepared = NULL;
+    return wf_report_record(c, a, "prepare", status, "cannot be prepared");
+}
+
+nnd_status wf_compile_prepare(wf_compiler *c)
+{
+    for (size_t i = 0; i < c->plan->actors.count; i++)
+        if (!c->plan->actors.items[i].dead) NND_TRY(find_device(c, &c->plan->actors.items[i]));
+    if (c->diags && nnd_diagnostics_error_count(c->diags)) return NND_OK;
+    for (size_t i = 0; i < c->plan->actors.count; i++) {
+        if (nnd_cancel_check(c->options->cancel) != NND_OK)
+            return nnd_error_set(nnd_cancel_check(c->options->cancel), "compiling was cancelled");
+        NND_TRY(prepare_actor(c, &c->plan->actors.items[i]));
+    }
+    return NND_OK;
+}
