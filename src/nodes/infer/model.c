@@ -1,0 +1,339 @@
+/* infer.model: one node over every backend. Its ports are those of the model. */
+#include "nodes/nodes_internal.h"
+
+#include "base/str.h"
+#include "port/port.h"
+
+#include <string.h>
+
+/* ---- shared models ------------------------------------------------------------------------ */
+
+/* A model in use by plans of this process. Plans with the same file and options share it. */
+typedef struct shared_model {
+    nnd_model *model;
+    char *key;
+} shared_model;
+
+/* What loading one needs; lives on the stack of whoever asks. */
+typedef struct load_request {
+    const nnd_prepare *prepare;
+    const char *path;
+    char *folder; /* real path */
+} load_request;
+
+static nnd_status open_beside(void *user, const char *name, const void **bytes, size_t *size,
+                              void (**release)(void *handle), void **handle)
+{
+    const load_request *request = user;
+    char *wanted = nnd_strf("%s/%s", request->folder, name), *real = NULL;
+    void *content = NULL;
+    if (!wanted) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a path");
+    nnd_io *io = nnd_prepare_io(request->prepare);
+    nnd_status status = nnd_io_resolve_read(io, wanted, &real);
+    size_t n = strlen(request->folder);
+    if (status == NND_OK && (strncmp(real, request->folder, n) != 0 || real[n] != '/'))
+        status = nnd_error_set(NND_E_PERMISSION,
+                               "external data '%s' leads outside of the model's folder", name);
+    if (status == NND_OK) status = nnd_io_read_file(io, real, &content, size);
+    nnd_free(real);
+    nnd_free(wanted);
+    NND_TRY(status);
+    *bytes = content;
+    *release = nnd_free;
+    *handle = content;
+    return NND_OK;
+}
+
+static nnd_status make_model(void *user, void **object)
+{
+    load_request *request = user;
+    const nnd_params *p = nnd_prepare_params(request->prepare);
+    nnd_io *io = nnd_prepare_io(request->prepare);
+    nnd_model_options options = NND_MODEL_OPTIONS_INIT;
+    char *real = NULL;
+    nnd_model *model = NULL;
+    options.backend = nnd_params_text(p, "backend");
+    options.precision = nnd_params_text(p, "precision");
+    options.config = nnd_params_text(p, "config");
+    options.cancel = nnd_prepare_cancel(request->prepare);
+    /* A file that the policy covers reads its external data through the policy; one that the host
+       found elsewhere (a catalogue) through the backend's own check of the folder. */
+    if (io && nnd_io_resolve_read(io, request->path, &real) == NND_OK) {
+        char *slash = strrchr(real, '/');
+        if (slash) *slash = '\0';
+        request->folder = real;
+        options.open_file = open_beside;
+        options.open_user = request;
+    } else {
+        nnd_error_clear();
+    }
+    nnd_status status = nnd_model_load(request->path, &options, &model);
+    nnd_free(real);
+    request->folder = NULL;
+    if (status == NND_OK) *object = model;
+    return status;
+}
+
+static void destroy_model(void *object)
+{
+    nnd_model_unref(object);
+}
+
+static char *key_of(const nnd_params *p, const char *path)
+{
+    nnd_port_file_info info;
+    char *real = NULL;
+    if (nnd_port_file_stat(path, &info) || nnd_port_path_real(path, &real)) return nnd_strdup("");
+    char *key = nnd_strf("infer.model|%s|%llu|%llu|%lld|%s|%s|%s", real,
+                         (unsigned long long)info.id, (unsigned long long)info.size,
+                         (long long)info.mtime, nnd_params_text(p, "backend"),
+                         nnd_params_text(p, "precision"), nnd_params_text(p, "config"));
+    nnd_port_free(real);
+    return key;
+}
+
+static nnd_status get_model(const nnd_prepare *prepare, shared_model *out)
+{
+    const nnd_params *p = nnd_prepare_params(prepare);
+    char *path = NULL;
+    void *object = NULL;
+    NND_TRY(nnd_prepare_find_model(prepare, nnd_params_text(p, "model"), &path));
+    load_request request = {prepare, path, NULL};
+    char *key = key_of(p, path);
+    nnd_status status = key ? nnd_shared_get(key, make_model, &request, destroy_model, &object)
+                            : nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a model");
+    nnd_free(path);
+    if (status != NND_OK) {
+        nnd_free(key);
+        return status;
+    }
+    *out = (shared_model){object, key};
+    return NND_OK;
+}
+
+static void put_model(shared_model *m)
+{
+    if (m->key) nnd_shared_release(m->key, m->model);
+    nnd_free(m->key);
+    *m = (shared_model){NULL, NULL};
+}
+
+/* Ports are asked for before the node is prepared: the model that was loaded to tell them is kept
+   until prepare takes it over, so that it is loaded once. A few stay at most, when compiling ends
+   in between. */
+enum { WAITING_MODELS = 8 };
+static shared_model waiting[WAITING_MODELS];
+static size_t waiting_next;
+static nnd_port_mutex waiting_lock = NND_PORT_MUTEX_INIT;
+
+static void keep_waiting(shared_model take)
+{
+    nnd_port_mutex_lock(&waiting_lock);
+    shared_model old = waiting[waiting_next];
+    waiting[waiting_next] = take;
+    waiting_next = (waiting_next + 1) % WAITING_MODELS;
+    nnd_port_mutex_unlock(&waiting_lock);
+    put_model(&old);
+}
+
+static void drop_waiting(const char *key)
+{
+    shared_model found = {NULL, NULL};
+    nnd_port_mutex_lock(&waiting_lock);
+    for (size_t i = 0; i < WAITING_MODELS && !found.key; i++) {
+        if (!waiting[i].key || strcmp(waiting[i].key, key) != 0) continue;
+        found = waiting[i];
+        waiting[i] = (shared_model){NULL, NULL};
+    }
+    nnd_port_mutex_unlock(&waiting_lock);
+    put_model(&found);
+}
+
+/* ---- ports -------------------------------------------------------------------------------- */
+
+static const char *port_type(const nnd_model_port *port)
+{
+    return port->kind == NND_PORT_TENSOR     ? "tensor"
+           : port->kind == NND_PORT_SEQUENCE ? "list<tensor>"
+                                             : "record";
+}
+
+static void describe(const nnd_model_port *port, char *text, size_t size)
+{
+    nnd_str s = {0};
+    nnd_str_printf(&s, "%s[", nnd_dtype_name(port->dtype));
+    for (int d = 0; d < port->rank; d++) {
+        const nnd_dim *dim = &port->dims[d];
+        if (d) nnd_str_add(&s, ",");
+        if (dim->value >= 0)
+            nnd_str_printf(&s, "%lld", (long long)dim->value);
+        else
+            nnd_str_add(&s, dim->symbol ? dim->symbol : "?");
+    }
+    nnd_str_add(&s, port->rank < 0 ? "…]" : "]");
+    size_t n = s.data ? nnd_utf8_valid_prefix(s.data, s.size < size ? s.size : size - 1) : 0;
+    if (n) memcpy(text, s.data, n);
+    text[n] = '\0';
+    nnd_str_free(&s);
+}
+
+static nnd_status list_ports(const nnd_model *model, nnd_port_list *list)
+{
+    char text[160];
+    for (size_t i = 0; i < nnd_model_input_count(model); i++) {
+        const nnd_model_port *port = nnd_model_input(model, i);
+        describe(port, text, sizeof text);
+        NND_TRY(nnd_port_list_add_input(list, port->name, port_type(port), text,
+                                        port->optional ? NND_PORT_OPTIONAL : 0));
+    }
+    for (size_t i = 0; i < nnd_model_output_count(model); i++) {
+        const nnd_model_port *port = nnd_model_output(model, i);
+        describe(port, text, sizeof text);
+        NND_TRY(nnd_port_list_add_output(list, port->name, port_type(port), text, 0));
+    }
+    return NND_OK;
+}
+
+static nnd_status model_resolve_ports(const nnd_params *params, nnd_prepare *prepare,
+                                      nnd_port_list *list)
+{
+    (void)params;
+    shared_model m;
+    if (!prepare) return NND_OK; /* the ports that the file has saved count */
+    NND_TRY(get_model(prepare, &m));
+    nnd_status status = list_ports(m.model, list);
+    keep_waiting(m);
+    return status;
+}
+
+/* ---- what is known at compile time --------------------------------------------------------- */
+
+static nnd_status check_known(const nnd_model_port *port, const nnd_spec *spec)
+{
+    if (spec->dtype != NND_DTYPE_INVALID && spec->dtype != port->dtype)
+        return nnd_error_set(NND_E_TYPE, "the model's input '%s' wants %s, and gets %s", port->name,
+                             nnd_dtype_name(port->dtype), nnd_dtype_name(spec->dtype));
+    if (spec->rank >= 0 && port->rank >= 0 && spec->rank != port->rank)
+        return nnd_error_set(NND_E_SHAPE, "the model's input '%s' has %d dimensions, and gets %d",
+                             port->name, port->rank, spec->rank);
+    for (int d = 0; d < spec->rank && d < port->rank; d++) {
+        int64_t wanted = port->dims[d].value, got = spec->dims[d];
+        if (wanted >= 0 && got >= 0 && wanted != got)
+            return nnd_error_set(NND_E_SHAPE,
+                                 "dimension %d of the model's input '%s' is %lld, and gets %lld", d,
+                                 port->name, (long long)wanted, (long long)got);
+    }
+    return NND_OK;
+}
+
+static nnd_status model_negotiate(nnd_negotiation *n)
+{
+    const shared_model *m = nnd_negotiation_prepared(n);
+    if (!m) return NND_OK;
+    for (size_t i = 0; i < nnd_model_input_count(m->model); i++) {
+        nnd_spec wanted;
+        NND_TRY(check_known(nnd_model_input(m->model, i), nnd_negotiation_input(n, i)));
+        nnd_spec_init(&wanted);
+        wanted.memory_kinds |= 1u << NND_MEM_SHARED | 1u << NND_MEM_PINNED;
+        NND_TRY(nnd_negotiation_accept(n, i, &wanted));
+    }
+    for (size_t i = 0; i < nnd_model_output_count(m->model); i++) {
+        const nnd_model_port *port = nnd_model_output(m->model, i);
+        nnd_spec made;
+        nnd_spec_init(&made);
+        if (port->kind == NND_PORT_TENSOR) {
+            made.dtype = port->dtype;
+            made.rank = port->rank;
+            for (int d = 0; d < port->rank; d++)
+                made.dims[d] = port->dims[d].value;
+        }
+        NND_TRY(nnd_negotiation_produce(n, i, &made));
+    }
+    return NND_OK;
+}
+
+/* ---- life and work ------------------------------------------------------------------------- */
+
+static nnd_status model_prepare(nnd_prepare *prepare, void **prepared)
+{
+    shared_model *m = nnd_calloc(1, sizeof *m);
+    if (!m) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a model");
+    nnd_status status = get_model(prepare, m);
+    if (status != NND_OK) {
+        nnd_free(m);
+        return status;
+    }
+    drop_waiting(m->key);
+    *prepared = m;
+    return NND_OK;
+}
+
+static void model_release(void *prepared)
+{
+    put_model(prepared);
+    nnd_free(prepared);
+}
+
+static nnd_status model_open(nnd_ctx *ctx, void **state)
+{
+    const shared_model *m = nnd_ctx_prepared(ctx);
+    nnd_request_options options = NND_REQUEST_OPTIONS_INIT;
+    nnd_request *request = NULL;
+    options.threads = nnd_ctx_threads(ctx);
+    NND_TRY(nnd_request_create(m->model, &options, &request));
+    *state = request;
+    return NND_OK;
+}
+
+static void model_close(nnd_ctx *ctx, void *state)
+{
+    (void)ctx;
+    nnd_request_destroy(state);
+}
+
+static nnd_status model_process(nnd_ctx *ctx)
+{
+    const shared_model *m = nnd_ctx_prepared(ctx);
+    nnd_request *request = nnd_ctx_state(ctx);
+    for (size_t i = 0; i < nnd_model_input_count(m->model); i++)
+        NND_TRY(nnd_request_bind_input(request, nnd_model_input(m->model, i)->name,
+                                       nnd_ctx_input(ctx, i)));
+    NND_TRY(nnd_request_run(request, nnd_ctx_cancel(ctx)));
+    for (size_t i = 0; i < nnd_model_output_count(m->model); i++) {
+        nnd_value *value = NULL;
+        if (!nnd_ctx_output_is_used(ctx, i)) continue;
+        NND_TRY(nnd_request_output(request, nnd_model_output(m->model, i)->name, &value));
+        NND_TRY(nnd_ctx_emit(ctx, i, value));
+    }
+    return NND_OK;
+}
+
+static const nnd_param model_params[] = {
+    NND_PARAM_MODEL("model", NND_PARAM_REQUIRED | NND_PARAM_STATIC,
+                    "name in the catalogue, or a file"),
+    {"backend", NND_PARAM_KIND_TEXT, NND_PARAM_STATIC, 0, "auto", 0, 0, NULL, "",
+     "inference framework: auto, builtin, … ('nndeploy backends' lists them)", NULL},
+    {"precision", NND_PARAM_KIND_TEXT, NND_PARAM_STATIC | NND_PARAM_ADVANCED, 0, "", 0, 0, NULL, "",
+     "arithmetic; empty = as the model is", NULL},
+    {"config", NND_PARAM_KIND_TEXT, NND_PARAM_STATIC | NND_PARAM_ADVANCED, 0, "", 0, 0, NULL, "",
+     "key=value pairs for the backend", NULL},
+};
+const nnd_node_type nnd_node_infer_model = {
+    .struct_size = sizeof(nnd_node_type),
+    .type = "infer.model",
+    .version = 1,
+    .category = "infer",
+    .title = "Model",
+    .text =
+        "Runs a model. The ports are the model's inputs and outputs; the framework that runs it "
+        "is chosen by 'backend' alone.",
+    .params = NND_ARRAY(model_params),
+    .flags = NND_NODE_PURE,
+    .resolve_ports = model_resolve_ports,
+    .negotiate = model_negotiate,
+    .prepare = model_prepare,
+    .release = model_release,
+    .open = model_open,
+    .close = model_close,
+    .process = model_process,
+};
