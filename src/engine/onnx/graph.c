@@ -1,0 +1,178 @@
+/* GraphProto: initialisers and inputs first, then nodes, then outputs and value types. */
+#include <string.h>
+
+#include "engine/onnx/onnx.h"
+#include "engine/onnx/scope.h"
+
+enum { G_NODE = 1, G_NAME = 2, G_INITIALIZER = 5, G_INPUT = 11, G_OUTPUT = 12, G_VALUE_INFO = 13,
+       G_SPARSE = 15 };
+
+/* ---- types --------------------------------------------------------------------------------- */
+
+typedef struct value_type {
+    nnd_dtype dtype;
+    int rank; /* −1 = the file does not say */
+    int64_t dims[NND_MAX_RANK];
+    const char *symbols[NND_MAX_RANK];
+} value_type;
+
+static nnd_status read_dim(nnd_graph *g, nnd_pb_bytes message, value_type *t)
+{
+    if (t->rank == NND_MAX_RANK)
+        return nnd_error_set(NND_E_UNSUPPORTED, "a value has more than %d dimensions", NND_MAX_RANK);
+    nnd_pb_field f;
+    bool bad = false;
+    t->dims[t->rank] = -1;
+    t->symbols[t->rank] = NULL;
+    while (nnd_pb_next(&message, &f, &bad)) {
+        /* Some exporters write −1 or 0 for "any". */
+        if (f.number == 1 && (int64_t)f.bits > 0) t->dims[t->rank] = (int64_t)f.bits;
+        if (f.number == 1 && f.bits == 0) t->dims[t->rank] = 0;
+        if (f.number == 2 && f.bytes.size)
+            NND_TRY(nnd_onnx_string(&g->arena, f.bytes, &t->symbols[t->rank]));
+    }
+    t->rank++;
+    return bad ? nnd_onnx_malformed("a dimension") : NND_OK;
+}
+
+static nnd_status read_tensor_type(nnd_graph *g, nnd_pb_bytes message, value_type *t)
+{
+    nnd_pb_field f, dim;
+    bool bad = false;
+    while (nnd_pb_next(&message, &f, &bad)) {
+        if (f.number == 1) t->dtype = nnd_onnx_dtype(f.bits);
+        if (f.number != 2 || f.type != NND_PB_LEN) continue;
+        t->rank = 0;
+        while (nnd_pb_next(&f.bytes, &dim, &bad))
+            if (dim.number == 1) NND_TRY(read_dim(g, dim.bytes, t));
+    }
+    return bad ? nnd_onnx_malformed("a type") : NND_OK;
+}
+
+/* A ValueInfoProto. kind: field number of TypeProto's choice (1 tensor, 4 sequence, 5 map, 8
+   sparse, 9 optional), 0 = no type. */
+static nnd_status read_value_info(nnd_onnx_model *m, nnd_graph *g, nnd_pb_bytes message,
+                                  const char **name, value_type *t, uint32_t *kind)
+{
+    nnd_pb_field f, choice;
+    bool bad = false;
+    *t = (value_type){.rank = -1};
+    *kind = 0;
+    *name = "";
+    while (nnd_pb_next(&message, &f, &bad)) {
+        if (f.number == 1) NND_TRY(nnd_onnx_scoped_name(m, g, f.bytes, name));
+        if (f.number != 2 || f.type != NND_PB_LEN) continue;
+        while (nnd_pb_next(&f.bytes, &choice, &bad)) {
+            if (choice.type == NND_PB_LEN && choice.number != 6) *kind = choice.number;
+            if (choice.number == 1) NND_TRY(read_tensor_type(g, choice.bytes, t));
+        }
+    }
+    return bad ? nnd_onnx_malformed("a value's description") : NND_OK;
+}
+
+static void set_type(nnd_graph_value *v, const value_type *t)
+{
+    if (t->dtype != NND_DTYPE_INVALID) v->dtype = t->dtype;
+    if (t->rank < 0 || v->is_constant) return;
+    v->rank = t->rank;
+    memcpy(v->dims, t->dims, sizeof(v->dims));
+    memcpy(v->symbols, t->symbols, sizeof(v->symbols));
+}
+
+/* ---- the three passes ---------------------------------------------------------------------- */
+
+static nnd_status read_initializer(nnd_onnx_model *m, nnd_graph *g, nnd_pb_bytes message)
+{
+    nnd_tensor t;
+    void *owned = NULL;
+    nnd_pb_bytes raw_name;
+    const char *name;
+    uint32_t id;
+    nnd_status status = nnd_onnx_read_tensor(m, &g->arena, message, &t, &owned, &raw_name);
+    if (status != NND_OK) return status;
+    status = nnd_onnx_scoped_name(m, g, raw_name, &name);
+    if (status == NND_OK) status = nnd_graph_add_value(g, name, &id);
+    if (status != NND_OK) {
+        nnd_free_aligned(owned);
+        return status;
+    }
+    m->parameters += (uint64_t)nnd_tensor_count(&t);
+    return nnd_graph_set_constant(g, id, &t, owned);
+}
+
+static nnd_status read_input(nnd_onnx_model *m, nnd_graph *g, nnd_pb_bytes message)
+{
+    const char *name;
+    value_type t;
+    uint32_t kind, id;
+    NND_TRY(read_value_info(m, g, message, &name, &t, &kind));
+    if (!name[0]) return nnd_onnx_malformed("an input without a name");
+    if (nnd_graph_find_value(g, name) != NND_NO_ID) return NND_OK; /* an initialiser: a constant */
+    if (kind > 1)
+        return nnd_error_set(NND_E_UNSUPPORTED,
+                             "input '%s' is not a tensor; sequences, maps and optionals as model "
+                             "inputs are not supported",
+                             name);
+    NND_TRY(nnd_graph_add_input(g, name, t.dtype, t.rank, t.dims, &id));
+    set_type(&g->values[id], &t);
+    return NND_OK;
+}
+
+static nnd_status read_output(nnd_onnx_model *m, nnd_graph *g, nnd_pb_bytes message)
+{
+    const char *name;
+    value_type t;
+    uint32_t kind, id;
+    NND_TRY(read_value_info(m, g, message, &name, &t, &kind));
+    nnd_status status = nnd_graph_resolve(g, name, &id);
+    if (status == NND_E_NOT_FOUND)
+        return nnd_error_set(NND_E_FORMAT, "malformed ONNX: nothing computes the output '%s'", name);
+    NND_TRY(status);
+    set_type(&g->values[id], &t);
+    return nnd_graph_add_output(g, id);
+}
+
+static nnd_status read_hint(nnd_onnx_model *m, nnd_graph *g, nnd_pb_bytes message)
+{
+    const char *name;
+    value_type t;
+    uint32_t kind;
+    NND_TRY(read_value_info(m, g, message, &name, &t, &kind));
+    uint32_t id = nnd_graph_find_value(g, name);
+    if (id != NND_NO_ID && !nnd_graph_is_input(g, id)) set_type(&g->values[id], &t);
+    return NND_OK;
+}
+
+typedef nnd_status (*part_reader)(nnd_onnx_model *m, nnd_graph *g, nnd_pb_bytes message);
+
+/* Hands every occurrence of one field to its reader. */
+static nnd_status each(nnd_onnx_model *m, nnd_graph *g, nnd_pb_bytes message, uint32_t number,
+                       part_reader read)
+{
+    nnd_pb_field f;
+    bool bad = false;
+    while (nnd_pb_next(&message, &f, &bad))
+        if (f.number == number && f.type == NND_PB_LEN) NND_TRY(read(m, g, f.bytes));
+    return bad ? nnd_onnx_malformed("the graph ends in the middle of a field") : NND_OK;
+}
+
+nnd_status nnd_onnx_read_graph(nnd_onnx_model *m, nnd_pb_bytes bytes, nnd_graph *g, int depth)
+{
+    nnd_pb_field f;
+    bool bad = false;
+    if (depth > NND_ONNX_MAX_DEPTH)
+        return nnd_error_set(NND_E_LIMIT, "sub-graphs are nested more than %d deep",
+                             NND_ONNX_MAX_DEPTH);
+    NND_TRY(each(m, g, bytes, G_INITIALIZER, read_initializer));
+    NND_TRY(each(m, g, bytes, G_INPUT, read_input));
+    nnd_pb_bytes left = bytes;
+    while (nnd_pb_next(&left, &f, &bad)) {
+        if (f.number == G_NAME && depth == 0) NND_TRY(nnd_onnx_string(&g->arena, f.bytes, &g->name));
+        if (f.number == G_SPARSE)
+            return nnd_error_set(NND_E_UNSUPPORTED, "sparse initialisers are not supported");
+        if (f.number == G_NODE && f.type == NND_PB_LEN)
+            NND_TRY(nnd_onnx_read_node(m, f.bytes, g, depth));
+    }
+    NND_TRY(each(m, g, bytes, G_OUTPUT, read_output));
+    return each(m, g, bytes, G_VALUE_INFO, read_hint);
+}

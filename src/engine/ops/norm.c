@@ -1,0 +1,277 @@
+/* Normalisations: batch, instance, layer, group, RMS, local response. Statistics in double. */
+#include <math.h>
+#include <string.h>
+
+#include "engine/kernels/kernels.h"
+#include "engine/ops/blocks.h"
+
+enum { BATCH, INSTANCE, LAYER, GROUP, RMS, LP };
+
+static double at(const nnd_tensor *t, size_t i)
+{
+    return nnd_dtype_get(t->dtype, t->data, i);
+}
+
+/* ---- BatchNormalization --------------------------------------------------------------------- */
+
+static nnd_status batch_infer(nnd_op_ctx *c)
+{
+    NND_TRY(nnd_op_expect(c, 0, NND_FLOATS));
+    const nnd_tensor *x = c->in[0];
+    int64_t channels = x->rank > 1 ? x->dims[1] : 1;
+    for (size_t i = 1; i < 5; i++) {
+        NND_TRY(nnd_op_expect(c, i, NND_FLOATS));
+        if (nnd_tensor_count(c->in[i]) != channels)
+            return nnd_op_fail(c, NND_E_SHAPE, "input %zu does not have one value per channel", i);
+    }
+    if (nnd_node_int(c->node, "training_mode", 0))
+        return nnd_op_fail(c, NND_E_UNSUPPORTED, "training mode is not supported");
+    NND_TRY(nnd_op_like(c, 0, 0));
+    for (size_t i = 1; i < c->out_count; i++)
+        NND_TRY(nnd_op_like(c, i, i < 3 ? i + 2 : i));
+    return NND_OK;
+}
+
+typedef struct job {
+    const nnd_op_ctx *c;
+    size_t channels, area;
+    double epsilon;
+} job;
+
+static nnd_status batch_tile(void *user, size_t plane, int lane)
+{
+    const job *j = user;
+    const nnd_tensor *const *in = j->c->in;
+    const nnd_tensor *x = in[0], *y = &j->c->out[0];
+    size_t k = plane % j->channels;
+    double scale = at(in[1], k) / sqrt(at(in[4], k) + j->epsilon);
+    double shift = at(in[2], k) - at(in[3], k) * scale;
+    (void)lane;
+    if (x->dtype == NND_F32) {
+        const float *from = (const float *)x->data + plane * j->area;
+        float *to = (float *)y->data + plane * j->area;
+        for (size_t i = 0; i < j->area; i++)
+            to[i] = (float)((double)from[i] * scale + shift);
+        return NND_OK;
+    }
+    for (size_t i = plane * j->area; i < (plane + 1) * j->area; i++)
+        nnd_dtype_set(y->dtype, y->data, i, at(x, i) * scale + shift);
+    return NND_OK;
+}
+
+static nnd_status batch_run(nnd_op_ctx *c)
+{
+    const nnd_tensor *x = c->in[0];
+    job j = {.c = c, .channels = x->rank > 1 ? (size_t)x->dims[1] : 1,
+             .area = (size_t)nnd_op_span(x, x->rank > 1 ? 2 : x->rank, x->rank),
+             .epsilon = (double)nnd_node_float(c->node, "epsilon", 1e-5f)};
+    for (size_t i = 1; i < c->out_count; i++)
+        if (c->out[i].data)
+            memcpy(c->out[i].data, c->in[i < 3 ? i + 2 : i]->data, nnd_tensor_bytes(&c->out[i]));
+    return nnd_op_for(c, j.area ? (size_t)nnd_tensor_count(x) / j.area : 0, batch_tile, &j);
+}
+
+/* ---- rows with their own statistics: Instance, Group, Layer, RMS ----------------------- */
+
+/* Row r covers `n` consecutive elements; the affine parameters of element i of row r are found by
+   the variant. */
+typedef struct row_job {
+    const nnd_op_ctx *c;
+    int variant;
+    size_t rows, n, channels, area, groups;
+    double epsilon;
+    const nnd_tensor *scale, *bias;
+    bool per_channel;     /* GROUP: parameters per channel, not per group */
+} row_job;
+
+static void statistics(const row_job *j, size_t row, double *mean, double *inverse)
+{
+    const nnd_tensor *x = j->c->in[0];
+    double sum = 0, squares = 0;
+    if (j->variant != RMS)
+        for (size_t i = 0; i < j->n; i++)
+            sum += at(x, row * j->n + i);
+    *mean = sum / (double)j->n;
+    for (size_t i = 0; i < j->n; i++) {
+        double d = at(x, row * j->n + i) - *mean;
+        squares += d * d;
+    }
+    *inverse = 1.0 / sqrt(squares / (double)j->n + j->epsilon);
+}
+
+static size_t parameter(const row_job *j, const nnd_tensor *t, size_t row, size_t i)
+{
+    size_t n = (size_t)nnd_tensor_count(t);
+    if (j->variant == INSTANCE) return row % j->channels;
+    if (j->variant == GROUP) {
+        size_t group = row % j->groups;
+        return j->per_channel ? group * (j->channels / j->groups) + i / j->area : group;
+    }
+    return n == 1 ? 0 : i % n;
+}
+
+static nnd_status row_tile(void *user, size_t row, int lane)
+{
+    const row_job *j = user;
+    const nnd_tensor *x = j->c->in[0], *y = &j->c->out[0];
+    double mean, inverse;
+    (void)lane;
+    statistics(j, row, &mean, &inverse);
+    for (size_t i = 0; i < j->n; i++) {
+        double v = (at(x, row * j->n + i) - mean) * inverse;
+        if (j->scale) v *= at(j->scale, parameter(j, j->scale, row, i));
+        if (j->bias) v += at(j->bias, parameter(j, j->bias, row, i));
+        nnd_dtype_set(y->dtype, y->data, row * j->n + i, v);
+    }
+    for (size_t k = 1; k < j->c->out_count; k++)
+        if (j->c->out[k].data)
+            nnd_dtype_set(j->c->out[k].dtype, j->c->out[k].data, row, k == 1 ? mean : inverse);
+    return NND_OK;
+}
+
+static nnd_status axis_of(const nnd_op_ctx *c, int *axis)
+{
+    return nnd_op_axis(c, nnd_node_int(c->node, "axis", -1), c->in[0]->rank, axis);
+}
+
+static nnd_status rows_infer(nnd_op_ctx *c)
+{
+    int v = c->op->variant;
+    NND_TRY(nnd_op_expect(c, 0, NND_FLOATS));
+    const nnd_tensor *x = c->in[0];
+    for (size_t i = 1; i < c->in_count; i++) {
+        if (!nnd_op_in(c, i)) continue;
+        NND_TRY(nnd_op_expect(c, i, NND_FLOATS));
+        int64_t n = nnd_tensor_count(c->in[i]);
+        bool fits = true;
+        if (v == INSTANCE) fits = x->rank > 2 && n == x->dims[1];
+        if (v == GROUP) fits = x->rank > 1 && (n == x->dims[1] || n == nnd_node_int(c->node, "num_groups", 0));
+        if (!fits) return nnd_op_fail(c, NND_E_SHAPE, "input %zu does not fit the channels", i);
+    }
+    NND_TRY(nnd_op_like(c, 0, 0));
+    if (v == GROUP) {
+        int64_t groups = nnd_node_int(c->node, "num_groups", 0);
+        if (x->rank < 2 || groups < 1 || x->dims[1] % groups)
+            return nnd_op_fail(c, NND_E_SHAPE, "%lld groups do not divide the channels", (long long)groups);
+    }
+    if (v != LAYER && v != RMS) return NND_OK;
+    int axis;
+    int64_t dims[NND_MAX_RANK];
+    NND_TRY(axis_of(c, &axis));
+    for (size_t i = 1; i < c->in_count; i++) {
+        int64_t n = nnd_op_in(c, i) ? nnd_tensor_count(c->in[i]) : 1, all = nnd_op_span(x, axis, x->rank);
+        if (n == 0 || all % n) return nnd_op_fail(c, NND_E_SHAPE, "input %zu does not broadcast", i);
+    }
+    for (int i = 0; i < x->rank; i++)
+        dims[i] = i < axis ? x->dims[i] : 1;
+    nnd_dtype stash = nnd_node_int(c->node, "stash_type", 1) == 11 ? NND_F64 : NND_F32;
+    NND_TRY(nnd_op_output(c, 1, stash, x->rank, dims));
+    return nnd_op_output(c, 2, stash, x->rank, dims);
+}
+
+static nnd_status rows_run(nnd_op_ctx *c)
+{
+    const nnd_tensor *x = c->in[0];
+    int axis = 2, v = c->op->variant;
+    row_job j = {.c = c, .variant = v, .scale = nnd_op_in(c, 1), .bias = nnd_op_in(c, 2),
+                 .epsilon = (double)nnd_node_float(c->node, "epsilon", 1e-5f), .groups = 1};
+    if (v == LAYER || v == RMS) NND_TRY(axis_of(c, &axis));
+    if (v == GROUP) {
+        j.groups = (size_t)nnd_node_int(c->node, "num_groups", 1);
+        j.per_channel = j.scale && nnd_tensor_count(j.scale) == x->dims[1];
+        axis = 1;
+    }
+    j.rows = (size_t)nnd_op_span(x, 0, axis) * j.groups;
+    if (!nnd_tensor_count(x)) return NND_OK;
+    j.n = (size_t)nnd_tensor_count(x) / j.rows;
+    j.channels = x->rank > 1 ? (size_t)x->dims[1] : 1;
+    j.area = x->rank > 1 ? (size_t)nnd_op_span(x, 2, x->rank) : 1;
+    return nnd_op_for(c, j.rows, row_tile, &j);
+}
+
+/* ---- LRN ------------------------------------------------------------------------------------ */
+
+static nnd_status lrn_infer(nnd_op_ctx *c)
+{
+    NND_TRY(nnd_op_expect(c, 0, NND_FLOATS));
+    if (c->in[0]->rank < 2 || nnd_node_int(c->node, "size", 0) < 1)
+        return nnd_op_fail(c, NND_E_SHAPE, "the input or size is impossible");
+    return nnd_op_like(c, 0, 0);
+}
+
+static nnd_status lrn_tile(void *user, size_t plane, int lane)
+{
+    const job *j = user;
+    const nnd_graph_node *n = j->c->node;
+    const nnd_tensor *x = j->c->in[0], *y = &j->c->out[0];
+    int64_t size = nnd_node_int(n, "size", 1), k = (int64_t)(plane % j->channels);
+    int64_t first = k - (size - 1) / 2, last = k + size / 2;
+    double alpha = (double)nnd_node_float(n, "alpha", 1e-4f) / (double)size;
+    double beta = (double)nnd_node_float(n, "beta", 0.75f), bias = (double)nnd_node_float(n, "bias", 1.0f);
+    (void)lane;
+    if (first < 0) first = 0;
+    if (last >= (int64_t)j->channels) last = (int64_t)j->channels - 1;
+    size_t base = plane / j->channels * j->channels;
+    for (size_t i = 0; i < j->area; i++) {
+        double sum = 0;
+        for (int64_t q = first; q <= last; q++) {
+            double v = at(x, (base + (size_t)q) * j->area + i);
+            sum += v * v;
+        }
+        size_t to = plane * j->area + i;
+        nnd_dtype_set(y->dtype, y->data, to, at(x, to) / pow(bias + alpha * sum, beta));
+    }
+    return NND_OK;
+}
+
+static nnd_status lrn_run(nnd_op_ctx *c)
+{
+    const nnd_tensor *x = c->in[0];
+    job j = {.c = c, .channels = (size_t)x->dims[1], .area = (size_t)nnd_op_span(x, 2, x->rank)};
+    return nnd_op_for(c, (size_t)nnd_op_span(x, 0, 2), lrn_tile, &j);
+}
+
+/* ---- LpNormalization ------------------------------------------------------------------------ */
+
+static nnd_status lp_infer(nnd_op_ctx *c)
+{
+    int axis;
+    NND_TRY(nnd_op_expect(c, 0, NND_FLOATS));
+    NND_TRY(axis_of(c, &axis));
+    return nnd_op_like(c, 0, 0);
+}
+
+static nnd_status lp_run(nnd_op_ctx *c)
+{
+    int axis;
+    const nnd_tensor *x = c->in[0], *y = &c->out[0];
+    NND_TRY(axis_of(c, &axis));
+    bool absolute = nnd_node_int(c->node, "p", 2) == 1;
+    size_t n = (size_t)x->dims[axis], inner = (size_t)nnd_op_span(x, axis + 1, x->rank);
+    size_t rows = (size_t)nnd_op_span(x, 0, axis) * inner;
+    for (size_t r = 0; r < rows; r++) {
+        size_t base = r / inner * n * inner + r % inner;
+        double norm = 0;
+        for (size_t i = 0; i < n; i++) {
+            double v = at(x, base + i * inner);
+            norm += absolute ? fabs(v) : v * v;
+        }
+        norm = absolute ? norm : sqrt(norm);
+        for (size_t i = 0; i < n; i++) {
+            size_t k = base + i * inner;
+            nnd_dtype_set(y->dtype, y->data, k, norm != 0 ? at(x, k) / norm : 0.0);
+        }
+    }
+    return NND_OK;
+}
+
+static const nnd_op ops[] = {
+    {"", "BatchNormalization", 1, 0, 5, 5, 1, 5, NND_OP_INPLACE, batch_infer, batch_run, .variant = BATCH},
+    {"", "InstanceNormalization", 1, 0, 3, 3, 1, 1, NND_OP_INPLACE, rows_infer, rows_run, .variant = INSTANCE},
+    {"", "LayerNormalization", 17, 0, 2, 3, 1, 3, NND_OP_INPLACE, rows_infer, rows_run, .variant = LAYER},
+    {"", "GroupNormalization", 18, 0, 3, 3, 1, 1, NND_OP_INPLACE, rows_infer, rows_run, .variant = GROUP},
+    {"", "RMSNormalization", 23, 0, 2, 2, 1, 1, NND_OP_INPLACE, rows_infer, rows_run, .variant = RMS},
+    {"", "LRN", 1, 0, 1, 1, 1, 1, 0, lrn_infer, lrn_run, .variant = 0},
+    {"", "LpNormalization", 1, 0, 1, 1, 1, 1, NND_OP_INPLACE, lp_infer, lp_run, .variant = LP},
+};
+const nnd_op_family nnd_ops_norm = {ops, NND_COUNT(ops)};

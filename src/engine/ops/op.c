@@ -1,0 +1,190 @@
+#include "engine/ops/op.h"
+
+#include <string.h>
+
+#include "base/size.h"
+#include "base/str.h"
+#include "data/dtype.h"
+
+nnd_status nnd_op_fail(const nnd_op_ctx *c, nnd_status status, const char *format, ...)
+{
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    nnd_str s = {0};
+    nnd_str_vprintf(&s, format, args);
+    va_end(args);
+    size_t n = s.data ? strlen(s.data) : 0;
+    n = n < sizeof(text) - 1 ? n : sizeof(text) - 1;
+    if (n) memcpy(text, s.data, n);
+    text[n] = 0;
+    nnd_str_free(&s);
+    nnd_error_set(status, "%s: %s", c->node->type, text);
+    nnd_error_set_node(c->node->name, NULL);
+    return status;
+}
+
+nnd_status nnd_op_output(nnd_op_ctx *c, size_t i, nnd_dtype dtype, int rank, const int64_t *dims)
+{
+    if (i >= c->out_count) return NND_OK;
+    nnd_status status = nnd_tensor_init(&c->out[i], dtype, rank, dims, NULL);
+    if (status == NND_OK) return NND_OK;
+    return nnd_op_fail(c, status, "output %zu would have an impossible shape (rank %d)", i, rank);
+}
+
+nnd_status nnd_op_like(nnd_op_ctx *c, size_t i, size_t k)
+{
+    const nnd_tensor *t;
+    NND_TRY(nnd_op_need(c, k, &t));
+    return nnd_op_output(c, i, t->dtype, t->rank, t->dims);
+}
+
+nnd_status nnd_op_need(const nnd_op_ctx *c, size_t i, const nnd_tensor **out)
+{
+    *out = nnd_op_in(c, i);
+    return *out ? NND_OK : nnd_op_fail(c, NND_E_FORMAT, "input %zu is missing", i);
+}
+
+nnd_status nnd_op_known(const nnd_op_ctx *c, size_t i, const nnd_tensor **out)
+{
+    NND_TRY(nnd_op_need(c, i, out));
+    return (*out)->data || nnd_tensor_count(*out) == 0 ? NND_OK : NND_E_AGAIN;
+}
+
+nnd_status nnd_op_expect(const nnd_op_ctx *c, size_t i, uint32_t dtypes)
+{
+    const nnd_tensor *t;
+    NND_TRY(nnd_op_need(c, i, &t));
+    if (dtypes >> t->dtype & 1u) return NND_OK;
+    return nnd_op_fail(c, NND_E_TYPE, "input %zu has type %s, which is not supported here", i,
+                       nnd_dtype_name(t->dtype));
+}
+
+int64_t nnd_op_int_at(const nnd_tensor *t, size_t i)
+{
+    if (t->dtype == NND_I64) return ((const int64_t *)t->data)[i];
+    if (t->dtype == NND_I32) return ((const int32_t *)t->data)[i];
+    return nnd_dtype_get_int(t->dtype, t->data, i);
+}
+
+nnd_status nnd_op_list(const nnd_op_ctx *c, size_t i, const char *attr, int64_t *items, size_t max,
+                       size_t *count)
+{
+    *count = SIZE_MAX;
+    const nnd_tensor *t = nnd_op_in(c, i);
+    size_t n;
+    const int64_t *list = nnd_node_ints(c->node, attr, &n);
+    if (t) {
+        NND_TRY(nnd_op_known(c, i, &t));
+        NND_TRY(nnd_op_expect(c, i, NND_INTS));
+        n = (size_t)nnd_tensor_count(t);
+    } else if (!list) {
+        return NND_OK;
+    }
+    if (n > max) return nnd_op_fail(c, NND_E_LIMIT, "%s has %zu items, at most %zu fit", attr, n, max);
+    for (size_t k = 0; k < n; k++)
+        items[k] = t ? nnd_op_int_at(t, k) : list[k];
+    *count = n;
+    return NND_OK;
+}
+
+nnd_status nnd_op_axis(const nnd_op_ctx *c, int64_t axis, int rank, int *out)
+{
+    if (axis < -rank || axis >= rank)
+        return nnd_op_fail(c, NND_E_SHAPE, "axis %lld is outside of a shape of rank %d",
+                           (long long)axis, rank);
+    *out = (int)(axis < 0 ? axis + rank : axis);
+    return NND_OK;
+}
+
+nnd_status nnd_op_axes(const nnd_op_ctx *c, const int64_t *axes, size_t count, int rank, uint32_t *out)
+{
+    *out = 0;
+    for (size_t i = 0; i < count; i++) {
+        int axis;
+        NND_TRY(nnd_op_axis(c, axes[i], rank, &axis));
+        if (*out >> axis & 1u) return nnd_op_fail(c, NND_E_SHAPE, "axis %d is named twice", axis);
+        *out |= 1u << axis;
+    }
+    return NND_OK;
+}
+
+nnd_status nnd_op_broadcast(const nnd_op_ctx *c, size_t first, size_t count, int *rank, int64_t *dims)
+{
+    *rank = 0;
+    for (size_t i = first; i < first + count; i++) {
+        const nnd_tensor *t;
+        NND_TRY(nnd_op_need(c, i, &t));
+        if (t->rank > *rank) {
+            int more = t->rank - *rank;
+            memmove(dims + more, dims, (size_t)*rank * sizeof(*dims));
+            for (int k = 0; k < more; k++)
+                dims[k] = 1;
+            *rank = t->rank;
+        }
+        for (int k = 0; k < t->rank; k++) {
+            int64_t *d = &dims[*rank - t->rank + k];
+            if (*d == 1)
+                *d = t->dims[k];
+            else if (t->dims[k] != 1 && t->dims[k] != *d)
+                return nnd_op_fail(c, NND_E_SHAPE,
+                                   "shapes do not broadcast: dimension %d is %lld in one input and "
+                                   "%lld in input %zu",
+                                   *rank - t->rank + k, (long long)*d, (long long)t->dims[k], i);
+        }
+    }
+    return NND_OK;
+}
+
+nnd_status nnd_op_for(const nnd_op_ctx *c, size_t tiles, nnd_tile_fn fn, void *user)
+{
+    return nnd_gang_for(tiles > 1 ? c->gang : NULL, tiles, fn, user, c->cancel);
+}
+
+int64_t nnd_op_span(const nnd_tensor *t, int from, int to)
+{
+    int64_t n = 1;
+    for (int i = from; i < to; i++)
+        n *= t->dims[i];
+    return n;
+}
+
+size_t nnd_op_element(nnd_dtype dtype)
+{
+    return nnd_dtype_bits(dtype) / 8;
+}
+
+/* ---- the table ----------------------------------------------------------------------------- */
+
+static const nnd_op_family *const families[] = {
+    &nnd_ops_binary, &nnd_ops_unary, &nnd_ops_conv, &nnd_ops_pool, &nnd_ops_norm, &nnd_ops_matmul, &nnd_ops_softmax, &nnd_ops_shape, &nnd_ops_move, &nnd_ops_gather, &nnd_ops_resize};
+
+size_t nnd_op_count(void)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < NND_COUNT(families); i++)
+        n += families[i]->count;
+    return n;
+}
+
+const nnd_op *nnd_op_at(size_t index)
+{
+    for (size_t i = 0; i < NND_COUNT(families); i++) {
+        if (index < families[i]->count) return &families[i]->ops[index];
+        index -= families[i]->count;
+    }
+    return NULL;
+}
+
+const nnd_op *nnd_op_find(const char *domain, const char *name, int64_t opset)
+{
+    for (size_t i = 0; i < NND_COUNT(families); i++) {
+        for (size_t k = 0; k < families[i]->count; k++) {
+            const nnd_op *op = &families[i]->ops[k];
+            if (strcmp(op->name, name) == 0 && strcmp(op->domain, domain) == 0 &&
+                opset >= op->since && (op->until == 0 || opset <= op->until))
+                return op;
+        }
+    }
+    return NULL;
+}

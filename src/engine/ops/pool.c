@@ -1,0 +1,238 @@
+/* MaxPool, AveragePool, LpPool and their global forms. */
+#include <math.h>
+#include <string.h>
+
+#include "engine/kernels/kernels.h"
+#include "engine/ops/blocks.h"
+#include "engine/ops/window.h"
+
+enum { MAX, AVERAGE, LP };
+
+static nnd_status pool_infer(nnd_op_ctx *c)
+{
+    nnd_window w;
+    int64_t dims[NND_MAX_RANK];
+    uint32_t types = c->op->variant == MAX ? NND_NUMBERS : NND_FLOATS;
+    NND_TRY(nnd_op_expect(c, 0, types));
+    NND_TRY(nnd_window_read(c, NULL, &w));
+    const nnd_tensor *x = c->in[0];
+    memcpy(dims, x->dims, sizeof(dims));
+    memcpy(dims + 2, w.out, (size_t)w.spatial * sizeof(*dims));
+    NND_TRY(nnd_op_output(c, 0, x->dtype, x->rank, dims));
+    return nnd_op_output(c, 1, NND_I64, x->rank, dims);
+}
+
+/* ---- kernels ------------------------------------------------------------------------------- */
+
+static nnd_status pool_plan(nnd_op_ctx *c)
+{
+    nnd_window w;
+    const nnd_tensor *x = c->in[0];
+    NND_TRY(nnd_window_read(c, NULL, &w));
+    bool wants_indices = c->out_count > 1 && c->node->outputs[1] != NND_NO_ID;
+    if (x->dtype != NND_F32 || w.spatial > 2 || c->op->variant == LP || wants_indices ||
+        nnd_tensor_count(&c->out[0]) == 0)
+        return NND_OK;
+    int col = w.spatial - 1;
+    nnd_pool_desc d = {.kind = c->op->variant == MAX ? NND_POOL_MAX : NND_POOL_AVERAGE,
+                       .batch = x->dims[0], .channels = x->dims[1], .in_h = 1, .in_w = w.in[col],
+                       .out_h = 1, .out_w = w.out[col], .kernel_h = 1, .kernel_w = w.kernel[col],
+                       .stride_h = 1, .stride_w = w.stride[col], .dilation_h = 1,
+                       .dilation_w = w.dilation[col], .pad_left = w.begin[col],
+                       .pad_right = w.end[col],
+                       .count_include_pad = nnd_node_int(c->node, "count_include_pad", 0) != 0};
+    if (w.spatial == 2) {
+        d.in_h = w.in[0];
+        d.out_h = w.out[0];
+        d.kernel_h = w.kernel[0];
+        d.stride_h = w.stride[0];
+        d.dilation_h = w.dilation[0];
+        d.pad_top = w.begin[0];
+        d.pad_bottom = w.end[0];
+    }
+    nnd_pool *pool = nnd_calloc(1, sizeof(*pool));
+    if (!pool) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a plan");
+    if (nnd_pool_plan(&d, pool) != NND_OK) {
+        nnd_error_clear(); /* a shape that only the plain loops take */
+        nnd_free(pool);
+        return NND_OK;
+    }
+    c->step = pool;
+    c->kernel = "pool";
+    return NND_OK;
+}
+
+static void pool_unplan(void *step)
+{
+    nnd_free(step);
+}
+
+typedef struct kernel_job {
+    const nnd_pool *pool;
+    const float *x;
+    float *y;
+} kernel_job;
+
+static nnd_status kernel_tile(void *user, size_t index, int lane)
+{
+    const kernel_job *j = user;
+    (void)lane;
+    nnd_pool_run_tile(j->pool, j->x, j->y, index);
+    return NND_OK;
+}
+
+/* ---- reference ----------------------------------------------------------------------------- */
+
+typedef struct job {
+    const nnd_op_ctx *c;
+    nnd_window w;
+    int variant;
+    bool include_pad, column_major;
+    double p;
+    int64_t *indices;
+} job;
+
+/* Odometer over the window's cells: false behind the last one. */
+static bool next_cell(const nnd_window *w, int64_t *k)
+{
+    for (int i = w->spatial - 1; i >= 0; i--) {
+        if (++k[i] < w->kernel[i]) return true;
+        k[i] = 0;
+    }
+    return false;
+}
+
+/* Where cell k of the window at output o lies. outside: not in the input; counted: inside the
+   stated padding (the extra cells of ceil mode are not). */
+static bool locate(const nnd_window *w, const int64_t *o, const int64_t *k, size_t *at, size_t *column,
+                   bool *counted)
+{
+    bool inside = true;
+    size_t stride = 1;
+    *at = *column = 0;
+    *counted = true;
+    for (int i = 0; i < w->spatial; i++) {
+        int64_t x = o[i] * w->stride[i] - w->begin[i] + k[i] * w->dilation[i];
+        inside = inside && x >= 0 && x < w->in[i];
+        *counted = *counted && x < w->in[i] + w->end[i];
+        if (!inside) continue;
+        *at = *at * (size_t)w->in[i] + (size_t)x;
+        *column += (size_t)x * stride;
+        stride *= (size_t)w->in[i];
+    }
+    return inside;
+}
+
+static double pool_cell(const job *j, size_t plane, const int64_t *o, int64_t *index)
+{
+    const nnd_tensor *x = j->c->in[0];
+    int64_t k[NND_MAX_SPATIAL] = {0};
+    size_t at, column, cells = 0, area = (size_t)nnd_op_span(x, 2, x->rank);
+    double result = j->variant == MAX ? -INFINITY : 0.0;
+    bool counted;
+    *index = -1;
+    do {
+        bool inside = locate(&j->w, o, k, &at, &column, &counted);
+        cells += inside || (j->include_pad && counted);
+        if (!inside) continue;
+        double v = nnd_dtype_get(x->dtype, x->data, plane * area + at);
+        if (j->variant == MAX && (*index < 0 || v > result || (v != v && result == result))) {
+            result = v;
+            *index = (int64_t)(plane * area + (j->column_major ? column : at));
+        }
+        if (j->variant == AVERAGE) result += v;
+        if (j->variant == LP) result += pow(fabs(v), j->p);
+    } while (next_cell(&j->w, k));
+    if (j->variant == AVERAGE) return cells ? result / (double)cells : 0.0;
+    return j->variant == LP ? pow(result, 1.0 / j->p) : result;
+}
+
+static nnd_status reference_tile(void *user, size_t plane, int lane)
+{
+    const job *j = user;
+    const nnd_tensor *y = &j->c->out[0];
+    int64_t o[NND_MAX_SPATIAL] = {0}, index;
+    size_t area = (size_t)nnd_op_span(y, 2, y->rank);
+    (void)lane;
+    for (size_t i = 0; i < area; i++) {
+        nnd_dtype_set(y->dtype, y->data, plane * area + i, pool_cell(j, plane, o, &index));
+        if (j->indices) j->indices[plane * area + i] = index;
+        for (int d = j->w.spatial - 1; d >= 0; d--) {
+            if (++o[d] < j->w.out[d]) break;
+            o[d] = 0;
+        }
+    }
+    return NND_OK;
+}
+
+static nnd_status pool_run(nnd_op_ctx *c)
+{
+    if (c->step) {
+        kernel_job k = {c->step, c->in[0]->data, c->out[0].data};
+        return nnd_op_for(c, nnd_pool_tiles(k.pool), kernel_tile, &k);
+    }
+    job j = {.c = c, .variant = c->op->variant};
+    NND_TRY(nnd_window_read(c, NULL, &j.w));
+    j.include_pad = nnd_node_int(c->node, "count_include_pad", 0) != 0;
+    j.column_major = nnd_node_int(c->node, "storage_order", 0) == 1;
+    const nnd_attr *p = nnd_node_attr(c->node, "p");
+    j.p = !p ? 2.0 : p->kind == NND_ATTR_FLOAT ? (double)p->u.f : (double)p->u.i;
+    j.indices = c->out_count > 1 ? c->out[1].data : NULL;
+    if (nnd_tensor_count(&c->out[0]) == 0) return NND_OK;
+    return nnd_op_for(c, (size_t)nnd_op_span(c->in[0], 0, 2), reference_tile, &j);
+}
+
+/* ---- global forms -------------------------------------------------------------------------- */
+
+static nnd_status global_infer(nnd_op_ctx *c)
+{
+    int64_t dims[NND_MAX_RANK];
+    NND_TRY(nnd_op_expect(c, 0, NND_FLOATS));
+    const nnd_tensor *x = c->in[0];
+    if (x->rank < 2) return nnd_op_fail(c, NND_E_SHAPE, "the input has rank %d", x->rank);
+    for (int i = 0; i < x->rank; i++)
+        dims[i] = i < 2 ? x->dims[i] : 1;
+    return nnd_op_output(c, 0, x->dtype, x->rank, dims);
+}
+
+static nnd_status global_tile(void *user, size_t plane, int lane)
+{
+    const job *j = user;
+    const nnd_tensor *x = j->c->in[0], *y = &j->c->out[0];
+    size_t area = (size_t)nnd_op_span(x, 2, x->rank);
+    (void)lane;
+    if (x->dtype == NND_F32 && j->variant != LP && area) {
+        nnd_global_pool(j->variant == MAX ? NND_POOL_MAX : NND_POOL_AVERAGE, NND_KERNEL_NCHW, x->data,
+                        y->data, area, plane, 1);
+        return NND_OK;
+    }
+    double result = j->variant == MAX ? -INFINITY : 0.0;
+    for (size_t i = 0; i < area; i++) {
+        double v = nnd_dtype_get(x->dtype, x->data, plane * area + i);
+        if (j->variant == MAX) result = v > result || v != v ? v : result;
+        if (j->variant == AVERAGE) result += v;
+        if (j->variant == LP) result += pow(fabs(v), j->p);
+    }
+    if (j->variant == AVERAGE) result /= (double)area;
+    if (j->variant == LP) result = pow(result, 1.0 / j->p);
+    nnd_dtype_set(y->dtype, y->data, plane, result);
+    return NND_OK;
+}
+
+static nnd_status global_run(nnd_op_ctx *c)
+{
+    job j = {.c = c, .variant = c->op->variant};
+    const nnd_attr *p = nnd_node_attr(c->node, "p");
+    j.p = !p ? 2.0 : p->kind == NND_ATTR_FLOAT ? (double)p->u.f : (double)p->u.i;
+    return nnd_op_for(c, (size_t)nnd_tensor_count(&c->out[0]), global_tile, &j);
+}
+
+#define POOL(name, since, outs, v)                                                                 \
+    {"", name, since, 0, 1, 1, 1, outs, 0, pool_infer, pool_run, NULL, NULL, pool_plan, pool_unplan,  \
+     NULL, v}
+#define GLOBAL(name, v) {"", name, 1, 0, 1, 1, 1, 1, 0, global_infer, global_run, .variant = v}
+static const nnd_op ops[] = {
+    POOL("MaxPool", 1, 2, MAX),      POOL("AveragePool", 1, 1, AVERAGE), POOL("LpPool", 1, 1, LP),
+    GLOBAL("GlobalMaxPool", MAX),    GLOBAL("GlobalAveragePool", AVERAGE), GLOBAL("GlobalLpPool", LP),
+};
+const nnd_op_family nnd_ops_pool = {ops, NND_COUNT(ops)};

@@ -1,0 +1,39 @@
+#include "engine/passes/pass.h"
+
+static const struct {
+    const char *name;
+    nnd_pass_fn run;
+} passes[NND_PASS_COUNT] = {
+    [NND_PASS_CONSTANT_FOLDING] = {"constant-folding", nnd_pass_constant_folding},
+    [NND_PASS_IDENTITY] = {"identity", nnd_pass_identity},
+    [NND_PASS_BATCHNORM] = {"batchnorm", nnd_pass_batchnorm},
+    [NND_PASS_ACTIVATION] = {"activation", nnd_pass_activation},
+    [NND_PASS_DEAD_CODE] = {"dead-code", nnd_pass_dead_code},
+};
+
+/* One pass may open work for an earlier one; two rounds find nearly everything. */
+enum { MAX_ROUNDS = 3 };
+
+const char *nnd_engine_pass_name(nnd_engine_pass pass)
+{
+    return (unsigned)pass < NND_PASS_COUNT ? passes[pass].name : "unknown";
+}
+
+nnd_status nnd_passes_run(nnd_graph *graph, uint32_t set, size_t *changes)
+{
+    for (nnd_graph *child = graph->children; child; child = child->sibling)
+        NND_TRY(nnd_passes_run(child, set, changes));
+    nnd_graph_index(graph);
+    for (int round = 0; round < MAX_ROUNDS; round++) {
+        size_t sum = 0;
+        for (int i = 0; i < NND_PASS_COUNT; i++) {
+            if (!(set >> i & 1u)) continue;
+            size_t n = 0;
+            NND_TRY(passes[i].run(graph, &n));
+            changes[i] += n;
+            sum += n;
+        }
+        if (!sum) break;
+    }
+    return NND_OK;
+}

@@ -1,0 +1,388 @@
+/* Making a plan: shapes and what can be computed ahead, then lives, then places. */
+#include "engine/plan/plan.h"
+
+#include <string.h>
+
+#include "base/size.h"
+#include "engine/plan/memory.h"
+
+/* Results of shape arithmetic are small; anything larger is left to the run. */
+enum { FOLD_BYTES = 64 * 1024, NO_STEP = UINT32_MAX };
+
+typedef struct planner {
+    nnd_plan *plan;
+    nnd_graph *graph;
+    const nnd_plan_options *options;
+    const nnd_tensor **in; /* scratch for one node's inputs and outputs */
+    nnd_tensor *out;
+} planner;
+
+static nnd_status out_of_memory(void)
+{
+    return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for the execution plan");
+}
+
+/* ---- shapes -------------------------------------------------------------------------------- */
+
+static void init_slots(planner *p, const nnd_tensor *inputs)
+{
+    nnd_graph *g = p->graph;
+    for (uint32_t i = 0; i < g->value_count; i++) {
+        nnd_slot *s = &p->plan->slots[i];
+        s->root = i;
+        s->first = s->last = NO_STEP;
+        if (!g->values[i].is_constant) continue;
+        s->kind = NND_SLOT_CONSTANT;
+        s->known = true;
+        s->tensor = g->values[i].constant;
+    }
+    for (uint32_t i = 0; i < g->input_count + g->capture_count; i++) {
+        uint32_t id = i < g->input_count ? g->inputs[i] : g->captures[i - g->input_count].inner;
+        nnd_slot *s = &p->plan->slots[id];
+        if (s->kind == NND_SLOT_CONSTANT) continue;
+        s->kind = NND_SLOT_INPUT;
+        s->index = i;
+        s->known = true;
+        s->tensor = inputs[i];
+        s->tensor.data = NULL;
+        s->tensor.buffer = NULL;
+    }
+}
+
+/* Fills the context of a node; false when an input's shape is not known. */
+static bool gather(planner *p, const nnd_graph_node *n, nnd_op_ctx *c)
+{
+    bool known = true;
+    *c = (nnd_op_ctx){.node = n, .op = n->op, .in_count = n->input_count, .in = p->in,
+                      .out_count = n->output_count, .out = p->out};
+    memset(p->out, 0, n->output_count * sizeof(*p->out));
+    for (size_t k = 0; k < n->input_count; k++) {
+        p->in[k] = NULL;
+        if (n->inputs[k] == NND_NO_ID) continue;
+        const nnd_slot *s = &p->plan->slots[n->inputs[k]];
+        known = known && s->known;
+        p->in[k] = &s->tensor;
+    }
+    return known;
+}
+
+static bool may_fold(const planner *p, const nnd_graph_node *n)
+{
+    const uint32_t flags = n->op->flags;
+    if (flags & (NND_OP_RANDOM | NND_OP_DYNAMIC) || n->formal_count != n->input_count) return false;
+    for (size_t k = 0; k < n->input_count && !(flags & NND_OP_SHAPE_ONLY); k++) {
+        if (n->inputs[k] == NND_NO_ID) continue;
+        const nnd_slot *s = &p->plan->slots[n->inputs[k]];
+        if (!s->tensor.data && nnd_tensor_count(&s->tensor) != 0) return false;
+    }
+    size_t bytes = 0;
+    for (size_t k = 0; k < n->output_count; k++) {
+        if (p->out[k].dtype == NND_STRING) return false;
+        bytes += nnd_tensor_bytes(&p->out[k]);
+    }
+    return bytes <= FOLD_BYTES;
+}
+
+/* Runs a node whose inputs are all known; its outputs become constants of the plan. */
+static nnd_status fold(planner *p, const nnd_graph_node *n, nnd_op_ctx *c)
+{
+    for (size_t k = 0; k < n->output_count; k++) {
+        if (n->outputs[k] == NND_NO_ID) continue;
+        size_t bytes = nnd_tensor_bytes(&p->out[k]);
+        p->out[k].data = nnd_arena_calloc(&p->plan->folded, bytes + 1, 1);
+        if (!p->out[k].data) return out_of_memory();
+        p->plan->folded_bytes += bytes;
+    }
+    NND_TRY(n->op->run(c));
+    for (size_t k = 0; k < n->output_count; k++) {
+        if (n->outputs[k] == NND_NO_ID) continue;
+        nnd_slot *s = &p->plan->slots[n->outputs[k]];
+        s->kind = NND_SLOT_CONSTANT;
+        s->known = true;
+        s->tensor = p->out[k];
+    }
+    return NND_OK;
+}
+
+static nnd_status plan_kernels(nnd_op_ctx *c, nnd_plan_step *step)
+{
+    if (c->op->plan) NND_TRY(c->op->plan(c));
+    step->op_step = c->step;
+    step->kernel = c->kernel ? c->kernel : "reference";
+    step->workspace_bytes = c->workspace_bytes;
+    step->lane_bytes = c->lane_bytes;
+    if (c->op->flops) step->flops = (uint64_t)c->op->flops(c);
+    for (size_t k = 0; k < c->in_count; k++)
+        if (c->in[k]) step->bytes += nnd_tensor_bytes(c->in[k]);
+    for (size_t k = 0; k < c->out_count; k++)
+        step->bytes += nnd_tensor_bytes(&c->out[k]);
+    return NND_OK;
+}
+
+static void mark_dynamic(planner *p, const nnd_graph_node *n)
+{
+    for (size_t k = 0; k < n->output_count; k++)
+        if (n->outputs[k] != NND_NO_ID) p->plan->slots[n->outputs[k]].kind = NND_SLOT_DYNAMIC;
+}
+
+static nnd_status plan_node(planner *p, uint32_t index)
+{
+    nnd_plan *plan = p->plan;
+    const nnd_graph_node *n = &p->graph->nodes[index];
+    nnd_op_ctx c;
+    nnd_plan_step *step = &plan->steps[plan->step_count];
+    *step = (nnd_plan_step){.node = index};
+    nnd_status status = NND_E_AGAIN;
+    if (gather(p, n, &c) && !(n->op->flags & NND_OP_DYNAMIC)) status = n->op->infer(&c);
+    if (status == NND_E_AGAIN) {
+        step->dynamic = true;
+        step->kernel = "reference";
+        mark_dynamic(p, n);
+        plan->step_count++;
+        return NND_OK;
+    }
+    NND_TRY(status);
+    if (may_fold(p, n)) return fold(p, n, &c);
+    for (size_t k = 0; k < n->output_count; k++) {
+        if (n->outputs[k] == NND_NO_ID) continue;
+        nnd_slot *s = &plan->slots[n->outputs[k]];
+        s->kind = p->options->separate_tensors ? NND_SLOT_DYNAMIC : NND_SLOT_ARENA;
+        s->known = true;
+        s->tensor = p->out[k];
+    }
+    plan->step_count++; /* before the kernels: whoever destroys the plan frees op_step */
+    NND_TRY(plan_kernels(&c, step));
+    plan->flops += step->flops;
+    if (step->lane_bytes > plan->lane_bytes) plan->lane_bytes = step->lane_bytes;
+    return NND_OK;
+}
+
+/* ---- lives and sharing --------------------------------------------------------------------- */
+
+static uint32_t root_of(const nnd_plan *plan, uint32_t id)
+{
+    while (plan->slots[id].root != id)
+        id = plan->slots[id].root;
+    return id;
+}
+
+static void live(nnd_plan *plan, uint32_t id, uint32_t step)
+{
+    nnd_slot *s = &plan->slots[id];
+    if (s->first == NO_STEP) s->first = s->last = step;
+    if (step > s->last) s->last = step;
+}
+
+static void find_lives(planner *p)
+{
+    nnd_plan *plan = p->plan;
+    for (uint32_t i = 0; i < plan->step_count; i++) {
+        const nnd_graph_node *n = &p->graph->nodes[plan->steps[i].node];
+        for (size_t k = 0; k < n->input_count; k++)
+            if (n->inputs[k] != NND_NO_ID) live(plan, n->inputs[k], i);
+        for (size_t k = 0; k < n->output_count; k++)
+            if (n->outputs[k] != NND_NO_ID) live(plan, n->outputs[k], i);
+    }
+    for (size_t i = 0; i < p->graph->output_count; i++)
+        live(plan, p->graph->outputs[i], (uint32_t)plan->step_count);
+}
+
+/* `child` takes over the memory of `parent`'s group, whose life grows by the child's. */
+static void share(nnd_plan *plan, uint32_t child, uint32_t parent)
+{
+    uint32_t root = root_of(plan, parent);
+    plan->slots[child].root = root;
+    if (plan->slots[child].last > plan->slots[root].last)
+        plan->slots[root].last = plan->slots[child].last;
+}
+
+/* Views of values in the arena cost nothing; a view of anything else is a copy, because inputs
+   and constants may not be handed out as outputs. */
+static void share_views(planner *p)
+{
+    for (uint32_t i = 0; i < p->plan->step_count; i++) {
+        const nnd_plan_step *step = &p->plan->steps[i];
+        const nnd_graph_node *n = &p->graph->nodes[step->node];
+        if (step->dynamic || !(n->op->flags & NND_OP_VIEW) || n->outputs[0] == NND_NO_ID) continue;
+        const nnd_slot *in = &p->plan->slots[n->inputs[0]], *out = &p->plan->slots[n->outputs[0]];
+        if (in->kind == NND_SLOT_ARENA && out->kind == NND_SLOT_ARENA)
+            share(p->plan, n->outputs[0], n->inputs[0]);
+    }
+}
+
+/* True when input k of the step dies with it and nothing else of the node lies in its memory. */
+static bool can_take_over(planner *p, uint32_t index, const nnd_graph_node *n, size_t k)
+{
+    const nnd_plan *plan = p->plan;
+    uint32_t in = n->inputs[k], root;
+    if (in == NND_NO_ID || plan->slots[in].kind != NND_SLOT_ARENA) return false;
+    const nnd_tensor *from = &plan->slots[in].tensor, *to = &plan->slots[n->outputs[0]].tensor;
+    if (from->dtype != to->dtype || from->rank != to->rank ||
+        memcmp(from->dims, to->dims, (size_t)to->rank * sizeof(to->dims[0])) != 0)
+        return false;
+    root = root_of(plan, in);
+    if (plan->slots[root].last != index) return false;
+    for (size_t i = 0; i < n->input_count; i++)
+        if (i != k && n->inputs[i] != NND_NO_ID && root_of(plan, n->inputs[i]) == root)
+            return false;
+    return true;
+}
+
+static void share_in_place(planner *p)
+{
+    for (uint32_t i = 0; i < p->plan->step_count; i++) {
+        const nnd_plan_step *step = &p->plan->steps[i];
+        const nnd_graph_node *n = &p->graph->nodes[step->node];
+        if (step->dynamic || !(n->op->flags & NND_OP_INPLACE) || n->outputs[0] == NND_NO_ID) continue;
+        nnd_slot *out = &p->plan->slots[n->outputs[0]];
+        if (out->kind != NND_SLOT_ARENA || out->root != n->outputs[0]) continue;
+        if (n->input_count && can_take_over(p, i, n, 0)) share(p->plan, n->outputs[0], n->inputs[0]);
+    }
+}
+
+/* A group of which one value is a graph output lies in that output's memory. */
+static void place_outputs(planner *p)
+{
+    for (uint32_t i = 0; i < p->graph->output_count; i++) {
+        nnd_slot *root = &p->plan->slots[root_of(p->plan, p->graph->outputs[i])];
+        if (root->kind != NND_SLOT_ARENA) continue;
+        root->kind = NND_SLOT_OUTPUT;
+        root->index = i;
+    }
+}
+
+/* ---- places -------------------------------------------------------------------------------- */
+
+static nnd_status place_arena(planner *p)
+{
+    nnd_plan *plan = p->plan;
+    size_t most = p->graph->value_count + plan->step_count, n = 0;
+    nnd_memory_item *items = nnd_calloc(most ? most : 1, sizeof(*items));
+    if (!items) return out_of_memory();
+    for (uint32_t i = 0; i < p->graph->value_count; i++) {
+        const nnd_slot *s = &plan->slots[i];
+        if (s->kind == NND_SLOT_ARENA && s->root == i && s->first != NO_STEP)
+            items[n++] = (nnd_memory_item){nnd_tensor_bytes(&s->tensor), s->first, s->last, 0};
+    }
+    for (uint32_t i = 0; i < plan->step_count; i++)
+        if (plan->steps[i].workspace_bytes)
+            items[n++] = (nnd_memory_item){plan->steps[i].workspace_bytes, i, i, 0};
+    nnd_status status = nnd_memory_assign(items, n, &plan->arena_bytes);
+    if (status == NND_OK && plan->arena_bytes > p->options->max_arena_bytes)
+        status = nnd_error_set(NND_E_LIMIT,
+                               "the model's activations need %zu bytes, the limit is %llu",
+                               plan->arena_bytes, (unsigned long long)p->options->max_arena_bytes);
+    n = 0;
+    for (uint32_t i = 0; i < p->graph->value_count && status == NND_OK; i++) {
+        nnd_slot *s = &plan->slots[i];
+        if (s->kind == NND_SLOT_ARENA && s->root == i && s->first != NO_STEP)
+            s->offset = items[n++].offset;
+    }
+    for (uint32_t i = 0; i < plan->step_count && status == NND_OK; i++)
+        if (plan->steps[i].workspace_bytes) plan->steps[i].workspace_offset = items[n++].offset;
+    nnd_free(items);
+    return status;
+}
+
+/* After which step each dynamic value can be freed. */
+static nnd_status list_frees(planner *p)
+{
+    nnd_plan *plan = p->plan;
+    uint32_t *per_step = nnd_calloc(plan->step_count + 2, sizeof(uint32_t));
+    if (!per_step) return out_of_memory();
+    for (size_t i = 0; i < p->graph->value_count; i++) {
+        const nnd_slot *s = &plan->slots[i];
+        if (s->kind == NND_SLOT_DYNAMIC && s->last < plan->step_count) per_step[s->last]++;
+    }
+    uint32_t total = 0;
+    for (size_t i = 0; i < plan->step_count; i++) {
+        plan->steps[i].free_begin = total;
+        total += per_step[i];
+    }
+    plan->frees = nnd_calloc(total ? total : 1, sizeof(uint32_t));
+    plan->free_count = total;
+    nnd_free(per_step);
+    if (!plan->frees) return out_of_memory();
+    for (uint32_t i = 0; i < p->graph->value_count; i++) {
+        const nnd_slot *s = &plan->slots[i];
+        if (s->kind != NND_SLOT_DYNAMIC || s->last >= plan->step_count) continue;
+        nnd_plan_step *step = &plan->steps[s->last];
+        plan->frees[step->free_begin + step->free_count++] = i;
+    }
+    return NND_OK;
+}
+
+/* ---- the whole plan ------------------------------------------------------------------------ */
+
+static nnd_status make(planner *p, const nnd_tensor *inputs)
+{
+    nnd_plan *plan = p->plan;
+    nnd_graph *g = p->graph;
+    size_t most_in = 1, most_out = 1;
+    for (size_t i = 0; i < g->node_count; i++) {
+        if (g->nodes[i].input_count > most_in) most_in = g->nodes[i].input_count;
+        if (g->nodes[i].output_count > most_out) most_out = g->nodes[i].output_count;
+    }
+    plan->input_count = g->input_count + g->capture_count;
+    plan->slots = nnd_calloc(g->value_count + 1, sizeof(*plan->slots));
+    plan->steps = nnd_calloc(g->node_count + 1, sizeof(*plan->steps));
+    plan->inputs = nnd_calloc(plan->input_count + 1, sizeof(*plan->inputs));
+    p->in = nnd_calloc(most_in, sizeof(*p->in));
+    p->out = nnd_calloc(most_out, sizeof(*p->out));
+    if (!plan->slots || !plan->steps || !plan->inputs || !p->in || !p->out) return out_of_memory();
+    if (plan->input_count) memcpy(plan->inputs, inputs, plan->input_count * sizeof(*inputs));
+    init_slots(p, inputs);
+    for (uint32_t i = 0; i < g->node_count; i++)
+        NND_TRY(plan_node(p, i));
+    find_lives(p);
+    share_views(p);
+    share_in_place(p);
+    place_outputs(p);
+    NND_TRY(place_arena(p));
+    return list_frees(p);
+}
+
+nnd_status nnd_plan_create(nnd_graph *graph, const nnd_tensor *inputs, const nnd_plan_options *options,
+                           nnd_plan **out)
+{
+    *out = NULL;
+    planner p = {.graph = graph, .options = options};
+    p.plan = nnd_calloc(1, sizeof(*p.plan));
+    if (!p.plan) return out_of_memory();
+    p.plan->graph = graph;
+    nnd_status status = make(&p, inputs);
+    nnd_free(p.in);
+    nnd_free(p.out);
+    if (status != NND_OK) {
+        nnd_plan_destroy(p.plan);
+        return status;
+    }
+    *out = p.plan;
+    return NND_OK;
+}
+
+void nnd_plan_destroy(nnd_plan *plan)
+{
+    if (!plan) return;
+    for (size_t i = 0; i < plan->step_count; i++) {
+        const nnd_op *op = plan->graph->nodes[plan->steps[i].node].op;
+        if (op->unplan && plan->steps[i].op_step) op->unplan(plan->steps[i].op_step);
+    }
+    nnd_free(plan->slots);
+    nnd_free(plan->steps);
+    nnd_free(plan->frees);
+    nnd_free(plan->inputs);
+    nnd_arena_fini(&plan->folded);
+    nnd_free(plan);
+}
+
+bool nnd_plan_matches(const nnd_plan *plan, const nnd_graph *graph, const nnd_tensor *inputs)
+{
+    if (plan->graph != graph) return false;
+    for (size_t i = 0; i < plan->input_count; i++) {
+        const nnd_tensor *a = &plan->inputs[i], *b = &inputs[i];
+        if (a->dtype != b->dtype || a->rank != b->rank) return false;
+        if (memcmp(a->dims, b->dims, (size_t)a->rank * sizeof(a->dims[0])) != 0) return false;
+    }
+    return true;
+}

@@ -1,0 +1,92 @@
+#include "engine/runtime/bind.h"
+
+#include <string.h>
+
+#include "base/str.h"
+#include "engine/ops/op.h"
+
+enum { LISTED = 64 }; /* nodes named one by one; the rest is counted */
+
+typedef struct complaint {
+    nnd_str text;
+    size_t count;
+} complaint;
+
+/* Why there is no operator: the name is unknown, or only this version of it is. */
+static const char *reason(const nnd_graph_node *n)
+{
+    for (size_t i = 0; i < nnd_op_count(); i++) {
+        const nnd_op *op = nnd_op_at(i);
+        if (strcmp(op->name, n->type) == 0 && strcmp(op->domain, n->domain) == 0)
+            return "not in this opset version";
+    }
+    return "unknown operator";
+}
+
+static void complain(complaint *c, const nnd_graph_node *n, const char *why)
+{
+    if (c->count++ >= LISTED) return;
+    nnd_str_printf(&c->text, "\n  '%s': %s%s%s (opset %lld): %s", n->name, n->domain,
+                   n->domain[0] ? "." : "", n->type, (long long)n->opset, why);
+}
+
+static bool fits(size_t count, int16_t low, int16_t high)
+{
+    return (int64_t)count >= low && (high < 0 || (int64_t)count <= high);
+}
+
+static void bind_graph(nnd_graph *g, complaint *c)
+{
+    for (size_t i = 0; i < g->node_count; i++) {
+        nnd_graph_node *n = &g->nodes[i];
+        const nnd_op *op = nnd_op_find(n->domain, n->type, n->opset);
+        if (!op)
+            complain(c, n, n->opset ? reason(n) : "the model does not import this domain");
+        else if (!fits(n->formal_count, op->min_inputs, op->max_inputs))
+            complain(c, n, "wrong number of inputs");
+        else if (!fits(n->output_count, op->min_outputs, op->max_outputs))
+            complain(c, n, "wrong number of outputs");
+        else
+            n->op = op;
+        for (size_t k = 0; op && k < (size_t)op->min_inputs && k < n->formal_count; k++)
+            if (n->inputs[k] == NND_NO_ID) {
+                complain(c, n, "a required input is missing");
+                break;
+            }
+    }
+    for (nnd_graph *child = g->children; child; child = child->sibling)
+        bind_graph(child, c);
+}
+
+nnd_status nnd_graph_bind(nnd_graph *graph)
+{
+    complaint c = {0};
+    bind_graph(graph, &c);
+    if (!c.count) return NND_OK;
+    if (c.count > LISTED) nnd_str_printf(&c.text, "\n  and %zu more", c.count - LISTED);
+    nnd_status status =
+        nnd_error_set(NND_E_UNSUPPORTED, "%zu node%s of the model cannot run here:%s", c.count,
+                      c.count == 1 ? "" : "s", c.text.data ? c.text.data : "");
+    nnd_str_free(&c.text);
+    return status;
+}
+
+nnd_status nnd_graph_prepare(nnd_graph *g)
+{
+    for (nnd_graph *child = g->children; child; child = child->sibling)
+        NND_TRY(nnd_graph_prepare(child));
+    for (size_t i = 0; i < g->node_count; i++)
+        if (g->nodes[i].op->prepare) NND_TRY(g->nodes[i].op->prepare(g, &g->nodes[i]));
+    return NND_OK;
+}
+
+void nnd_graph_release(nnd_graph *g)
+{
+    for (nnd_graph *child = g->children; child; child = child->sibling)
+        nnd_graph_release(child);
+    for (size_t i = 0; i < g->node_count; i++) {
+        nnd_graph_node *n = &g->nodes[i];
+        if (n->op && n->op->release && n->state) n->op->release(n->state);
+        n->state = NULL;
+    }
+}

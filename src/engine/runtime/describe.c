@@ -1,0 +1,171 @@
+/* A model as JSON, for `inspect`. */
+#include <string.h>
+
+#include "engine/ops/op.h"
+#include "engine/passes/pass.h"
+#include "engine/runtime/model.h"
+
+static void put_key_string(nnd_json_writer *w, const char *key, const char *text)
+{
+    nnd_json_key(w, key);
+    nnd_json_put_string(w, text);
+}
+
+static void put_key_int(nnd_json_writer *w, const char *key, uint64_t value)
+{
+    nnd_json_key(w, key);
+    nnd_json_put_int(w, (int64_t)value);
+}
+
+static void write_port(const nnd_engine_port *p, nnd_json_writer *w)
+{
+    nnd_json_begin_object(w);
+    nnd_json_set_inline(w, true);
+    put_key_string(w, "name", p->name);
+    put_key_string(w, "dtype", nnd_dtype_name(p->dtype));
+    nnd_json_key(w, "shape");
+    if (p->rank < 0) {
+        nnd_json_put_null(w);
+    } else {
+        nnd_json_begin_array(w);
+        for (int i = 0; i < p->rank; i++) {
+            if (p->dims[i].value >= 0)
+                nnd_json_put_int(w, p->dims[i].value);
+            else
+                nnd_json_put_string(w, p->dims[i].symbol);
+        }
+        nnd_json_end_array(w);
+    }
+    nnd_json_end_object(w);
+    nnd_json_set_inline(w, false);
+}
+
+/* How often each operator occurs, in the order of first occurrence. */
+static void write_operators(const nnd_graph *g, nnd_json_writer *w)
+{
+    nnd_json_begin_object(w);
+    for (size_t i = 0; i < g->node_count; i++) {
+        size_t count = 0;
+        bool seen = false;
+        for (size_t k = 0; k < g->node_count; k++) {
+            bool same = g->nodes[k].op == g->nodes[i].op;
+            seen = seen || (same && k < i);
+            count += same;
+        }
+        if (!seen) put_key_int(w, g->nodes[i].type, count);
+    }
+    nnd_json_end_object(w);
+}
+
+static void write_values(const nnd_graph *g, const uint32_t *ids, size_t count, nnd_json_writer *w)
+{
+    nnd_json_begin_array(w);
+    for (size_t i = 0; i < count; i++)
+        nnd_json_put_string(w, ids[i] == NND_NO_ID ? "" : g->values[ids[i]].name);
+    nnd_json_end_array(w);
+}
+
+static void write_node(const nnd_engine_model *m, size_t index, nnd_json_writer *w)
+{
+    const nnd_graph_node *n = &m->graph->nodes[index];
+    nnd_json_begin_object(w);
+    nnd_json_set_inline(w, true);
+    put_key_string(w, "name", n->name);
+    put_key_string(w, "op", n->type);
+    if (n->domain[0]) put_key_string(w, "domain", n->domain);
+    nnd_json_key(w, "inputs");
+    write_values(m->graph, n->inputs, n->input_count, w);
+    nnd_json_key(w, "outputs");
+    write_values(m->graph, n->outputs, n->output_count, w);
+    for (size_t i = 0; m->plan && i < m->plan->step_count; i++) {
+        const nnd_plan_step *step = &m->plan->steps[i];
+        if (step->node != index) continue;
+        put_key_string(w, "kernel", step->kernel);
+        if (step->flops) put_key_int(w, "flops", step->flops);
+        const nnd_slot *out = n->outputs[0] == NND_NO_ID ? NULL : &m->plan->slots[n->outputs[0]];
+        if (!out || !out->known) break;
+        nnd_json_key(w, "shape");
+        nnd_json_begin_array(w);
+        for (int d = 0; d < out->tensor.rank; d++)
+            nnd_json_put_int(w, out->tensor.dims[d]);
+        nnd_json_end_array(w);
+        break;
+    }
+    nnd_json_end_object(w);
+    nnd_json_set_inline(w, false);
+}
+
+static void write_passes(const nnd_engine_model *m, nnd_json_writer *w)
+{
+    nnd_json_begin_array(w);
+    for (int i = 0; i < NND_PASS_COUNT; i++) {
+        nnd_json_begin_object(w);
+        nnd_json_set_inline(w, true);
+        put_key_string(w, "name", nnd_engine_pass_name((nnd_engine_pass)i));
+        nnd_json_key(w, "on");
+        nnd_json_put_bool(w, (m->passes >> i & 1u) != 0);
+        put_key_int(w, "changes", m->changes[i]);
+        nnd_json_end_object(w);
+        nnd_json_set_inline(w, false);
+    }
+    nnd_json_end_array(w);
+}
+
+static void write_info(const nnd_engine_model *m, nnd_json_writer *w)
+{
+    nnd_engine_model_info info;
+    nnd_engine_model_get_info(m, &info);
+    put_key_string(w, "format", "onnx");
+    put_key_string(w, "producer", info.producer);
+    put_key_string(w, "producer_version", info.producer_version);
+    put_key_string(w, "graph", info.graph_name);
+    put_key_int(w, "ir_version", (uint64_t)info.ir_version);
+    nnd_json_key(w, "opsets");
+    nnd_json_begin_object(w);
+    for (size_t i = 0; i < info.opset_count; i++)
+        put_key_int(w, info.opsets[i].domain[0] ? info.opsets[i].domain : "ai.onnx",
+                    (uint64_t)info.opsets[i].version);
+    nnd_json_end_object(w);
+    nnd_json_key(w, "metadata");
+    nnd_json_begin_object(w);
+    for (size_t i = 0; i < info.metadata_count; i++)
+        put_key_string(w, info.metadata[2 * i], info.metadata[2 * i + 1]);
+    nnd_json_end_object(w);
+    put_key_int(w, "nodes_in_file", info.nodes_in_file);
+    put_key_int(w, "parameters", info.parameters);
+    put_key_int(w, "weight_bytes", info.weight_bytes);
+    put_key_int(w, "packed_bytes", info.packed_bytes);
+    put_key_int(w, "flops", info.flops);
+}
+
+nnd_status nnd_engine_model_describe(const nnd_engine_model *m, nnd_json_writer *w)
+{
+    nnd_json_begin_object(w);
+    write_info(m, w);
+    nnd_json_key(w, "inputs");
+    nnd_json_begin_array(w);
+    for (size_t i = 0; i < m->input_count; i++)
+        write_port(&m->inputs[i], w);
+    nnd_json_end_array(w);
+    nnd_json_key(w, "outputs");
+    nnd_json_begin_array(w);
+    for (size_t i = 0; i < m->output_count; i++)
+        write_port(&m->outputs[i], w);
+    nnd_json_end_array(w);
+    nnd_json_key(w, "operators");
+    write_operators(m->graph, w);
+    nnd_json_key(w, "passes");
+    write_passes(m, w);
+    nnd_json_key(w, "nodes");
+    nnd_json_begin_array(w);
+    for (size_t i = 0; i < m->graph->node_count; i++)
+        write_node(m, i, w);
+    nnd_json_end_array(w);
+    nnd_json_key(w, "memory");
+    if (m->plan)
+        nnd_plan_write(m->plan, w);
+    else
+        nnd_json_put_null(w);
+    nnd_json_end_object(w);
+    return NND_OK;
+}

@@ -1,0 +1,282 @@
+#include "engine/runtime/exec.h"
+
+#include <string.h>
+
+#include "base/size.h"
+
+enum { MAX_BODY_DEPTH = 12 };
+
+static nnd_status out_of_memory(void)
+{
+    return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for activations");
+}
+
+/* ---- values -------------------------------------------------------------------------------- */
+
+static nnd_status allocate(nnd_exec *x, uint32_t value)
+{
+    size_t bytes = nnd_tensor_bytes(&x->values[value]), padded;
+    if (bytes > x->env->cache->options.max_arena_bytes || !nnd_size_add(bytes, 64, &padded))
+        return nnd_error_set(NND_E_LIMIT, "a tensor of %zu bytes is beyond the limit of %llu", bytes,
+                             (unsigned long long)x->env->cache->options.max_arena_bytes);
+    nnd_free_aligned(x->owned[value]);
+    x->owned[value] = nnd_alloc_aligned(padded, 64);
+    if (!x->owned[value]) return out_of_memory();
+    x->values[value].data = x->owned[value];
+    return NND_OK;
+}
+
+/* Points every value of known place at its memory. */
+static void place_values(nnd_exec *x, const nnd_tensor *const *inputs, void *const *outputs)
+{
+    const nnd_plan *plan = x->plan;
+    for (uint32_t i = 0; i < plan->graph->value_count; i++) {
+        const nnd_slot *s = &plan->slots[i];
+        x->values[i] = s->tensor;
+        uint32_t root = s->root;
+        while (plan->slots[root].root != root)
+            root = plan->slots[root].root;
+        const nnd_slot *r = &plan->slots[root];
+        if (r->kind == NND_SLOT_INPUT) x->values[i].data = inputs[r->index]->data;
+        if (r->kind == NND_SLOT_OUTPUT) x->values[i].data = outputs[r->index];
+        if (r->kind == NND_SLOT_ARENA) x->values[i].data = x->arena + r->offset;
+    }
+}
+
+/* ---- one step ------------------------------------------------------------------------------ */
+
+/* Pointers to a node's inputs and outputs; small nodes use the stack. */
+enum { FEW = 16 };
+typedef struct operands {
+    const nnd_tensor *few_in[FEW];
+    nnd_tensor few_out[FEW];
+    const nnd_tensor **in;
+    nnd_tensor *out;
+} operands;
+
+static void operands_fini(operands *o)
+{
+    if (o->in != o->few_in) nnd_free(o->in);
+    if (o->out != o->few_out) nnd_free(o->out);
+}
+
+static nnd_status operands_init(operands *o, nnd_exec *x, const nnd_graph_node *n)
+{
+    o->in = n->input_count <= FEW ? o->few_in : nnd_calloc(n->input_count, sizeof(*o->in));
+    o->out = n->output_count <= FEW ? o->few_out : nnd_calloc(n->output_count, sizeof(*o->out));
+    if (!o->in || !o->out) {
+        operands_fini(o);
+        return out_of_memory();
+    }
+    for (size_t k = 0; k < n->input_count; k++)
+        o->in[k] = n->inputs[k] == NND_NO_ID ? NULL : &x->values[n->inputs[k]];
+    for (size_t k = 0; k < n->output_count; k++) {
+        o->out[k] = (nnd_tensor){0};
+        if (n->outputs[k] != NND_NO_ID) o->out[k] = x->values[n->outputs[k]];
+    }
+    return NND_OK;
+}
+
+static nnd_status reserve_lanes(nnd_exec *x, nnd_op_ctx *c)
+{
+    if (!c->lane_bytes) return NND_OK;
+    int lanes = x->env->gang ? nnd_gang_size(x->env->gang) : 1;
+    c->lane_stride = (c->lane_bytes + 127u) & ~(size_t)63u;
+    NND_TRY(nnd_block_reserve(&x->env->lanes, c->lane_stride * (size_t)lanes));
+    c->lanes = x->env->lanes.data;
+    return NND_OK;
+}
+
+static nnd_status make_outputs(nnd_exec *x, const nnd_graph_node *n, nnd_op_ctx *c)
+{
+    for (size_t k = 0; k < n->output_count; k++) {
+        if (n->outputs[k] == NND_NO_ID) continue;
+        x->values[n->outputs[k]] = c->out[k];
+        NND_TRY(allocate(x, n->outputs[k]));
+        c->out[k].data = x->values[n->outputs[k]].data;
+    }
+    return NND_OK;
+}
+
+/* A step whose shapes were not known: everything that a plan would have done, now. */
+static nnd_status run_dynamic(nnd_exec *x, const nnd_graph_node *n, nnd_op_ctx *c)
+{
+    if (n->op->flags & NND_OP_DYNAMIC) return n->op->run(c);
+    nnd_status status = n->op->infer(c);
+    if (status == NND_E_AGAIN)
+        return nnd_op_fail(c, NND_E_INTERNAL, "the shape of the result stays unknown");
+    NND_TRY(status);
+    NND_TRY(make_outputs(x, n, c));
+    if (n->op->plan) NND_TRY(n->op->plan(c));
+    nnd_block workspace = {0};
+    status = c->workspace_bytes ? nnd_block_reserve(&workspace, c->workspace_bytes) : NND_OK;
+    c->workspace = workspace.data;
+    if (status == NND_OK) status = reserve_lanes(x, c);
+    if (status == NND_OK) status = n->op->run(c);
+    nnd_block_fini(&workspace);
+    if (n->op->unplan && c->step) n->op->unplan(c->step);
+    return status;
+}
+
+static nnd_status run_static(nnd_exec *x, const nnd_plan_step *step, const nnd_graph_node *n,
+                             nnd_op_ctx *c)
+{
+    for (size_t k = 0; k < n->output_count; k++) {
+        uint32_t id = n->outputs[k];
+        if (id == NND_NO_ID || x->plan->slots[id].kind != NND_SLOT_DYNAMIC) continue;
+        NND_TRY(allocate(x, id));
+        c->out[k].data = x->values[id].data;
+    }
+    c->step = step->op_step;
+    c->lane_bytes = step->lane_bytes;
+    c->workspace_bytes = step->workspace_bytes;
+    if (step->workspace_bytes) c->workspace = x->arena + step->workspace_offset;
+    NND_TRY(reserve_lanes(x, c));
+    return n->op->run(c);
+}
+
+static nnd_status run_step(nnd_exec *x, const nnd_plan_step *step)
+{
+    const nnd_graph_node *n = &x->plan->graph->nodes[step->node];
+    operands o;
+    NND_TRY(operands_init(&o, x, n));
+    nnd_op_ctx c = {.node = n, .op = n->op, .in_count = n->input_count, .in = o.in,
+                    .out_count = n->output_count, .out = o.out, .gang = x->env->gang,
+                    .cancel = x->env->cancel, .exec = x};
+    x->node = step->node;
+    nnd_status status = step->dynamic ? run_dynamic(x, n, &c) : run_static(x, step, n, &c);
+    operands_fini(&o);
+    for (uint32_t i = 0; i < step->free_count; i++) {
+        uint32_t id = x->plan->frees[step->free_begin + i];
+        nnd_free_aligned(x->owned[id]);
+        x->owned[id] = NULL;
+    }
+    return status;
+}
+
+/* ---- a whole run --------------------------------------------------------------------------- */
+
+static nnd_status cancelled(nnd_status status, const nnd_graph_node *n)
+{
+    nnd_error_set(status, status == NND_E_TIMEOUT ? "the inference passed its deadline"
+                                                  : "the inference was cancelled");
+    nnd_error_set_node(n->name, NULL);
+    return status;
+}
+
+nnd_status nnd_exec_run(nnd_exec *x, const nnd_plan *plan, nnd_exec_env *env,
+                        const nnd_tensor *const *inputs, void *const *outputs, void *arena)
+{
+    if (x->plan != plan) {
+        nnd_exec_fini(x);
+        x->values = nnd_calloc(plan->graph->value_count + 1, sizeof(*x->values));
+        x->owned = nnd_calloc(plan->graph->value_count + 1, sizeof(*x->owned));
+        if (!x->values || !x->owned) {
+            nnd_exec_fini(x);
+            return out_of_memory();
+        }
+        x->plan = plan;
+        x->value_count = plan->graph->value_count;
+    }
+    x->env = env;
+    x->arena = arena;
+    place_values(x, inputs, outputs);
+    for (size_t i = 0; i < plan->step_count; i++) {
+        const nnd_plan_step *step = &plan->steps[i];
+        const nnd_graph_node *n = &plan->graph->nodes[step->node];
+        nnd_status status = nnd_cancel_check(env->cancel);
+        if (status != NND_OK) return cancelled(status, n);
+        int64_t start = env->step_ns && !env->depth ? nnd_clock_now() : 0;
+        status = run_step(x, step);
+        if (status == NND_E_CANCELLED || status == NND_E_TIMEOUT) return cancelled(status, n);
+        if (status != NND_OK) return status;
+        if (env->step_ns && !env->depth) env->step_ns[i] += nnd_clock_now() - start;
+    }
+    return NND_OK;
+}
+
+void nnd_exec_fini(nnd_exec *x)
+{
+    for (size_t i = 0; x->owned && i < x->value_count; i++)
+        nnd_free_aligned(x->owned[i]);
+    nnd_free(x->values);
+    nnd_free(x->owned);
+    *x = (nnd_exec){0};
+}
+
+/* ---- for operators ------------------------------------------------------------------------- */
+
+nnd_status nnd_op_make_output(nnd_op_ctx *c, size_t i, nnd_dtype dtype, int rank, const int64_t *dims)
+{
+    NND_TRY(nnd_op_output(c, i, dtype, rank, dims));
+    if (i >= c->out_count || c->node->outputs[i] == NND_NO_ID) return NND_OK;
+    uint32_t id = c->node->outputs[i];
+    c->exec->values[id] = c->out[i];
+    NND_TRY(allocate(c->exec, id));
+    c->out[i].data = c->exec->values[id].data;
+    memset(c->out[i].data, 0, nnd_tensor_bytes(&c->out[i]));
+    return NND_OK;
+}
+
+/* Memory for the outputs that the plan writes directly. */
+static nnd_status body_outputs(const nnd_plan *plan, void **outputs)
+{
+    for (size_t i = 0; i < plan->graph->value_count; i++) {
+        const nnd_slot *s = &plan->slots[i];
+        if (s->kind != NND_SLOT_OUTPUT) continue;
+        outputs[s->index] = nnd_alloc_aligned(nnd_tensor_bytes(&s->tensor) + 64, 64);
+        if (!outputs[s->index]) return out_of_memory();
+    }
+    return NND_OK;
+}
+
+static nnd_status run_body_plan(nnd_op_ctx *c, const nnd_plan *plan, const nnd_tensor *const *inputs,
+                                void **outputs,
+                                nnd_status (*take)(void *user, size_t index, const nnd_tensor *t),
+                                void *user)
+{
+    nnd_block arena = {0};
+    nnd_exec x = {0};
+    nnd_graph *body = plan->graph;
+    nnd_status status = body_outputs(plan, outputs);
+    if (status == NND_OK) status = nnd_block_reserve(&arena, plan->arena_bytes);
+    if (status == NND_OK) status = nnd_exec_run(&x, plan, c->exec->env, inputs, outputs, arena.data);
+    for (size_t i = 0; i < body->output_count && status == NND_OK; i++)
+        status = take(user, i, &x.values[body->outputs[i]]);
+    nnd_exec_fini(&x);
+    nnd_block_fini(&arena);
+    return status;
+}
+
+nnd_status nnd_op_run_body(nnd_op_ctx *c, nnd_graph *body, const nnd_tensor *const *inputs,
+                           const nnd_tensor *const *captures,
+                           nnd_status (*take)(void *user, size_t index, const nnd_tensor *t),
+                           void *user)
+{
+    nnd_exec_env *env = c->exec->env;
+    if (env->depth >= MAX_BODY_DEPTH)
+        return nnd_op_fail(c, NND_E_LIMIT, "sub-graphs are nested more than %d deep", MAX_BODY_DEPTH);
+    size_t count = body->input_count + body->capture_count;
+    nnd_tensor *descs = nnd_calloc(count + 1, sizeof(*descs));
+    const nnd_tensor **all = nnd_calloc(count + 1, sizeof(*all));
+    void **outputs = nnd_calloc(body->output_count + 1, sizeof(*outputs));
+    nnd_status status = descs && all && outputs ? NND_OK : out_of_memory();
+    for (size_t i = 0; i < count && status == NND_OK; i++) {
+        all[i] = i < body->input_count ? inputs[i] : captures[i - body->input_count];
+        descs[i] = *all[i];
+    }
+    nnd_plan *plan = NULL;
+    env->depth++;
+    if (status == NND_OK) status = nnd_plan_cache_get(env->cache, body, descs, &plan);
+    if (status == NND_OK) {
+        status = run_body_plan(c, plan, all, outputs, take, user);
+        nnd_plan_cache_unpin(env->cache, plan);
+    }
+    env->depth--;
+    for (size_t i = 0; outputs && i < body->output_count; i++)
+        nnd_free_aligned(outputs[i]);
+    nnd_free(outputs);
+    nnd_free(all);
+    nnd_free(descs);
+    return status;
+}

@@ -1,0 +1,62 @@
+/*
+ * Running a plan: one thread drives the steps, the gang helps inside of them.
+ */
+#ifndef NND_ENGINE_RUNTIME_EXEC_H
+#define NND_ENGINE_RUNTIME_EXEC_H
+
+#include "engine/plan/plan.h"
+
+/* Plans of a request: of the main graph and of sub-graphs, the latest few kept. One thread. */
+enum { NND_PLAN_CACHE_SIZE = 16 };
+typedef struct nnd_plan_cache {
+    nnd_plan *plans[NND_PLAN_CACHE_SIZE];
+    uint32_t pins[NND_PLAN_CACHE_SIZE];  /* runs that use it now */
+    uint64_t used[NND_PLAN_CACHE_SIZE];
+    uint64_t clock;
+    nnd_plan_options options;
+} nnd_plan_cache;
+
+/* The plan for these inputs, made when it is not there, pinned until unpin. NND_E_LIMIT when all
+   are pinned (sub-graphs nested too deep). */
+nnd_status nnd_plan_cache_get(nnd_plan_cache *cache, nnd_graph *graph, const nnd_tensor *inputs,
+                              nnd_plan **out);
+void nnd_plan_cache_unpin(nnd_plan_cache *cache, const nnd_plan *plan);
+void nnd_plan_cache_fini(nnd_plan_cache *cache);
+
+/* Memory that grows and is kept between runs. */
+typedef struct nnd_block {
+    void *data;
+    size_t bytes;
+} nnd_block;
+nnd_status nnd_block_reserve(nnd_block *block, size_t bytes); /* 64-byte aligned, contents lost */
+void nnd_block_fini(nnd_block *block);
+
+/* What a run needs beside its plan; shared by the main graph and its sub-graphs. */
+typedef struct nnd_exec_env {
+    nnd_plan_cache *cache;
+    nnd_gang *gang;
+    const nnd_cancel *cancel;
+    nnd_block lanes;      /* scratch of the gang's lanes; grown as plans ask */
+    int depth;            /* of sub-graphs */
+    int64_t *step_ns;     /* per step of the main plan; NULL = no profile */
+} nnd_exec_env;
+
+/* State of one run of one plan. */
+typedef struct nnd_exec {
+    const nnd_plan *plan;
+    nnd_exec_env *env;
+    size_t value_count;
+    nnd_tensor *values;   /* per value of the graph; data NULL = not there (yet) */
+    void **owned;         /* per value: memory of dynamic ones */
+    char *arena;
+    uint32_t node;        /* that runs now */
+} nnd_exec;
+
+/* Runs the plan. inputs: as in nnd_plan_create, with data. outputs: memory for the graph outputs
+   whose slot says OUTPUT (NULL entries are allowed for others). arena: plan->arena_bytes. After
+   success x->values holds the outputs until nnd_exec_fini. */
+nnd_status nnd_exec_run(nnd_exec *x, const nnd_plan *plan, nnd_exec_env *env,
+                        const nnd_tensor *const *inputs, void *const *outputs, void *arena);
+void nnd_exec_fini(nnd_exec *x);
+
+#endif

@@ -1,0 +1,212 @@
+/* Loading: read, bind, optimise, prepare, plan. */
+#include "engine/runtime/model.h"
+
+#include <string.h>
+
+#include "engine/passes/pass.h"
+#include "engine/runtime/bind.h"
+
+static const uint64_t DEFAULT_MAX_WEIGHTS = (uint64_t)64 << 30;
+static const uint64_t DEFAULT_MAX_ARENA = (uint64_t)16 << 30;
+
+static nnd_status out_of_memory(void)
+{
+    return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for the model");
+}
+
+/* ---- ports --------------------------------------------------------------------------------- */
+
+static void fill_port(nnd_engine_port *port, const nnd_graph_value *v)
+{
+    *port = (nnd_engine_port){.name = v->name, .dtype = v->dtype, .rank = v->rank};
+    for (int i = 0; i < v->rank; i++) {
+        port->dims[i].value = v->dims[i];
+        port->dims[i].symbol = v->dims[i] < 0 ? v->symbols[i] : NULL;
+    }
+}
+
+/* Ports are taken before the passes: they keep the names and types that the file gives them. */
+static nnd_status make_ports(nnd_engine_model *m)
+{
+    const nnd_graph *g = m->graph;
+    m->input_count = g->input_count;
+    m->output_count = g->output_count;
+    m->inputs = nnd_calloc(m->input_count + 1, sizeof(*m->inputs));
+    m->outputs = nnd_calloc(m->output_count + 1, sizeof(*m->outputs));
+    if (!m->inputs || !m->outputs) return out_of_memory();
+    for (size_t i = 0; i < m->input_count; i++)
+        fill_port(&m->inputs[i], &g->values[g->inputs[i]]);
+    for (size_t i = 0; i < m->output_count; i++)
+        fill_port(&m->outputs[i], &g->values[g->outputs[i]]);
+    return NND_OK;
+}
+
+/* ---- plan at the declared shapes ----------------------------------------------------------- */
+
+static bool declared_inputs(const nnd_engine_model *m, nnd_tensor *inputs)
+{
+    for (size_t i = 0; i < m->input_count; i++) {
+        const nnd_engine_port *p = &m->inputs[i];
+        int64_t dims[NND_MAX_RANK];
+        if (p->rank < 0) return false;
+        for (int k = 0; k < p->rank; k++) {
+            if (p->dims[k].value < 0) return false;
+            dims[k] = p->dims[k].value;
+        }
+        if (nnd_tensor_init(&inputs[i], p->dtype, p->rank, dims, NULL) != NND_OK) return false;
+    }
+    return true;
+}
+
+/* What the plan knows better than the file. */
+static void refine_outputs(nnd_engine_model *m)
+{
+    for (size_t i = 0; i < m->output_count; i++) {
+        const nnd_slot *s = &m->plan->slots[m->graph->outputs[i]];
+        nnd_engine_port *p = &m->outputs[i];
+        if (!s->known) continue;
+        p->dtype = s->tensor.dtype;
+        p->rank = s->tensor.rank;
+        for (int k = 0; k < p->rank; k++)
+            p->dims[k] = (nnd_engine_dim){s->tensor.dims[k], NULL};
+    }
+}
+
+static nnd_status plan_declared(nnd_engine_model *m)
+{
+    nnd_tensor *inputs = nnd_calloc(m->input_count + 1, sizeof(*inputs));
+    if (!inputs) return out_of_memory();
+    nnd_status status = NND_OK;
+    if (declared_inputs(m, inputs))
+        status = nnd_plan_create(m->graph, inputs, &m->plan_options, &m->plan);
+    nnd_free(inputs);
+    nnd_error *ignored = status == NND_OK ? nnd_error_take() : NULL;
+    nnd_error_destroy(ignored);
+    if (m->plan) refine_outputs(m);
+    return status;
+}
+
+/* Constants that the passes have replaced. */
+static void drop_unused_constants(nnd_graph *g)
+{
+    nnd_graph_index(g);
+    for (uint32_t i = 0; i < g->value_count; i++)
+        if (g->values[i].is_constant && !g->values[i].uses) nnd_graph_release_constant(g, i);
+}
+
+/* ---- loading ------------------------------------------------------------------------------- */
+
+static nnd_status load(nnd_engine_model *m, const void *bytes, size_t size)
+{
+    nnd_onnx_model *onnx = &m->onnx;
+    NND_TRY(nnd_onnx_read(onnx, bytes, size));
+    m->graph = onnx->graph;
+    NND_TRY(make_ports(m));
+    NND_TRY(nnd_graph_bind(m->graph));
+    NND_TRY(nnd_passes_run(m->graph, m->passes, m->changes));
+    drop_unused_constants(m->graph);
+    NND_TRY(nnd_graph_prepare(m->graph));
+    return plan_declared(m);
+}
+
+static nnd_status create(nnd_buffer *buffer, const void *bytes, size_t size,
+                         const nnd_engine_options *options, nnd_engine_model **out)
+{
+    nnd_engine_options o = NND_ENGINE_OPTIONS_INIT;
+    if (options) memcpy(&o, options, options->size < sizeof(o) ? options->size : sizeof(o));
+    *out = NULL;
+    nnd_engine_model *m = nnd_calloc(1, sizeof(*m));
+    if (!m) return out_of_memory();
+    atomic_init(&m->holders, 1);
+    if (buffer) m->bytes = nnd_buffer_ref(buffer);
+    m->passes = o.passes;
+    m->onnx.open = o.open;
+    m->onnx.open_user = o.open_user;
+    m->onnx.max_weight_bytes = o.max_weight_bytes ? o.max_weight_bytes : DEFAULT_MAX_WEIGHTS;
+    m->plan_options.separate_tensors = o.separate_tensors;
+    m->plan_options.max_arena_bytes = o.max_arena_bytes ? o.max_arena_bytes : DEFAULT_MAX_ARENA;
+    m->name = nnd_strdup(o.name ? o.name : "model");
+    nnd_status status = m->name ? load(m, bytes, size) : out_of_memory();
+    if (status != NND_OK) {
+        if (o.name) nnd_error_set_place(o.name, 0, 0);
+        nnd_engine_model_unref(m);
+        return status;
+    }
+    *out = m;
+    return NND_OK;
+}
+
+nnd_status nnd_engine_model_load(nnd_buffer *bytes, const nnd_engine_options *options,
+                                 nnd_engine_model **out)
+{
+    return create(bytes, nnd_buffer_data(bytes), nnd_buffer_size(bytes), options, out);
+}
+
+nnd_status nnd_engine_model_load_memory(const void *bytes, size_t size,
+                                        const nnd_engine_options *options, nnd_engine_model **out)
+{
+    return create(NULL, bytes, size, options, out);
+}
+
+nnd_engine_model *nnd_engine_model_ref(nnd_engine_model *m)
+{
+    if (m) atomic_fetch_add_explicit(&m->holders, 1, memory_order_relaxed);
+    return m;
+}
+
+void nnd_engine_model_unref(nnd_engine_model *m)
+{
+    if (!m || atomic_fetch_sub_explicit(&m->holders, 1, memory_order_acq_rel) != 1) return;
+    nnd_plan_destroy(m->plan);
+    if (m->graph) nnd_graph_release(m->graph);
+    nnd_onnx_fini(&m->onnx);
+    nnd_buffer_unref(m->bytes);
+    nnd_free(m->inputs);
+    nnd_free(m->outputs);
+    nnd_free(m->name);
+    nnd_free(m);
+}
+
+size_t nnd_engine_model_input_count(const nnd_engine_model *m)
+{
+    return m->input_count;
+}
+
+size_t nnd_engine_model_output_count(const nnd_engine_model *m)
+{
+    return m->output_count;
+}
+
+const nnd_engine_port *nnd_engine_model_input(const nnd_engine_model *m, size_t index)
+{
+    return index < m->input_count ? &m->inputs[index] : NULL;
+}
+
+const nnd_engine_port *nnd_engine_model_output(const nnd_engine_model *m, size_t index)
+{
+    return index < m->output_count ? &m->outputs[index] : NULL;
+}
+
+void nnd_engine_model_get_info(const nnd_engine_model *m, nnd_engine_model_info *out)
+{
+    const nnd_onnx_model *o = &m->onnx;
+    *out = (nnd_engine_model_info){
+        .producer = o->producer,
+        .producer_version = o->producer_version,
+        .graph_name = m->graph->name,
+        .doc = o->doc,
+        .ir_version = o->ir_version,
+        .model_version = o->model_version,
+        .opset_count = o->opset_count,
+        .opsets = o->opsets,
+        .metadata_count = o->metadata_count,
+        .metadata = o->metadata,
+        .nodes_in_file = o->node_count,
+        .nodes = m->graph->node_count,
+        .parameters = o->parameters,
+        .weight_bytes = o->weight_bytes,
+        .packed_bytes = m->packed_bytes,
+        .flops = m->plan ? m->plan->flops : 0,
+        .arena_bytes = m->plan ? m->plan->arena_bytes : 0,
+    };
+}

@@ -1,0 +1,356 @@
+/* One thread's side of a model: bound inputs, activations, results. */
+#include <string.h>
+
+#include "engine/runtime/exec.h"
+#include "engine/runtime/model.h"
+
+typedef struct bound_input {
+    bool is_bound;
+    nnd_tensor tensor;
+    nnd_buffer *held;   /* keeps the caller's memory, or our copy of a strided tensor */
+} bound_input;
+
+typedef struct output {
+    nnd_buffer *own;    /* memory that the request brings */
+    bool is_bound;
+    nnd_tensor bound;   /* memory that the caller brings */
+    nnd_buffer *held;
+    nnd_tensor result;
+} output;
+
+struct nnd_engine_request {
+    nnd_engine_model *model;
+    bound_input *inputs;
+    output *outputs;
+    nnd_tensor *signature;        /* scratch: descriptions of the inputs */
+    const nnd_tensor **in;        /* scratch: pointers to the inputs */
+    void **memory;                /* scratch: memory of the outputs */
+    nnd_plan_cache cache;
+    nnd_exec exec;
+    nnd_exec_env env;
+    nnd_block arena;
+    bool has_result;
+    bool profile;
+    const nnd_plan *profiled;     /* plan that the profile counts */
+    int64_t *step_ns;
+    uint64_t runs;
+};
+
+static nnd_status out_of_memory(void)
+{
+    return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for an inference request");
+}
+
+nnd_status nnd_engine_request_create(nnd_engine_model *model, nnd_engine_request **out)
+{
+    *out = NULL;
+    nnd_engine_request *r = nnd_calloc(1, sizeof(*r));
+    if (!r) return out_of_memory();
+    r->model = nnd_engine_model_ref(model);
+    r->cache.options = model->plan_options;
+    r->env.cache = &r->cache;
+    r->inputs = nnd_calloc(model->input_count + 1, sizeof(*r->inputs));
+    r->outputs = nnd_calloc(model->output_count + 1, sizeof(*r->outputs));
+    r->signature = nnd_calloc(model->input_count + 1, sizeof(*r->signature));
+    r->in = nnd_calloc(model->input_count + 1, sizeof(*r->in));
+    r->memory = nnd_calloc(model->output_count + 1, sizeof(*r->memory));
+    if (!r->inputs || !r->outputs || !r->signature || !r->in || !r->memory) {
+        nnd_engine_request_destroy(r);
+        return out_of_memory();
+    }
+    *out = r;
+    return NND_OK;
+}
+
+void nnd_engine_request_destroy(nnd_engine_request *r)
+{
+    if (!r) return;
+    nnd_exec_fini(&r->exec);
+    nnd_plan_cache_fini(&r->cache);
+    for (size_t i = 0; r->inputs && i < r->model->input_count; i++)
+        nnd_buffer_unref(r->inputs[i].held);
+    for (size_t i = 0; r->outputs && i < r->model->output_count; i++) {
+        nnd_buffer_unref(r->outputs[i].own);
+        nnd_buffer_unref(r->outputs[i].held);
+    }
+    nnd_block_fini(&r->arena);
+    nnd_block_fini(&r->env.lanes);
+    nnd_free(r->inputs);
+    nnd_free(r->outputs);
+    nnd_free(r->signature);
+    nnd_free(r->in);
+    nnd_free(r->memory);
+    nnd_free(r->step_ns);
+    nnd_engine_model_unref(r->model);
+    nnd_free(r);
+}
+
+/* ---- binding ------------------------------------------------------------------------------- */
+
+static nnd_status check_against(const nnd_engine_port *p, const char *what, const nnd_tensor *t)
+{
+    char text[160];
+    if (p->dtype != NND_DTYPE_INVALID && t->dtype != p->dtype)
+        return nnd_error_set(NND_E_TYPE, "%s '%s' wants %s, got %s", what, p->name,
+                             nnd_dtype_name(p->dtype), nnd_dtype_name(t->dtype));
+    if (p->rank >= 0 && t->rank != p->rank)
+        return nnd_error_set(NND_E_SHAPE, "%s '%s' has rank %d, got %s", what, p->name, p->rank,
+                             nnd_tensor_describe(t, text, sizeof(text)));
+    for (int i = 0; i < p->rank; i++)
+        if (p->dims[i].value >= 0 && p->dims[i].value != t->dims[i])
+            return nnd_error_set(NND_E_SHAPE, "%s '%s': dimension %d is %lld, got %s", what, p->name,
+                                 i, (long long)p->dims[i].value,
+                                 nnd_tensor_describe(t, text, sizeof(text)));
+    return NND_OK;
+}
+
+static bool is_aligned(const nnd_tensor *t)
+{
+    size_t bytes = nnd_dtype_bits(t->dtype) / 8;
+    return (uintptr_t)t->data % (bytes >= 8 ? 8 : bytes ? bytes : 1) == 0;
+}
+
+/* A dense, aligned copy of a tensor that cannot be read in place. */
+static nnd_status copy_input(bound_input *in, const nnd_tensor *t)
+{
+    nnd_buffer_desc desc = NND_BUFFER_DESC_INIT;
+    nnd_tensor dense;
+    NND_TRY(nnd_tensor_init(&dense, t->dtype, t->rank, t->dims, NULL));
+    desc.bytes = nnd_tensor_bytes(&dense);
+    nnd_buffer *buffer;
+    NND_TRY(nnd_buffer_create(&desc, &buffer));
+    dense.data = nnd_buffer_data(buffer);
+    nnd_status status = NND_OK;
+    if (nnd_tensor_is_dense(t))
+        memcpy(dense.data, t->data, desc.bytes);
+    else
+        status = nnd_tensor_copy(&dense, t);
+    if (status != NND_OK) {
+        nnd_buffer_unref(buffer);
+        return status;
+    }
+    nnd_copy_count(desc.bytes);
+    in->tensor = dense;
+    in->held = buffer;
+    return NND_OK;
+}
+
+nnd_status nnd_engine_request_bind_input(nnd_engine_request *r, size_t index, const nnd_tensor *t)
+{
+    if (index >= r->model->input_count)
+        return nnd_error_set(NND_E_INVALID_ARGUMENT, "the model has %zu inputs, there is no input %zu",
+                             r->model->input_count, index);
+    bound_input *in = &r->inputs[index];
+    if (t) {
+        NND_TRY(check_against(&r->model->inputs[index], "input", t));
+        if (!t->data && nnd_tensor_count(t) > 0)
+            return nnd_error_set(NND_E_INVALID_ARGUMENT, "input '%s' has no host memory",
+                                 r->model->inputs[index].name);
+    }
+    nnd_buffer_unref(in->held);
+    *in = (bound_input){0};
+    if (!t) return NND_OK;
+    if (nnd_tensor_is_dense(t) && is_aligned(t)) {
+        in->tensor = *t;
+        in->held = t->buffer ? nnd_buffer_ref(t->buffer) : NULL;
+    } else {
+        NND_TRY(copy_input(in, t));
+    }
+    in->is_bound = true;
+    return NND_OK;
+}
+
+nnd_status nnd_engine_request_bind_output(nnd_engine_request *r, size_t index, const nnd_tensor *t)
+{
+    if (index >= r->model->output_count)
+        return nnd_error_set(NND_E_INVALID_ARGUMENT,
+                             "the model has %zu outputs, there is no output %zu",
+                             r->model->output_count, index);
+    output *o = &r->outputs[index];
+    if (t) {
+        NND_TRY(check_against(&r->model->outputs[index], "output", t));
+        if (!nnd_tensor_is_dense(t) || !is_aligned(t) || (!t->data && nnd_tensor_count(t) > 0))
+            return nnd_error_set(NND_E_INVALID_ARGUMENT, "output '%s' wants dense host memory",
+                                 r->model->outputs[index].name);
+    }
+    nnd_buffer_unref(o->held);
+    o->held = t && t->buffer ? nnd_buffer_ref(t->buffer) : NULL;
+    o->is_bound = t != NULL;
+    if (t) o->bound = *t;
+    r->has_result = false;
+    return NND_OK;
+}
+
+/* ---- running ------------------------------------------------------------------------------- */
+
+/* Memory for a result of that description: the caller's or our own. */
+static nnd_status output_memory(nnd_engine_request *r, size_t i, const nnd_tensor *want)
+{
+    output *o = &r->outputs[i];
+    o->result = *want;
+    if (o->is_bound) {
+        char got[160];
+        const char *name = r->model->outputs[i].name;
+        bool same = o->bound.rank == want->rank &&
+                    memcmp(o->bound.dims, want->dims, (size_t)want->rank * sizeof(want->dims[0])) == 0;
+        if (o->bound.dtype != want->dtype)
+            return nnd_error_set(NND_E_TYPE, "output '%s' is %s, the bound memory is %s", name,
+                                 nnd_dtype_name(want->dtype), nnd_dtype_name(o->bound.dtype));
+        if (!same)
+            return nnd_error_set(NND_E_SHAPE, "output '%s' is %s and does not fit the bound memory",
+                                 name, nnd_tensor_describe(want, got, sizeof(got)));
+        o->result.data = o->bound.data;
+        o->result.buffer = o->bound.buffer;
+        o->result.offset = o->bound.offset;
+        return NND_OK;
+    }
+    size_t bytes = nnd_tensor_bytes(want);
+    if (!o->own || nnd_buffer_holders(o->own) != 1 || nnd_buffer_size(o->own) < bytes) {
+        nnd_buffer_desc desc = NND_BUFFER_DESC_INIT;
+        desc.bytes = bytes;
+        nnd_buffer_unref(o->own);
+        o->own = NULL;
+        NND_TRY(nnd_buffer_create(&desc, &o->own));
+    }
+    o->result.data = nnd_buffer_data(o->own);
+    o->result.buffer = o->own;
+    o->result.offset = 0;
+    return NND_OK;
+}
+
+static nnd_status find_plan(nnd_engine_request *r, const nnd_plan **out)
+{
+    nnd_engine_model *m = r->model;
+    for (size_t i = 0; i < m->input_count; i++) {
+        if (!r->inputs[i].is_bound)
+            return nnd_error_set(NND_E_STATE, "input '%s' of the model is not bound",
+                                 m->inputs[i].name);
+        r->in[i] = &r->inputs[i].tensor;
+        r->signature[i] = r->inputs[i].tensor;
+    }
+    if (m->plan && nnd_plan_matches(m->plan, m->graph, r->signature)) {
+        *out = m->plan;
+        return NND_OK;
+    }
+    nnd_plan *plan;
+    NND_TRY(nnd_plan_cache_get(&r->cache, m->graph, r->signature, &plan));
+    nnd_plan_cache_unpin(&r->cache, plan);
+    *out = plan;
+    return NND_OK;
+}
+
+static const nnd_slot *root_slot(const nnd_plan *plan, uint32_t id)
+{
+    while (plan->slots[id].root != id)
+        id = plan->slots[id].root;
+    return &plan->slots[id];
+}
+
+/* Outputs that the plan writes in place get their memory before the run. */
+static nnd_status prepare_outputs(nnd_engine_request *r, const nnd_plan *plan)
+{
+    const nnd_graph *g = plan->graph;
+    for (size_t i = 0; i < g->output_count; i++) {
+        const nnd_slot *root = root_slot(plan, g->outputs[i]);
+        r->memory[i] = NULL;
+        if (root->kind != NND_SLOT_OUTPUT || root->index != i) continue;
+        NND_TRY(output_memory(r, i, &plan->slots[g->outputs[i]].tensor));
+        r->memory[i] = r->outputs[i].result.data;
+    }
+    return NND_OK;
+}
+
+/* The others are copied out: dynamic ones, inputs or constants handed on, values that lie in
+   another output's memory. */
+static nnd_status collect_outputs(nnd_engine_request *r, const nnd_plan *plan)
+{
+    const nnd_graph *g = plan->graph;
+    for (size_t i = 0; i < g->output_count; i++) {
+        if (r->memory[i]) continue;
+        const nnd_tensor *value = &r->exec.values[g->outputs[i]];
+        NND_TRY(output_memory(r, i, value));
+        size_t bytes = nnd_tensor_bytes(value);
+        if (bytes) memcpy(r->outputs[i].result.data, value->data, bytes);
+    }
+    return NND_OK;
+}
+
+static nnd_status start_profile(nnd_engine_request *r, const nnd_plan *plan)
+{
+    r->env.step_ns = NULL;
+    if (!r->profile) return NND_OK;
+    if (r->profiled != plan) {
+        nnd_free(r->step_ns);
+        r->step_ns = nnd_calloc(plan->step_count + 1, sizeof(*r->step_ns));
+        r->profiled = r->step_ns ? plan : NULL;
+        r->runs = 0;
+        if (!r->step_ns) return out_of_memory();
+    }
+    r->env.step_ns = r->step_ns;
+    r->runs++;
+    return NND_OK;
+}
+
+nnd_status nnd_engine_request_run(nnd_engine_request *r, int threads, const nnd_cancel *cancel)
+{
+    const nnd_plan *plan;
+    r->has_result = false;
+    NND_TRY(find_plan(r, &plan));
+    NND_TRY(prepare_outputs(r, plan));
+    NND_TRY(nnd_block_reserve(&r->arena, plan->arena_bytes));
+    NND_TRY(start_profile(r, plan));
+    nnd_gang *gang = NULL;
+    if (threads != 1) NND_TRY(nnd_gang_acquire(threads, &gang));
+    r->env.gang = gang;
+    r->env.cancel = cancel;
+    nnd_status status = nnd_exec_run(&r->exec, plan, &r->env, r->in, r->memory, r->arena.data);
+    nnd_gang_release(gang);
+    r->env.gang = NULL;
+    if (status == NND_OK) status = collect_outputs(r, plan);
+    r->has_result = status == NND_OK;
+    return status;
+}
+
+nnd_status nnd_engine_request_output(const nnd_engine_request *r, size_t index, nnd_tensor *out)
+{
+    if (index >= r->model->output_count)
+        return nnd_error_set(NND_E_INVALID_ARGUMENT,
+                             "the model has %zu outputs, there is no output %zu",
+                             r->model->output_count, index);
+    if (!r->has_result)
+        return nnd_error_set(NND_E_STATE, "there is no result: run the request first");
+    *out = r->outputs[index].result;
+    return NND_OK;
+}
+
+size_t nnd_engine_request_bytes(const nnd_engine_request *r)
+{
+    return r->arena.bytes + r->env.lanes.bytes;
+}
+
+/* ---- profile ------------------------------------------------------------------------------- */
+
+void nnd_engine_request_set_profile(nnd_engine_request *r, bool on)
+{
+    r->profile = on;
+    r->profiled = NULL;
+    r->runs = 0;
+}
+
+size_t nnd_engine_request_profile_count(const nnd_engine_request *r)
+{
+    return r->profiled ? r->profiled->step_count : 0;
+}
+
+nnd_status nnd_engine_request_profile_step(const nnd_engine_request *r, size_t index,
+                                           nnd_engine_step_profile *out)
+{
+    if (!r->profiled || index >= r->profiled->step_count)
+        return nnd_error_set(NND_E_NOT_FOUND, "the profile has no step %zu", index);
+    const nnd_plan_step *step = &r->profiled->steps[index];
+    const nnd_graph_node *n = &r->profiled->graph->nodes[step->node];
+    *out = (nnd_engine_step_profile){.name = n->name, .op = n->type, .kernel = step->kernel,
+                                     .runs = r->runs, .ns = r->step_ns[index],
+                                     .flops = step->flops, .bytes = step->bytes};
+    return NND_OK;
+}

@@ -1,0 +1,118 @@
+/* Real models against outputs that another runtime computed. */
+#include "engine_support.h"
+
+/* What this issue promises; the others below are reported. */
+static const char *const required[] = {"mnist_cnn", "ultraface_rfb320", "yunet_n_320",
+                                       "yunet_n_dynamic", "yolox_nano"};
+
+typedef enum verdict { PASSES, FAILS, DOES_NOT_LOAD, NO_REFERENCE } verdict;
+
+static verdict run_model(const char *name, uint32_t passes, bool separate, int threads, bool loud)
+{
+    char folder[512], path[600];
+    reference ref;
+    nnd_engine_model *model;
+    nnd_engine_request *request;
+    snprintf(folder, sizeof(folder), "%s/models/%s", test_data_dir(), name);
+    snprintf(path, sizeof(path), "%s/model.onnx", folder);
+    if (!nnd_port_file_exists(path) || !reference_read(folder, &ref)) return NO_REFERENCE;
+    nnd_engine_options options = NND_ENGINE_OPTIONS_INIT;
+    options.passes = passes;
+    options.separate_tensors = separate;
+    if (nnd_engine_model_load_file(path, &options, &model) != NND_OK) {
+        report_error(name);
+        reference_free(&ref);
+        return DOES_NOT_LOAD;
+    }
+    assert_int_equal(nnd_engine_model_input_count(model), ref.input_count);
+    assert_int_equal(nnd_engine_model_output_count(model), ref.output_count);
+    assert_ok(nnd_engine_request_create(model, &request));
+    verdict result = PASSES;
+    for (size_t i = 0; i < ref.input_count && result == PASSES; i++)
+        if (nnd_engine_request_bind_input(request, i, &ref.inputs[i]) != NND_OK) result = FAILS;
+    int64_t start = nnd_clock_now();
+    if (result == PASSES && nnd_engine_request_run(request, threads, NULL) != NND_OK) result = FAILS;
+    double ms = (double)(nnd_clock_now() - start) / 1e6, worst = 0, w;
+    if (result != PASSES) report_error(name);
+    for (size_t i = 0; i < ref.output_count && result == PASSES; i++) {
+        nnd_tensor t;
+        assert_ok(nnd_engine_request_output(request, i, &t));
+        if (nnd_tensor_count(&t) != nnd_tensor_count(&ref.outputs[i]) || t.dtype != ref.outputs[i].dtype) {
+            fprintf(stderr, "%s: output %zu has another shape\n", name, i);
+            result = FAILS;
+            break;
+        }
+        size_t bad = count_mismatches(&t, &ref.outputs[i], 1e-3, 1e-4, &w);
+        if (w > worst) worst = w;
+        if (bad) {
+            fprintf(stderr, "%s: output %zu: %zu elements differ, worst %g\n", name, i, bad, w);
+            result = FAILS;
+        }
+    }
+    if (loud)
+        printf("  %-28s %s  %.1f ms, largest difference %.3g\n", name,
+               result == PASSES ? "passes" : "FAILS", ms, worst);
+    nnd_engine_request_destroy(request);
+    nnd_engine_model_unref(model);
+    reference_free(&ref);
+    return result;
+}
+
+static void required_models_agree(void **state)
+{
+    (void)state;
+    skip_without_data();
+    for (size_t i = 0; i < NND_COUNT(required); i++)
+        assert_int_equal(run_model(required[i], NND_PASSES_ALL, false, 2, true), PASSES);
+}
+
+static void models_agree_without_passes(void **state)
+{
+    (void)state;
+    skip_without_data();
+    for (size_t i = 0; i < NND_COUNT(required); i++)
+        assert_int_equal(run_model(required[i], 0, false, 2, false), PASSES);
+}
+
+static void models_agree_with_separate_tensors(void **state)
+{
+    (void)state;
+    skip_without_data();
+    for (size_t i = 0; i < NND_COUNT(required); i++)
+        assert_int_equal(run_model(required[i], NND_PASSES_ALL, true, 1, false), PASSES);
+}
+
+/* Every other model with reference data: reported, and none may do worse than say why. */
+static void other_models_are_reported(void **state)
+{
+    char folder[512];
+    nnd_port_dir_list list;
+    size_t pass = 0, fail = 0, refuse = 0;
+    (void)state;
+    skip_without_data();
+    snprintf(folder, sizeof(folder), "%s/models", test_data_dir());
+    assert_int_equal(nnd_port_dir_read(folder, &list), 0);
+    for (size_t i = 0; i < list.count; i++) {
+        bool known = false;
+        for (size_t k = 0; k < NND_COUNT(required); k++)
+            known = known || strcmp(required[k], list.names[i]) == 0;
+        if (known) continue;
+        verdict v = run_model(list.names[i], NND_PASSES_ALL, false, 2, true);
+        pass += v == PASSES;
+        fail += v == FAILS;
+        refuse += v == DOES_NOT_LOAD;
+    }
+    printf("other models: %zu pass, %zu fail, %zu do not load\n", pass, fail, refuse);
+    nnd_port_dir_list_free(&list);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(required_models_agree),
+        cmocka_unit_test(models_agree_without_passes),
+        cmocka_unit_test(models_agree_with_separate_tensors),
+        cmocka_unit_test(other_models_are_reported),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
