@@ -27,16 +27,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     nnd_wire *wire;
     nnd_wire_options options = NND_WIRE_OPTIONS_INIT;
     options.max_body = 1 << 20;
-    options.hello_timeout_ns = 1000000000;
+    options.hello_timeout_ns = 1000000; /* without the rest of a HELLO nobody waits long */
     if (size < 1 || size > 65536 || nnd_wire_pair(fds) != NND_OK) return 0;
     if (data[0] & 1) {
         (void)nnd_port_socket_send(fds[1], hello, write_hello(hello), NULL, 0, &sent);
     }
     (void)nnd_port_socket_send(fds[1], data + 1, size - 1, NULL, 0, &sent);
+    nnd_status status = nnd_wire_open_fd(fds[0], &options, &wire);
     nnd_port_fd_close(fds[1]); /* what was sent stays readable */
-    if (nnd_wire_open_fd(fds[0], &options, &wire) != NND_OK) return 0;
+    if (status != NND_OK) return 0;
     nnd_wire_message m;
-    nnd_status status;
     do {
         status = nnd_wire_receive(wire, NULL, &m);
         if (status == NND_OK) nnd_wire_message_fini(&m);

@@ -74,9 +74,10 @@ NND_API nnd_status nnd_wire_send_value(nnd_wire *wire, uint32_t channel, uint64_
 NND_API nnd_status nnd_wire_send_json(nnd_wire *wire, nnd_wire_kind kind, uint32_t channel, uint64_t id,
                                       nnd_status status, const char *json);
 NND_API nnd_status nnd_wire_send_cancel(nnd_wire *wire, uint64_t id);
-/* One receiving thread. RELEASE, HELLO and BYE never appear as messages. NND_E_UNSUPPORTED for a
-   value of a type that this process lacks (the connection lives on; channel and id are filled in). NND_E_CLOSED at the peer's end, NND_E_FORMAT for anything malformed (the
-   connection is then dead), NND_E_CANCELLED / NND_E_TIMEOUT by the token. */
+/* One receiving thread. RELEASE, HELLO and BYE never appear as messages. NND_E_CLOSED at the peer's
+   end, NND_E_FORMAT for anything malformed (the connection is then dead), NND_E_CANCELLED /
+   NND_E_TIMEOUT by the token. NND_E_UNSUPPORTED for a value of a type that this process lacks: the
+   connection lives on, channel and id are filled in. */
 NND_API nnd_status nnd_wire_receive(nnd_wire *wire, const nnd_cancel *cancel, nnd_wire_message *out);
 NND_API void nnd_wire_message_fini(nnd_wire_message *message);
 

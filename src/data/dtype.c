@@ -174,13 +174,13 @@ static uint32_t format_nan(const float_format *f, uint32_t sign)
 
 static uint32_t format_encode(const float_format *f, double value)
 {
-    uint32_t sign = signbit(value) ? 1u << (f->exponent_bits + f->mantissa_bits) : 0u;
-    if (isnan(value)) return format_nan(f, sign);
+    uint32_t sign = nnd_f64_is_negative(value) ? 1u << (f->exponent_bits + f->mantissa_bits) : 0u;
+    if (nnd_f64_is_nan(value)) return format_nan(f, sign);
     double magnitude = fabs(value);
     uint32_t code = 0;
     if (magnitude > 0.0) {
         int exponent = 1024;
-        if (!isinf(magnitude)) (void)frexp(magnitude, &exponent); /* in [2^(e-1), 2^e) */
+        if (nnd_f64_is_finite(magnitude)) (void)frexp(magnitude, &exponent); /* in [2^(e-1), 2^e) */
         int biased = exponent - 1 + f->bias;
         if (biased >= 1 << f->exponent_bits) {
             code = UINT32_MAX;
@@ -210,7 +210,7 @@ static double e8m0_decode(uint8_t code)
 
 static uint8_t e8m0_encode(double value)
 {
-    if (isnan(value) || value < 0.0) return 0xff;
+    if (nnd_f64_is_nan(value) || value < 0.0) return 0xff;
     if (value >= 0x1.8p127) return 0xfe;
     if (value <= 0x1p-127) return 0;
     int exponent;
@@ -311,7 +311,7 @@ double nnd_dtype_get(nnd_dtype dtype, const void *data, size_t index)
 /* Rounds to nearest even and saturates; NaN becomes 0. */
 static int64_t double_to_i64(double value, int64_t low, int64_t high)
 {
-    if (isnan(value)) return 0;
+    if (nnd_f64_is_nan(value)) return 0;
     double rounded = rint(value);
     if (rounded <= (double)low) return low;
     if (rounded >= (double)high) return high; /* (double)INT64_MAX is 2^63 */

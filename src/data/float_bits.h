@@ -1,10 +1,12 @@
 /*
- * Conversions between float and its 16-bit forms, inline for kernels and tables. All round to
+ * Bits of floating point: conversions between float and its 16-bit forms, inline for kernels and
+ * tables, and classification. All conversions round to
  * nearest even, keep infinities and turn every NaN into a quiet NaN of the same sign.
  */
 #ifndef NND_DATA_FLOAT_BITS_H
 #define NND_DATA_FLOAT_BITS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -20,6 +22,30 @@ static inline float nnd_f32_from_bits(uint32_t bits)
     float value;
     memcpy(&value, &bits, sizeof(value));
     return value;
+}
+
+/* Classification without the type-generic macros of math.h, whose float branch some C libraries
+   show to the compiler's conversion warnings also for doubles. */
+static inline uint64_t nnd_f64_to_bits(double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof(bits));
+    return bits;
+}
+
+static inline bool nnd_f64_is_nan(double value)
+{
+    return value != value;
+}
+
+static inline bool nnd_f64_is_finite(double value)
+{
+    return (nnd_f64_to_bits(value) & UINT64_C(0x7ff0000000000000)) != UINT64_C(0x7ff0000000000000);
+}
+
+static inline bool nnd_f64_is_negative(double value)
+{
+    return nnd_f64_to_bits(value) >> 63 != 0;
 }
 
 static inline float nnd_bf16_to_f32(uint16_t code)

@@ -3,6 +3,7 @@
  */
 #include <math.h>
 
+#include "data/float_bits.h"
 #include "nndeploy/data.h"
 
 void nnd_geometry_identity(nnd_geometry *g, int width, int height)
@@ -40,7 +41,7 @@ nnd_status nnd_geometry_from_source(const nnd_geometry *g, double sx, double sy,
     double determinant = m[0] * m[4] - m[1] * m[3];
     double scale = fabs(m[0] * m[4]) + fabs(m[1] * m[3]);
     /* Relative to its two terms the determinant tells a flat map from a small one. */
-    if (!(fabs(determinant) > scale * 1e-12) || isinf(determinant)) {
+    if (!(fabs(determinant) > scale * 1e-12) || !nnd_f64_is_finite(determinant)) {
         return nnd_error_set(NND_E_SHAPE, "the geometry [%g %g %g; %g %g %g] cannot be inverted",
                              m[0], m[1], m[2], m[3], m[4], m[5]);
     }

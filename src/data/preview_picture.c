@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "data/float_bits.h"
 #include "data/image.h"
 #include "data/preview.h"
 #include "data/tensor.h"
@@ -35,7 +36,7 @@ static nnd_status make_picture(nnd_pixel_format format, int width, int height, n
 
 static uint8_t to_u8(double v)
 {
-    return v <= 0.0 || isnan(v) ? 0 : v >= 255.0 ? 255 : (uint8_t)(v + 0.5);
+    return v <= 0.0 || nnd_f64_is_nan(v) ? 0 : v >= 255.0 ? 255 : (uint8_t)(v + 0.5);
 }
 
 /* ---- images ---- */
@@ -201,7 +202,7 @@ static void sample_range(const plane_view *view, int tiles, int width, int heigh
             for (int x = 0; x < width; x++) {
                 double v = plane_get(view, plane, (int64_t)y * view->height / height,
                                      (int64_t)x * view->width / width);
-                if (!isfinite(v)) continue;
+                if (!nnd_f64_is_finite(v)) continue;
                 if (v < *low) *low = v;
                 if (v > *high) *high = v;
             }
@@ -272,7 +273,7 @@ nnd_status nnd_preview_audio(const void *payload, nnd_value **out)
             int64_t frame = first + span * i / SAMPLES_PER_COLUMN;
             if (frame >= audio->frames) break;
             double v = nnd_dtype_get(audio->dtype, audio->data, (size_t)(frame * audio->channels));
-            v = isnan(v) ? 0.0 : fmax(-1.0, fmin(1.0, v * scale));
+            v = nnd_f64_is_nan(v) ? 0.0 : fmax(-1.0, fmin(1.0, v * scale));
             low = fmin(low, v);
             high = fmax(high, v);
         }

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "data/float_bits.h"
 #include "data/pack.h"
 #include "data/preview.h"
 #include "data/value.h"
@@ -62,7 +63,7 @@ static nnd_status geometry_unpack(void *payload, nnd_unpacker *u)
     int32_t *const sizes[] = {&g->source_width, &g->source_height, &g->width, &g->height};
     for (int i = 0; i < 6; i++) {
         NND_TRY(nnd_unpack_f64(u, &g->m[i]));
-        if (!isfinite(g->m[i])) return nnd_unpack_fail(u, "a geometry is not finite");
+        if (!nnd_f64_is_finite(g->m[i])) return nnd_unpack_fail(u, "a geometry is not finite");
     }
     for (size_t i = 0; i < NND_COUNT(sizes); i++) {
         int64_t v;

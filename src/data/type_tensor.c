@@ -6,6 +6,7 @@
 
 #include "base/size.h"
 #include "data/dtype.h"
+#include "data/float_bits.h"
 #include "data/pack.h"
 #include "data/preview.h"
 #include "data/tensor.h"
@@ -34,6 +35,9 @@ static nnd_status make_dense(nnd_tensor_payload *p, nnd_dtype dtype, int rank, c
         NND_TRY(nnd_bulk_alloc(like, nnd_tensor_bytes(&t), &t.buffer));
     }
     t.data = nnd_buffer_data(t.buffer);
+    /* The bits behind the last element of a packed type belong to nobody; keep them zero. */
+    size_t bytes = nnd_tensor_bytes(&t);
+    if (t.data && bytes > 0 && nnd_dtype_bits(dtype) < 8) ((uint8_t *)t.data)[bytes - 1] = 0;
     *p = (nnd_tensor_payload){t, strings};
     return NND_OK;
 }
@@ -125,7 +129,7 @@ static void put_statistics(nnd_json_writer *w, const nnd_tensor *t, const void *
     double low = INFINITY, high = -INFINITY, sum = 0.0;
     for (size_t i = 0; i < count; i++) {
         double v = nnd_dtype_get(t->dtype, data, i);
-        if (!isfinite(v)) continue;
+        if (!nnd_f64_is_finite(v)) continue;
         if (v < low) low = v;
         if (v > high) high = v;
         sum += v;

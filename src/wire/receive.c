@@ -86,7 +86,10 @@ void wire_frame_done(nnd_wire *wire)
 /* Checks a complete head and makes room for its body. */
 static nnd_status begin_body(nnd_wire *wire)
 {
-    NND_TRY(wire_head_read(wire->head_bytes, &wire->head));
+    nnd_status status = wire_head_read(wire->head_bytes, &wire->head);
+    if (status != NND_OK) {
+        return wire->hello_done ? nnd_error_wrap(NND_E_FORMAT, "wire: malformed frame") : status;
+    }
     const wire_head *head = &wire->head;
     uint64_t limit = wire->hello_done ? wire->max_body : WIRE_MAX_HELLO;
     if (head->body > limit) {
@@ -127,7 +130,10 @@ nnd_status wire_receive_frame(nnd_wire *wire, const nnd_cancel *cancel, int64_t 
 {
     nnd_status status = read_frame(wire, cancel, deadline);
     /* After a timeout or a cancel the frame goes on with the next call. */
-    if (status != NND_OK && status != NND_E_TIMEOUT && status != NND_E_CANCELLED) wire_die(wire);
+    if (status != NND_OK && status != NND_E_TIMEOUT && status != NND_E_CANCELLED) {
+        wire_die(wire);
+        wire_frame_done(wire);
+    }
     return status;
 }
 

@@ -1,15 +1,13 @@
 /* Connections: every kind of value over every kind of socket, copies counted, faults. */
 #include "data/samples.h"
 
+#if !defined(_WIN32)
+#include <sys/wait.h>
+#include <unistd.h>
+#endif
+
 #include "nndeploy/wire.h"
 #include "port/port.h"
-
-static uint64_t copies(void)
-{
-    nnd_copy_stats stats;
-    nnd_copy_get_stats(&stats);
-    return stats.copies;
-}
 
 /* ---- two ends in one process ---- */
 
@@ -274,6 +272,14 @@ static void test_two_senders(void **state)
 
 /* ---- shared memory ---- */
 
+#if !defined(_WIN32)
+static uint64_t copies(void)
+{
+    nnd_copy_stats stats;
+    nnd_copy_get_stats(&stats);
+    return stats.copies;
+}
+
 static void make_shared_image(int width, int height, nnd_value **out)
 {
     nnd_image image;
@@ -289,10 +295,6 @@ static void make_shared_image(int width, int height, nnd_value **out)
     assert_ok(nnd_value_from_image(&image, out));
     nnd_buffer_unref(buffer);
 }
-
-#if !defined(_WIN32)
-#include <sys/wait.h>
-#include <unistd.h>
 
 /* The child sends back what it gets and tells at the end how often it copied. */
 static void echo_and_exit(int fd)
@@ -527,6 +529,9 @@ static void test_malformed_frames(void **state)
     frame[8] = 1; /* flags */
     assert_status(receive_raw(NULL, frame, 38, false), NND_E_FORMAT);
     frame[8] = 0;
+    frame[4] = 2; /* another version in mid-stream */
+    assert_status(receive_raw(NULL, frame, 38, false), NND_E_FORMAT);
+    frame[4] = 1;
     frame[6] = NND_WIRE_HELLO;
     assert_status(receive_raw(NULL, frame, 38, false), NND_E_FORMAT);
     frame[6] = NND_WIRE_VALUE;
