@@ -77,7 +77,7 @@ static bool is_file(const char *path)
 }
 
 /* <folder>/<name>.onnx, <folder>/<name>/<name>.onnx or <folder>/<name>/model.onnx. */
-static char *find_in(const char *folder, const char *name)
+static char *find_spelling(const char *folder, const char *name)
 {
     for (int i = 0; i < 3; i++) {
         char *path = i == 0   ? nnd_strf("%s/%s.onnx", folder, name)
@@ -87,6 +87,18 @@ static char *find_in(const char *folder, const char *name)
         nnd_free(path);
     }
     return NULL;
+}
+
+/* Catalogue names have '-', files often '_' in its place. */
+static char *find_in(const char *folder, const char *name)
+{
+    char *path = find_spelling(folder, name);
+    char *other = path ? NULL : nnd_strdup(name);
+    for (char *p = other; p && *p; p++)
+        if (*p == '-') *p = '_';
+    if (other && strcmp(other, name) != 0) path = find_spelling(folder, other);
+    nnd_free(other);
+    return path;
 }
 
 /* A catalogue name is a single word: it never walks through folders. */
