@@ -38,7 +38,7 @@ typedef struct nnd_rect {
 
 typedef enum nnd_filter {
     NND_FILTER_NEAREST = 0,        /* floor(x · scale): OpenCV's INTER_NEAREST */
-    NND_FILTER_NEAREST_CENTRE = 1, /* the pixel under the centre: OpenCV's INTER_NEAREST_EXACT, Pillow's NEAREST */
+    NND_FILTER_NEAREST_CENTRE = 1, /* the pixel under the centre, the later one on an edge: Pillow's NEAREST */
     NND_FILTER_BILINEAR = 2,
     NND_FILTER_BICUBIC = 3,        /* a = −0.75 */
     NND_FILTER_AREA = 4,           /* mean of the covered area when shrinking, OpenCV's INTER_AREA */
@@ -131,7 +131,7 @@ NND_API nnd_status nnd_image_orient(nnd_image *dst, const nnd_image *src, int or
 /* Converts between all pixel formats and between u8, u16 and f32 (u8 = u16/257 = f32·255, rounded
    and clamped). dst and src have one size. YUV is read and written by the view's matrix and range;
    chroma is read by its nearest sample and written as the mean of the pixels it covers. Gray is
-   0.299 R + 0.587 G + 0.114 B. A missing alpha becomes opaque. u8 results are within 1 level of
+   0.299 R + 0.587 G + 0.114 B, or the luma of YUV brought to full range. A missing alpha becomes opaque. u8 results are within 1 level of
    OpenCV's (BT.601 limited YUV → RGB, RGB → gray). Between NV12 and I420 with equal matrix and
    range samples are moved unchanged. */
 typedef struct nnd_convert_options {
@@ -176,7 +176,7 @@ NND_API nnd_status nnd_image_threshold(nnd_image *dst, const nnd_image *src, con
                                        int *used);
 
 /* Blurs. Kernel sizes are odd, 1…255; edges repeat by REFLECT or REPLICATE. Interleaved u8 and f32.
-   sigma ≤ 0 is derived from the kernel size as 0.3 ((size − 1)/2 − 1) + 0.8. */
+   sigma ≤ 0 means OpenCV's fixed kernels up to size 7 and 0.3 ((size − 1)/2 − 1) + 0.8 beyond. */
 typedef enum nnd_blur_kind { NND_BLUR_BOX = 0, NND_BLUR_GAUSSIAN = 1 } nnd_blur_kind;
 typedef struct nnd_blur_options {
     size_t size; /* = sizeof(nnd_blur_options) */

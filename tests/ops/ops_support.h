@@ -141,4 +141,15 @@ static inline int test_isas(nnd_isa out[8])
     return count;
 }
 
+/* Forces the n-th of them; behind the last one restores the machine's own and returns false. */
+static inline bool test_force_isa(int n)
+{
+    nnd_isa isas[8];
+    assert_ok(nnd_isa_force(nnd_isa_detected()));
+    if (n >= test_isas(isas)) return false;
+    assert_ok(nnd_isa_force(isas[n]));
+    return true;
+}
+#define FOR_EACH_ISA for (int isa_ = 0; test_force_isa(isa_); isa_++)
+
 #endif

@@ -51,7 +51,6 @@ def smooth(height, width):
 def resizes(image):
     filters = {
         "near": cv2.INTER_NEAREST,
-        "exact": cv2.INTER_NEAREST_EXACT,
         "line": cv2.INTER_LINEAR,
         "cubic": cv2.INTER_CUBIC,
         "area": cv2.INTER_AREA,

@@ -16,13 +16,18 @@ typedef struct blur_job {
     float gain; /* the sum is multiplied by this */
 } blur_job;
 
+/* The kernels of sizes 1, 3, 5 and 7 that OpenCV takes when no sigma is given, in 1/32. */
+static const double small_kernels[4][7] = {
+    {32}, {8, 16, 8}, {2, 8, 12, 8, 2}, {1, 3.5, 7, 9, 7, 3.5, 1}};
+
 static void fill_weights(float *weight, int size, nnd_blur_kind kind, double sigma)
 {
     double exact[BLUR_MAX], sum = 0;
+    const double *small = sigma <= 0 && size <= 7 ? small_kernels[size / 2] : NULL;
     if (sigma <= 0) sigma = 0.3 * ((size - 1) * 0.5 - 1) + 0.8;
     for (int i = 0; i < size; i++) {
         const double d = i - (size - 1) * 0.5;
-        exact[i] = kind == NND_BLUR_BOX ? 1 : exp(-d * d / (2 * sigma * sigma));
+        exact[i] = kind == NND_BLUR_BOX ? 1 : small ? small[i] : exp(-d * d / (2 * sigma * sigma));
         sum += exact[i];
     }
     for (int i = 0; i < size; i++)
