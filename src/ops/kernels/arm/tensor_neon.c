@@ -79,12 +79,12 @@ void nnd_packed_u8_neon(float *dst, const uint8_t *src, size_t count, const floa
     nnd_packed_u8_reference(dst + i, src + i, count - i, mul, add);
 }
 
-void nnd_f32_to_f16_neon(uint16_t *dst, const float *src, size_t count)
+void nnd_row_f32_to_f16_neon(uint16_t *dst, const float *src, size_t count)
 {
     size_t i = 0;
     for (; i + 4 <= count; i += 4)
         vst1_u16(dst + i, vreinterpret_u16_f16(vcvt_f16_f32(vld1q_f32(src + i))));
-    nnd_f32_to_f16_reference(dst + i, src + i, count - i);
+    nnd_row_f32_to_f16_reference(dst + i, src + i, count - i);
 }
 
 void nnd_f32_to_u8_neon(uint8_t *dst, const float *src, size_t count)
@@ -117,6 +117,6 @@ const nnd_ops_kernels nnd_ops_kernels_neon = {
     .planar_u8c3 = nnd_planar_u8c3_neon,
     .planar_u8c4 = nnd_planar_u8c4_neon,
     .packed_u8 = nnd_packed_u8_neon,
-    .f32_to_f16 = nnd_f32_to_f16_neon,
+    .f32_to_f16 = nnd_row_f32_to_f16_neon,
     .f32_to_u8 = nnd_f32_to_u8_neon,
 };

@@ -40,7 +40,7 @@ void nnd_planar_u8c4_reference(float *const *plane, const uint8_t *src, size_t c
                                const float *mul, const float *add);
 void nnd_packed_u8_reference(float *dst, const uint8_t *src, size_t count, const float mul[48],
                              const float add[48]);
-void nnd_f32_to_f16_reference(uint16_t *dst, const float *src, size_t count);
+void nnd_row_f32_to_f16_reference(uint16_t *dst, const float *src, size_t count);
 void nnd_f32_to_u8_reference(uint8_t *dst, const float *src, size_t count);
 
 #endif

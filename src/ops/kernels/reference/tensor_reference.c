@@ -40,10 +40,10 @@ void nnd_packed_u8_reference(float *dst, const uint8_t *src, size_t count, const
         dst[i] = (float)src[i] * mul[i % 48] + add[i % 48];
 }
 
-void nnd_f32_to_f16_reference(uint16_t *dst, const float *src, size_t count)
+void nnd_row_f32_to_f16_reference(uint16_t *dst, const float *src, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        dst[i] = nnd_f32_to_f16(src[i]);
+        dst[i] = nnd_row_f32_to_f16(src[i]);
 }
 
 void nnd_f32_to_u8_reference(uint8_t *dst, const float *src, size_t count)
@@ -72,6 +72,6 @@ const nnd_ops_kernels nnd_ops_kernels_reference = {
     .planar_u8c3 = nnd_planar_u8c3_reference,
     .planar_u8c4 = nnd_planar_u8c4_reference,
     .packed_u8 = nnd_packed_u8_reference,
-    .f32_to_f16 = nnd_f32_to_f16_reference,
+    .f32_to_f16 = nnd_row_f32_to_f16_reference,
     .f32_to_u8 = nnd_f32_to_u8_reference,
 };

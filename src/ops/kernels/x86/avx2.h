@@ -38,7 +38,7 @@ void nnd_planar_u8c4_avx2(float *const *plane, const uint8_t *src, size_t count,
                           const float *add);
 void nnd_packed_u8_avx2(float *dst, const uint8_t *src, size_t count, const float mul[48],
                         const float add[48]);
-void nnd_f32_to_f16_avx2(uint16_t *dst, const float *src, size_t count);
+void nnd_row_f32_to_f16_avx2(uint16_t *dst, const float *src, size_t count);
 void nnd_f32_to_u8_avx2(uint8_t *dst, const float *src, size_t count);
 
 #endif

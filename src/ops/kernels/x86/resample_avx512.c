@@ -239,6 +239,6 @@ const nnd_ops_kernels nnd_ops_kernels_avx512 = {
     .planar_u8c3 = nnd_planar_u8c3_avx512,
     .planar_u8c4 = nnd_planar_u8c4_avx512,
     .packed_u8 = nnd_packed_u8_avx512,
-    .f32_to_f16 = nnd_f32_to_f16_avx512,
+    .f32_to_f16 = nnd_row_f32_to_f16_avx512,
     .f32_to_u8 = nnd_f32_to_u8_avx2,
 };

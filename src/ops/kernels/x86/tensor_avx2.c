@@ -97,13 +97,13 @@ void nnd_packed_u8_avx2(float *dst, const uint8_t *src, size_t count, const floa
     nnd_packed_u8_reference(dst + i, src + i, count - i, mul, add);
 }
 
-void nnd_f32_to_f16_avx2(uint16_t *dst, const float *src, size_t count)
+void nnd_row_f32_to_f16_avx2(uint16_t *dst, const float *src, size_t count)
 {
     size_t i = 0;
     for (; i + 8 <= count; i += 8)
         _mm_storeu_si128((__m128i *)(void *)(dst + i),
                          _mm256_cvtps_ph(_mm256_loadu_ps(src + i), _MM_FROUND_TO_NEAREST_INT));
-    nnd_f32_to_f16_reference(dst + i, src + i, count - i);
+    nnd_row_f32_to_f16_reference(dst + i, src + i, count - i);
 }
 
 void nnd_f32_to_u8_avx2(uint8_t *dst, const float *src, size_t count)
@@ -141,6 +141,6 @@ const nnd_ops_kernels nnd_ops_kernels_avx2 = {
     .planar_u8c3 = nnd_planar_u8c3_avx2,
     .planar_u8c4 = nnd_planar_u8c4_avx2,
     .packed_u8 = nnd_packed_u8_avx2,
-    .f32_to_f16 = nnd_f32_to_f16_avx2,
+    .f32_to_f16 = nnd_row_f32_to_f16_avx2,
     .f32_to_u8 = nnd_f32_to_u8_avx2,
 };

@@ -80,7 +80,7 @@ void nnd_packed_u8_avx512(float *dst, const uint8_t *src, size_t count, const fl
     }
 }
 
-void nnd_f32_to_f16_avx512(uint16_t *dst, const float *src, size_t count)
+void nnd_row_f32_to_f16_avx512(uint16_t *dst, const float *src, size_t count)
 {
     for (size_t i = 0; i < count; i += 16) {
         const __mmask16 mask = lanes(count - i);
