@@ -43,7 +43,7 @@ void nnd_packed_u8_reference(float *dst, const uint8_t *src, size_t count, const
 void nnd_row_f32_to_f16_reference(uint16_t *dst, const float *src, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        dst[i] = nnd_row_f32_to_f16(src[i]);
+        dst[i] = nnd_f32_to_f16(src[i]);
 }
 
 void nnd_f32_to_u8_reference(uint8_t *dst, const float *src, size_t count)
