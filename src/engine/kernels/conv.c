@@ -246,7 +246,7 @@ void nnd_conv_run_tile(const nnd_conv *conv, const nnd_conv_args *args, int stag
     if (conv->algorithm == NND_CONV_DIRECT)
         nnd_conv_direct_run(conv, args, tile, scratch);
     else if (conv->algorithm == NND_CONV_DEPTHWISE)
-        nnd_conv_depthwise_run(conv, args, tile);
+        nnd_conv_depthwise_run(conv, args, tile, scratch);
     else
         run_reference(conv, args, tile);
 }

@@ -61,6 +61,7 @@ bool nnd_conv_depthwise_can(const nnd_conv_desc *desc);
 void nnd_conv_depthwise_plan(nnd_conv *conv);
 void nnd_conv_depthwise_pack(const nnd_conv *conv, const float *weights, const float *bias,
                              float *packed);
-void nnd_conv_depthwise_run(const nnd_conv *conv, const nnd_conv_args *args, size_t tile);
+void nnd_conv_depthwise_run(const nnd_conv *conv, const nnd_conv_args *args, size_t tile,
+                            float *scratch);
 
 #endif

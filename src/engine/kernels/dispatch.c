@@ -200,7 +200,7 @@ void nnd_reorder_to_nchwc(const float *nchw, float *nchwc, size_t channels, size
     for (size_t p = first; p < first + count; p++) {
         size_t plane;
         size_t used = block_channels(p, channels, block, &plane);
-        set->to_nchwc(nchw + plane * spatial, nchwc + p * spatial * block, used, spatial);
+        set->to_nchwc(nchw + plane * spatial, spatial, nchwc + p * spatial * block, used, spatial);
     }
 }
 
@@ -212,7 +212,7 @@ void nnd_reorder_to_nchw(const float *nchwc, float *nchw, size_t channels, size_
     for (size_t p = first; p < first + count; p++) {
         size_t plane;
         size_t used = block_channels(p, channels, block, &plane);
-        set->to_nchw(nchwc + p * spatial * block, nchw + plane * spatial, used, spatial);
+        set->to_nchw(nchwc + p * spatial * block, nchw + plane * spatial, spatial, used, spatial);
     }
 }
 

@@ -66,7 +66,7 @@ typedef struct nnd_kernel_set {
     /* GEMM and direct convolution; NULL in the reference, which has loops of its own. */
     int tile_rows, tile_vectors;
     nnd_tile_fn_f32 tile_planar, tile_blocked;
-    /* Indexed by nnd_kernel_layout. */
+    /* Indexed by nnd_kernel_layout; the one for NCHW may be NULL. */
     nnd_window_fn depthwise[2];
     nnd_window_fn pool[2][2]; /* [nnd_pool_kind][layout] */
     void (*global_pool[2])(nnd_pool_kind kind, const float *x, float *y, size_t spatial,
@@ -86,8 +86,9 @@ typedef struct nnd_kernel_set {
                        size_t n);
     void (*rms_norm)(const float *x, const float *gamma, float eps, float *y, size_t n);
     float (*reduce)(nnd_row_op op, const float *x, size_t n);
-    void (*to_nchwc)(const float *x, float *y, size_t channels, size_t spatial); /* one block */
-    void (*to_nchw)(const float *x, float *y, size_t channels, size_t spatial);
+    /* `channels` ≤ block planes, ld floats apart, to or from one block; `pixels` of each. */
+    void (*to_nchwc)(const float *x, size_t ldx, float *y, size_t channels, size_t pixels);
+    void (*to_nchw)(const float *x, float *y, size_t ldy, size_t channels, size_t pixels);
     void (*transpose)(const float *x, size_t ldx, float *y, size_t ldy, size_t rows, size_t cols);
     void (*f16_to_f32)(const uint16_t *x, float *y, size_t n);
     void (*f32_to_f16)(const float *x, uint16_t *y, size_t n);

@@ -4,19 +4,20 @@
 
 #define BLOCK NND_REFERENCE_BLOCK
 
-void nnd_f32_to_nchwc_reference(const float *x, float *y, size_t channels, size_t spatial)
+void nnd_f32_to_nchwc_reference(const float *x, size_t ldx, float *y, size_t channels,
+                                size_t pixels)
 {
-    for (size_t i = 0; i < spatial; i++) {
+    for (size_t i = 0; i < pixels; i++) {
         for (size_t c = 0; c < BLOCK; c++)
-            y[i * BLOCK + c] = c < channels ? x[c * spatial + i] : 0.0f;
+            y[i * BLOCK + c] = c < channels ? x[c * ldx + i] : 0.0f;
     }
 }
 
-void nnd_f32_to_nchw_reference(const float *x, float *y, size_t channels, size_t spatial)
+void nnd_f32_to_nchw_reference(const float *x, float *y, size_t ldy, size_t channels, size_t pixels)
 {
     for (size_t c = 0; c < channels; c++) {
-        for (size_t i = 0; i < spatial; i++)
-            y[c * spatial + i] = x[i * BLOCK + c];
+        for (size_t i = 0; i < pixels; i++)
+            y[c * ldy + i] = x[i * BLOCK + c];
     }
 }
 

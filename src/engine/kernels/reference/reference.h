@@ -44,8 +44,10 @@ void nnd_f32_layernorm_reference(const float *x, const float *gamma, const float
 void nnd_f32_rmsnorm_reference(const float *x, const float *gamma, float eps, float *y, size_t n);
 float nnd_f32_reduce_reference(nnd_row_op op, const float *x, size_t n);
 
-void nnd_f32_to_nchwc_reference(const float *x, float *y, size_t channels, size_t spatial);
-void nnd_f32_to_nchw_reference(const float *x, float *y, size_t channels, size_t spatial);
+void nnd_f32_to_nchwc_reference(const float *x, size_t ldx, float *y, size_t channels,
+                                size_t pixels);
+void nnd_f32_to_nchw_reference(const float *x, float *y, size_t ldy, size_t channels,
+                               size_t pixels);
 void nnd_f32_transpose_reference(const float *x, size_t ldx, float *y, size_t ldy, size_t rows,
                                  size_t cols);
 void nnd_f16_to_f32_reference(const uint16_t *x, float *y, size_t n);

@@ -38,17 +38,18 @@ void VEC_NAME(nnd_f32_transpose)(const float *x, size_t ldx, float *y, size_t ld
     }
 }
 
-void VEC_NAME(nnd_f32_to_nchwc)(const float *x, float *y, size_t channels, size_t spatial)
+void VEC_NAME(nnd_f32_to_nchwc)(const float *x, size_t ldx, float *y, size_t channels,
+                                size_t pixels)
 {
     size_t i = 0;
-    for (; channels == VLEN && i + VLEN <= spatial; i += VLEN)
-        transpose_block(x + i, spatial, y + i * VLEN, VLEN, VLEN, VLEN, VLEN);
-    for (; i < spatial; i += VLEN)
-        transpose_block(x + i, spatial, y + i * VLEN, VLEN, channels,
-                        NND_MIN(spatial - i, (size_t)VLEN), VLEN);
+    for (; channels == VLEN && i + VLEN <= pixels; i += VLEN)
+        transpose_block(x + i, ldx, y + i * VLEN, VLEN, VLEN, VLEN, VLEN);
+    for (; i < pixels; i += VLEN)
+        transpose_block(x + i, ldx, y + i * VLEN, VLEN, channels, NND_MIN(pixels - i, (size_t)VLEN),
+                        VLEN);
 }
 
-void VEC_NAME(nnd_f32_to_nchw)(const float *x, float *y, size_t channels, size_t spatial)
+void VEC_NAME(nnd_f32_to_nchw)(const float *x, float *y, size_t ldy, size_t channels, size_t pixels)
 {
-    VEC_NAME(nnd_f32_transpose)(x, VLEN, y, spatial, spatial, channels);
+    VEC_NAME(nnd_f32_transpose)(x, VLEN, y, ldy, pixels, channels);
 }

@@ -154,62 +154,53 @@ void VEC_NAME(nnd_f32_avgpool_nchwc)(const nnd_window_args *args)
     blocked_window(AVERAGE, args);
 }
 
-/* ---- NCHW: a vector is a stretch of the row ----------------------------------------------- */
+/* ---- NCHW pooling: a vector is a stretch of the row ----------------------------------------- */
 
 static float plain_pixel(window_job job, const nnd_window_args *p, const window_row *row,
                          int64_t ow)
 {
     int64_t left = ow * p->stride_w - p->pad_left;
     tap_range columns = taps_inside(left, p->in_w, p->kernel_w, p->dilation_w);
-    float acc = job == DEPTHWISE ? p->bias[0] : job == MAXIMUM ? -INFINITY : 0.0f;
+    float acc = job == MAXIMUM ? -INFINITY : 0.0f;
     for (int64_t kh = row->rows.first; kh < row->rows.end; kh++) {
         const float *x = p->x + (row->top + kh * p->dilation_h) * p->in_w + left;
         for (int64_t kw = columns.first; kw < columns.end; kw++) {
             float v = x[kw * p->dilation_w];
-            if (job == DEPTHWISE)
-                acc = fmaf(v, p->weights[kh * p->kernel_w + kw], acc);
-            else if (job == AVERAGE)
+            if (job == AVERAGE)
                 acc += v;
             else if (v > acc || v != v)
                 acc = v;
         }
     }
-    if (job == AVERAGE) return acc / average_cells(p, row, left, columns);
-    if (job == MAXIMUM) return acc;
-    if (p->residual) acc += p->residual[row->oh * p->out_w + ow];
-    return acc < p->low ? p->low : acc > p->high ? p->high : acc;
+    return job == AVERAGE ? acc / average_cells(p, row, left, columns) : acc;
 }
 
-/* `count` vectors of interior pixels from column ow; STRIDE is 1 or 2. */
+/* `count` vectors of interior pixels from column ow; the stride is 1 or 2. */
 NND_INLINE void plain_vectors(const window_job job, const nnd_window_args *p, const window_row *row,
                               int64_t ow, const int count, const int stride)
 {
-    vf acc[4], bias = v_set1(job == DEPTHWISE ? p->bias[0] : 0.0f);
+    vf acc[4], none = v_set1(0.0f);
     int64_t left = ow * stride - p->pad_left;
 #pragma GCC unroll 4
     for (int i = 0; i < count; i++)
-        acc[i] = window_start(job, bias);
+        acc[i] = window_start(job, none);
     for (int64_t kh = row->rows.first; kh < row->rows.end; kh++) {
         const float *x = p->x + (row->top + kh * p->dilation_h) * p->in_w + left;
         for (int64_t kw = 0; kw < p->kernel_w; kw++, x += p->dilation_w) {
-            vf w = v_set1(job == DEPTHWISE ? p->weights[kh * p->kernel_w + kw] : 0.0f);
 #pragma GCC unroll 4
             for (int i = 0; i < count; i++) {
                 const float *from = x + i * VLEN * stride;
-                acc[i] =
-                    window_step(job, acc[i], stride == 1 ? v_load(from) : v_load_even(from), w);
+                vf v = stride == 1 ? v_load(from) : v_load_even(from);
+                acc[i] = window_step(job, acc[i], v, none);
             }
         }
     }
     tap_range all = {0, p->kernel_w};
     vf cells = v_set1(job == AVERAGE ? average_cells(p, row, left, all) : 1.0f);
-    int64_t at = row->oh * p->out_w + ow;
+    float *y = p->y + row->oh * p->out_w + ow;
 #pragma GCC unroll 4
-    for (int i = 0; i < count; i++) {
-        vf residual = v_set1(0.0f);
-        if (job == DEPTHWISE && p->residual) residual = v_load(p->residual + at + i * VLEN);
-        v_store(p->y + at + i * VLEN, window_finish(job, p, acc[i], residual, cells));
-    }
+    for (int i = 0; i < count; i++)
+        v_store(y + i * VLEN, window_finish(job, p, acc[i], none, cells));
 }
 
 /* Vectors from column ow on while they fit; returns the first column that is left. */
@@ -245,11 +236,6 @@ NND_INLINE void plain_window(const window_job job, const nnd_window_args *p)
         for (; ow < p->out_w; ow++)
             y[ow] = plain_pixel(job, p, &row, ow);
     }
-}
-
-void VEC_NAME(nnd_f32_depthwise_nchw)(const nnd_window_args *args)
-{
-    plain_window(DEPTHWISE, args);
 }
 
 void VEC_NAME(nnd_f32_maxpool_nchw)(const nnd_window_args *args)

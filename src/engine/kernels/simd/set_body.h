@@ -4,7 +4,6 @@
 
 void VEC_NAME(nnd_f32_tile_planar)(int rows, int vectors, const nnd_tile_args *t);
 void VEC_NAME(nnd_f32_tile_blocked)(int rows, int vectors, const nnd_tile_args *t);
-void VEC_NAME(nnd_f32_depthwise_nchw)(const nnd_window_args *args);
 void VEC_NAME(nnd_f32_depthwise_nchwc)(const nnd_window_args *args);
 void VEC_NAME(nnd_f32_maxpool_nchw)(const nnd_window_args *args);
 void VEC_NAME(nnd_f32_maxpool_nchwc)(const nnd_window_args *args);
@@ -28,8 +27,10 @@ void VEC_NAME(nnd_f32_layernorm)(const float *x, const float *gamma, const float
                                  float *y, size_t n);
 void VEC_NAME(nnd_f32_rmsnorm)(const float *x, const float *gamma, float eps, float *y, size_t n);
 float VEC_NAME(nnd_f32_reduce)(nnd_row_op op, const float *x, size_t n);
-void VEC_NAME(nnd_f32_to_nchwc)(const float *x, float *y, size_t channels, size_t spatial);
-void VEC_NAME(nnd_f32_to_nchw)(const float *x, float *y, size_t channels, size_t spatial);
+void VEC_NAME(nnd_f32_to_nchwc)(const float *x, size_t ldx, float *y, size_t channels,
+                                size_t pixels);
+void VEC_NAME(nnd_f32_to_nchw)(const float *x, float *y, size_t ldy, size_t channels,
+                               size_t pixels);
 void VEC_NAME(nnd_f32_transpose)(const float *x, size_t ldx, float *y, size_t ldy, size_t rows,
                                  size_t cols);
 void VEC_NAME(nnd_f16_to_f32)(const uint16_t *x, float *y, size_t n);
@@ -44,7 +45,7 @@ const nnd_kernel_set VEC_NAME(nnd_kernel_set) = {
     .tile_vectors = TILE_VECTORS,
     .tile_planar = VEC_NAME(nnd_f32_tile_planar),
     .tile_blocked = VEC_NAME(nnd_f32_tile_blocked),
-    .depthwise = {VEC_NAME(nnd_f32_depthwise_nchw), VEC_NAME(nnd_f32_depthwise_nchwc)},
+    .depthwise = {NULL, VEC_NAME(nnd_f32_depthwise_nchwc)},
     .pool = {{VEC_NAME(nnd_f32_maxpool_nchw), VEC_NAME(nnd_f32_maxpool_nchwc)},
              {VEC_NAME(nnd_f32_avgpool_nchw), VEC_NAME(nnd_f32_avgpool_nchwc)}},
     .global_pool = {VEC_NAME(nnd_f32_globalpool_nchw), VEC_NAME(nnd_f32_globalpool_nchwc)},
