@@ -74,7 +74,9 @@ NND_API nnd_status nnd_tensor_init(nnd_tensor *t, nnd_dtype dtype, int rank, con
 NND_API int64_t nnd_tensor_count(const nnd_tensor *t); /* elements; 1 for a scalar */
 NND_API size_t nnd_tensor_bytes(const nnd_tensor *t);  /* bytes of the dense form */
 NND_API bool nnd_tensor_is_dense(const nnd_tensor *t);
-/* Copies elements into the dense or strided `dst` of the same dtype and dims. */
+/* Copies elements into the dense or strided `dst` of the same dtype and dims; not counted, the caller
+   knows whether it is a copy of a payload. NND_E_TYPE for strings (nnd_value_set_string copies one),
+   NND_E_SHAPE for other dims, NND_E_STATE when elements are not in host memory. */
 NND_API nnd_status nnd_tensor_copy(nnd_tensor *dst, const nnd_tensor *src);
 /* "f32[1,3,240,320]" into text; returns text. */
 NND_API const char *nnd_tensor_describe(const nnd_tensor *t, char *text, size_t size);
@@ -348,9 +350,12 @@ NND_API nnd_value *nnd_value_record_at(const nnd_value *record, size_t index);
 /* A form for people and tests: scalars as JSON scalars, text as string, tensors as {dtype, shape,
    data up to 1024 elements, else min/max/mean}, images as {format, width, height}. */
 NND_API nnd_status nnd_value_to_json(const nnd_value *value, nnd_json_writer *w);
-/* From JSON by type name ("int", "float", "bool", "text", "tensor" from nested arrays as f32,
-   "list<T>", "any" by the JSON type). */
+/* From JSON by type name: what to_json writes in full is read back ("bool", "int", "float", "text",
+   "bytes" as base64, "tensor" as that object or as nested arrays of f32, "detections", "keypoints",
+   "tracks", "classes", "geometry", "record"); "list<T>"; "any" by the JSON type; "a|b" takes the first
+   that fits. NND_E_TYPE or NND_E_SHAPE with line and column; NND_E_UNSUPPORTED for other types. */
 NND_API nnd_status nnd_value_from_json(const nnd_json *json, const char *type, nnd_value **out);
+/* An image of at most 512 pixels a side or a text of a few KiB; types without either show their JSON. */
 NND_API nnd_status nnd_value_preview(const nnd_value *value, nnd_value **out);
 
 /* NumPy .npy (format 1.0–3.0, C and Fortran order): parse copies the data; write makes dense C order. Types that

@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include "support/oom.h"
+
 static char *json_of(const nnd_value *v)
 {
     nnd_json_writer *w;
@@ -362,32 +364,6 @@ static void test_preview_colours(void **state)
 
 /* ---- without memory ---- */
 
-static int allowed;
-static int live;
-
-static void *failing_alloc(void *user, size_t size)
-{
-    (void)user;
-    if (allowed-- <= 0) return NULL;
-    live++;
-    return malloc(size ? size : 1);
-}
-
-static void *failing_resize(void *user, void *block, size_t size)
-{
-    (void)user;
-    if (allowed-- <= 0) return NULL;
-    if (!block) live++;
-    return realloc(block, size ? size : 1);
-}
-
-static void failing_release(void *user, void *block)
-{
-    (void)user;
-    if (block) live--;
-    free(block);
-}
-
 /* All that can be done with a sample, as far as the memory goes. */
 static nnd_status exercise(size_t index)
 {
@@ -410,26 +386,22 @@ static nnd_status exercise(size_t index)
 static void test_failing_allocations(void **state)
 {
     (void)state;
-    const nnd_allocator failing = {failing_alloc, failing_resize, failing_release, NULL};
-    nnd_error_clear();
+    oom_begin();
     for (size_t i = 0; i < SAMPLE_COUNT; i++) {
-        nnd_status status = NND_E_OUT_OF_MEMORY;
-        int n = 0;
-        for (; status != NND_OK && n < 200; n++) {
-            nnd_set_allocator(&failing);
-            live = 0;
-            allowed = n;
-            status = exercise(i);
-            allowed = 1000;
+        bool was_hit = true;
+        long n = 0;
+        for (; was_hit; n++) {
+            oom_fail_after(n);
+            nnd_status status = exercise(i);
+            was_hit = oom_hit();
+            oom_never();
             nnd_error_clear();
-            int leaked = live;
-            nnd_set_allocator(NULL);
-            assert_true(status == NND_OK || status == NND_E_OUT_OF_MEMORY);
-            assert_int_equal(leaked, 0);
+            assert_int_equal(status, was_hit ? NND_E_OUT_OF_MEMORY : NND_OK);
+            assert_int_equal(oom_live_blocks(), 0);
         }
-        assert_int_equal(status, NND_OK);
         assert_true(n > 2);
     }
+    oom_end();
 }
 
 int main(void)

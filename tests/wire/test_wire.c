@@ -8,6 +8,7 @@
 
 #include "nndeploy/wire.h"
 #include "port/port.h"
+#include "support/oom.h"
 
 /* ---- two ends in one process ---- */
 
@@ -595,6 +596,68 @@ static void test_frame_in_pieces(void **state)
     nnd_wire_destroy(wire);
 }
 
+/* A value of a plug-in's type that is not here: refused, and the next message arrives. */
+static void test_unknown_type_is_survived(void **state)
+{
+    (void)state;
+    nnd_port_fd peer;
+    nnd_wire_message m;
+    nnd_value *v;
+    void *packed;
+    size_t size, sent;
+    nnd_wire *wire = open_with_bare_peer(NULL, &peer);
+    unsigned char frame[256] = "NND1\1\0\2\0";
+    assert_ok(nnd_value_new_int(1, &v));
+    assert_ok(nnd_value_pack(v, &packed, &size));
+    size -= 8; /* without the block's own head */
+    memcpy(frame + 96, (char *)packed + 8, size);
+    memcpy(frame + 96 + 8, "new", 3); /* instead of "int" */
+    frame[12] = 7;
+    frame[24] = (unsigned char)(64 + size);
+    assert_int_equal(nnd_port_socket_send(peer, frame, 96 + size, NULL, 0, &sent), 0);
+    memcpy(frame + 96 + 8, "int", 3);
+    assert_int_equal(nnd_port_socket_send(peer, frame, 96 + size, NULL, 0, &sent), 0);
+    assert_status(nnd_wire_receive(wire, NULL, &m), NND_E_UNSUPPORTED);
+    assert_int_equal(m.channel, 7);
+    assert_null(m.value);
+    assert_ok(nnd_wire_receive(wire, NULL, &m));
+    assert_same_value(v, m.value);
+    nnd_wire_message_fini(&m);
+    nnd_free(packed);
+    nnd_value_unref(v);
+    nnd_port_fd_close(peer);
+    nnd_wire_destroy(wire);
+}
+
+/* Sending and receiving with one allocation failing, for each of them in turn. */
+static void test_failing_allocations(void **state)
+{
+    (void)state;
+    oom_begin();
+    for (size_t i = 0; i < SAMPLE_COUNT; i += 4) {
+        bool was_hit = true;
+        for (long n = 0; was_hit; n++) {
+            nnd_wire *ends[2];
+            nnd_value *v;
+            nnd_wire_message m;
+            connect_pair(NULL, NULL, ends);
+            assert_ok(sample_make(i, &v));
+            oom_fail_after(n);
+            nnd_status status = nnd_wire_send_value(ends[0], 0, 1, v);
+            if (status == NND_OK) status = nnd_wire_receive(ends[1], NULL, &m);
+            was_hit = oom_hit();
+            oom_never();
+            if (status == NND_OK) nnd_wire_message_fini(&m);
+            assert_int_equal(status, was_hit ? NND_E_OUT_OF_MEMORY : NND_OK);
+            nnd_value_unref(v);
+            disconnect(ends);
+            nnd_error_clear();
+            assert_int_equal(oom_live_blocks(), 0);
+        }
+    }
+    oom_end();
+}
+
 /* ---- waking ---- */
 
 typedef struct waiter {
@@ -688,6 +751,8 @@ int main(void)
 #endif
         cmocka_unit_test(test_malformed_frames),
         cmocka_unit_test(test_frame_in_pieces),
+        cmocka_unit_test(test_unknown_type_is_survived),
+        cmocka_unit_test(test_failing_allocations),
         cmocka_unit_test(test_close_and_cancel_wake_a_receiver),
         cmocka_unit_test(test_close_wakes_a_blocked_sender),
         cmocka_unit_test(test_cancel_of_accept),
