@@ -39,11 +39,6 @@ static void common_options(nnd_ctx *ctx, size_t geometry_port, nnd_decode_boxes_
     }
 }
 
-static nnd_status finish(nnd_ctx *ctx, nnd_status status, nnd_value *value)
-{
-    return status == NND_OK ? nnd_ctx_emit(ctx, 0, value) : status;
-}
-
 #define GEOMETRY_PORT                                                                              \
     NND_PORT_OPT("geometry", "geometry",                                                           \
                  "where the model's picture lies in the source; without "                          \
@@ -74,7 +69,8 @@ static nnd_status ssd_process(nnd_ctx *ctx)
     if (!scores || !boxes) return NND_E_TYPE;
     common_options(ctx, 2, &options);
     int background = (int)nnd_params_int(nnd_ctx_params(ctx), "background");
-    return finish(ctx, nnd_decode_ssd(scores, boxes, background, &options, &value), value);
+    NND_TRY(nnd_decode_ssd(scores, boxes, background, &options, &value));
+    return nnd_ctx_emit(ctx, 0, value);
 }
 
 static const nnd_port ssd_in[] = {
@@ -119,9 +115,8 @@ static nnd_status yunet_process(nnd_ctx *ctx)
         }
     }
     common_options(ctx, 12, &options);
-    return finish(
-        ctx, nnd_decode_yunet(t[0], t[1], t[2], t[3], strides, YUNET_STRIDES, &options, &value),
-        value);
+    NND_TRY(nnd_decode_yunet(t[0], t[1], t[2], t[3], strides, YUNET_STRIDES, &options, &value));
+    return nnd_ctx_emit(ctx, 0, value);
 }
 
 static const nnd_port yunet_in[] = {
@@ -174,7 +169,8 @@ static nnd_status yolox_process(nnd_ctx *ctx)
     for (size_t i = 0; i < count; i++)
         strides[i] = (int)numbers[i];
     common_options(ctx, 1, &options);
-    return finish(ctx, nnd_decode_yolox(output, strides, count, &options, &value), value);
+    NND_TRY(nnd_decode_yolox(output, strides, count, &options, &value));
+    return nnd_ctx_emit(ctx, 0, value);
 }
 
 static const nnd_port yolox_in[] = {
