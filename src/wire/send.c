@@ -82,11 +82,12 @@ static void drain_outbox(nnd_wire *wire)
         size_t sent = 0;
         int rc = nnd_port_socket_send(wire->fd, wire->outbox.items + wire->outbox_sent,
                                       wire->outbox.count - wire->outbox_sent, NULL, 0, &sent);
-        if (rc != NND_PORT_OK) {
+        if (rc == NND_PORT_E_AGAIN) {
             atomic_store(&wire->outbox_waits, true);
             nnd_port_wake_signal(&wire->wake); /* the receiver watches for room */
             return;
         }
+        if (rc != NND_PORT_OK) sent = wire->outbox.count - wire->outbox_sent; /* nobody listens */
         outbox_advance(wire, sent);
     }
 }
@@ -103,9 +104,8 @@ void wire_flush(nnd_wire *wire)
 {
     /* Whoever holds the lock comes here after letting it go, so no report is left lying. */
     while (!atomic_load(&wire->closed) && nnd_port_mutex_try_lock(&wire->send_lock)) {
-        size_t before = wire->outbox.count;
         drain_outbox(wire);
-        bool stuck = wire->outbox.count > 0 || before > 0;
+        bool stuck = wire->outbox.count > 0;
         nnd_port_mutex_unlock(&wire->send_lock);
         if (stuck || !has_releases(wire)) return;
     }
