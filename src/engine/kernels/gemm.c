@@ -176,12 +176,17 @@ size_t nnd_gemm_lane_bytes(const nnd_gemm *g)
 }
 
 /* Packs `count` ≤ rows rows from row m0 as [k][rows], scaled by alpha. */
-static void pack_rows(const nnd_gemm_desc *d, const float *a, int64_t m0, int64_t count, int64_t k0,
-                      int64_t depth, int64_t rows, float *to)
+static void pack_rows(const nnd_kernel_set *set, const nnd_gemm_desc *d, const float *a, int64_t m0,
+                      int64_t count, int64_t k0, int64_t depth, float *to)
 {
+    int64_t rows = set->tile_rows;
     int64_t row_step = d->trans_a ? 1 : d->lda;
     int64_t k_step = d->trans_a ? d->lda : 1;
     const float *from = a + m0 * row_step + k0 * k_step;
+    if (!d->trans_a && d->alpha == 1.0f) {
+        set->transpose(from, (size_t)d->lda, to, (size_t)rows, (size_t)count, (size_t)depth);
+        return;
+    }
     for (int64_t k = 0; k < depth; k++) {
         for (int64_t i = 0; i < count; i++)
             to[k * rows + i] = d->alpha * from[i * row_step + k * k_step];
@@ -268,14 +273,17 @@ static void run_spot(const nnd_gemm *g, const nnd_gemm_args *args, const spot *a
 static void run_chunk(const nnd_gemm *g, const nnd_gemm_args *args, int64_t m0, int64_t m1,
                       int64_t n0, int64_t n1, int64_t k0, int64_t depth, float *packed_a)
 {
-    int64_t rows = g->set->tile_rows;
-    for (int64_t m = m0; m < m1; m += rows)
-        pack_rows(&g->desc, args->a, m, NND_MIN(rows, m1 - m), k0, depth, rows,
-                  packed_a + (m - m0) * depth);
+    int64_t rows = m1 - m0, pieces = nnd_ceil_div(rows, g->set->tile_rows);
+    int64_t piece_floats = g->set->tile_rows * depth;
+    for (int64_t i = 0; i < pieces; i++) {
+        int64_t m = m0 + nnd_part(rows, pieces, i), end = m0 + nnd_part(rows, pieces, i + 1);
+        pack_rows(g->set, &g->desc, args->a, m, end - m, k0, depth, packed_a + i * piece_floats);
+    }
     for (int64_t n = n0; n < n1; n += g->panel) {
-        for (int64_t m = m0; m < m1; m += rows) {
-            spot at = {m, NND_MIN(rows, m1 - m), n, NND_MIN(g->panel, n1 - n), k0, depth};
-            run_spot(g, args, &at, packed_a + (m - m0) * depth);
+        for (int64_t i = 0; i < pieces; i++) {
+            int64_t m = m0 + nnd_part(rows, pieces, i), end = m0 + nnd_part(rows, pieces, i + 1);
+            spot at = {m, end - m, n, NND_MIN(g->panel, n1 - n), k0, depth};
+            run_spot(g, args, &at, packed_a + i * piece_floats);
         }
     }
 }
