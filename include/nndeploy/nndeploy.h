@@ -15,5 +15,6 @@
 #include "nndeploy/infer.h"
 #include "nndeploy/workflow.h"
 #include "nndeploy/nodes.h"
+#include "nndeploy/plugin.h"
 
 #endif
