@@ -71,6 +71,19 @@ static void connect_tcp(nnd_wire *ends[2])
     nnd_wire_listener_destroy(a.listener);
 }
 
+typedef struct waiter {
+    nnd_wire *wire;
+    nnd_cancel *cancel;
+    nnd_status status;
+} waiter;
+
+static void wait_entry(void *arg)
+{
+    waiter *w = arg;
+    nnd_wire_message m;
+    w->status = nnd_wire_receive(w->wire, w->cancel, &m);
+}
+
 static void disconnect(nnd_wire *ends[2])
 {
     nnd_wire_destroy(ends[0]);
@@ -424,6 +437,40 @@ static void test_leases(void **state)
     disconnect(ends);
 }
 
+/* The receiver lets go of so many buffers that its reports fill the socket of a sender that does
+   not read: nobody blocks, and in the end every report arrives. */
+static void test_many_releases(void **state)
+{
+    (void)state;
+    nnd_wire *ends[2];
+    nnd_wire_message m;
+    nnd_value *image;
+    nnd_port_thread *thread;
+    connect_pair(NULL, NULL, ends);
+    make_shared_image(16, 16, &image);
+    for (uint64_t i = 0; i < 3000; i++) {
+        assert_ok(nnd_wire_send_value(ends[0], 0, i, image));
+        assert_ok(nnd_wire_receive(ends[1], NULL, &m));
+        nnd_wire_message_fini(&m);
+    }
+    assert_int_equal(nnd_buffer_holders(nnd_value_buffer(image)), 3001);
+    waiter w = {ends[1], NULL, NND_OK};
+    assert_int_equal(nnd_port_thread_create("wait", wait_entry, &w, &thread), 0);
+    nnd_cancel *soon;
+    assert_ok(nnd_cancel_create(NULL, &soon));
+    for (int i = 0; i < 100 && nnd_buffer_holders(nnd_value_buffer(image)) > 1; i++) {
+        nnd_cancel_set_deadline(soon, nnd_clock_now() + 20 * 1000 * 1000);
+        assert_status(nnd_wire_receive(ends[0], soon, &m), NND_E_TIMEOUT);
+    }
+    assert_int_equal(nnd_buffer_holders(nnd_value_buffer(image)), 1);
+    nnd_cancel_unref(soon);
+    nnd_wire_close(ends[0]);
+    nnd_port_thread_join(thread);
+    assert_int_equal(w.status, NND_E_CLOSED);
+    nnd_value_unref(image);
+    disconnect(ends);
+}
+
 /* A value may outlive the connection that brought it. */
 static void test_value_outlives_connection(void **state)
 {
@@ -660,19 +707,6 @@ static void test_failing_allocations(void **state)
 
 /* ---- waking ---- */
 
-typedef struct waiter {
-    nnd_wire *wire;
-    nnd_cancel *cancel;
-    nnd_status status;
-} waiter;
-
-static void wait_entry(void *arg)
-{
-    waiter *w = arg;
-    nnd_wire_message m;
-    w->status = nnd_wire_receive(w->wire, w->cancel, &m);
-}
-
 static void test_close_and_cancel_wake_a_receiver(void **state)
 {
     (void)state;
@@ -745,6 +779,7 @@ int main(void)
         cmocka_unit_test(test_a_child_echoes_without_copies),
         cmocka_unit_test(test_death_of_the_peer),
         cmocka_unit_test(test_leases),
+        cmocka_unit_test(test_many_releases),
         cmocka_unit_test(test_value_outlives_connection),
         cmocka_unit_test(test_host_memory_is_moved_once),
         cmocka_unit_test(test_unwanted_descriptors),
