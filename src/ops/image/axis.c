@@ -23,7 +23,8 @@ static double cubic(double x, double a)
 static double lanczos4(double x)
 {
     if (fabs(x) < 1e-9) return 1;
-    if (fabs(x) >= 4) return 0;
+    /* Whole distances exactly, so that an unscaled picture stays as it is. */
+    if (fabs(x) >= 4 || fabs(x - rint(x)) < 1e-9) return 0;
     return 4 * sin(PI * x) * sin(PI * x / 4) / (PI * PI * x * x);
 }
 
