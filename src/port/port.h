@@ -4,7 +4,7 @@
  *
  * Sections: 1 results · 2 memory · 3 time · 4 threads · 5 processor · 6 files · 7 mapped files and
  *           shared memory · 8 descriptors, sockets, polling · 9 loadable modules · 10 processes ·
- *           11 environment · 12 file watch
+ *           11 environment · 12 file watch · 13 interrupts
  *
  * Conventions. A fallible function returns an int: 0 or a negative nnd_port_error; base turns it
  * into a status (base/port_status.h). Results come last, by pointer, and are untouched on failure
@@ -353,5 +353,14 @@ void nnd_port_watch_destroy(nnd_port_watch *watch);
 int nnd_port_watch_add(nnd_port_watch *watch, const char *path, size_t *id);
 /* Waits for the next change; *id says which path. NND_PORT_E_TIMEOUT at the deadline. */
 int nnd_port_watch_wait(nnd_port_watch *watch, int64_t deadline, size_t *id);
+
+/* ---- 13 interrupts ------------------------------------------------------------------------ */
+
+/* For programs, not for libraries: handler runs on Ctrl-C and on a request to terminate, as a signal
+   handler: it may set an atomic flag, call nnd_port_wake_signal or end the process at once. NULL
+   restores the system's behaviour. */
+int nnd_port_on_interrupt(void (*handler)(void));
+/* Writing to a closed pipe becomes an error of the write instead of the end of the process. */
+void nnd_port_ignore_broken_pipe(void);
 
 #endif
