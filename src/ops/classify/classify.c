@@ -112,9 +112,9 @@ nnd_status nnd_top_k(const nnd_tensor *scores, int k, bool softmax, const char *
                      size_t label_count, nnd_value **out_classes)
 {
     if (!out_classes || k < 1 || (label_count && !labels))
-        return nnd_error_set(NND_E_INVALID_ARGUMENT,
-                             "k is %d, expected 1 or more, with a result and as many labels as said",
-                             k);
+        return nnd_error_set(
+            NND_E_INVALID_ARGUMENT,
+            "k is %d, expected 1 or more, with a result and as many labels as said", k);
     NND_TRY(check_vector(scores));
     const size_t count = (size_t)nnd_tensor_count(scores);
     ranked *order = nnd_alloc(count * sizeof(*order));

@@ -216,10 +216,10 @@ nnd_status nnd_bmp_decode(const nnd_codec_request *request, nnd_value **out)
     if (!nnd_size_mul(h.stride, h.height, &needed) || !nnd_size_add(needed, h.pixels, &needed) ||
         needed > request->size || h.pixels < FILE_HEADER_BYTES)
         return damaged("the pixels end early");
-    const nnd_pixel_format format = h.bits == 24                       ? NND_PIX_BGR
-                                    : h.bits <= 8 && h.gray_palette    ? NND_PIX_GRAY
-                                    : h.bits > 8 && h.fields[3].max    ? NND_PIX_RGBA
-                                                                       : NND_PIX_RGB;
+    const nnd_pixel_format format = h.bits == 24                    ? NND_PIX_BGR
+                                    : h.bits <= 8 && h.gray_palette ? NND_PIX_GRAY
+                                    : h.bits > 8 && h.fields[3].max ? NND_PIX_RGBA
+                                                                    : NND_PIX_RGB;
     nnd_value *value;
     NND_TRY(nnd_codec_new_image(request, format, NND_U8, h.width, h.height, &value));
     const nnd_image *image = nnd_value_image(value);

@@ -17,7 +17,7 @@
 #define MAX_SCANS 200
 /* Working memory: coefficients of a progressive picture (2 bytes for up to 4 components with
    padding to blocks) and a fixed part. */
-#define BASE_MEMORY     (32L * 1024 * 1024)
+#define BASE_MEMORY      (32L * 1024 * 1024)
 #define MEMORY_PER_PIXEL 16
 
 typedef struct jpeg_guard {
@@ -201,7 +201,8 @@ static nnd_status prepare_output(jpeg_reader *r)
     const nnd_pixel_format format = choose_output(info, r->request->format);
     const uint64_t memory =
         (uint64_t)info->image_width * info->image_height * MEMORY_PER_PIXEL + BASE_MEMORY;
-    info->mem->max_memory_to_use = memory > INT32_MAX && sizeof(long) == 4 ? INT32_MAX : (long)memory;
+    info->mem->max_memory_to_use =
+        memory > INT32_MAX && sizeof(long) == 4 ? INT32_MAX : (long)memory;
     info->dct_method = JDCT_ISLOW;
     NND_TRY(nnd_codec_new_image(r->request, format, NND_U8, info->image_width, info->image_height,
                                 &r->value));

@@ -90,9 +90,9 @@ static void on_error(png_structp png, png_const_charp text)
 {
     png_guard *guard = png_get_error_ptr(png);
     if (guard->status == NND_OK)
-        guard->status =
-            guard->no_memory ? nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a PNG codec")
-                             : nnd_error_set(guard->kind, "PNG: %s", text);
+        guard->status = guard->no_memory
+                            ? nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a PNG codec")
+                            : nnd_error_set(guard->kind, "PNG: %s", text);
     longjmp(guard->jump, 1);
 }
 
@@ -163,15 +163,15 @@ static nnd_pixel_format choose_output(png_reader *r, nnd_dtype dtype)
     png_structp png = r->png;
     const nnd_pixel_format wish = r->request->format;
     const bool color = (r->header.color & PNG_COLOR_MASK_COLOR) != 0;
-    const bool wants_alpha =
-        wish == NND_PIX_NONE || wish == NND_PIX_RGBA || wish == NND_PIX_BGRA;
-    const bool has_alpha = png_get_valid(png, r->info, PNG_INFO_tRNS) ||
-                           (r->header.color & PNG_COLOR_MASK_ALPHA) != 0;
+    const bool wants_alpha = wish == NND_PIX_NONE || wish == NND_PIX_RGBA || wish == NND_PIX_BGRA;
+    const bool has_alpha =
+        png_get_valid(png, r->info, PNG_INFO_tRNS) || (r->header.color & PNG_COLOR_MASK_ALPHA) != 0;
     png_set_expand(png); /* palette to RGB, small grays to 8 bits, tRNS to alpha */
     if (r->header.bits == 16) {
         if (dtype == NND_U8) png_set_scale_16(png);
 #if !defined(__BYTE_ORDER__) || __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-        else png_set_swap(png);
+        else
+            png_set_swap(png);
 #endif
     }
     if (has_alpha && !wants_alpha) png_set_strip_alpha(png);

@@ -45,10 +45,8 @@ nnd_status nnd_candidates_open(nnd_candidates *list, const nnd_decode_boxes_opti
         return nnd_error_set(NND_E_INVALID_ARGUMENT,
                              "the size of the model's picture is missing: set width and height or "
                              "pass the geometry of the preprocessing");
-    *list = (nnd_candidates){.options = options,
-                             .width = width,
-                             .height = height,
-                             .points_per_item = points_per_item};
+    *list = (nnd_candidates){
+        .options = options, .width = width, .height = height, .points_per_item = points_per_item};
     if (g)
         list->geometry = *g;
     else
@@ -132,7 +130,8 @@ static void fill_item(nnd_detections *to, size_t at, const nnd_candidate *from)
     d->y2 = from->y2;
     d->score = from->score;
     d->class_id = from->class_id;
-    d->label = from->class_id >= 0 && (size_t)from->class_id < to->label_count ? from->class_id : -1;
+    d->label =
+        from->class_id >= 0 && (size_t)from->class_id < to->label_count ? from->class_id : -1;
     for (int i = 0; i < to->points_per_item; i++)
         to->points[at * (size_t)to->points_per_item + (size_t)i] = from->points[i];
 }

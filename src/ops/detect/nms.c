@@ -80,9 +80,8 @@ nnd_status nnd_detections_nms(const nnd_detections *in, float iou, bool class_aw
         return nnd_error_set(NND_E_INVALID_ARGUMENT,
                              "iou is %g, expected 0…1; max_count is %lld, expected 0 or more",
                              (double)iou, (long long)max_count);
-    ranked *order = in->count < SIZE_MAX / sizeof(*order)
-                        ? nnd_alloc((in->count + 1) * sizeof(*order))
-                        : NULL;
+    ranked *order =
+        in->count < SIZE_MAX / sizeof(*order) ? nnd_alloc((in->count + 1) * sizeof(*order)) : NULL;
     if (!order) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory to sort %zu boxes", in->count);
     for (size_t i = 0; i < in->count; i++) /* NaN cannot be sorted: last */
         order[i] = (ranked){isnan(in->items[i].score) ? -INFINITY : in->items[i].score, i};
