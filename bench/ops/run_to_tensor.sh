@@ -1,7 +1,8 @@
 #!/bin/sh
 # Fused to_tensor against OpenCV's resize + cvtColor + blobFromImage: 1080p BGR u8 -> 640 x 640 f32
 # NCHW, one thread, in turns. Usage: bench/ops/run_to_tensor.sh BUILD_DIR [TURNS]
-# Prints both sides' median over the turns and the ratio; fails when it is below 3.
+# Prints each side's best and median time over all turns and the ratio of the best ones, which a busy
+# machine disturbs least; fails when it is below 3.
 set -eu
 build=${1:?usage: run_to_tensor.sh BUILD_DIR [TURNS]}
 turns=${2:-7}
@@ -20,16 +21,19 @@ for turn in $(seq "$turns"); do
         /usr/bin/python3 "$here/opencv_to_tensor.py" 30 >>"$log"
     fi
 done
-median() { grep "^$1 " "$log" | awk '{print $(NF-1)}' | sort -n | awk '{v[NR]=$1} END {print v[int((NR+1)/2)]}'; }
-mine=$(median "to_tensor [a-z0-9_]* bgr")
-blob=$(median "opencv blob")
-echo "to_tensor bgr   $mine ms  ($(grep '^to_tensor' "$log" | awk '{print $2; exit}'))"
-echo "to_tensor bgr   $(median 'lowered to_tensor avx2 bgr') ms  (avx2)"
-echo "to_tensor nv12  $(median 'to_tensor [a-z0-9_]* nv12') ms"
-echo "opencv resize + cvtColor + blobFromImage  $blob ms"
+# column PATTERN FIELD: the sorted values of a field, counted from the line's end
+column() { grep "^$1 " "$log" | awk -v f="$2" '{print $(NF-f)}' | sort -n; }
+best() { column "$1" 0 | head -n 1; }
+median() { column "$1" 1 | awk '{v[NR]=$1} END {print v[int((NR+1)/2)]}'; }
+show() { printf '%-44s best %s ms  median %s ms\n' "$1" "$(best "$2")" "$(median "$2")"; }
+isa=$(grep '^to_tensor' "$log" | awk '{print $2; exit}')
+show "to_tensor bgr ($isa)" "to_tensor [a-z0-9_]* bgr"
+show "to_tensor bgr (avx2)" "lowered to_tensor avx2 bgr"
+show "to_tensor nv12 ($isa)" "to_tensor [a-z0-9_]* nv12"
+show "opencv resize + cvtColor + blobFromImage" "opencv blob"
+mine=$(best "to_tensor [a-z0-9_]* bgr")
 if grep -q "^opencv split" "$log"; then
-    split=$(median "opencv split")
-    echo "opencv resize + cvtColor + convertTo + split  $split ms"
-    awk -v a="$split" -v b="$mine" 'BEGIN {printf "ratio to split  %.2f\n", a / b}'
+    show "opencv resize + cvtColor + convertTo + split" "opencv split"
+    awk -v a="$(best "opencv split")" -v b="$mine" 'BEGIN {printf "ratio to split  %.2f\n", a / b}'
 fi
-awk -v a="$blob" -v b="$mine" 'BEGIN {printf "ratio  %.2f\n", a / b; exit a / b < 3}'
+awk -v a="$(best "opencv blob")" -v b="$mine" 'BEGIN {printf "ratio  %.2f\n", a / b; exit a / b < 3}'

@@ -109,27 +109,58 @@ static inline __m128i load_8_words(const int16_t *p)
     return _mm_loadu_si128((const __m128i *)(const void *)p);
 }
 
-/* Every other pixel of eight: 0 2 4 6 or, from i + 1 on, 1 3 5 7. */
-#define LOAD_4_OF_8(base, offset, i)                                                               \
-    join(load_8_words((base) + (offset)[i]), load_8_words((base) + (offset)[(i) + 2]),             \
-         load_8_words((base) + (offset)[(i) + 4]), load_8_words((base) + (offset)[(i) + 6]))
+/* Four pixels with their right neighbours, one per lane. */
+#define LOAD_4_WORDS(base, offset, i)                                                              \
+    join(load_8_words((base) + (offset)[i]), load_8_words((base) + (offset)[(i) + 1]),             \
+         load_8_words((base) + (offset)[(i) + 2]), load_8_words((base) + (offset)[(i) + 3]))
+
+/* Of eight pixels in two registers: the words of the left ones next to each other (the right ones
+   are `channels` words on), and for each of them the pixel's number. Word n of pixel p is word
+   8p + n of both registers together. */
+typedef struct gather_index {
+    int16_t word[32], pixel[32];
+} gather_index;
+#define WORDS_3(p) 8 * (p), 8 * (p) + 1, 8 * (p) + 2
+#define WORDS_4(p) WORDS_3(p), 8 * (p) + 3
+static const gather_index gather_3 = {
+    {WORDS_3(0), WORDS_3(1), WORDS_3(2), WORDS_3(3), WORDS_3(4), WORDS_3(5), WORDS_3(6),
+     WORDS_3(7)},
+    {0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4, 5, 5, 5, 6, 6, 6, 7, 7, 7}};
+static const gather_index gather_4 = {{WORDS_4(0), WORDS_4(1), WORDS_4(2), WORDS_4(3), WORDS_4(4),
+                                       WORDS_4(5), WORDS_4(6), WORDS_4(7)},
+                                      {0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3,
+                                       4, 4, 4, 4, 5, 5, 5, 5, 6, 6, 6, 6, 7, 7, 7, 7}};
+
+static inline void store_24(uint8_t *dst, __m256i v)
+{
+    _mm_storeu_si128((__m128i *)(void *)dst, _mm256_castsi256_si128(v));
+    _mm_storel_epi64((__m128i *)(void *)(dst + 16), _mm256_extracti128_si256(v, 1));
+}
+
+static inline void store_32(uint8_t *dst, __m256i v)
+{
+    _mm256_storeu_si256((__m256i *)(void *)dst, v);
+}
 
 /* Blending four pixels of a line costs less than loading one pixel from two rows. */
 #define LINE_PAYS(columns, channels) ((columns)->row_bytes <= 4 * (channels) * (columns)->count)
 
-#define BILINEAR(c, BYTES, store)                                                                  \
+#define BILINEAR(c, BYTES, store, store_line)                                                      \
     static size_t from_line_##c(uint8_t *dst, const int16_t *line,                                 \
                                 const nnd_bilinear_columns *columns)                               \
     {                                                                                              \
-        const __m512i even = lane_index(0), odd = lane_index(1);                                   \
+        const __m512i left = _mm512_loadu_si512(gather_##c.word);                                  \
+        const __m512i right = _mm512_add_epi16(left, _mm512_set1_epi16(c));                        \
+        const __m512i pixel = _mm512_loadu_si512(gather_##c.pixel);                                \
         const int32_t *offset = columns->offset;                                                   \
         size_t i = 0;                                                                              \
         for (; i + 8 <= columns->count; i += 8) {                                                  \
-            const int16_t *w = columns->weight + i;                                                \
-            const __m512i a = LOAD_4_OF_8(line, offset, i), b = LOAD_4_OF_8(line, offset, i + 1);  \
-            const __m512i low = blend_columns(a, _mm512_bsrli_epi128(a, BYTES), spread(w, even));  \
-            const __m512i high = blend_columns(b, _mm512_bsrli_epi128(b, BYTES), spread(w, odd));  \
-            store(dst + (c)*i, low, high);                                                         \
+            const __m512i a = LOAD_4_WORDS(line, offset, i);                                       \
+            const __m512i b = LOAD_4_WORDS(line, offset, i + 4);                                   \
+            const __m512i level = blend_columns(_mm512_permutex2var_epi16(a, left, b),             \
+                                                _mm512_permutex2var_epi16(a, right, b),            \
+                                                spread(columns->weight + i, pixel));               \
+            store_line(dst + (c)*i, _mm512_cvtepi16_epi8(level));                                  \
         }                                                                                          \
         return i;                                                                                  \
     }                                                                                              \
@@ -164,8 +195,8 @@ static inline __m128i load_8_words(const int16_t *p)
         nnd_bilinear_u8c##c##_reference(dst + (c)*i, row0, row1, wy, &rest, blended);              \
     }
 
-BILINEAR(3, 6, store_8x3)
-BILINEAR(4, 8, store_8x4)
+BILINEAR(3, 6, store_8x3, store_24)
+BILINEAR(4, 8, store_8x4, store_32)
 
 /* ---- points ---------------------------------------------------------------------------- */
 
