@@ -220,6 +220,20 @@ typedef struct loaded_plugin {
     bool pinned; /* value types are registered for ever, and so the file stays */
 } loaded_plugin;
 
+/* Files whose value types are known to the whole process. */
+static struct {
+    nnd_port_mutex lock;
+    nnd_port_module **items;
+    size_t count, capacity;
+} pinned_modules = {NND_PORT_MUTEX_INIT, NULL, 0, 0};
+
+static void keep_loaded(nnd_port_module *module)
+{
+    nnd_port_mutex_lock(&pinned_modules.lock);
+    (void)nnd_vec_push(&pinned_modules, module); /* without memory nobody remembers the handle */
+    nnd_port_mutex_unlock(&pinned_modules.lock);
+}
+
 static void unload(void *object)
 {
     loaded_plugin *p = object;
@@ -227,7 +241,8 @@ static void unload(void *object)
         nnd_free(p->copies.items[i]);
     nnd_vec_free(&p->copies);
     nnd_free((void *)p->types);
-    if (p->module && !p->pinned) nnd_port_module_close(p->module);
+    if (p->module && p->pinned) keep_loaded(p->module);
+    else if (p->module) nnd_port_module_close(p->module);
     nnd_free(p);
 }
 
