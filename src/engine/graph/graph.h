@@ -32,6 +32,7 @@ typedef struct nnd_attr {
     const char *reference; /* inside a function: name of the function's attribute, else NULL */
     nnd_attr_kind kind;
     size_t count;          /* of the list kinds */
+    uint32_t holder;       /* TENSOR: the unnamed value that owns the elements */
     union {
         int64_t i;
         float f;
@@ -56,6 +57,7 @@ typedef struct nnd_graph_value {
     nnd_tensor constant;                 /* its data may be unaligned: see nnd_graph_constant */
     void *owned;                         /* aligned memory of `constant`, NULL = borrowed */
     uint32_t producer;                   /* node, NND_NO_ID = input, constant or capture */
+    bool held;                           /* an attribute points to its elements */
     uint32_t uses;                       /* node inputs and graph outputs; by nnd_graph_index */
 } nnd_graph_value;
 

@@ -170,8 +170,9 @@ nnd_status nnd_onnx_read_graph(nnd_onnx_model *m, nnd_pb_bytes bytes, nnd_graph 
         if (f.number == G_NAME && depth == 0) NND_TRY(nnd_onnx_string(&g->arena, f.bytes, &g->name));
         if (f.number == G_SPARSE)
             return nnd_error_set(NND_E_UNSUPPORTED, "sparse initialisers are not supported");
-        if (f.number == G_NODE && f.type == NND_PB_LEN)
-            NND_TRY(nnd_onnx_read_node(m, f.bytes, g, depth));
+        if (f.number != G_NODE || f.type != NND_PB_LEN) continue;
+        m->node_count += depth == 0;
+        NND_TRY(nnd_onnx_read_node(m, f.bytes, g, depth));
     }
     NND_TRY(each(m, g, bytes, G_OUTPUT, read_output));
     return each(m, g, bytes, G_VALUE_INFO, read_hint);

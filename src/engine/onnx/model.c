@@ -134,7 +134,6 @@ nnd_status nnd_onnx_read(nnd_onnx_model *m, const void *bytes, size_t size)
     NND_TRY(default_opset(m));
     NND_TRY(nnd_graph_create(NULL, "", &m->graph));
     NND_TRY(nnd_onnx_read_graph(m, graph, m->graph, 0));
-    m->node_count = m->graph->node_count;
     if (!m->graph->output_count) return nnd_onnx_malformed("the graph has no outputs");
     return NND_OK;
 }

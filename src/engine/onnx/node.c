@@ -116,11 +116,23 @@ static nnd_status read_tensor_attr(nnd_onnx_model *m, nnd_graph *g, nnd_pb_bytes
         return status;
     }
     NND_TRY(nnd_graph_set_constant(g, id, &t, owned));
-    const nnd_tensor *aligned;
-    NND_TRY(nnd_graph_constant(g, id, &aligned));
+    g->values[id].held = true;
+    a->holder = id;
     a->u.tensor = nnd_arena_calloc(&g->arena, 1, sizeof(nnd_tensor));
     if (!a->u.tensor) return out_of_memory();
-    *a->u.tensor = *aligned;
+    *a->u.tensor = t;
+    return NND_OK;
+}
+
+/* Operators read attributes directly: their elements have to be aligned. */
+static nnd_status align_tensors(nnd_graph *g, nnd_attr *attrs, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const nnd_tensor *aligned;
+        if (attrs[i].kind != NND_ATTR_TENSOR || attrs[i].reference) continue;
+        NND_TRY(nnd_graph_constant(g, attrs[i].holder, &aligned));
+        *attrs[i].u.tensor = *aligned;
+    }
     return NND_OK;
 }
 
@@ -156,11 +168,12 @@ static nnd_status read_body(nnd_onnx_model *m, nnd_graph *g, nnd_pb_bytes bytes,
 /* A reference to an attribute of the function that is being expanded. false = leave it out. */
 static bool resolve_reference(const nnd_onnx_model *m, nnd_attr *a)
 {
-    const char *name = a->name;
+    const char *name = a->name, *reference = a->reference;
     for (size_t i = 0; m->scope && i < m->scope->attr_count; i++)
         if (strcmp(m->scope->attrs[i].name, a->reference) == 0) {
             *a = m->scope->attrs[i];
             a->name = name;
+            a->reference = reference;
             return true;
         }
     return false;
@@ -267,9 +280,31 @@ static nnd_status read_attributes(nnd_onnx_model *m, nnd_graph *g, nnd_pb_bytes 
     return NND_OK;
 }
 
+/* A Constant node with a tensor needs no operator: its output is the constant. */
+static nnd_status append_constant(nnd_graph *g, const char *name, const nnd_attr *a)
+{
+    uint32_t id;
+    NND_TRY(nnd_graph_add_value(g, name, &id));
+    if (a->reference) return nnd_graph_set_constant(g, id, a->u.tensor, NULL);
+    nnd_graph_value *holder = &g->values[a->holder];
+    void *owned = holder->owned;
+    holder->owned = NULL;
+    return nnd_graph_set_constant(g, id, a->u.tensor, owned);
+}
+
+static bool is_tensor_constant(const node_fields *n, const char *domain, const char *type,
+                               const nnd_attr *attrs, size_t attr_count)
+{
+    return !domain[0] && strcmp(type, "Constant") == 0 && attr_count == 1 &&
+           attrs[0].kind == NND_ATTR_TENSOR && n->output_count == 1 && n->outputs[0][0];
+}
+
 static nnd_status append_node(nnd_onnx_model *m, nnd_graph *g, const node_fields *n, const char *name,
                               const char *domain, const char *type, nnd_attr *attrs, size_t attr_count)
 {
+    if (is_tensor_constant(n, domain, type, attrs, attr_count))
+        return append_constant(g, n->outputs[0], &attrs[0]);
+    NND_TRY(align_tensors(g, attrs, attr_count));
     uint32_t *inputs = nnd_arena_calloc(&g->arena, n->input_count + 1, sizeof(uint32_t));
     if (!inputs) return out_of_memory();
     for (size_t i = 0; i < n->input_count; i++) {

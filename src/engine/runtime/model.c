@@ -91,7 +91,20 @@ static void drop_unused_constants(nnd_graph *g)
 {
     nnd_graph_index(g);
     for (uint32_t i = 0; i < g->value_count; i++)
-        if (g->values[i].is_constant && !g->values[i].uses) nnd_graph_release_constant(g, i);
+        if (g->values[i].is_constant && !g->values[i].uses && !g->values[i].held)
+            nnd_graph_release_constant(g, i);
+}
+
+/* What is still read from the file has to be aligned: planners and operators read it directly. */
+static nnd_status align_constants(nnd_graph *g)
+{
+    for (nnd_graph *child = g->children; child; child = child->sibling)
+        NND_TRY(align_constants(child));
+    for (uint32_t i = 0; i < g->value_count; i++) {
+        const nnd_tensor *aligned;
+        if (g->values[i].uses) NND_TRY(nnd_graph_constant(g, i, &aligned));
+    }
+    return NND_OK;
 }
 
 /* ---- loading ------------------------------------------------------------------------------- */
@@ -106,6 +119,7 @@ static nnd_status load(nnd_engine_model *m, const void *bytes, size_t size)
     NND_TRY(nnd_passes_run(m->graph, m->passes, m->changes));
     drop_unused_constants(m->graph);
     NND_TRY(nnd_graph_prepare(m->graph));
+    NND_TRY(align_constants(m->graph));
     return plan_declared(m);
 }
 

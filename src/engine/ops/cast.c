@@ -1,0 +1,100 @@
+/* Cast and CastLike between all numeric types. */
+#include <math.h>
+#include <string.h>
+
+#include "data/dtype.h"
+#include "engine/onnx/onnx.h"
+#include "engine/ops/blocks.h"
+
+static nnd_dtype target(const nnd_op_ctx *c)
+{
+    if (c->op->variant) return c->in_count > 1 && c->in[1] ? c->in[1]->dtype : NND_DTYPE_INVALID;
+    return nnd_onnx_dtype((uint64_t)nnd_node_int(c->node, "to", 0));
+}
+
+static nnd_status cast_infer(nnd_op_ctx *c)
+{
+    nnd_dtype to = target(c);
+    const nnd_tensor *x;
+    NND_TRY(nnd_op_need(c, 0, &x));
+    bool strange = to == NND_DTYPE_INVALID || (to != x->dtype && (to >= NND_STRING || x->dtype >= NND_STRING));
+    if (strange || to == NND_F8E8M0 || to == NND_F4E2M1)
+        return nnd_op_fail(c, NND_E_UNSUPPORTED, "from %s to %s", nnd_dtype_name(x->dtype),
+                           nnd_dtype_name(to));
+    return nnd_op_output(c, 0, to, x->rank, x->dims);
+}
+
+/* Float to integer truncates; what does not fit wraps or saturates as the processor likes in other
+   runtimes, here it saturates (NaN gives 0). Integers wrap. */
+static void convert(const nnd_op_ctx *c, size_t i)
+{
+    const nnd_tensor *x = c->in[0], *y = &c->out[0];
+    nnd_class from = nnd_class_of(x->dtype), to = nnd_class_of(y->dtype);
+    nnd_block_memory m;
+    if (y->dtype == NND_BOOL) {
+        ((uint8_t *)y->data)[i] = from <= NND_IN_F64 ? nnd_dtype_get(x->dtype, x->data, i) != 0
+                                                     : nnd_op_int_at(x, i) != 0;
+        return;
+    }
+    if (from > NND_IN_F64 && to > NND_IN_F64) {
+        m.i64[0] = nnd_op_int_at(x, i);
+        nnd_block_store(to, y->dtype, y->data, i, 1, &m);
+    } else if (from > NND_IN_F64) {
+        double v = x->dtype == NND_U64 ? (double)(uint64_t)nnd_op_int_at(x, i) : (double)nnd_op_int_at(x, i);
+        nnd_dtype_set(y->dtype, y->data, i, v);
+    } else {
+        double v = nnd_dtype_get(x->dtype, x->data, i);
+        nnd_dtype_set(y->dtype, y->data, i, to > NND_IN_F64 ? (isnan(v) ? 0.0 : trunc(v)) : v);
+    }
+}
+
+static bool is_float8(nnd_dtype t)
+{
+    return t >= NND_F8E4M3FN && t <= NND_F8E5M2FNUZ;
+}
+
+/* Without saturation what is beyond float8's range becomes NaN or, where the type has it, infinity. */
+static void convert_unsaturated(const nnd_op_ctx *c, size_t i)
+{
+    static const double largest[] = {448.0, 240.0, 57344.0, 57344.0};
+    const nnd_tensor *x = c->in[0], *y = &c->out[0];
+    double v = nnd_dtype_get(x->dtype, x->data, i);
+    double limit = largest[y->dtype - NND_F8E4M3FN], half = y->dtype == NND_F8E4M3FN ? 16.0 : y->dtype == NND_F8E4M3FNUZ ? 8.0 : 4096.0;
+    bool beyond = fabs(v) >= limit + half;
+    if (beyond) v = y->dtype == NND_F8E5M2 ? copysign(INFINITY, v) : NAN;
+    nnd_dtype_set(y->dtype, y->data, i, v);
+}
+
+static nnd_status cast_tile(void *user, size_t index, int lane)
+{
+    const nnd_op_ctx *c = user;
+    size_t begin = index * NND_OP_GRAIN, end = begin + NND_OP_GRAIN, n = (size_t)nnd_tensor_count(&c->out[0]);
+    bool plain = is_float8(c->out[0].dtype) && nnd_node_int(c->node, "saturate", 1) == 0;
+    (void)lane;
+    if (end > n) end = n;
+    for (size_t i = begin; i < end; i++)
+        (plain ? convert_unsaturated : convert)(c, i);
+    return NND_OK;
+}
+
+static nnd_status cast_run(nnd_op_ctx *c)
+{
+    const nnd_tensor *x = c->in[0];
+    size_t n = (size_t)nnd_tensor_count(x);
+    if (x->dtype == c->out[0].dtype) {
+        if (n) memcpy(c->out[0].data, x->data, nnd_tensor_bytes(x));
+        return NND_OK;
+    }
+    /* Packed types share bytes between elements: one tile then. */
+    bool packed = nnd_dtype_bits(c->out[0].dtype) < 8;
+    if (!packed) return nnd_op_for(c, nnd_op_tiles(n), cast_tile, c);
+    for (size_t i = 0; i < nnd_op_tiles(n); i++)
+        NND_TRY(cast_tile(c, i, 0));
+    return NND_OK;
+}
+
+static const nnd_op ops[] = {
+    {"", "Cast", 6, 0, 1, 1, 1, 1, 0, cast_infer, cast_run, .variant = 0},
+    {"", "CastLike", 15, 0, 2, 2, 1, 1, 0, cast_infer, cast_run, .variant = 1},
+};
+const nnd_op_family nnd_ops_cast = {ops, NND_COUNT(ops)};

@@ -1,0 +1,159 @@
+/* QuantizeLinear, DequantizeLinear (per tensor, per axis, blocked), DynamicQuantizeLinear. */
+#include <math.h>
+#include <string.h>
+
+#include "engine/onnx/onnx.h"
+#include "engine/ops/blocks.h"
+
+/* Where the scale of element i is. */
+typedef struct scaling {
+    size_t inner, extent, block; /* per axis: one scale per `block` steps along it */
+    bool whole;                  /* one scale for everything */
+} scaling;
+
+static nnd_status read_scaling(const nnd_op_ctx *c, scaling *s)
+{
+    const nnd_tensor *x = c->in[0], *scale = c->in[1], *zero = nnd_op_in(c, 2);
+    int axis;
+    if (zero && (nnd_tensor_count(zero) != nnd_tensor_count(scale)))
+        return nnd_op_fail(c, NND_E_SHAPE, "scale and zero point differ in shape");
+    *s = (scaling){.whole = nnd_tensor_count(scale) == 1 && scale->rank < 2, .block = 1};
+    if (s->whole) return NND_OK;
+    NND_TRY(nnd_op_axis(c, nnd_node_int(c->node, "axis", 1), x->rank, &axis));
+    s->inner = (size_t)nnd_op_span(x, axis + 1, x->rank);
+    s->extent = (size_t)x->dims[axis];
+    if (scale->rank == 1) {
+        if (scale->dims[0] == x->dims[axis]) return NND_OK;
+    } else if (scale->rank == x->rank && scale->dims[axis] > 0) {
+        s->block = (size_t)nnd_node_int(c->node, "block_size", 0);
+        if (!s->block) s->block = (s->extent + (size_t)scale->dims[axis] - 1) / (size_t)scale->dims[axis];
+        bool fits = (size_t)scale->dims[axis] == (s->extent + s->block - 1) / s->block;
+        for (int i = 0; fits && i < x->rank; i++)
+            fits = i == axis || scale->dims[i] == x->dims[i];
+        if (fits) return NND_OK;
+    }
+    return nnd_op_fail(c, NND_E_SHAPE, "the scale does not fit the input");
+}
+
+static size_t scale_index(const scaling *s, bool blocked, size_t i)
+{
+    if (s->whole) return 0;
+    size_t along = i / s->inner % s->extent;
+    if (!blocked) return along;
+    size_t outer = i / s->inner / s->extent, blocks = (s->extent + s->block - 1) / s->block;
+    return (outer * blocks + along / s->block) * s->inner + i % s->inner;
+}
+
+static nnd_dtype quantized_type(const nnd_op_ctx *c)
+{
+    nnd_dtype named = nnd_onnx_dtype((uint64_t)nnd_node_int(c->node, "output_dtype", 0));
+    if (nnd_op_in(c, 2)) return c->in[2]->dtype;
+    return named != NND_DTYPE_INVALID ? named : NND_U8;
+}
+
+static bool is_integer(nnd_dtype t)
+{
+    return (t >= NND_I64 && t <= NND_I2) || (t >= NND_U64 && t <= NND_U2);
+}
+
+static nnd_status quantize_infer(nnd_op_ctx *c)
+{
+    scaling s;
+    NND_TRY(nnd_op_expect(c, 0, NND_FLOATS | 1u << NND_I32));
+    NND_TRY(nnd_op_expect(c, 1, NND_FLOATS | 1u << NND_I32));
+    NND_TRY(read_scaling(c, &s));
+    nnd_dtype to = quantized_type(c);
+    if (to == NND_F4E2M1 || to == NND_F8E8M0)
+        return nnd_op_fail(c, NND_E_UNSUPPORTED, "to %s", nnd_dtype_name(to));
+    return nnd_op_output(c, 0, to, c->in[0]->rank, c->in[0]->dims);
+}
+
+static double clamp_to(nnd_dtype t, double v)
+{
+    unsigned bits = nnd_dtype_bits(t);
+    bool is_signed = t >= NND_I64 && t <= NND_I2;
+    double high = ldexp(1.0, (int)bits - (is_signed ? 1 : 0)) - 1, low = is_signed ? -high - 1 : 0;
+    return v < low ? low : v > high ? high : v;
+}
+
+static void quantize_one(const nnd_op_ctx *c, const scaling *s, size_t i)
+{
+    const nnd_tensor *x = c->in[0], *scale = c->in[1], *zero = nnd_op_in(c, 2), *y = &c->out[0];
+    size_t k = scale_index(s, scale->rank > 1, i);
+    /* In single precision, as the standard's own computation: ties are decided there. */
+    float v = (float)nnd_dtype_get(x->dtype, x->data, i) / (float)nnd_dtype_get(scale->dtype, scale->data, k);
+    double z = zero ? nnd_dtype_get(zero->dtype, zero->data, k) : 0.0;
+    double q = is_integer(y->dtype) ? clamp_to(y->dtype, nearbyint((double)v) + z) : (double)v + z;
+    nnd_dtype_set(y->dtype, y->data, i, isnan(q) && is_integer(y->dtype) ? z : q);
+}
+
+static nnd_status quantize_run(nnd_op_ctx *c)
+{
+    scaling s;
+    NND_TRY(read_scaling(c, &s));
+    for (size_t i = 0; i < (size_t)nnd_tensor_count(c->in[0]); i++)
+        quantize_one(c, &s, i);
+    return NND_OK;
+}
+
+static nnd_status dequantize_infer(nnd_op_ctx *c)
+{
+    scaling s;
+    const nnd_tensor *x, *scale;
+    NND_TRY(nnd_op_need(c, 0, &x));
+    NND_TRY(nnd_op_need(c, 1, &scale));
+    if (x->dtype >= NND_STRING || x->dtype == NND_F8E8M0 || x->dtype == NND_F4E2M1)
+        return nnd_op_expect(c, 0, 0);
+    NND_TRY(nnd_op_expect(c, 1, NND_FLOATS));
+    NND_TRY(read_scaling(c, &s));
+    nnd_dtype named = nnd_onnx_dtype((uint64_t)nnd_node_int(c->node, "output_dtype", 0));
+    return nnd_op_output(c, 0, named != NND_DTYPE_INVALID ? named : scale->dtype, x->rank, x->dims);
+}
+
+static nnd_status dequantize_run(nnd_op_ctx *c)
+{
+    scaling s;
+    const nnd_tensor *x = c->in[0], *scale = c->in[1], *zero = nnd_op_in(c, 2), *y = &c->out[0];
+    NND_TRY(read_scaling(c, &s));
+    for (size_t i = 0; i < (size_t)nnd_tensor_count(x); i++) {
+        size_t k = scale_index(&s, scale->rank > 1, i);
+        double v = nnd_dtype_get(x->dtype, x->data, i);
+        if (zero) v -= nnd_dtype_get(zero->dtype, zero->data, k);
+        nnd_dtype_set(y->dtype, y->data, i, v * nnd_dtype_get(scale->dtype, scale->data, k));
+    }
+    return NND_OK;
+}
+
+static nnd_status dynamic_infer(nnd_op_ctx *c)
+{
+    NND_TRY(nnd_op_expect(c, 0, 1u << NND_F32));
+    NND_TRY(nnd_op_output(c, 0, NND_U8, c->in[0]->rank, c->in[0]->dims));
+    NND_TRY(nnd_op_output(c, 1, NND_F32, 0, NULL));
+    return nnd_op_output(c, 2, NND_U8, 0, NULL);
+}
+
+static nnd_status dynamic_run(nnd_op_ctx *c)
+{
+    const float *x = c->in[0]->data;
+    size_t n = (size_t)nnd_tensor_count(c->in[0]);
+    float low = 0, high = 0;
+    for (size_t i = 0; i < n; i++) {
+        low = x[i] < low ? x[i] : low;
+        high = x[i] > high ? x[i] : high;
+    }
+    float scale = (high - low) / 255.0f;
+    double zero = scale > 0 ? clamp_to(NND_U8, nearbyint((double)(0.0f - low / scale))) : 0.0;
+    for (size_t i = 0; i < n && c->out[0].data; i++)
+        nnd_dtype_set(NND_U8, c->out[0].data, i,
+                      scale > 0 ? clamp_to(NND_U8, nearbyint((double)(x[i] / scale)) + zero) : zero);
+    if (c->out[1].data) *(float *)c->out[1].data = scale;
+    if (c->out[2].data) *(uint8_t *)c->out[2].data = (uint8_t)zero;
+    return NND_OK;
+}
+
+static const nnd_op ops[] = {
+    {"", "QuantizeLinear", 10, 0, 2, 3, 1, 1, 0, quantize_infer, quantize_run, .variant = 0},
+    {"", "DequantizeLinear", 10, 0, 2, 3, 1, 1, 0, dequantize_infer, dequantize_run, .variant = 0},
+    {"", "DynamicQuantizeLinear", 11, 0, 1, 1, 3, 3, 0, dynamic_infer, dynamic_run, .variant = 0},
+};
+const nnd_op_family nnd_ops_quant = {ops, NND_COUNT(ops)};

@@ -1,0 +1,147 @@
+/* Writing elements by index: ScatterElements (and its old name Scatter), ScatterND. */
+#include <math.h>
+#include <string.h>
+
+#include "engine/ops/blocks.h"
+
+typedef enum merge { REPLACE, ADD, MULTIPLY, MINIMUM, MAXIMUM } merge;
+
+static nnd_status read_merge(const nnd_op_ctx *c, merge *out)
+{
+    static const char *const names[] = {"none", "add", "mul", "min", "max"};
+    const char *text = nnd_node_string(c->node, "reduction", "none");
+    for (int i = 0; i < 5; i++)
+        if (strcmp(text, names[i]) == 0) {
+            *out = (merge)i;
+            return NND_OK;
+        }
+    return nnd_op_fail(c, NND_E_UNSUPPORTED, "the reduction '%s' is not known", text);
+}
+
+static void merge_one(const nnd_tensor *y, size_t to, const nnd_tensor *update, size_t from, merge how)
+{
+    size_t size = nnd_op_element(y->dtype);
+    nnd_class in = nnd_class_of(y->dtype);
+    if (how == REPLACE) {
+        memcpy((char *)y->data + to * size, (const char *)update->data + from * size, size);
+        return;
+    }
+    if (in <= NND_IN_F64) {
+        double a = nnd_dtype_get(y->dtype, y->data, to), b = nnd_dtype_get(update->dtype, update->data, from);
+        double v = how == ADD ? a + b : how == MULTIPLY ? a * b : how == MINIMUM ? fmin(a, b) : fmax(a, b);
+        nnd_dtype_set(y->dtype, y->data, to, v);
+        return;
+    }
+    nnd_block_memory m;
+    uint64_t a = (uint64_t)nnd_op_int_at(y, to), b = (uint64_t)nnd_op_int_at(update, from);
+    bool less = in == NND_IN_U64 ? a < b : (int64_t)a < (int64_t)b;
+    m.u64[0] = how == ADD ? a + b : how == MULTIPLY ? a * b : (how == MINIMUM) == less ? a : b;
+    nnd_block_store(in, y->dtype, y->data, to, 1, &m);
+}
+
+static nnd_status check(const nnd_op_ctx *c)
+{
+    merge how;
+    const nnd_tensor *x;
+    NND_TRY(nnd_op_need(c, 0, &x));
+    NND_TRY(read_merge(c, &how));
+    NND_TRY(nnd_op_expect(c, 1, 1u << NND_I32 | 1u << NND_I64));
+    NND_TRY(nnd_op_expect(c, 2, 1u << x->dtype));
+    if (!nnd_op_element(x->dtype) || (how != REPLACE && !(NND_NUMBERS >> x->dtype & 1u)))
+        return nnd_op_expect(c, 0, 0);
+    return NND_OK;
+}
+
+static nnd_status copy_input(nnd_op_ctx *c)
+{
+    size_t bytes = nnd_tensor_bytes(c->in[0]);
+    if (bytes && c->in[0]->data != c->out[0].data) memcpy(c->out[0].data, c->in[0]->data, bytes);
+    return NND_OK;
+}
+
+static nnd_status bad_index(const nnd_op_ctx *c, int64_t index, int64_t extent)
+{
+    return nnd_op_fail(c, NND_E_SHAPE, "index %lld is outside of a dimension of %lld", (long long)index,
+                       (long long)extent);
+}
+
+/* ---- ScatterElements ------------------------------------------------------------------------ */
+
+static nnd_status elements_infer(nnd_op_ctx *c)
+{
+    int axis;
+    NND_TRY(check(c));
+    const nnd_tensor *x = c->in[0], *index = c->in[1], *update = c->in[2];
+    NND_TRY(nnd_op_axis(c, nnd_node_int(c->node, "axis", 0), x->rank, &axis));
+    bool fits = index->rank == x->rank && update->rank == x->rank;
+    for (int i = 0; fits && i < x->rank; i++)
+        fits = index->dims[i] == update->dims[i] && (i == axis || index->dims[i] <= x->dims[i]);
+    if (!fits) return nnd_op_fail(c, NND_E_SHAPE, "indices and updates do not fit the input");
+    return nnd_op_like(c, 0, 0);
+}
+
+static nnd_status elements_run(nnd_op_ctx *c)
+{
+    int axis;
+    merge how;
+    const nnd_tensor *x = c->in[0], *index = c->in[1];
+    int64_t at[NND_MAX_RANK] = {0};
+    NND_TRY(read_merge(c, &how));
+    NND_TRY(nnd_op_axis(c, nnd_node_int(c->node, "axis", 0), x->rank, &axis));
+    NND_TRY(copy_input(c));
+    for (size_t i = 0; i < (size_t)nnd_tensor_count(index); i++) {
+        int64_t k = nnd_op_int_at(index, i), to = 0;
+        if (k < -x->dims[axis] || k >= x->dims[axis]) return bad_index(c, k, x->dims[axis]);
+        for (int d = 0; d < x->rank; d++)
+            to = to * x->dims[d] + (d != axis ? at[d] : k < 0 ? k + x->dims[axis] : k);
+        merge_one(&c->out[0], (size_t)to, c->in[2], i, how);
+        for (int d = x->rank - 1; d >= 0; d--) {
+            if (++at[d] < index->dims[d]) break;
+            at[d] = 0;
+        }
+    }
+    return NND_OK;
+}
+
+/* ---- ScatterND ------------------------------------------------------------------------------ */
+
+static nnd_status nd_infer(nnd_op_ctx *c)
+{
+    NND_TRY(check(c));
+    const nnd_tensor *x = c->in[0], *index = c->in[1], *update = c->in[2];
+    int64_t depth = index->rank ? index->dims[index->rank - 1] : -1;
+    bool fits = depth >= 0 && depth <= x->rank && update->rank == index->rank - 1 + x->rank - depth;
+    for (int i = 0; fits && i < update->rank; i++)
+        fits = update->dims[i] ==
+               (i < index->rank - 1 ? index->dims[i] : x->dims[i - (index->rank - 1) + depth]);
+    if (!fits) return nnd_op_fail(c, NND_E_SHAPE, "indices and updates do not fit the input");
+    return nnd_op_like(c, 0, 0);
+}
+
+static nnd_status nd_run(nnd_op_ctx *c)
+{
+    merge how;
+    const nnd_tensor *x = c->in[0], *index = c->in[1];
+    NND_TRY(read_merge(c, &how));
+    NND_TRY(copy_input(c));
+    int depth = (int)index->dims[index->rank - 1];
+    size_t piece = (size_t)nnd_op_span(x, depth, x->rank), n = (size_t)nnd_op_span(index, 0, index->rank - 1);
+    for (size_t i = 0; i < n; i++) {
+        size_t to = 0;
+        for (int d = 0; d < depth; d++) {
+            int64_t k = nnd_op_int_at(index, i * (size_t)depth + (size_t)d), extent = x->dims[d];
+            if (k < -extent || k >= extent) return bad_index(c, k, extent);
+            to = to * (size_t)extent + (size_t)(k < 0 ? k + extent : k);
+        }
+        for (size_t e = 0; e < piece; e++)
+            merge_one(&c->out[0], to * piece + e, c->in[2], i * piece + e, how);
+    }
+    return NND_OK;
+}
+
+static const nnd_op ops[] = {
+    {"", "Scatter", 9, 0, 3, 3, 1, 1, NND_OP_INPLACE, elements_infer, elements_run, .variant = 0},
+    {"", "ScatterElements", 11, 0, 3, 3, 1, 1, NND_OP_INPLACE, elements_infer, elements_run, .variant = 0},
+    {"", "ScatterND", 11, 0, 3, 3, 1, 1, NND_OP_INPLACE, nd_infer, nd_run, .variant = 0},
+};
+const nnd_op_family nnd_ops_scatter = {ops, NND_COUNT(ops)};
