@@ -4,5 +4,5 @@ set -u
 cd "$(dirname "$0")/.."
 command -v clang-format >/dev/null 2>&1 || { echo "clang-format is not installed (scripts/setup.sh)"; exit 1; }
 git ls-files '*.c' '*.h' | grep -v '^tests/workflow/plugin_v1/include/' | grep -v '^include/nndeploy/' |
-    xargs -P 2 -n 40 clang-format --dry-run --Werror 2>&1 | grep -E 'error:' | cut -d: -f1 | sort -u >build/format.txt
+    xargs -n 60 clang-format --dry-run --Werror 2>&1 | grep -E 'error:' | cut -d: -f1 | sort -u >build/format.txt
 [ ! -s build/format.txt ] || { cat build/format.txt; exit 1; }
