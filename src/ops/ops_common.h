@@ -81,6 +81,11 @@ typedef nnd_status (*nnd_ops_band_fn)(void *user, int begin, int end, void *scra
 nnd_status nnd_ops_for_rows(int rows, int band, int threads, size_t scratch_bytes,
                             nnd_ops_band_fn fn, void *user, const nnd_cancel *cancel);
 
+/* Infinity less itself is NaN, which equals nothing. */
+static inline bool nnd_ops_is_finite(double value)
+{
+    return value - value == 0;
+}
 /* Rounds half to even and clamps; NaN gives 0. */
 uint8_t nnd_ops_to_u8(double value);
 /* One pixel of `image`'s dtype from levels per channel, into at most 16 bytes. */

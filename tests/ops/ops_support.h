@@ -30,7 +30,7 @@ static inline test_image test_image_new(nnd_pixel_format format, nnd_dtype dtype
     const int depth = dtype == NND_U8 ? 1 : dtype == NND_U16 ? 2 : 4;
     const int half_w = (width + 1) / 2, half_h = (height + 1) / 2;
     int64_t row[3] = {0, 0, 0}, rows[3] = {height, half_h, half_h};
-    size_t start[3], size = GUARD_SIZE;
+    size_t start[3] = {0, 0, 0}, size = GUARD_SIZE;
     switch (format) {
     case NND_PIX_NV12:
         row[0] = width, row[1] = 2 * half_w;

@@ -98,7 +98,7 @@ nnd_status nnd_affine_invert(const double m[6], double out[6])
 {
     const double det = m[0] * m[4] - m[1] * m[3];
     const double size = fabs(m[0] * m[4]) + fabs(m[1] * m[3]);
-    if (!isfinite(det) || !(fabs(det) > size * 1e-14))
+    if (!nnd_ops_is_finite(det) || !(fabs(det) > size * 1e-14))
         return nnd_error_set(NND_E_SHAPE, "the affine matrix has no inverse");
     const double a = m[4] / det, b = -m[1] / det, c = -m[3] / det, d = m[0] / det;
     const double r[6] = {a, b, -(a * m[2] + b * m[5]), c, d, -(c * m[2] + d * m[5])};
@@ -143,7 +143,7 @@ nnd_status nnd_perspective_invert(const double m[9], double out[9])
     };
     const double det = m[0] * c[0] + m[1] * c[3] + m[2] * c[6];
     const double size = fabs(m[0] * c[0]) + fabs(m[1] * c[3]) + fabs(m[2] * c[6]);
-    if (!isfinite(det) || !(fabs(det) > size * 1e-12))
+    if (!nnd_ops_is_finite(det) || !(fabs(det) > size * 1e-12))
         return nnd_error_set(NND_E_SHAPE, "the perspective matrix has no inverse");
     for (int i = 0; i < 9; i++)
         out[i] = c[i] / det;
@@ -177,7 +177,7 @@ nnd_status nnd_rotated_rect_to_affine(const nnd_rotated_rect *rect, int dst_widt
     const double m[6] = {c * x, -s * y, rect->cx - c * half_w + s * half_h,
                          s * x, c * y,  rect->cy - s * half_w - c * half_h};
     for (int i = 0; i < 6; i++)
-        if (!isfinite(m[i]))
+        if (!nnd_ops_is_finite(m[i]))
             return nnd_error_set(NND_E_SHAPE, "the rotated rectangle is not finite");
     memcpy(out, m, sizeof(m));
     return NND_OK;

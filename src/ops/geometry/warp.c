@@ -194,7 +194,7 @@ static nnd_status warp(nnd_image *dst, const nnd_image *src, const double m[9],
                        const nnd_warp_options *options)
 {
     for (int i = 0; i < 9; i++)
-        if (!isfinite(m[i]))
+        if (!nnd_ops_is_finite(m[i]))
             return nnd_error_set(NND_E_INVALID_ARGUMENT, "element %d of the matrix is not finite",
                                  i);
     warp_job job = {

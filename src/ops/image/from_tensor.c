@@ -99,11 +99,11 @@ static nnd_status set_factors(from_tensor_job *job, const nnd_from_tensor_option
 {
     /* Levels are on the scale 0…255 first, then on the image's own. */
     const double own = nnd_ops_max_level(job->out.dtype) / 255.0;
-    if (!(options->scale != 0) || !isfinite(options->scale))
+    if (!(options->scale != 0) || !nnd_ops_is_finite(options->scale))
         return nnd_error_set(NND_E_INVALID_ARGUMENT, "scale is %g: must be finite and not 0",
                              options->scale);
     for (int k = 0; k < job->in.channels; k++) {
-        if (!isfinite(options->std[k]) || !isfinite(options->mean[k]))
+        if (!nnd_ops_is_finite(options->std[k]) || !nnd_ops_is_finite(options->mean[k]))
             return nnd_error_set(NND_E_INVALID_ARGUMENT, "channel %d: mean and std must be finite",
                                  k);
         job->mul[k] = (float)(options->std[k] / options->scale * own);

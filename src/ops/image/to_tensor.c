@@ -212,11 +212,12 @@ static nnd_status check_options(const nnd_to_tensor_options *options)
         return nnd_error_set(NND_E_INVALID_ARGUMENT, "the order of channels cannot be %s",
                              nnd_pixel_format_name(options->order));
     for (int k = 0; k < channels; k++)
-        if (!(options->std[k] != 0) || !isfinite(options->std[k]) || !isfinite(options->mean[k]))
+        if (!(options->std[k] != 0) || !nnd_ops_is_finite(options->std[k]) ||
+            !nnd_ops_is_finite(options->mean[k]))
             return nnd_error_set(NND_E_INVALID_ARGUMENT,
                                  "channel %d: mean %g, std %g: finite and std not 0", k,
                                  options->mean[k], options->std[k]);
-    if (!isfinite(options->scale))
+    if (!nnd_ops_is_finite(options->scale))
         return nnd_error_set(NND_E_INVALID_ARGUMENT, "scale is not finite");
     return NND_OK;
 }
