@@ -102,7 +102,9 @@ nnd_status nnd_codec_new_image(const nnd_codec_request *request, nnd_pixel_forma
 
 nnd_status nnd_codec_check_cancel(const nnd_codec_request *request, uint32_t row)
 {
-    return request->cancel && row % CANCEL_ROWS == 0 ? nnd_cancel_check(request->cancel) : NND_OK;
+    if (!request->cancel || row % CANCEL_ROWS != 0) return NND_OK;
+    const nnd_status status = nnd_cancel_check(request->cancel);
+    return status == NND_OK ? status : nnd_error_set(status, "reading the picture was stopped");
 }
 
 /* ---- decoding ---- */

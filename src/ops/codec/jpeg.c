@@ -110,10 +110,8 @@ static void on_progress(j_common_ptr common)
             NND_E_LIMIT, "JPEG: more than %d scans: save the picture again", MAX_SCANS);
         longjmp(r->guard.jump, 1);
     }
-    if (r->request->cancel) {
-        r->guard.status = nnd_cancel_check(r->request->cancel);
-        if (r->guard.status != NND_OK) longjmp(r->guard.jump, 1);
-    }
+    r->guard.status = nnd_codec_check_cancel(r->request, 0);
+    if (r->guard.status != NND_OK) longjmp(r->guard.jump, 1);
 }
 
 static void reader_open(jpeg_reader *r, const uint8_t *bytes, size_t size)
