@@ -88,7 +88,10 @@ part_checks() {
     check "formatting (make fmt mends it)" scripts/check-format.sh
     check "documentation names only files that exist" scripts/check-docs.sh
 }
-part_release() { run_preset release; }
+part_release() {
+    run_preset release
+    check "an installed copy builds and runs programs and plug-ins" scripts/check-install.sh
+}
 part_asan() {
     ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 \
         run_preset asan "$@"

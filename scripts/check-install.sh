@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# Installs the release build into a scratch folder and uses it as a stranger would: headers alone in C
+# and C++, a program through pkg-config and through CMake, a plug-in built outside of the tree, only
+# nnd_ symbols exported. Needs build/release.
+set -eu
+cd "$(dirname "$0")/.."
+root=$PWD
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+prefix=$work/prefix
+cmake --install build/release --prefix "$prefix" >/dev/null
+
+so=$(find "$prefix" -name 'libnndeploy.so' | head -n 1)
+lib=$(dirname "$so")
+foreign=$(nm -D --defined-only "$so" | awk '{print $3}' | grep -v '^nnd_' || true)
+[ -z "$foreign" ] || { echo "exported without the nnd_ prefix: $foreign"; exit 1; }
+
+for h in "$prefix"/include/nndeploy/*.h; do
+    printf '#include <nndeploy/%s>\n' "$(basename "$h")" >"$work/one.c"
+    cc -std=c11 -Wall -Wextra -pedantic -Werror -I"$prefix/include" -fsyntax-only "$work/one.c"
+    c++ -std=c++17 -Wall -Wextra -pedantic -Werror -I"$prefix/include" -fsyntax-only -x c++ "$work/one.c"
+done
+
+export PKG_CONFIG_PATH=$lib/pkgconfig
+# shellcheck disable=SC2046
+cc -std=c11 examples/run_workflow.c -o "$work/run" $(pkg-config --cflags --libs nndeploy) -Wl,-rpath,"$lib"
+"$work/run" workflows/read-digits.json examples/media/meter.jpg >"$work/run.json"
+grep -q '0358926' "$work/run.json" || { echo "the program built with pkg-config read something else:"; cat "$work/run.json"; exit 1; }
+
+mkdir "$work/consumer"
+cp examples/run_workflow.c "$work/consumer/"
+cat >"$work/consumer/CMakeLists.txt" <<'C'
+cmake_minimum_required(VERSION 3.16)
+project(consumer C)
+find_package(nndeploy 1.0 REQUIRED)
+add_executable(shared_program run_workflow.c)
+target_link_libraries(shared_program nndeploy::nndeploy)
+add_executable(static_program run_workflow.c)
+target_link_libraries(static_program nndeploy::static)
+C
+cmake -S "$work/consumer" -B "$work/consumer/build" -DCMAKE_PREFIX_PATH="$prefix" >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
+cmake --build "$work/consumer/build" >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
+for program in shared_program static_program; do
+    "$work/consumer/build/$program" workflows/read-digits.json examples/media/meter.jpg | grep -q '0358926'
+done
+
+cmake -S examples/plugin -B "$work/plugin" -DNNDEPLOY_INCLUDE="$prefix/include" >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
+cmake --build "$work/plugin" >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
+cd "$work"
+"$prefix/bin/nndeploy" --plugin "$work/plugin/demo_sharpen.so" run "$root/examples/plugin/sharpen.json" \
+    --input image="$root/examples/media/sheet.png" --output picture="$work/sharp.png"
+[ -s "$work/sharp.png" ]
+echo "installed, found, linked and run"
