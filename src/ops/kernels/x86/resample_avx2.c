@@ -6,6 +6,7 @@
 #include <immintrin.h>
 #include <string.h>
 
+#include "ops/kernels/fixed.h"
 #include "ops/kernels/reference/reference.h"
 #include "ops/kernels/x86/avx2.h"
 
@@ -190,8 +191,77 @@ void nnd_bilinear_u8c2_avx2(uint8_t *dst, const uint8_t *row0, const uint8_t *ro
     nnd_bilinear_u8c2_reference(dst + 2 * i, row0, row1, wy, &rest, blended);
 }
 
-void nnd_bilinear_u8c3_avx2(uint8_t *dst, const uint8_t *row0, const uint8_t *row1, int16_t wy,
-                            const nnd_bilinear_columns *columns, int16_t *blended)
+/* The whole of both rows blended into 16-bit lanes. */
+static void blend_line(int16_t *out, const uint8_t *row0, const uint8_t *row1, int16_t wy,
+                       size_t bytes)
+{
+    const __m256i w = _mm256_set1_epi16(wy);
+    size_t i = 0;
+    for (; i + 16 <= bytes; i += 16) {
+        const __m256i a =
+            _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)(const void *)(row0 + i)));
+        const __m256i b =
+            _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)(const void *)(row1 + i)));
+        _mm256_storeu_si256((__m256i *)(void *)(out + i), blend_rows(a, b, w));
+    }
+    for (; i < bytes; i++)
+        out[i] = (int16_t)nnd_fixed_blend_rows(row0[i], row1[i], wy);
+}
+
+/* Two pixels with their right neighbours, one per half. */
+#define LOAD_2_WORDS(base, offset, i, j)                                                           \
+    _mm256_set_m128i(_mm_loadu_si128((const __m128i *)(const void *)((base) + (offset)[j])),       \
+                     _mm_loadu_si128((const __m128i *)(const void *)((base) + (offset)[i])))
+
+/* Four pixels of a blended line as bytes: the first two in the low half, each in eight bytes of
+   which the first ones count. BYTES: from a pixel to its neighbour. */
+#define LEVELS_4(line, columns, i, BYTES, out)                                                     \
+    do {                                                                                           \
+        const __m256i a_ = LOAD_2_WORDS(line, (columns)->offset, i, (i) + 2);                      \
+        const __m256i b_ = LOAD_2_WORDS(line, (columns)->offset, (i) + 1, (i) + 3);                \
+        const __m256i right_ =                                                                     \
+            _mm256_unpacklo_epi64(_mm256_srli_si256(a_, BYTES), _mm256_srli_si256(b_, BYTES));     \
+        const __m256i pick_ = _mm256_setr_epi8(0, 1, 0, 1, 0, 1, 0, 1, 2, 3, 2, 3, 2, 3, 2, 3, 4,  \
+                                               5, 4, 5, 4, 5, 4, 5, 6, 7, 6, 7, 6, 7, 6, 7);       \
+        (out) =                                                                                    \
+            blend_columns(_mm256_unpacklo_epi64(a_, b_), right_,                                   \
+                          _mm256_shuffle_epi8(load_4_weights((columns)->weight + (i)), pick_));    \
+    } while (0)
+
+/* Blending three pixels of a line costs about as much as loading one pixel from two rows. */
+#define LINE_PAYS(columns, channels) ((columns)->row_bytes <= 3 * (channels) * (columns)->count)
+
+static size_t from_line_3(uint8_t *dst, const int16_t *line, const nnd_bilinear_columns *columns)
+{
+    /* Words 0 1 2 and 4 5 6 of every half as six bytes. */
+    const __m256i pick = _mm256_broadcastsi128_si256(
+        _mm_setr_epi8(0, 2, 4, 8, 10, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1));
+    size_t i = 0;
+    for (; i + 4 < columns->count; i += 4) {
+        __m256i level;
+        LEVELS_4(line, columns, i, 6, level);
+        const __m256i packed = _mm256_shuffle_epi8(level, pick);
+        store_8(dst + 3 * i, _mm256_castsi256_si128(packed));
+        store_8(dst + 3 * i + 6, _mm256_extracti128_si256(packed, 1));
+    }
+    return i;
+}
+
+static size_t from_line_4(uint8_t *dst, const int16_t *line, const nnd_bilinear_columns *columns)
+{
+    size_t i = 0;
+    for (; i + 4 <= columns->count; i += 4) {
+        __m256i level;
+        LEVELS_4(line, columns, i, 8, level);
+        const __m128i packed =
+            _mm_packus_epi16(_mm256_castsi256_si128(level), _mm256_extracti128_si256(level, 1));
+        _mm_storeu_si128((__m128i *)(void *)(dst + 4 * i), packed);
+    }
+    return i;
+}
+
+static size_t from_rows_3(uint8_t *dst, const uint8_t *row0, const uint8_t *row1, int16_t wy,
+                          const nnd_bilinear_columns *columns)
 {
     const __m256i vy = _mm256_set1_epi16(wy);
     const int32_t *offset = columns->offset;
@@ -204,12 +274,11 @@ void nnd_bilinear_u8c3_avx2(uint8_t *dst, const uint8_t *row0, const uint8_t *ro
         BLEND_BYTES(a, b, _mm256_unpackhi_epi8, spread_4_high(wx), vy, 6, high);
         store_4x3(dst + 3 * i, low, high);
     }
-    const nnd_bilinear_columns rest = columns_from(columns, i);
-    nnd_bilinear_u8c3_reference(dst + 3 * i, row0, row1, wy, &rest, blended);
+    return i;
 }
 
-void nnd_bilinear_u8c4_avx2(uint8_t *dst, const uint8_t *row0, const uint8_t *row1, int16_t wy,
-                            const nnd_bilinear_columns *columns, int16_t *blended)
+static size_t from_rows_4(uint8_t *dst, const uint8_t *row0, const uint8_t *row1, int16_t wy,
+                          const nnd_bilinear_columns *columns)
 {
     const __m256i vy = _mm256_set1_epi16(wy);
     const int32_t *offset = columns->offset;
@@ -222,9 +291,27 @@ void nnd_bilinear_u8c4_avx2(uint8_t *dst, const uint8_t *row0, const uint8_t *ro
         BLEND_BYTES(a, b, _mm256_unpackhi_epi8, spread_4_high(wx), vy, 8, high);
         store_4x4(dst + 4 * i, low, high);
     }
-    const nnd_bilinear_columns rest = columns_from(columns, i);
-    nnd_bilinear_u8c4_reference(dst + 4 * i, row0, row1, wy, &rest, blended);
+    return i;
 }
+
+#define BILINEAR(c)                                                                                \
+    void nnd_bilinear_u8c##c##_avx2(uint8_t *dst, const uint8_t *row0, const uint8_t *row1,        \
+                                    int16_t wy, const nnd_bilinear_columns *columns,               \
+                                    int16_t *blended)                                              \
+    {                                                                                              \
+        size_t i;                                                                                  \
+        if (LINE_PAYS(columns, c)) {                                                               \
+            blend_line(blended, row0, row1, wy, columns->row_bytes);                               \
+            i = from_line_##c(dst, blended, columns);                                              \
+        } else {                                                                                   \
+            i = from_rows_##c(dst, row0, row1, wy, columns);                                       \
+        }                                                                                          \
+        const nnd_bilinear_columns rest = columns_from(columns, i);                                \
+        nnd_bilinear_u8c##c##_reference(dst + (c)*i, row0, row1, wy, &rest, blended);              \
+    }
+
+BILINEAR(3)
+BILINEAR(4)
 
 /* ---- points ---------------------------------------------------------------------------- */
 
