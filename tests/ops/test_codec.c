@@ -5,6 +5,7 @@
 
 #include "ops/ops_support.h"
 #include "port/port.h"
+#include "support/oom.h"
 
 #define DATA NND_SOURCE_DIR "/tests/ops/data/codec/"
 
@@ -513,35 +514,6 @@ static void test_bit_flips(void **state)
 
 /* ---- out of memory ---- */
 
-static size_t allocations, fail_at, live;
-
-static void *counting_alloc(void *user, size_t size)
-{
-    (void)user;
-    if (++allocations == fail_at) return NULL;
-    void *block = malloc(size);
-    if (block) live++;
-    return block;
-}
-
-static void *counting_resize(void *user, void *block, size_t size)
-{
-    (void)user;
-    if (++allocations == fail_at) return NULL;
-    void *moved = realloc(block, size);
-    if (moved && !block) live++;
-    return moved;
-}
-
-static void counting_release(void *user, void *block)
-{
-    (void)user;
-    if (block) live--;
-    free(block);
-}
-
-static const nnd_allocator counting = {counting_alloc, counting_resize, counting_release, NULL};
-
 /* Decodes and encodes once; what was made is given back. */
 static nnd_status decode_and_encode(const file_bytes *f, nnd_image_codec codec)
 {
@@ -566,20 +538,20 @@ static void test_out_of_memory(void **state)
     for (size_t i = 0; i < NND_COUNT(files); i++) {
         const file_bytes f = read_data(files[i]);
         const nnd_image_codec codec = (nnd_image_codec)(NND_CODEC_JPEG + i % 3);
+        long tries = 0;
         assert_ok(decode_and_encode(&f, codec)); /* whatever is made once per process */
-        nnd_status status = NND_E_OUT_OF_MEMORY;
-        for (fail_at = 1; status != NND_OK; fail_at++) {
-            allocations = 0;
-            live = 0;
+        oom_begin();
+        for (bool hit = true; hit; tries++) {
+            oom_fail_after(tries);
+            const nnd_status status = decode_and_encode(&f, codec);
+            hit = oom_hit();
+            oom_never();
+            assert_int_equal(status, hit ? NND_E_OUT_OF_MEMORY : NND_OK);
             nnd_error_clear();
-            nnd_set_allocator(&counting);
-            status = decode_and_encode(&f, codec);
-            nnd_error_clear();
-            nnd_set_allocator(NULL);
-            if (status != NND_OK) assert_int_equal(status, NND_E_OUT_OF_MEMORY);
-            assert_true(fail_at < 1000);
+            assert_int_equal(oom_live_blocks(), 0);
         }
-        assert_true(fail_at > 3);
+        oom_end();
+        assert_true(tries > 3);
         nnd_port_free(f.data);
     }
 }
