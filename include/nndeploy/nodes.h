@@ -27,6 +27,9 @@ NND_API nnd_registry *nnd_nodes_registry(void);
    the user's cache; secrets come from the environment (NNDEPLOY_SECRET_<NAME>). base_dir (may be NULL) is
    the folder of the workflow; the strings behind `out` live until the process ends. */
 NND_API nnd_status nnd_nodes_services(const char *base_dir, nnd_services *out);
+/* The folders that these services look into, in order, whether or not they exist: what a host lets
+   workflows read besides their own files. Free each and the array. */
+NND_API nnd_status nnd_nodes_model_folders(const char *base_dir, char ***folders, size_t *count);
 
 /* ---- 2 the short way ------------------------------------------------------------------- */
 

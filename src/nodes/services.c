@@ -196,3 +196,17 @@ nnd_status nnd_nodes_services(const char *base_dir, nnd_services *out)
     *out = (nnd_services){sizeof *out, h, find_model, find_secret};
     return NND_OK;
 }
+
+nnd_status nnd_nodes_model_folders(const char *base_dir, char ***folders, size_t *count)
+{
+    folder_list list = {0};
+    if (!folders || !count)
+        return nnd_error_set(NND_E_INVALID_ARGUMENT,
+                             "nnd_nodes_model_folders: folders and count are required");
+    host *h = host_for(base_dir ? base_dir : "");
+    if (!h) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for services");
+    collect_folders(h, &list);
+    *folders = list.items;
+    *count = list.count;
+    return NND_OK;
+}
