@@ -1,5 +1,8 @@
 """Writes tests/ops/data/opencv.bin: what OpenCV makes of small pictures, for tests of the operators.
 
+OpenCV does not antialias; those records are made here from the definition that Pillow and PyTorch
+share: the kernel is stretched by the scale, and samples outside the picture are left out.
+
 Run with a Python that has numpy and cv2 (Debian: /usr/bin/python3 with python3-opencv). The file is a
 sequence of little-endian records:
 
@@ -65,6 +68,34 @@ def resizes(image):
     put("line_c4", cv2.resize(four, (41, 29), interpolation=cv2.INTER_LINEAR))
 
 
+def triangle(x):
+    return np.clip(1 - np.abs(x), 0, None)
+
+
+def cubic(x, a=-0.5):
+    x = np.abs(x)
+    near = ((a + 2) * x - (a + 3)) * x * x + 1
+    far = ((a * x - 5 * a) * x + 8 * a) * x - 4 * a
+    return np.where(x < 1, near, np.where(x < 2, far, 0))
+
+
+def shrinking(source, target, kernel):
+    """The target x source matrix of weights."""
+    scale = source / target
+    centres = (np.arange(target)[:, None] + 0.5) * scale
+    weights = kernel((np.arange(source)[None, :] + 0.5 - centres) / scale)
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+def antialiased(image):
+    height, width = image.shape[:2]
+    for name, kernel in (("line", triangle), ("cubic", cubic)):
+        for w, h in ((23, 17), (7, 5)):
+            rows = np.tensordot(shrinking(height, h, kernel), image.astype(np.float64), 1)
+            result = np.einsum("xw,hwc->hxc", shrinking(width, w, kernel), rows)
+            put(f"aa_{name}_{w}x{h}", np.clip(np.rint(result), 0, 255))
+
+
 def warps(image):
     affine = np.array([[0.9, -0.3, 12.0], [0.25, 1.1, -6.0]])
     perspective = np.array([[0.95, 0.12, 3.0], [-0.08, 1.05, 4.0], [0.0006, -0.0004, 1.0]])
@@ -118,6 +149,7 @@ def main():
     put("scene", image)
     put("smooth", soft)
     resizes(image)
+    antialiased(image)
     warps(soft)
     colors(image)
     filters(image)
