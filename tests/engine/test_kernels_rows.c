@@ -18,7 +18,7 @@ static void check_softmax_row(const float *x, const float *y, const float *log_y
 {
     double most = -INFINITY, sum = 0;
     for (size_t i = 0; i < n; i++)
-        most = fmax(most, x[i]);
+        if (x[i] > most) most = x[i];
     for (size_t i = 0; i < n; i++)
         sum += exp(x[i] - most);
     for (size_t i = 0; i < n; i++) {
@@ -65,9 +65,9 @@ static void check_rows_of(size_t rows, size_t n)
         nnd_reduce_rows((nnd_row_op)op, x.data, sums.data, rows, n);
         for (size_t r = 0; r < rows; r++) {
             double sum = 0, most = -INFINITY;
-            for (size_t i = 0; i < n; i++) {
-                sum += x.data[r * n + i];
-                most = fmax(most, x.data[r * n + i]);
+            for (const float *v = x.data + r * n; v < x.data + (r + 1) * n; v++) {
+                sum += *v;
+                if (*v > most) most = *v;
             }
             double expected = op == NND_ROW_MAX ? most : op == NND_ROW_SUM ? sum : sum / (double)n;
             check_near(sums.data[r], expected, op == NND_ROW_MAX ? 0 : 1e-6 * 8 * (double)n);
