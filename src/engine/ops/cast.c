@@ -18,14 +18,14 @@ static nnd_status cast_infer(nnd_op_ctx *c)
     const nnd_tensor *x;
     NND_TRY(nnd_op_need(c, 0, &x));
     bool strange = to == NND_DTYPE_INVALID || (to != x->dtype && (to >= NND_STRING || x->dtype >= NND_STRING));
-    if (strange || to == NND_F8E8M0 || to == NND_F4E2M1)
+    if (strange || to == NND_F8E8M0)
         return nnd_op_fail(c, NND_E_UNSUPPORTED, "from %s to %s", nnd_dtype_name(x->dtype),
                            nnd_dtype_name(to));
     return nnd_op_output(c, 0, to, x->rank, x->dims);
 }
 
-/* Float to integer truncates; what does not fit wraps or saturates as the processor likes in other
-   runtimes, here it saturates (NaN gives 0). Integers wrap. */
+/* Float to integer truncates; what does not fit saturates (NaN gives 0), except that the types
+   below a byte keep the low bits, as in the standard's own computation. Integers wrap. */
 static void convert(const nnd_op_ctx *c, size_t i)
 {
     const nnd_tensor *x = c->in[0], *y = &c->out[0];
@@ -44,6 +44,12 @@ static void convert(const nnd_op_ctx *c, size_t i)
         nnd_dtype_set(y->dtype, y->data, i, v);
     } else {
         double v = nnd_dtype_get(x->dtype, x->data, i);
+        if (to > NND_IN_F64 && nnd_dtype_bits(y->dtype) < 8 && fabs(v) < 1e18) {
+            m.i64[0] = (int64_t)v;
+            nnd_block_store(to, y->dtype, y->data, i, 1, &m);
+            return;
+        }
+        if (y->dtype == NND_F4E2M1 && isnan(v)) v = -0.0; /* it has no NaN; the standard says so */
         nnd_dtype_set(y->dtype, y->data, i, to > NND_IN_F64 ? (isnan(v) ? 0.0 : trunc(v)) : v);
     }
 }
@@ -59,8 +65,9 @@ static void convert_unsaturated(const nnd_op_ctx *c, size_t i)
     static const double largest[] = {448.0, 240.0, 57344.0, 57344.0};
     const nnd_tensor *x = c->in[0], *y = &c->out[0];
     double v = nnd_dtype_get(x->dtype, x->data, i);
-    double limit = largest[y->dtype - NND_F8E4M3FN], half = y->dtype == NND_F8E4M3FN ? 16.0 : y->dtype == NND_F8E4M3FNUZ ? 8.0 : 4096.0;
-    bool beyond = fabs(v) >= limit + half;
+    static const double half_step[] = {16.0, 8.0, 4096.0, 4096.0};
+    size_t kind = (size_t)(y->dtype - NND_F8E4M3FN);
+    bool beyond = fabs(v) >= largest[kind] + half_step[kind];
     if (beyond) v = y->dtype == NND_F8E5M2 ? copysign(INFINITY, v) : NAN;
     nnd_dtype_set(y->dtype, y->data, i, v);
 }

@@ -193,11 +193,10 @@ static nnd_status transpose_run(nnd_op_ctx *c)
     /* Folding a constant: no plan has made scratch. */
     c->lanes = nnd_alloc((size_t)j.g.out[2] * sizeof(double));
     if (!c->lanes) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for ConvTranspose");
-    for (size_t i = 0; i < count / (size_t)j.g.out[2]; i++)
-        NND_TRY(tile(&j, i, 0));
+    nnd_status status = nnd_gang_for(NULL, count / (size_t)j.g.out[2], tile, &j, c->cancel);
     nnd_free(c->lanes);
     c->lanes = NULL;
-    return NND_OK;
+    return status;
 }
 
 static const nnd_op ops[] = {

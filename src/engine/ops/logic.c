@@ -60,11 +60,24 @@ static void compare(nnd_class in, int variant, const void *va, const void *vb, u
         COMPARE(uint64_t);
 }
 
+static void equal_strings(const job *j, size_t out, const size_t *at, size_t n, size_t sa, size_t sb)
+{
+    const nnd_string *a = j->a->data, *b = j->b->data;
+    for (size_t i = 0; i < n; i++) {
+        const nnd_string *x = &a[at[0] + i * sa], *y = &b[at[1] + i * sb];
+        ((uint8_t *)j->y->data)[out + i] = x->size == y->size && memcmp(x->text, y->text, x->size) == 0;
+    }
+}
+
 static void compare_run(void *user, size_t out, const size_t *at, size_t n)
 {
     const job *j = user;
     int last = j->broadcast.rank - 1;
     size_t sa = j->broadcast.strides[0][last], sb = j->broadcast.strides[1][last];
+    if (j->a->dtype == NND_STRING) {
+        equal_strings(j, out, at, n, sa, sb);
+        return;
+    }
     nnd_block_memory ma, mb;
     for (size_t i = 0; i < n; i += NND_BLOCK) {
         size_t m = n - i < NND_BLOCK ? n - i : NND_BLOCK;
@@ -98,7 +111,8 @@ static nnd_status compare_infer(nnd_op_ctx *c)
     int rank;
     bool logic = c->op->variant >= AND;
     NND_TRY(nnd_op_broadcast(c, 0, 2, &rank, dims));
-    NND_TRY(nnd_op_expect(c, 0, logic ? 1u << NND_BOOL : NND_NUMBERS | 1u << NND_BOOL));
+    uint32_t text = c->op->variant == EQUAL ? 1u << NND_STRING : 0;
+    NND_TRY(nnd_op_expect(c, 0, logic ? 1u << NND_BOOL : NND_NUMBERS | 1u << NND_BOOL | text));
     NND_TRY(nnd_op_expect(c, 1, 1u << c->in[0]->dtype));
     return nnd_op_output(c, 0, NND_BOOL, rank, dims);
 }
@@ -128,7 +142,7 @@ static nnd_status test_run(nnd_op_ctx *c)
         }
         double v = nnd_dtype_get(x->dtype, x->data, i);
         bool infinite = isinf(v) && ((v > 0 && positive) || (v < 0 && negative));
-        y[i] = c->op->variant == IS_NAN ? isnan(v) != 0 : infinite;
+        y[i] = (uint8_t)(c->op->variant == IS_NAN ? isnan(v) != 0 : infinite);
     }
     return NND_OK;
 }

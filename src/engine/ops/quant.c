@@ -63,7 +63,7 @@ static nnd_status quantize_infer(nnd_op_ctx *c)
     NND_TRY(nnd_op_expect(c, 1, NND_FLOATS | 1u << NND_I32));
     NND_TRY(read_scaling(c, &s));
     nnd_dtype to = quantized_type(c);
-    if (to == NND_F4E2M1 || to == NND_F8E8M0)
+    if (to == NND_F8E8M0 || to >= NND_STRING)
         return nnd_op_fail(c, NND_E_UNSUPPORTED, "to %s", nnd_dtype_name(to));
     return nnd_op_output(c, 0, to, c->in[0]->rank, c->in[0]->dims);
 }
@@ -87,13 +87,60 @@ static void quantize_one(const nnd_op_ctx *c, const scaling *s, size_t i)
     nnd_dtype_set(y->dtype, y->data, i, isnan(q) && is_integer(y->dtype) ? z : q);
 }
 
+typedef struct job {
+    const nnd_op_ctx *c;
+    scaling s;
+    size_t total;
+} job;
+
+/* The common case: f32 ↔ u8 or i8 with one scale. */
+static bool is_plain(const nnd_op_ctx *c, const scaling *s, const nnd_tensor *real, const nnd_tensor *whole)
+{
+    return s->whole && real->dtype == NND_F32 && (whole->dtype == NND_U8 || whole->dtype == NND_I8) &&
+           c->in[1]->dtype == NND_F32;
+}
+
+static float zero_of(const nnd_op_ctx *c)
+{
+    const nnd_tensor *zero = nnd_op_in(c, 2);
+    return zero ? (float)nnd_dtype_get(zero->dtype, zero->data, 0) : 0.0f;
+}
+
+static void quantize_plain(const nnd_op_ctx *c, size_t begin, size_t end)
+{
+    const float *x = c->in[0]->data, scale = *(const float *)c->in[1]->data, zero = zero_of(c);
+    bool is_signed = c->out[0].dtype == NND_I8;
+    float low = is_signed ? -128.0f : 0.0f, high = is_signed ? 127.0f : 255.0f;
+    for (size_t i = begin; i < end; i++) {
+        float q = nearbyintf(x[i] / scale) + zero;
+        q = q >= low ? (q > high ? high : q) : isnan(q) ? zero : low;
+        if (is_signed)
+            ((int8_t *)c->out[0].data)[i] = (int8_t)q;
+        else
+            ((uint8_t *)c->out[0].data)[i] = (uint8_t)q;
+    }
+}
+
+static nnd_status quantize_tile(void *user, size_t index, int lane)
+{
+    const job *j = user;
+    size_t begin = index * NND_OP_GRAIN, end = begin + NND_OP_GRAIN;
+    (void)lane;
+    if (end > j->total) end = j->total;
+    if (is_plain(j->c, &j->s, j->c->in[0], &j->c->out[0])) {
+        quantize_plain(j->c, begin, end);
+        return NND_OK;
+    }
+    for (size_t i = begin; i < end; i++)
+        quantize_one(j->c, &j->s, i);
+    return NND_OK;
+}
+
 static nnd_status quantize_run(nnd_op_ctx *c)
 {
-    scaling s;
-    NND_TRY(read_scaling(c, &s));
-    for (size_t i = 0; i < (size_t)nnd_tensor_count(c->in[0]); i++)
-        quantize_one(c, &s, i);
-    return NND_OK;
+    job j = {.c = c, .total = (size_t)nnd_tensor_count(c->in[0])};
+    NND_TRY(read_scaling(c, &j.s));
+    return nnd_op_for(c, nnd_op_tiles(j.total), quantize_tile, &j);
 }
 
 static nnd_status dequantize_infer(nnd_op_ctx *c)
@@ -102,7 +149,7 @@ static nnd_status dequantize_infer(nnd_op_ctx *c)
     const nnd_tensor *x, *scale;
     NND_TRY(nnd_op_need(c, 0, &x));
     NND_TRY(nnd_op_need(c, 1, &scale));
-    if (x->dtype >= NND_STRING || x->dtype == NND_F8E8M0 || x->dtype == NND_F4E2M1)
+    if (x->dtype >= NND_STRING || x->dtype == NND_F8E8M0)
         return nnd_op_expect(c, 0, 0);
     NND_TRY(nnd_op_expect(c, 1, NND_FLOATS));
     NND_TRY(read_scaling(c, &s));
@@ -110,18 +157,42 @@ static nnd_status dequantize_infer(nnd_op_ctx *c)
     return nnd_op_output(c, 0, named != NND_DTYPE_INVALID ? named : scale->dtype, x->rank, x->dims);
 }
 
-static nnd_status dequantize_run(nnd_op_ctx *c)
+static void dequantize_plain(const nnd_op_ctx *c, size_t begin, size_t end)
 {
-    scaling s;
-    const nnd_tensor *x = c->in[0], *scale = c->in[1], *zero = nnd_op_in(c, 2), *y = &c->out[0];
-    NND_TRY(read_scaling(c, &s));
-    for (size_t i = 0; i < (size_t)nnd_tensor_count(x); i++) {
-        size_t k = scale_index(&s, scale->rank > 1, i);
-        double v = nnd_dtype_get(x->dtype, x->data, i);
+    float *y = c->out[0].data, scale = *(const float *)c->in[1]->data, zero = zero_of(c);
+    bool is_signed = c->in[0]->dtype == NND_I8;
+    for (size_t i = begin; i < end; i++) {
+        float q = is_signed ? (float)((const int8_t *)c->in[0]->data)[i]
+                            : (float)((const uint8_t *)c->in[0]->data)[i];
+        y[i] = (q - zero) * scale;
+    }
+}
+
+static nnd_status dequantize_tile(void *user, size_t index, int lane)
+{
+    const job *j = user;
+    const nnd_tensor *const *in = j->c->in, *zero = nnd_op_in(j->c, 2), *y = &j->c->out[0];
+    size_t begin = index * NND_OP_GRAIN, end = begin + NND_OP_GRAIN;
+    (void)lane;
+    if (end > j->total) end = j->total;
+    if (is_plain(j->c, &j->s, y, in[0])) {
+        dequantize_plain(j->c, begin, end);
+        return NND_OK;
+    }
+    for (size_t i = begin; i < end; i++) {
+        size_t k = scale_index(&j->s, in[1]->rank > 1, i);
+        double v = nnd_dtype_get(in[0]->dtype, in[0]->data, i);
         if (zero) v -= nnd_dtype_get(zero->dtype, zero->data, k);
-        nnd_dtype_set(y->dtype, y->data, i, v * nnd_dtype_get(scale->dtype, scale->data, k));
+        nnd_dtype_set(y->dtype, y->data, i, v * nnd_dtype_get(in[1]->dtype, in[1]->data, k));
     }
     return NND_OK;
+}
+
+static nnd_status dequantize_run(nnd_op_ctx *c)
+{
+    job j = {.c = c, .total = (size_t)nnd_tensor_count(c->in[0])};
+    NND_TRY(read_scaling(c, &j.s));
+    return nnd_op_for(c, nnd_op_tiles(j.total), dequantize_tile, &j);
 }
 
 static nnd_status dynamic_infer(nnd_op_ctx *c)

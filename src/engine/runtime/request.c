@@ -93,6 +93,8 @@ static nnd_status check_against(const nnd_engine_port *p, const char *what, cons
     if (p->dtype != NND_DTYPE_INVALID && t->dtype != p->dtype)
         return nnd_error_set(NND_E_TYPE, "%s '%s' wants %s, got %s", what, p->name,
                              nnd_dtype_name(p->dtype), nnd_dtype_name(t->dtype));
+    /* Callers often give one element as a vector where the model wants a scalar. */
+    if (p->rank == 0 && nnd_tensor_count(t) == 1) return NND_OK;
     if (p->rank >= 0 && t->rank != p->rank)
         return nnd_error_set(NND_E_SHAPE, "%s '%s' has rank %d, got %s", what, p->name, p->rank,
                              nnd_tensor_describe(t, text, sizeof(text)));

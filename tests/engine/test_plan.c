@@ -1,0 +1,162 @@
+/* Memory plan: blocks that live at once never overlap; shared and separate memory give the same
+   results on random graphs; the passes keep them. */
+#include "engine/passes/pass.h"
+#include "engine/plan/memory.h"
+#include "engine/runtime/bind.h"
+#include "engine/runtime/exec.h"
+#include "support/test.h"
+
+static uint32_t next_random(uint32_t *state)
+{
+    *state = *state * 1664525u + 1013904223u;
+    return *state >> 8;
+}
+
+static void blocks_that_live_at_once_do_not_overlap(void **state)
+{
+    (void)state;
+    enum { MOST = 200 };
+    static nnd_memory_item items[MOST];
+    uint32_t seed = 7;
+    for (int round = 0; round < 200; round++) {
+        size_t n = 1 + next_random(&seed) % MOST, total, sum = 0, peak = 0;
+        for (size_t i = 0; i < n; i++) {
+            uint32_t first = next_random(&seed) % 50;
+            items[i] = (nnd_memory_item){next_random(&seed) % 5000, first, first + next_random(&seed) % 12, 99};
+            sum += (items[i].bytes + 63) / 64 * 64;
+        }
+        assert_ok(nnd_memory_assign(items, n, &total));
+        for (size_t i = 0; i < n; i++) {
+            assert_int_equal(items[i].offset % NND_MEMORY_ALIGN, 0);
+            assert_true(items[i].offset + items[i].bytes <= total);
+            for (size_t k = 0; k < i; k++) {
+                bool meet = items[i].first <= items[k].last && items[k].first <= items[i].last;
+                bool apart = items[i].offset + items[i].bytes <= items[k].offset ||
+                             items[k].offset + items[k].bytes <= items[i].offset;
+                assert_true(!meet || apart || !items[i].bytes || !items[k].bytes);
+            }
+        }
+        for (uint32_t t = 0; t < 64; t++) {
+            size_t now = 0;
+            for (size_t i = 0; i < n; i++)
+                if (items[i].first <= t && t <= items[i].last) now += (items[i].bytes + 63) / 64 * 64;
+            peak = now > peak ? now : peak;
+        }
+        assert_true(total >= peak && total <= sum);
+    }
+}
+
+static void impossible_sizes_are_refused(void **state)
+{
+    (void)state;
+    nnd_memory_item items[2] = {{SIZE_MAX / 2, 0, 1, 0}, {SIZE_MAX / 2, 0, 1, 0}};
+    size_t total;
+    assert_status(nnd_memory_assign(items, 2, &total), NND_E_OVERFLOW);
+    assert_ok(nnd_memory_assign(items, 0, &total));
+    assert_int_equal(total, 0);
+}
+
+/* ---- random graphs -------------------------------------------------------------------------- */
+
+enum { SIDE = 24, NODES = 40, OUTPUTS = 3 };
+
+/* A chain-and-branch graph of element-wise operators, views and transposes over SIDE×SIDE. */
+static nnd_graph *random_graph(uint32_t seed)
+{
+    static const char *const unary[] = {"Relu", "Neg", "Abs", "Tanh", "Transpose", "Identity"};
+    static const char *const binary[] = {"Add", "Sub", "Mul", "Max"};
+    const int64_t dims[2] = {SIDE, SIDE};
+    uint32_t ids[NODES + 1], count = 1;
+    nnd_graph *g;
+    assert_ok(nnd_graph_create(NULL, "random", &g));
+    assert_ok(nnd_graph_add_input(g, "x", NND_F32, 2, dims, &ids[0]));
+    while (count <= NODES) {
+        uint32_t recent = count < 6 ? count : 6;
+        uint32_t a = ids[count - 1 - next_random(&seed) % recent];
+        uint32_t in[2] = {a, ids[count - 1 - next_random(&seed) % recent]};
+        bool two = next_random(&seed) % 2;
+        const char *type = two ? binary[next_random(&seed) % NND_COUNT(binary)]
+                               : unary[next_random(&seed) % NND_COUNT(unary)];
+        nnd_graph_node *n;
+        assert_ok(nnd_graph_add_node(g, "", type, 13, NULL, two ? 2 : 1, in, 1, NULL, &n));
+        ids[count++] = n->outputs[0];
+    }
+    for (uint32_t i = 0; i < OUTPUTS; i++)
+        assert_ok(nnd_graph_add_output(g, ids[NODES - i * 3]));
+    assert_ok(nnd_graph_bind(g));
+    nnd_graph_index(g);
+    return g;
+}
+
+static void run_graph(nnd_graph *g, bool separate, float *out)
+{
+    float x[SIDE * SIDE], direct[OUTPUTS][SIDE * SIDE];
+    void *memory[OUTPUTS];
+    const int64_t dims[2] = {SIDE, SIDE};
+    nnd_tensor input;
+    const nnd_tensor *in[1] = {&input};
+    nnd_plan *plan;
+    for (int i = 0; i < SIDE * SIDE; i++)
+        x[i] = (float)(i % 17) / 8.0f - 1.0f;
+    for (int i = 0; i < OUTPUTS; i++)
+        memory[i] = direct[i];
+    assert_ok(nnd_tensor_init(&input, NND_F32, 2, dims, x));
+    nnd_plan_cache cache = {.options = {separate, (uint64_t)1 << 30}};
+    nnd_exec_env env = {.cache = &cache};
+    nnd_exec exec = {0};
+    assert_ok(nnd_plan_create(g, &input, &cache.options, &plan));
+    void *arena = nnd_alloc_aligned(plan->arena_bytes + 1, 64);
+    memset(arena, 0xff, plan->arena_bytes);
+    assert_ok(nnd_exec_run(&exec, plan, &env, in, memory, arena));
+    for (int i = 0; i < OUTPUTS; i++)
+        memcpy(out + i * SIDE * SIDE, exec.values[g->outputs[i]].data, sizeof(x));
+    nnd_exec_fini(&exec);
+    nnd_plan_destroy(plan);
+    nnd_free_aligned(arena);
+}
+
+static void shared_memory_changes_no_result(void **state)
+{
+    (void)state;
+    static float shared[OUTPUTS * SIDE * SIDE], separate[OUTPUTS * SIDE * SIDE], passed[OUTPUTS * SIDE * SIDE];
+    for (uint32_t seed = 1; seed <= 100; seed++) {
+        nnd_graph *g = random_graph(seed);
+        size_t changes[NND_PASS_COUNT] = {0};
+        run_graph(g, false, shared);
+        run_graph(g, true, separate);
+        assert_memory_equal(shared, separate, sizeof(shared));
+        assert_ok(nnd_passes_run(g, NND_PASSES_ALL, changes));
+        run_graph(g, false, passed);
+        assert_memory_equal(shared, passed, sizeof(shared));
+        nnd_graph_destroy(g);
+    }
+}
+
+static void the_arena_is_smaller_than_the_sum(void **state)
+{
+    (void)state;
+    const int64_t dims[2] = {SIDE, SIDE};
+    nnd_graph *g = random_graph(3);
+    nnd_tensor input;
+    nnd_plan *plan;
+    nnd_plan_options options = {false, (uint64_t)1 << 30};
+    assert_ok(nnd_tensor_init(&input, NND_F32, 2, dims, NULL));
+    assert_ok(nnd_plan_create(g, &input, &options, &plan));
+    assert_true(plan->arena_bytes > 0);
+    assert_true(plan->arena_bytes < (NODES / 2) * sizeof(float) * SIDE * SIDE);
+    nnd_plan_destroy(plan);
+    options.max_arena_bytes = 64;
+    assert_status(nnd_plan_create(g, &input, &options, &plan), NND_E_LIMIT);
+    nnd_graph_destroy(g);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(blocks_that_live_at_once_do_not_overlap),
+        cmocka_unit_test(impossible_sizes_are_refused),
+        cmocka_unit_test(shared_memory_changes_no_result),
+        cmocka_unit_test(the_arena_is_smaller_than_the_sum),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
