@@ -244,6 +244,19 @@ NND_API nnd_status nnd_registry_add(nnd_registry *r, const nnd_node_type *type);
 NND_API const nnd_node_type *nnd_registry_find(const nnd_registry *r, const char *type, int version); /* version 0 = newest */
 NND_API size_t nnd_registry_count(const nnd_registry *r);
 NND_API const nnd_node_type *nnd_registry_at(const nnd_registry *r, size_t index); /* sorted by type, version */
+/* How a node of an older version becomes one of a newer: a changed meaning is a new version of the
+   type beside the old one, with a migration. */
+typedef struct nnd_migration {
+    size_t struct_size;   /* = sizeof(nnd_migration) */
+    const char *type;     /* "image.resize" */
+    int from_version, to_version;
+    const char *text;     /* what changes, one line for people */
+    /* Writes the new "params" object (begin … end) from the old one (an object, maybe empty; values
+       may be forms such as {"$input": "x"}). */
+    nnd_status (*params)(const nnd_json *params, nnd_json_writer *w);
+} nnd_migration;
+/* Borrowed: must live as long as the registry. NND_E_EXISTS for the same type and from_version. */
+NND_API nnd_status nnd_registry_add_migration(nnd_registry *r, const nnd_migration *migration);
 /* Plug-ins, see plugin.h. One clear message for a file that is none, is truncated, wants a newer
    host or brings a type that exists. */
 NND_API nnd_status nnd_registry_load_plugin(nnd_registry *r, const char *path);
@@ -334,9 +347,15 @@ NND_API nnd_status nnd_workflow_add_output(nnd_workflow *wf, const char *name, c
 NND_API nnd_status nnd_workflow_add_node(nnd_workflow *wf, const char *id, const char *type); /* "image.resize" or "image.resize@1" */
 NND_API nnd_status nnd_workflow_remove_node(nnd_workflow *wf, const char *path); /* with its edges */
 NND_API nnd_status nnd_workflow_set_param(nnd_workflow *wf, const char *node, const char *param, const char *json);
-NND_API nnd_status nnd_workflow_set_field(nnd_workflow *wf, const char *node, const char *field, const char *json); /* title, device, on_error, … */
+/* Any field of a node other than id, type and params: title, device, on_error, ports, graph, … and
+   "x-…"; "null" removes it. */
+NND_API nnd_status nnd_workflow_set_field(nnd_workflow *wf, const char *node, const char *field, const char *json);
+/* Both ends in the same graph; "@" as from_node ("sub/@" inside a sub-graph) is its input. */
 NND_API nnd_status nnd_workflow_connect(nnd_workflow *wf, const char *from_node, const char *from_port,
                                         const char *to_node, const char *to_port);
+/* The same for an edge that feeds a parameter. */
+NND_API nnd_status nnd_workflow_connect_param(nnd_workflow *wf, const char *from_node, const char *from_port,
+                                              const char *to_node, const char *to_param);
 NND_API const char *nnd_workflow_name(const nnd_workflow *wf);
 NND_API size_t nnd_workflow_input_count(const nnd_workflow *wf);
 NND_API const char *nnd_workflow_input_name(const nnd_workflow *wf, size_t index);
@@ -346,6 +365,13 @@ NND_API const char *nnd_workflow_output_name(const nnd_workflow *wf, size_t inde
 /* Everything that can be known without running: types, names, parameters, cycles, references,
    edges, placeholders. NND_E_VALIDATION when there is at least one error. */
 NND_API nnd_status nnd_workflow_validate(const nnd_workflow *wf, nnd_registry *registry, nnd_diagnostics *diags);
+/* Brings nodes of old versions to the newest version that migrations lead to, step by step, in
+   embedded sub-graphs too (files of `ref` are left alone). Each changed node is a warning
+   "migrated" with what changed; a node with a newer version but no way there is a warning
+   "no-migration". Only this call changes versions. On failure the document is as it was.
+   *changed (may be NULL): how many nodes. */
+NND_API nnd_status nnd_workflow_migrate(nnd_workflow *wf, nnd_registry *registry,
+                                        nnd_diagnostics *diags, size_t *changed);
 /* Semantic difference (nodes, edges, parameters; not layout in ui unless with_ui) as JSON:
    {"equal": bool, "changes": [{"kind","path","before","after"}]}. */
 NND_API nnd_status nnd_workflow_diff(const nnd_workflow *a, const nnd_workflow *b, bool with_ui, nnd_json_writer *w);

@@ -18,6 +18,7 @@ struct nnd_registry {
     nnd_port_mutex lock;
     NND_VEC(const nnd_node_type *) types; /* sorted by type, version */
     NND_VEC(wf_registry_owner) owners;
+    NND_VEC(const nnd_migration *) migrations;
 };
 
 /* ---- descriptor checks ------------------------------------------------------------------- */
@@ -71,38 +72,33 @@ static bool has_bounds(const nnd_param *p)
     return p->minimum != 0 || p->maximum != 0;
 }
 
+/* What reading the default relies on: a known kind with the fields that it uses. */
+static nnd_status check_kind(const nnd_node_type *t, const nnd_param *p)
+{
+    if (p->kind < NND_PARAM_KIND_BOOL || p->kind > NND_PARAM_KIND_JSON)
+        return bad_type(t, p->name, "its kind is unknown to this version");
+    if (p->kind >= NND_PARAM_KIND_ENUM && !p->string)
+        return bad_type(t, p->name, "its default is missing (use \"\")");
+    if (p->kind == NND_PARAM_KIND_ENUM &&
+        (!p->values || nnd_parse_choice(p->string, p->values) < 0))
+        return bad_type(t, p->name, "its default is none of its values");
+    if (p->kind == NND_PARAM_KIND_BOOL && p->number != 0 && p->number != 1)
+        return bad_type(t, p->name, "its default is not 0 or 1");
+    if (p->kind == NND_PARAM_KIND_INT &&
+        !(p->number == floor(p->number) && fabs(p->number) <= 9007199254740991.0))
+        return bad_type(t, p->name, "its default is no whole number within 2^53");
+    if ((p->flags & NND_PARAM_SECRET) && (p->kind != NND_PARAM_KIND_TEXT || p->string[0]))
+        return bad_type(t, p->name, "a secret is a TEXT parameter without default");
+    return NND_OK;
+}
+
 static nnd_status check_default(const nnd_node_type *t, const nnd_param *p)
 {
-    nnd_json_doc *doc = NULL;
-    switch (p->kind) {
-    case NND_PARAM_KIND_BOOL:
-        return p->number == 0 || p->number == 1 ? NND_OK
-                                                : bad_type(t, p->name, "its default is not 0 or 1");
-    case NND_PARAM_KIND_INT:
-    case NND_PARAM_KIND_FLOAT:
-        if (!isfinite(p->number) ||
-            (p->kind == NND_PARAM_KIND_INT && p->number != floor(p->number)))
-            return bad_type(t, p->name, "its default is no number of its kind");
-        if (has_bounds(p) && (p->number < p->minimum || p->number > p->maximum))
-            return bad_type(t, p->name, "its default is out of its own bounds");
-        return NND_OK;
-    case NND_PARAM_KIND_ENUM:
-        if (!p->values || !p->string || nnd_parse_choice(p->string, p->values) < 0)
-            return bad_type(t, p->name, "its default is none of its values");
-        return NND_OK;
-    case NND_PARAM_KIND_NUMBERS:
-    case NND_PARAM_KIND_STRINGS:
-    case NND_PARAM_KIND_JSON:
-        if (!p->string || nnd_json_parse(p->string, strlen(p->string), NULL, &doc) != NND_OK)
-            return bad_type(t, p->name, "its default is not JSON");
-        nnd_json_destroy(doc);
-        return NND_OK;
-    case NND_PARAM_KIND_TEXT:
-    case NND_PARAM_KIND_FILE:
-    case NND_PARAM_KIND_MODEL:
-        return p->string ? NND_OK : bad_type(t, p->name, "its default is missing (use \"\")");
-    }
-    return bad_type(t, p->name, "its kind is unknown to this version");
+    NND_TRY(check_kind(t, p));
+    nnd_status status = wf_param_check_default(p);
+    if (status == NND_OK || status == NND_E_OUT_OF_MEMORY) return status;
+    return nnd_error_wrap(NND_E_INVALID_ARGUMENT, "node type '%s', parameter '%s': its default",
+                          t->type, p->name);
 }
 
 static nnd_status check_params(const nnd_node_type *t)
@@ -112,7 +108,8 @@ static nnd_status check_params(const nnd_node_type *t)
     for (size_t i = 0; i < t->params.count; i++) {
         const nnd_param *p = wf_param_at(&t->params, i);
         if (!p->name || !p->name[0]) return bad_type(t, "params", "a parameter has no name");
-        if (p->minimum > p->maximum) return bad_type(t, p->name, "its bounds are the wrong way");
+        if (isnan(p->minimum) || isnan(p->maximum) || p->minimum > p->maximum)
+            return bad_type(t, p->name, "its bounds are the wrong way");
         for (size_t k = 0; k < i; k++)
             if (strcmp(wf_param_at(&t->params, k)->name, p->name) == 0)
                 return bad_type(t, p->name, "two parameters have this name");
@@ -168,6 +165,7 @@ void nnd_registry_unref(nnd_registry *r)
     if (!r || atomic_fetch_sub_explicit(&r->holders, 1, memory_order_acq_rel) != 1) return;
     /* Descriptors live in the plug-ins: the list goes first. */
     nnd_vec_free(&r->types);
+    nnd_vec_free(&r->migrations);
     for (size_t i = r->owners.count; i-- > 0;)
         if (r->owners.items[i].release) r->owners.items[i].release(r->owners.items[i].object);
     nnd_vec_free(&r->owners);
@@ -297,6 +295,45 @@ const char *wf_registry_plugin_version(const nnd_registry *r, const char *name)
     return version;
 }
 
+/* ---- migrations -------------------------------------------------------------------------- */
+
+static const nnd_migration *find_migration(const nnd_registry *r, const char *type, int from)
+{
+    for (size_t i = 0; i < r->migrations.count; i++) {
+        const nnd_migration *m = r->migrations.items[i];
+        if (m->from_version == from && strcmp(m->type, type) == 0) return m;
+    }
+    return NULL;
+}
+
+const nnd_migration *wf_registry_migration(const nnd_registry *r, const char *type, int from)
+{
+    nnd_port_mutex_lock(lock_of(r));
+    const nnd_migration *found = find_migration(r, type, from);
+    nnd_port_mutex_unlock(lock_of(r));
+    return found;
+}
+
+nnd_status nnd_registry_add_migration(nnd_registry *r, const nnd_migration *m)
+{
+    if (!r || !m || m->struct_size < sizeof(nnd_migration) || !m->type || !m->text || !m->params)
+        return nnd_error_set(NND_E_INVALID_ARGUMENT,
+                             "a migration needs its size, a type, a text and a callback");
+    if (m->from_version < 1 || m->to_version <= m->from_version)
+        return nnd_error_set(NND_E_INVALID_ARGUMENT,
+                             "migration of '%s': from version %d to %d is no step forward", m->type,
+                             m->from_version, m->to_version);
+    nnd_port_mutex_lock(&r->lock);
+    nnd_status status = NND_OK;
+    if (find_migration(r, m->type, m->from_version))
+        status = nnd_error_set(NND_E_EXISTS, "there is a migration of '%s@%d' already", m->type,
+                               m->from_version);
+    else if (!nnd_vec_push(&r->migrations, m))
+        status = nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a migration");
+    nnd_port_mutex_unlock(&r->lock);
+    return status;
+}
+
 /* ---- description ------------------------------------------------------------------------- */
 
 static void put(nnd_json_writer *w, const char *key, const char *text)
@@ -336,7 +373,7 @@ static const char *kind_name(nnd_param_kind kind)
     return (size_t)kind < NND_COUNT(names) ? names[kind] : "?";
 }
 
-static void put_default(nnd_json_writer *w, const nnd_param *p)
+static nnd_status put_default(nnd_json_writer *w, const nnd_param *p)
 {
     nnd_json_key(w, "default");
     if (p->flags & NND_PARAM_REQUIRED)
@@ -346,9 +383,10 @@ static void put_default(nnd_json_writer *w, const nnd_param *p)
     else if (p->kind == NND_PARAM_KIND_INT || p->kind == NND_PARAM_KIND_FLOAT)
         nnd_json_put_number(w, p->number);
     else if (p->kind >= NND_PARAM_KIND_NUMBERS)
-        wf_put_text(w, p->string);
+        return wf_put_text(w, p->string);
     else
         nnd_json_put_string(w, p->string);
+    return NND_OK;
 }
 
 static void put_values(nnd_json_writer *w, const char *values)
@@ -364,12 +402,12 @@ static void put_values(nnd_json_writer *w, const char *values)
     nnd_json_end_array(w);
 }
 
-static void put_param(nnd_json_writer *w, const nnd_param *p)
+static nnd_status put_param(nnd_json_writer *w, const nnd_param *p)
 {
     nnd_json_begin_object(w);
     put(w, "name", p->name);
     put(w, "kind", kind_name(p->kind));
-    put_default(w, p);
+    NND_TRY(put_default(w, p));
     if (has_bounds(p)) {
         nnd_json_key(w, "minimum");
         nnd_json_put_number(w, p->minimum);
@@ -385,6 +423,7 @@ static void put_param(nnd_json_writer *w, const nnd_param *p)
     put_flag(w, "static", p->flags & NND_PARAM_STATIC);
     put_flag(w, "advanced", p->flags & NND_PARAM_ADVANCED);
     nnd_json_end_object(w);
+    return NND_OK;
 }
 
 static void put_flags(nnd_json_writer *w, uint32_t flags)
@@ -400,6 +439,9 @@ static void put_flags(nnd_json_writer *w, uint32_t flags)
 
 nnd_status nnd_node_type_to_json(const nnd_node_type *t, nnd_json_writer *w)
 {
+    if (!t || !w)
+        return nnd_error_set(NND_E_INVALID_ARGUMENT,
+                             "nnd_node_type_to_json: a type and a writer are required");
     nnd_json_begin_object(w);
     put(w, "type", t->type);
     nnd_json_key(w, "version");
@@ -413,7 +455,7 @@ nnd_status nnd_node_type_to_json(const nnd_node_type *t, nnd_json_writer *w)
     nnd_json_key(w, "params");
     nnd_json_begin_array(w);
     for (size_t i = 0; i < t->params.count; i++)
-        put_param(w, wf_param_at(&t->params, i));
+        NND_TRY(put_param(w, wf_param_at(&t->params, i)));
     nnd_json_end_array(w);
     put_flags(w, t->flags);
     nnd_json_end_object(w);

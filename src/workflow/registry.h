@@ -19,6 +19,8 @@ nnd_status wf_node_type_check(const nnd_node_type *type);
    types). */
 nnd_status wf_registry_add_all(nnd_registry *r, const nnd_node_type *const *types, size_t count,
                                const wf_registry_owner *owner);
+/* The migration that starts at a version of a type, NULL when there is none. */
+const nnd_migration *wf_registry_migration(const nnd_registry *r, const char *type, int from);
 /* Version text of a loaded plug-in, NULL when there is none of that name (for "requires"). */
 const char *wf_registry_plugin_version(const nnd_registry *r, const char *name);
 

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-enum { MAX_NESTING = 16 };
+enum { MAX_NESTING = 16, MAX_SIZE = 512 };
 
 /* A piece of an expression's text. */
 typedef struct span {
@@ -112,6 +112,8 @@ static nnd_status check_alternatives(checker *c, int nesting)
 nnd_status wf_type_check(const char *expr, bool known_only)
 {
     checker c = {expr, expr, known_only};
+    if (memchr(expr, '\0', MAX_SIZE + 1) == NULL)
+        return nnd_error_set(NND_E_FORMAT, "a port type of more than %d characters", MAX_SIZE);
     NND_TRY(check_alternatives(&c, 0));
     return *c.at ? wrong(&c, "unexpected character") : NND_OK;
 }

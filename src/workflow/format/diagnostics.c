@@ -44,6 +44,14 @@ void nnd_diagnostics_destroy(nnd_diagnostics *d)
 
 static nnd_status add(nnd_diagnostics *d, const nnd_diagnostic *given)
 {
+    static const nnd_diagnostic last = {
+        .severity = NND_SEVERITY_WARNING,
+        .code = "too-many",
+        .message = "there are more problems than this list holds",
+    };
+    /* One more than the limit says that there is more. */
+    if (d->count == WF_MAX_DIAGNOSTICS) given = &last;
+    if (d->count > WF_MAX_DIAGNOSTICS) return NND_OK;
     entry e = {.order = d->count};
     e.view = *given;
     e.view.code = nnd_strdup(given->code);
@@ -58,7 +66,6 @@ static nnd_status add(nnd_diagnostics *d, const nnd_diagnostic *given)
         entry_fini(&e);
         return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a diagnostic");
     }
-    if (given->severity == NND_SEVERITY_ERROR) d->errors++;
     d->sorted = false;
     return NND_OK;
 }
@@ -98,9 +105,26 @@ nnd_status wf_report(nnd_diagnostics *diags, nnd_severity severity, nnd_status s
     };
     nnd_status result = NND_OK;
     if (severity == NND_SEVERITY_ERROR && (!diags || diags->errors == 0)) record(&given);
+    if (diags && severity == NND_SEVERITY_ERROR) diags->errors++;
     if (diags) result = add(diags, &given);
     nnd_str_free(&text);
     return result;
+}
+
+bool wf_diagnostics_full(const nnd_diagnostics *diags)
+{
+    return diags && diags->count > WF_MAX_DIAGNOSTICS;
+}
+
+nnd_status wf_diagnostics_fail(const nnd_diagnostics *diags, size_t before)
+{
+    for (size_t i = 0; i < nnd_diagnostics_count(diags); i++) {
+        const nnd_diagnostic *d = nnd_diagnostics_at(diags, i);
+        if (d->severity != NND_SEVERITY_ERROR || diags->items[i].order < before) continue;
+        record(d);
+        return NND_E_VALIDATION;
+    }
+    return nnd_error_set(NND_E_VALIDATION, "the workflow has errors");
 }
 
 size_t nnd_diagnostics_count(const nnd_diagnostics *d)

@@ -22,23 +22,24 @@ const char *wf_fields_get(const wf_fields *fields, const char *name)
     return field ? field->json : NULL;
 }
 
+nnd_status wf_fields_add(wf_fields *fields, const char *name, const char *json, wf_place place)
+{
+    wf_field added = {nnd_strdup(name), nnd_strdup(json), place};
+    if (added.name && added.json && nnd_vec_push(fields, added)) return NND_OK;
+    nnd_free(added.name);
+    nnd_free(added.json);
+    return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a workflow's field");
+}
+
 nnd_status wf_fields_set(wf_fields *fields, const char *name, const char *json, wf_place place)
 {
-    char *text = nnd_strdup(json);
     wf_field *field = fields_find(fields, name);
-    if (text && field) {
-        nnd_free(field->json);
-        field->json = text;
-        field->place = place;
-        return NND_OK;
-    }
-    char *copy = nnd_strdup(name);
-    wf_field added = {copy, text, place};
-    if (!text || !copy || !nnd_vec_push(fields, added)) {
-        nnd_free(text);
-        nnd_free(copy);
-        return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a workflow's field");
-    }
+    if (!field) return wf_fields_add(fields, name, json, place);
+    char *text = nnd_strdup(json);
+    if (!text) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a workflow's field");
+    nnd_free(field->json);
+    field->json = text;
+    field->place = place;
     return NND_OK;
 }
 
@@ -73,6 +74,7 @@ static void ports_free(wf_port *ports, size_t count)
     for (size_t i = 0; i < count; i++) {
         nnd_free(ports[i].name);
         nnd_free(ports[i].type);
+        wf_fields_fini(&ports[i].extra);
     }
     nnd_free(ports);
 }
@@ -90,8 +92,10 @@ void wf_node_fini(wf_node *node)
     for (size_t i = 0; i < node->carry_count; i++) {
         nnd_free(node->carry[i].in);
         nnd_free(node->carry[i].out);
+        wf_fields_fini(&node->carry[i].extra);
     }
     nnd_free(node->carry);
+    wf_fields_fini(&node->ports_extra);
     if (node->graph) {
         wf_graph_fini(node->graph);
         nnd_free(node->graph);
@@ -109,6 +113,24 @@ void wf_edge_fini(wf_edge *edge)
     memset(edge, 0, sizeof *edge);
 }
 
+void wf_output_fini(wf_output *output)
+{
+    nnd_free(output->name);
+    nnd_free(output->from_node);
+    nnd_free(output->from_port);
+    wf_fields_fini(&output->extra);
+    memset(output, 0, sizeof *output);
+}
+
+void wf_promoted_fini(wf_promoted *promoted)
+{
+    nnd_free(promoted->name);
+    nnd_free(promoted->to_node);
+    nnd_free(promoted->to_param);
+    wf_fields_fini(&promoted->extra);
+    memset(promoted, 0, sizeof *promoted);
+}
+
 static void boundary_fini(wf_graph *graph)
 {
     for (size_t i = 0; i < graph->input_count; i++) {
@@ -116,18 +138,10 @@ static void boundary_fini(wf_graph *graph)
         nnd_free(graph->inputs[i].type);
         wf_fields_fini(&graph->inputs[i].extra);
     }
-    for (size_t i = 0; i < graph->output_count; i++) {
-        nnd_free(graph->outputs[i].name);
-        nnd_free(graph->outputs[i].from_node);
-        nnd_free(graph->outputs[i].from_port);
-        wf_fields_fini(&graph->outputs[i].extra);
-    }
-    for (size_t i = 0; i < graph->param_count; i++) {
-        nnd_free(graph->params[i].name);
-        nnd_free(graph->params[i].to_node);
-        nnd_free(graph->params[i].to_param);
-        wf_fields_fini(&graph->params[i].extra);
-    }
+    for (size_t i = 0; i < graph->output_count; i++)
+        wf_output_fini(&graph->outputs[i]);
+    for (size_t i = 0; i < graph->param_count; i++)
+        wf_promoted_fini(&graph->params[i]);
     nnd_free(graph->inputs);
     nnd_free(graph->outputs);
     nnd_free(graph->params);
@@ -143,6 +157,7 @@ void wf_graph_fini(wf_graph *graph)
     nnd_free(graph->nodes);
     nnd_free(graph->edges);
     nnd_free(graph->file);
+    nnd_free(graph->requires_json);
     wf_fields_fini(&graph->models);
     wf_fields_fini(&graph->extra);
     memset(graph, 0, sizeof *graph);
@@ -251,62 +266,125 @@ const char *nnd_workflow_output_name(const nnd_workflow *wf, size_t index)
     return index < wf->root.output_count ? wf->root.outputs[index].name : NULL;
 }
 
+/* ---- versions ---------------------------------------------------------------------------- */
+
+bool wf_type_split(const char *text, size_t *name_size, int *version)
+{
+    const char *at = strrchr(text, '@');
+    *name_size = at ? (size_t)(at - text) : strlen(text);
+    *version = 0;
+    if (*name_size == 0) return false;
+    if (!at) return true;
+    for (const char *p = at + 1; *p; p++) {
+        if (*p < '0' || *p > '9' || *version > 9999) return false;
+        *version = *version * 10 + (*p - '0');
+    }
+    return *version > 0;
+}
+
+/* Up to three numbers joined by dots; missing ones count as 0. */
+static bool read_version(const char **text, long parts[3])
+{
+    const char *p = *text;
+    memset(parts, 0, 3 * sizeof parts[0]);
+    for (size_t i = 0; i < 3; i++) {
+        if (*p < '0' || *p > '9') return false;
+        for (; *p >= '0' && *p <= '9'; p++)
+            parts[i] = parts[i] > 99999 ? parts[i] : parts[i] * 10 + (*p - '0');
+        if (*p != '.' || i == 2) break;
+        p++;
+    }
+    *text = p;
+    return true;
+}
+
+static bool holds(const char *op, size_t size, int order)
+{
+    if (size == 0 || (size == 2 && memcmp(op, ">=", 2) == 0)) return order >= 0;
+    if (size == 2 && memcmp(op, "<=", 2) == 0) return order <= 0;
+    if (op[0] == '>') return order > 0;
+    if (op[0] == '<') return order < 0;
+    return order == 0;
+}
+
+bool wf_version_satisfies(const char *version, const char *range, bool *valid)
+{
+    static const char *const ops[] = {"", ">", "<", "=", "==", ">=", "<="};
+    long ours[3], wanted[3];
+    bool all = true;
+    *valid = read_version(&version, ours);
+    for (const char *p = range + strspn(range, " ,"); *p && *valid; p += strspn(p, " ,")) {
+        const char *op = p;
+        size_t size = strspn(p, "<>=");
+        bool known = false;
+        for (size_t i = 0; i < NND_COUNT(ops); i++)
+            known = known || (size == strlen(ops[i]) && memcmp(op, ops[i], size) == 0);
+        p += size;
+        *valid = known && read_version(&p, wanted) && (!*p || strchr(" ,", *p));
+        int order = 0;
+        for (size_t i = 0; i < 3 && *valid && order == 0; i++)
+            order = ours[i] < wanted[i] ? -1 : ours[i] > wanted[i];
+        all = all && holds(op, size, order);
+    }
+    return all && *valid;
+}
+
 /* ---- JSON texts -------------------------------------------------------------------------- */
 
+/* Keys by their bytes; they may hold NUL characters. */
 typedef struct member {
     const char *key;
-    size_t index;
+    size_t size;
+    const nnd_json *value;
 } member;
 
 static int by_key(const void *a, const void *b)
 {
-    return strcmp(((const member *)a)->key, ((const member *)b)->key);
+    const member *x = a, *y = b;
+    int order = memcmp(x->key, y->key, x->size < y->size ? x->size : y->size);
+    return order ? order : x->size < y->size ? -1 : x->size > y->size;
 }
 
-static void put_sorted_object(nnd_json_writer *w, const nnd_json *json)
+static nnd_status put_sorted_object(nnd_json_writer *w, const nnd_json *json)
 {
     size_t count = nnd_json_count(json);
-    member *members = nnd_alloc((count + 1) * sizeof *members);
-    if (!members) {
-        nnd_json_put_json(w, json); /* the order suffers, the content does not */
-        return;
-    }
+    member *members = nnd_calloc(count + 1, sizeof *members);
+    if (!members) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory to sort an object");
     for (size_t i = 0; i < count; i++)
-        members[i] = (member){nnd_json_key_at(json, i), i};
+        members[i] =
+            (member){nnd_json_key_at(json, i), nnd_json_key_size(json, i), nnd_json_at(json, i)};
     qsort(members, count, sizeof *members, by_key);
     nnd_json_begin_object(w);
-    for (size_t i = 0; i < count; i++) {
-        nnd_json_key(w, members[i].key);
-        wf_put_sorted(w, nnd_json_at(json, members[i].index));
+    nnd_status status = NND_OK;
+    for (size_t i = 0; i < count && status == NND_OK; i++) {
+        nnd_json_key_n(w, members[i].key, members[i].size);
+        status = wf_put_sorted(w, members[i].value);
     }
     nnd_json_end_object(w);
     nnd_free(members);
+    return status;
 }
 
-void wf_put_sorted(nnd_json_writer *w, const nnd_json *json)
+nnd_status wf_put_sorted(nnd_json_writer *w, const nnd_json *json)
 {
-    switch (nnd_json_get_type(json)) {
-    case NND_JSON_OBJECT:
-        put_sorted_object(w, json);
-        break;
-    case NND_JSON_ARRAY:
-        nnd_json_begin_array(w);
-        for (size_t i = 0; i < nnd_json_count(json); i++)
-            wf_put_sorted(w, nnd_json_at(json, i));
-        nnd_json_end_array(w);
-        break;
-    default:
+    if (nnd_json_get_type(json) == NND_JSON_OBJECT) return put_sorted_object(w, json);
+    if (nnd_json_get_type(json) != NND_JSON_ARRAY) {
         nnd_json_put_json(w, json);
-        break;
+        return NND_OK;
     }
+    nnd_json_begin_array(w);
+    for (size_t i = 0; i < nnd_json_count(json); i++)
+        NND_TRY(wf_put_sorted(w, nnd_json_at(json, i)));
+    nnd_json_end_array(w);
+    return NND_OK;
 }
 
 nnd_status wf_json_text(const nnd_json *json, char **out)
 {
     nnd_json_writer *w = NULL;
     NND_TRY(nnd_json_writer_create(0, &w));
-    wf_put_sorted(w, json);
-    nnd_status status = nnd_json_writer_take(w, out, NULL);
+    nnd_status status = wf_put_sorted(w, json);
+    if (status == NND_OK) status = nnd_json_writer_take(w, out, NULL);
     nnd_json_writer_destroy(w);
     return status;
 }
@@ -324,7 +402,7 @@ nnd_status wf_put_text(nnd_json_writer *w, const char *json_text)
 {
     nnd_json_doc *doc = NULL;
     NND_TRY(nnd_json_parse(json_text, strlen(json_text), NULL, &doc));
-    wf_put_sorted(w, nnd_json_root(doc));
+    nnd_status status = wf_put_sorted(w, nnd_json_root(doc));
     nnd_json_destroy(doc);
-    return NND_OK;
+    return status;
 }

@@ -8,6 +8,19 @@
 
 #include "nndeploy/workflow.h"
 
+/* Bounds of one document with everything that its `ref`s bring in. They are far beyond what people
+   draw and keep hostile files fast. */
+enum {
+    WF_MAX_TEXT = 64 << 20, /* bytes of one file */
+    WF_MAX_DEPTH = 32,      /* graphs inside graphs */
+    WF_MAX_NODES = 50000,
+    WF_MAX_EDGES = 200000,
+    WF_MAX_PORTS = 4096,      /* elements of one list of inputs, outputs, parameters or ports */
+    WF_MAX_FIELDS = 4096,     /* members of one object */
+    WF_MAX_REFS = 1024,       /* files read for `ref` */
+    WF_MAX_DIAGNOSTICS = 1000 /* of one list; what comes after is counted only */
+};
+
 typedef struct wf_place {
     uint32_t line, column; /* 0 = made by API */
 } wf_place;
@@ -27,6 +40,7 @@ typedef struct wf_fields {
 typedef struct wf_port {
     char *name;
     char *type;
+    wf_fields extra;
     wf_place place;
 } wf_port;
 
@@ -55,6 +69,7 @@ typedef struct wf_promoted {
 /* flow.loop: what goes from an output of the body to an input of its next turn. */
 typedef struct wf_carry {
     char *in, *out;
+    wf_fields extra;
     wf_place place;
 } wf_carry;
 
@@ -88,8 +103,9 @@ typedef struct wf_node {
     bool has_ports;
     wf_port *in_ports, *out_ports;
     size_t in_port_count, out_port_count;
-    char *title;    /* NULL = none */
-    char *device;   /* NULL = the consumer's choice */
+    wf_fields ports_extra; /* further members of "ports" */
+    char *title;           /* NULL = none */
+    char *device;          /* NULL = the consumer's choice */
     char *on_error; /* JSON text: "fail_graph" | "skip" | {"retry": n} | {"fallback": "node"} …,
                        NULL */
     char *input_policy; /* JSON text, NULL */
@@ -117,9 +133,10 @@ struct wf_graph {
     size_t node_count;
     wf_edge *edges;
     size_t edge_count;
-    char *file;       /* the file of a `ref`, for messages; NULL = the document's own */
-    wf_fields models; /* pins that a `ref` file brings along; empty for embedded graphs */
-    wf_fields extra;  /* unknown fields of an embedded graph */
+    char *file;          /* the file of a `ref`, for messages; NULL = the document's own */
+    wf_fields models;    /* pins that a `ref` file brings along; empty for embedded graphs */
+    char *requires_json; /* of a `ref` file; NULL for embedded graphs */
+    wf_fields extra;     /* unknown fields of an embedded graph */
 };
 
 struct nnd_workflow {
@@ -145,16 +162,26 @@ void wf_fields_fini(wf_fields *fields);
 void wf_graph_fini(wf_graph *graph);
 void wf_node_fini(wf_node *node);
 void wf_edge_fini(wf_edge *edge);
+void wf_output_fini(wf_output *output);
+void wf_promoted_fini(wf_promoted *promoted);
 nnd_status wf_fields_set(wf_fields *fields, const char *name, const char *json, wf_place place);
+/* The same for a name that is known to be new. */
+nnd_status wf_fields_add(wf_fields *fields, const char *name, const char *json, wf_place place);
 bool wf_fields_remove(wf_fields *fields, const char *name);
 bool wf_id_is_valid(const char *id);          /* [A-Za-z_][A-Za-z0-9_-]{0,63} */
 const char *wf_policy_name(wf_policy policy); /* "block", "drop_oldest", … */
+/* "image.resize@1": size of the name and version (0 = none given); false when it is no node type.
+ */
+bool wf_type_split(const char *text, size_t *name_size, int *version);
+/* Whether a version "1.2.3" is within a range such as ">=1.0", ">=1.2 <2", "=1.0.0"; a bare number
+   means "at least". *valid is false when `range` is none. */
+bool wf_version_satisfies(const char *version, const char *range, bool *valid);
 
 /* JSON texts inside a document: one line, object keys sorted by bytes, so that equal values have
    equal texts. */
 nnd_status wf_json_text(const nnd_json *json, char **out);
 nnd_status wf_json_canonical(const char *text, char **out); /* NND_E_FORMAT when it is no JSON */
-void wf_put_sorted(nnd_json_writer *w, const nnd_json *json);
+nnd_status wf_put_sorted(nnd_json_writer *w, const nnd_json *json);
 nnd_status wf_put_text(nnd_json_writer *w, const char *json_text);
 
 /* Reports one diagnostic; message and suggestion are copied. Defined beside nnd_diagnostics. */
@@ -162,5 +189,10 @@ nnd_status wf_report(nnd_diagnostics *diags, nnd_severity severity, nnd_status s
                      const char *code, const char *file, wf_place place, const char *node,
                      const char *port, const char *suggestion, const char *format, ...)
     NND_PRINTF(10, 11);
+/* True when further diagnostics would only be counted: looking for suggestions is not worth it. */
+bool wf_diagnostics_full(const nnd_diagnostics *diags);
+/* Makes the first error, in file order, that came after the list had `before` entries this
+   thread's error record; returns NND_E_VALIDATION. */
+nnd_status wf_diagnostics_fail(const nnd_diagnostics *diags, size_t before);
 
 #endif

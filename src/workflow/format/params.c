@@ -115,8 +115,13 @@ static nnd_status set_number(const nnd_param *p, double value, pvalue *v)
 {
     NND_TRY(check_bounds(p, value));
     if (p->kind == NND_PARAM_KIND_INT) {
-        if (value != floor(value) || fabs(value) > 9007199254740991.0)
+        if (value != floor(value))
             return nnd_error_set(NND_E_TYPE, "parameter '%s' must be a whole number, not %.17g",
+                                 p->name, value);
+        if (fabs(value) > 9007199254740991.0)
+            return nnd_error_set(NND_E_TYPE,
+                                 "parameter '%s': whole numbers beyond 2^53 are written as text, "
+                                 "\"%.0f\"",
                                  p->name, value);
         v->integer = (int64_t)value;
     }
@@ -169,6 +174,11 @@ static nnd_status keep_json(const nnd_json *json, pvalue *v)
     return nnd_json_parse(v->text, strlen(v->text), NULL, &v->doc);
 }
 
+static bool has_nul(const nnd_json *json)
+{
+    return strlen(nnd_json_string(json, "")) != nnd_json_string_size(json);
+}
+
 static nnd_status set_strings(const nnd_param *p, const nnd_json *json, pvalue *v)
 {
     if (nnd_json_get_type(json) != NND_JSON_ARRAY)
@@ -177,6 +187,9 @@ static nnd_status set_strings(const nnd_param *p, const nnd_json *json, pvalue *
     for (size_t i = 0; i < v->count; i++)
         if (nnd_json_get_type(nnd_json_at(json, i)) != NND_JSON_STRING)
             return wrong_kind(p, "an array of strings", json_kind(nnd_json_at(json, i)));
+    for (size_t i = 0; i < v->count; i++)
+        if (has_nul(nnd_json_at(json, i)))
+            return wrong_kind(p, "an array of strings", "one with NUL characters");
     return keep_json(json, v);
 }
 
@@ -201,6 +214,7 @@ static nnd_status set_json(const nnd_param *p, const nnd_json *json, pvalue *v)
     case NND_PARAM_KIND_FILE:
     case NND_PARAM_KIND_MODEL:
         if (type != NND_JSON_STRING) return wrong_kind(p, "a string", json_kind(json));
+        if (has_nul(json)) return wrong_kind(p, "a string", "one with NUL characters");
         return set_text(p, nnd_json_string(json, ""), v);
     case NND_PARAM_KIND_NUMBERS:
         return set_numbers(p, json, v);
@@ -268,8 +282,10 @@ static nnd_status set_file_content(const nnd_param *p, const char *path, const s
     NND_TRY(nnd_io_read_file(s->io, path, &bytes, &size));
     nnd_status status;
     if (p->kind == NND_PARAM_KIND_TEXT) {
-        v->text = nnd_utf8_valid(bytes, size) ? nnd_strdup_n(bytes, size) : NULL;
+        bool plain = nnd_utf8_valid(bytes, size) && (size == 0 || !memchr(bytes, 0, size));
+        v->text = plain ? nnd_strdup_n(bytes, size) : NULL;
         status = v->text ? NND_OK
+                 : plain ? no_memory()
                          : nnd_error_set(NND_E_FORMAT, "parameter '%s': '%s' is not UTF-8 text",
                                          p->name, path);
     } else {
@@ -298,8 +314,23 @@ static nnd_status set_from_file_form(const nnd_param *p, const char *path, const
     return set_file_content(p, path, s, v);
 }
 
+/* {"$file": 5}: meant as a form, and broken. */
+static nnd_status check_form(const nnd_param *p, const nnd_json *json)
+{
+    static const char *const forms[] = {"$file", "$secret", "$input"};
+    if (nnd_json_get_type(json) != NND_JSON_OBJECT || nnd_json_count(json) != 1) return NND_OK;
+    for (size_t i = 0; i < NND_COUNT(forms); i++) {
+        const nnd_json *name = nnd_json_get(json, forms[i]);
+        if (name && (nnd_json_get_type(name) != NND_JSON_STRING || has_nul(name)))
+            return nnd_error_set(NND_E_TYPE, "parameter '%s': the value of %s must be a string",
+                                 p->name, forms[i]);
+    }
+    return NND_OK;
+}
+
 static nnd_status set_given(const nnd_param *p, const nnd_json *json, const source *s, pvalue *v)
 {
+    NND_TRY(check_form(p, json));
     const char *file = form_of(json, "$file");
     const char *secret = form_of(json, "$secret");
     v->set = true;
@@ -337,6 +368,18 @@ static nnd_status set_default(const nnd_param *p, pvalue *v)
     NND_TRY(nnd_json_parse(p->string, strlen(p->string), NULL, &doc));
     nnd_status status = set_json(p, nnd_json_root(doc), v);
     nnd_json_destroy(doc);
+    return status;
+}
+
+nnd_status wf_param_check_default(const nnd_param *p)
+{
+    pvalue *v = pvalue_create();
+    if (!v) return no_memory();
+    nnd_status status = set_default(p, v);
+    if (status == NND_OK && !(p->flags & NND_PARAM_REQUIRED) &&
+        (p->kind == NND_PARAM_KIND_INT || p->kind == NND_PARAM_KIND_FLOAT))
+        status = set_number(p, p->number, v);
+    pvalue_unref(v);
     return status;
 }
 

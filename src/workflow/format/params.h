@@ -38,6 +38,9 @@ nnd_status wf_params_with_value(const nnd_params *params, const char *name, cons
 /* The declaration of a parameter, NULL if the type has none of that name. Works on any item_size.
  */
 const nnd_param *wf_param_find(const nnd_node_type *type, const char *name);
+/* Whether a declared default is one that the parameter itself would take (that of a REQUIRED number
+   is not looked at). The kind must be a known one, string and values present as the kind needs. */
+nnd_status wf_param_check_default(const nnd_param *p);
 /* Whether a JSON text is {"$input": "x"}; then *input is a copy of x (nnd_free). */
 nnd_status wf_param_input_ref(const char *json, bool *is_ref, char **input);
 /* Adds names and values to a hash; secrets count by name only. */

@@ -4,7 +4,10 @@
 
 #include "workflow/format/document.h"
 
-enum { WF_MAX_DEPTH = 32 };
+/* What a document has used of its limits, with all its files. */
+typedef struct wf_budget {
+    size_t nodes, edges, refs;
+} wf_budget;
 
 /* One file being read. Sub-graph files have a reader of their own, linked to the outer one. */
 typedef struct wf_reader {
@@ -13,6 +16,8 @@ typedef struct wf_reader {
     const char *file; /* as shown in diagnostics, NULL = from memory */
     char *real;       /* real path of the file, NULL = from memory */
     const struct wf_reader *outer;
+    const char *prefix; /* path of the node that refers to this file, "" = the document */
+    wf_budget *budget;
     wf_fields *models; /* where "models" goes */
     size_t errors;     /* reported by this reader */
 } wf_reader;
@@ -26,6 +31,10 @@ nnd_status wf_bad(wf_reader *r, wf_place place, const char *node, const char *po
  */
 nnd_status wf_keep_unknown(wf_reader *r, const nnd_json *object, size_t index, const char *node,
                            wf_fields *extra, const char *const *known, size_t known_count);
+/* A member whose name is known, kept as it is. */
+nnd_status wf_keep(const nnd_json *object, size_t index, wf_fields *fields);
+/* Whether an object is small enough and has no names with NUL characters; reported otherwise. */
+nnd_status wf_check_members(wf_reader *r, const nnd_json *object, const char *node, bool *good);
 /* A string member (else reported): copied into *slot. */
 nnd_status wf_read_string(wf_reader *r, const nnd_json *object, size_t index, const char *node,
                           char **slot);
@@ -42,6 +51,9 @@ bool wf_read_graph_member(wf_reader *r, const nnd_json *object, size_t index, co
 nnd_status wf_check_graph(wf_reader *r, const char *path, wf_graph *graph);
 /* Loads the file that a node's "ref" names into node->graph. */
 nnd_status wf_read_ref(wf_reader *r, const char *path, wf_node *node, wf_place place);
+/* One member of a node other than "id". */
+nnd_status wf_read_node_member(wf_reader *r, const nnd_json *json, size_t i, const char *path,
+                               wf_node *node);
 nnd_status wf_read_document(wf_reader *r, const nnd_json *root, nnd_workflow *wf);
 
 #endif

@@ -11,16 +11,6 @@ static nnd_status no_memory(void)
     return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a workflow");
 }
 
-static nnd_status keep(const nnd_json *object, size_t index, wf_fields *fields)
-{
-    char *text = NULL;
-    NND_TRY(wf_json_text(nnd_json_at(object, index), &text));
-    nnd_status status = wf_fields_set(fields, nnd_json_key_at(object, index), text,
-                                      wf_place_of(nnd_json_at(object, index)));
-    nnd_free(text);
-    return status;
-}
-
 static nnd_status read_number(wf_reader *r, const nnd_json *object, size_t i, const char *node,
                               double minimum, double *slot)
 {
@@ -58,8 +48,14 @@ static nnd_status read_flag(wf_reader *r, const nnd_json *object, size_t i, cons
 
 /* An array of objects becomes an array of structs, one element at a time. */
 typedef nnd_status (*element_fn)(wf_reader *r, const nnd_json *json, const char *path, void *slot);
+typedef struct array_kind {
+    element_fn read;
+    size_t element_size;
+    size_t limit; /* elements, of this array or of `used` */
+    size_t *used; /* counts over all arrays of the document, NULL = each for itself */
+} array_kind;
 static nnd_status read_array(wf_reader *r, const nnd_json *object, size_t index, const char *path,
-                             element_fn read, size_t element_size, void **items, size_t *count)
+                             array_kind kind, void **items, size_t *count)
 {
     const nnd_json *array = nnd_json_at(object, index);
     size_t n = nnd_json_count(array);
@@ -67,19 +63,28 @@ static nnd_status read_array(wf_reader *r, const nnd_json *object, size_t index,
         return wf_bad(r, wf_place_of(array), path, "", "wrong-kind", "'%s' must be an array",
                       nnd_json_key_at(object, index));
     if (n == 0) return NND_OK;
-    char *block = nnd_calloc(n, element_size);
+    size_t none = 0, *used = kind.used ? kind.used : &none;
+    if (n > kind.limit - *used)
+        return wf_bad(r, wf_place_of(array), path, "", "limit",
+                      "too many elements in '%s': at most %zu are allowed%s",
+                      nnd_json_key_at(object, index), kind.limit,
+                      kind.used ? " in a document with all its sub-graphs" : "");
+    *used += n;
+    char *block = nnd_calloc(n, kind.element_size);
     if (!block) return no_memory();
     *items = block;
     for (size_t i = 0; i < n; i++) {
         const nnd_json *element = nnd_json_at(array, i);
         /* Counted before it is read: what is half-read is freed with the document. */
         *count = i + 1;
-        if (nnd_json_get_type(element) == NND_JSON_OBJECT)
-            NND_TRY(read(r, element, path, block + i * element_size));
-        else
+        bool good = nnd_json_get_type(element) == NND_JSON_OBJECT;
+        if (!good)
             NND_TRY(wf_bad(r, wf_place_of(element), path, "", "wrong-kind",
                            "each element of '%s' must be an object",
                            nnd_json_key_at(object, index)));
+        else
+            NND_TRY(wf_check_members(r, element, path, &good));
+        if (good) NND_TRY(kind.read(r, element, path, block + i * kind.element_size));
     }
     return NND_OK;
 }
@@ -118,7 +123,7 @@ static nnd_status read_input(wf_reader *r, const nnd_json *json, const char *pat
         else if (strcmp(key, "type") == 0)
             NND_TRY(wf_read_string(r, json, i, path, &input->type));
         else if (is_form_field(key))
-            NND_TRY(keep(json, i, &input->extra));
+            NND_TRY(wf_keep(json, i, &input->extra));
         else
             NND_TRY(wf_keep_unknown(r, json, i, path, &input->extra, known, NND_COUNT(known)));
     }
@@ -140,7 +145,7 @@ static nnd_status read_output(wf_reader *r, const nnd_json *json, const char *pa
             NND_TRY(wf_read_pair(r, nnd_json_at(json, i), path, "from", &output->from_node,
                                  &output->from_port));
         else if (is_form_field(key))
-            NND_TRY(keep(json, i, &output->extra));
+            NND_TRY(wf_keep(json, i, &output->extra));
         else
             NND_TRY(wf_keep_unknown(r, json, i, path, &output->extra, known, NND_COUNT(known)));
     }
@@ -162,7 +167,7 @@ static nnd_status read_promoted(wf_reader *r, const nnd_json *json, const char *
             NND_TRY(wf_read_pair(r, nnd_json_at(json, i), path, "to", &param->to_node,
                                  &param->to_param));
         else if (is_form_field(key))
-            NND_TRY(keep(json, i, &param->extra));
+            NND_TRY(wf_keep(json, i, &param->extra));
         else
             NND_TRY(wf_keep_unknown(r, json, i, path, &param->extra, known, NND_COUNT(known)));
     }
@@ -177,47 +182,47 @@ static nnd_status read_port(wf_reader *r, const nnd_json *json, const char *path
 {
     static const char *const known[] = {"name", "type"};
     wf_port *port = slot;
-    wf_fields ignored = {0};
-    nnd_status status = NND_OK;
     port->place = wf_place_of(json);
-    for (size_t i = 0; i < nnd_json_count(json) && status == NND_OK; i++) {
+    for (size_t i = 0; i < nnd_json_count(json); i++) {
         const char *key = nnd_json_key_at(json, i);
         if (strcmp(key, "name") == 0)
-            status = wf_read_string(r, json, i, path, &port->name);
+            NND_TRY(wf_read_string(r, json, i, path, &port->name));
         else if (strcmp(key, "type") == 0)
-            status = wf_read_string(r, json, i, path, &port->type);
+            NND_TRY(wf_read_string(r, json, i, path, &port->type));
         else
-            status = wf_keep_unknown(r, json, i, path, &ignored, known, NND_COUNT(known));
+            NND_TRY(wf_keep_unknown(r, json, i, path, &port->extra, known, NND_COUNT(known)));
     }
-    wf_fields_fini(&ignored);
-    NND_TRY(status);
     NND_TRY(require(r, json, path, "name", &port->name));
     return port->type ? NND_OK : wf_read_copy("any", &port->type);
 }
 
 static nnd_status read_ports(wf_reader *r, const nnd_json *json, const char *path, wf_node *node)
 {
+    static const char *const known[] = {"in", "out"};
+    static const array_kind ports = {read_port, sizeof(wf_port), WF_MAX_PORTS, NULL};
+    bool good = false;
     if (nnd_json_get_type(json) != NND_JSON_OBJECT)
         return wf_bad(r, wf_place_of(json), path, "", "wrong-kind",
                       "'ports' must be an object with \"in\" and \"out\"");
     node->has_ports = true;
-    for (size_t i = 0; i < nnd_json_count(json); i++) {
+    NND_TRY(wf_check_members(r, json, path, &good));
+    for (size_t i = 0; good && i < nnd_json_count(json); i++) {
         const char *key = nnd_json_key_at(json, i);
         if (strcmp(key, "in") == 0)
-            NND_TRY(read_array(r, json, i, path, read_port, sizeof(wf_port),
-                               (void **)&node->in_ports, &node->in_port_count));
+            NND_TRY(read_array(r, json, i, path, ports, (void **)&node->in_ports,
+                               &node->in_port_count));
         else if (strcmp(key, "out") == 0)
-            NND_TRY(read_array(r, json, i, path, read_port, sizeof(wf_port),
-                               (void **)&node->out_ports, &node->out_port_count));
+            NND_TRY(read_array(r, json, i, path, ports, (void **)&node->out_ports,
+                               &node->out_port_count));
         else
-            NND_TRY(wf_bad(r, wf_place_of_key(json, i), path, "", "unknown-field",
-                           "'ports' has \"in\" and \"out\", not '%s'", key));
+            NND_TRY(wf_keep_unknown(r, json, i, path, &node->ports_extra, known, NND_COUNT(known)));
     }
     return NND_OK;
 }
 
 static nnd_status read_carry(wf_reader *r, const nnd_json *json, const char *path, void *slot)
 {
+    static const char *const known[] = {"in", "out"};
     wf_carry *carry = slot;
     carry->place = wf_place_of(json);
     for (size_t i = 0; i < nnd_json_count(json); i++) {
@@ -227,8 +232,7 @@ static nnd_status read_carry(wf_reader *r, const nnd_json *json, const char *pat
         else if (strcmp(key, "out") == 0)
             NND_TRY(wf_read_string(r, json, i, path, &carry->out));
         else
-            NND_TRY(wf_bad(r, wf_place_of_key(json, i), path, "", "unknown-field",
-                           "'carry' has \"in\" and \"out\", not '%s'", key));
+            NND_TRY(wf_keep_unknown(r, json, i, path, &carry->extra, known, NND_COUNT(known)));
     }
     NND_TRY(require(r, json, path, "in", &carry->in));
     return require(r, json, path, "out", &carry->out);
@@ -240,17 +244,15 @@ static nnd_status read_type(wf_reader *r, const nnd_json *object, size_t i, cons
 {
     NND_TRY(wf_read_string(r, object, i, path, &node->type));
     if (!node->type) return NND_OK;
-    char *at = strrchr(node->type, '@');
-    if (!at) return NND_OK;
-    int64_t version = 0;
-    for (const char *p = at + 1; *p >= '0' && *p <= '9' && version < 100000; p++)
-        version = version * 10 + (*p - '0');
-    size_t digits = strspn(at + 1, "0123456789");
-    if (digits == 0 || at[1 + digits] || version < 1 || version > 99999)
-        return wf_bad(r, wf_place_of(nnd_json_at(object, i)), path, "", "version",
-                      "'%s': the version after @ must be a whole number from 1", node->type);
-    *at = '\0';
-    node->version = (int)version;
+    size_t name_size = 0;
+    int version = 0;
+    if (!wf_type_split(node->type, &name_size, &version))
+        return wf_bad(r, wf_place_of(nnd_json_at(object, i)), path, "", "bad-type",
+                      "'%.80s' is no node type; write \"image.resize\" or, with a version from 1, "
+                      "\"image.resize@1\"",
+                      node->type);
+    node->type[name_size] = '\0';
+    node->version = version;
     return NND_OK;
 }
 
@@ -259,8 +261,10 @@ static nnd_status read_params(wf_reader *r, const nnd_json *json, const char *pa
     if (nnd_json_get_type(json) != NND_JSON_OBJECT)
         return wf_bad(r, wf_place_of(json), path, "", "wrong-kind",
                       "'params' of a node must be an object: name → value");
-    for (size_t i = 0; i < nnd_json_count(json); i++)
-        NND_TRY(keep(json, i, &node->params));
+    bool good = false;
+    NND_TRY(wf_check_members(r, json, path, &good));
+    for (size_t i = 0; good && i < nnd_json_count(json); i++)
+        NND_TRY(wf_keep(json, i, &node->params));
     return NND_OK;
 }
 
@@ -275,9 +279,11 @@ static nnd_status read_embedded(wf_reader *r, const nnd_json *json, const char *
     if (depth > WF_MAX_DEPTH)
         return wf_bad(r, wf_place_of(json), path, "", "depth",
                       "sub-graphs are nested deeper than %d levels", WF_MAX_DEPTH);
+    bool good = false;
+    NND_TRY(wf_check_members(r, json, path, &good));
     node->graph = nnd_calloc(1, sizeof *node->graph);
     if (!node->graph) return no_memory();
-    for (size_t i = 0; i < nnd_json_count(json); i++) {
+    for (size_t i = 0; good && i < nnd_json_count(json); i++) {
         nnd_status status = NND_OK;
         if (!wf_read_graph_member(r, json, i, path, node->graph, &status))
             status =
@@ -319,9 +325,10 @@ static bool read_node_setting(wf_reader *r, const nnd_json *json, size_t i, cons
     return true;
 }
 
-static nnd_status read_node_member(wf_reader *r, const nnd_json *json, size_t i, const char *path,
-                                   wf_node *node)
+nnd_status wf_read_node_member(wf_reader *r, const nnd_json *json, size_t i, const char *path,
+                               wf_node *node)
 {
+    static const array_kind carries = {read_carry, sizeof(wf_carry), WF_MAX_PORTS, NULL};
     static const char *const known[] = {
         "id",          "type",   "params", "ports", "title", "device", "on_error", "input_policy",
         "deadline_ms", "bypass", "mute",   "graph", "ref",   "carry",  "count",    "until"};
@@ -338,8 +345,7 @@ static nnd_status read_node_member(wf_reader *r, const nnd_json *json, size_t i,
     if (strcmp(key, "count") == 0) return text_of(value, &node->count);
     if (strcmp(key, "until") == 0) return wf_read_string(r, json, i, path, &node->until);
     if (strcmp(key, "carry") == 0)
-        return read_array(r, json, i, path, read_carry, sizeof(wf_carry), (void **)&node->carry,
-                          &node->carry_count);
+        return read_array(r, json, i, path, carries, (void **)&node->carry, &node->carry_count);
     return wf_keep_unknown(r, json, i, path, &node->extra, known, NND_COUNT(known));
 }
 
@@ -368,7 +374,7 @@ static nnd_status read_node(wf_reader *r, const nnd_json *json, const char *path
     if (!own) return no_memory();
     nnd_status status = NND_OK;
     for (size_t i = 0; i < nnd_json_count(json) && status == NND_OK; i++)
-        status = read_node_member(r, json, i, own, node);
+        status = wf_read_node_member(r, json, i, own, node);
     if (status == NND_OK) status = require(r, json, own, "type", &node->type);
     if (status == NND_OK && node->ref && node->graph)
         status = wf_bad(r, node->place, own, "", "ref-and-graph",
@@ -440,21 +446,22 @@ bool wf_read_graph_member(wf_reader *r, const nnd_json *object, size_t index, co
                           wf_graph *g, nnd_status *status)
 {
     const char *key = nnd_json_key_at(object, index);
+    const array_kind inputs = {read_input, sizeof(wf_input), WF_MAX_PORTS, NULL};
+    const array_kind outputs = {read_output, sizeof(wf_output), WF_MAX_PORTS, NULL};
+    const array_kind params = {read_promoted, sizeof(wf_promoted), WF_MAX_PORTS, NULL};
+    const array_kind nodes = {read_node, sizeof(wf_node), WF_MAX_NODES, &r->budget->nodes};
+    const array_kind edges = {read_edge, sizeof(wf_edge), WF_MAX_EDGES, &r->budget->edges};
     if (strcmp(key, "inputs") == 0)
-        *status = read_array(r, object, index, path, read_input, sizeof(wf_input),
-                             (void **)&g->inputs, &g->input_count);
+        *status = read_array(r, object, index, path, inputs, (void **)&g->inputs, &g->input_count);
     else if (strcmp(key, "outputs") == 0)
-        *status = read_array(r, object, index, path, read_output, sizeof(wf_output),
-                             (void **)&g->outputs, &g->output_count);
+        *status =
+            read_array(r, object, index, path, outputs, (void **)&g->outputs, &g->output_count);
     else if (strcmp(key, "params") == 0)
-        *status = read_array(r, object, index, path, read_promoted, sizeof(wf_promoted),
-                             (void **)&g->params, &g->param_count);
+        *status = read_array(r, object, index, path, params, (void **)&g->params, &g->param_count);
     else if (strcmp(key, "nodes") == 0)
-        *status = read_array(r, object, index, path, read_node, sizeof(wf_node), (void **)&g->nodes,
-                             &g->node_count);
+        *status = read_array(r, object, index, path, nodes, (void **)&g->nodes, &g->node_count);
     else if (strcmp(key, "edges") == 0)
-        *status = read_array(r, object, index, path, read_edge, sizeof(wf_edge), (void **)&g->edges,
-                             &g->edge_count);
+        *status = read_array(r, object, index, path, edges, (void **)&g->edges, &g->edge_count);
     else
         return false;
     return true;

@@ -45,7 +45,7 @@ static int by_name(const void *a, const void *b)
 }
 
 /* Fields sorted by name, so that equal documents have equal texts. */
-static void put_fields(saver *s, const wf_fields *fields)
+static void put_fields_but(saver *s, const wf_fields *fields, const char *const *skipped)
 {
     if (fields->count == 0) return;
     const wf_field **sorted = nnd_alloc(fields->count * sizeof *sorted);
@@ -56,9 +56,18 @@ static void put_fields(saver *s, const wf_fields *fields)
     for (size_t i = 0; i < fields->count; i++)
         sorted[i] = &fields->items[i];
     qsort(sorted, fields->count, sizeof(*sorted), by_name);
-    for (size_t i = 0; i < fields->count; i++)
-        put_raw(s, sorted[i]->name, sorted[i]->json);
+    for (size_t i = 0; i < fields->count; i++) {
+        bool skip = false;
+        for (const char *const *name = skipped; name && *name; name++)
+            skip = skip || strcmp(*name, sorted[i]->name) == 0;
+        if (!skip) put_raw(s, sorted[i]->name, sorted[i]->json);
+    }
     nnd_free(sorted);
+}
+
+static void put_fields(saver *s, const wf_fields *fields)
+{
+    put_fields_but(s, fields, NULL);
 }
 
 static void put_fields_object(saver *s, const char *key, const wf_fields *fields)
@@ -162,6 +171,7 @@ static void put_port_list(saver *s, const char *key, const wf_port *ports, size_
         nnd_json_begin_object(s->w);
         put_text(s, "name", ports[i].name);
         put_text(s, "type", ports[i].type);
+        put_fields(s, &ports[i].extra);
         nnd_json_end_object(s->w);
     }
     nnd_json_end_array(s->w);
@@ -169,8 +179,11 @@ static void put_port_list(saver *s, const char *key, const wf_port *ports, size_
 
 static void put_type(saver *s, const wf_node *n)
 {
-    char *text = n->version ? nnd_strf("%s@%d", n->type, n->version) : NULL;
-    put_text(s, "type", text ? text : n->type);
+    char *text = n->version ? nnd_strf("%s@%d", n->type, n->version) : nnd_strdup(n->type);
+    if (text)
+        put_text(s, "type", text);
+    else
+        s->status = nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory to save a workflow");
     nnd_free(text);
 }
 
@@ -204,6 +217,7 @@ static void put_loop(saver *s, const wf_node *n)
             nnd_json_begin_object(s->w);
             put_text(s, "in", n->carry[i].in);
             put_text(s, "out", n->carry[i].out);
+            put_fields(s, &n->carry[i].extra);
             nnd_json_end_object(s->w);
         }
         nnd_json_end_array(s->w);
@@ -229,6 +243,7 @@ static void put_node(saver *s, const wf_node *n)
         nnd_json_begin_object(s->w);
         put_port_list(s, "in", n->in_ports, n->in_port_count);
         put_port_list(s, "out", n->out_ports, n->out_port_count);
+        put_fields(s, &n->ports_extra);
         nnd_json_end_object(s->w);
     }
     if (open) nnd_json_set_inline(s->w, false);
@@ -274,14 +289,57 @@ static void put_run(saver *s, const nnd_workflow *wf)
     nnd_json_set_inline(s->w, false);
 }
 
+/* Members of one object, each on a line of its own. */
+static void put_lines(saver *s, const nnd_json *object, bool open_again)
+{
+    for (size_t i = 0; i < nnd_json_count(object); i++) {
+        const nnd_json *value = nnd_json_at(object, i);
+        bool opens = open_again && nnd_json_get_type(value) == NND_JSON_OBJECT;
+        nnd_json_key_n(s->w, nnd_json_key_at(object, i), nnd_json_key_size(object, i));
+        if (opens) {
+            nnd_json_begin_object(s->w);
+            put_lines(s, value, false);
+            nnd_json_end_object(s->w);
+            continue;
+        }
+        nnd_json_set_inline(s->w, true);
+        nnd_json_put_json(s->w, value);
+        nnd_json_set_inline(s->w, false);
+    }
+}
+
+/* "ui" is opened two levels deep, so that moving one node changes one line. Its text is sorted. */
+static void put_ui(saver *s, const char *text)
+{
+    nnd_json_doc *doc = NULL;
+    if (!text) return;
+    nnd_status status = nnd_json_parse(text, strlen(text), NULL, &doc);
+    if (s->status == NND_OK) s->status = status;
+    const nnd_json *ui = doc ? nnd_json_root(doc) : NULL;
+    nnd_json_key(s->w, "ui");
+    if (nnd_json_get_type(ui) == NND_JSON_OBJECT) {
+        nnd_json_begin_object(s->w);
+        put_lines(s, ui, true);
+        nnd_json_end_object(s->w);
+    } else {
+        nnd_json_set_inline(s->w, true);
+        nnd_json_put_json(s->w, ui);
+        nnd_json_set_inline(s->w, false);
+    }
+    nnd_json_destroy(doc);
+}
+
 static void put_document(saver *s, const nnd_workflow *wf)
 {
+    static const char *const heading[] = {"title", "description", NULL};
     wf_graph root = wf->root;
     memset(&root.extra, 0, sizeof root.extra); /* unknown fields stand at the end */
     nnd_json_begin_object(s->w);
     put_text(s, "format", "nndeploy/1");
     put_text(s, "name", wf->name);
     nnd_json_set_inline(s->w, true);
+    for (size_t i = 0; heading[i]; i++)
+        put_raw(s, heading[i], wf_fields_get(&wf->extra, heading[i]));
     put_raw(s, "requires", wf->requires_json);
     nnd_json_set_inline(s->w, false);
     put_graph(s, &root);
@@ -294,9 +352,9 @@ static void put_document(saver *s, const nnd_workflow *wf)
         nnd_json_set_inline(s->w, false);
         nnd_json_end_object(s->w);
     }
+    put_ui(s, wf->ui);
     nnd_json_set_inline(s->w, true);
-    put_raw(s, "ui", wf->ui);
-    put_fields(s, &wf->extra);
+    put_fields_but(s, &wf->extra, heading);
     nnd_json_set_inline(s->w, false);
     nnd_json_end_object(s->w);
 }

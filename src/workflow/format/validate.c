@@ -11,28 +11,48 @@
 
 #include <string.h>
 
-/* A port as the checks need it. */
+/* A port as the checks need it; texts are borrowed from descriptors and the document. */
 typedef struct port {
     const char *name;
     const char *type;
     uint32_t flags;
+    wf_place place;
 } port;
 typedef struct ports {
     port *items;
     size_t count, capacity;
+    nnd_map index; /* name → port */
     bool known; /* false: they depend on something that is not here (a model, a missing plug-in) */
 } ports;
+
+/* One node with what the checks look up again and again. */
+typedef struct member {
+    const wf_node *node;
+    const nnd_node_type *type; /* NULL = unknown */
+    ports in, out;
+    bool is_fallback; /* gets its packets from the node that names it */
+} member;
 
 /* One graph under check. */
 typedef struct scope {
     nnd_registry *registry;
     nnd_diagnostics *diags;
+    const char *missing; /* a plug-in that is required and not loaded, NULL = none */
     const wf_graph *graph;
     const char *prefix; /* "" or "sub" */
     const char *file;
-    nnd_map ids; /* id → wf_node */
-    nnd_map fed; /* "node port" → the first data edge that ends there */
+    member *members; /* one per node */
+    nnd_map ids;     /* id → member */
+    nnd_map inputs;  /* name → wf_input */
+    nnd_map fed;     /* "node port" → the first data edge that ends there */
+    nnd_map driven;  /* "node param" → what feeds it: an edge or a promotion */
+    nnd_str *key;    /* scratch of make_key */
 } scope;
+
+enum {
+    MAX_CANDIDATES = 1024, /* names that are looked through for a suggestion */
+    MAX_LISTED = 16        /* port names in a message */
+};
 
 static nnd_status no_memory(void)
 {
@@ -53,6 +73,9 @@ static nnd_status report(const scope *s, nnd_severity severity, wf_place place, 
                          const char *format, ...)
 {
     nnd_str text = {0};
+    if (wf_diagnostics_full(s->diags)) /* still to be counted */
+        return wf_report(s->diags, severity, NND_E_VALIDATION, code, s->file, place, "", "", NULL,
+                         "%s", code);
     va_list args;
     va_start(args, format);
     nnd_str_vprintf(&text, format, args);
@@ -66,6 +89,12 @@ static nnd_status report(const scope *s, nnd_severity severity, wf_place place, 
     return status;
 }
 
+/* Offers names until there are enough; nothing at all once the list of problems is full. */
+static bool wants_more(const scope *s, size_t offered)
+{
+    return offered < MAX_CANDIDATES && !wf_diagnostics_full(s->diags);
+}
+
 /* ---- ports ------------------------------------------------------------------------------- */
 
 static bool is_graph_node(const wf_node *n)
@@ -73,9 +102,10 @@ static bool is_graph_node(const wf_node *n)
     return n->graph || n->ref;
 }
 
-static nnd_status add_port(ports *list, const char *name, const char *type, uint32_t flags)
+static nnd_status add_port(ports *list, const char *name, const char *type, uint32_t flags,
+                           wf_place place)
 {
-    port p = {name, type, flags};
+    port p = {name, type, flags, place};
     return nnd_vec_push(list, p) ? NND_OK : no_memory();
 }
 
@@ -89,7 +119,7 @@ static nnd_status graph_ports(const wf_node *n, bool outputs, ports *list)
     for (size_t i = 0; i < count; i++) {
         const char *name = outputs ? n->graph->outputs[i].name : n->graph->inputs[i].name;
         const char *type = outputs || !plain ? "any" : n->graph->inputs[i].type;
-        NND_TRY(add_port(list, name, type, NND_PORT_OPTIONAL));
+        NND_TRY(add_port(list, name, type, NND_PORT_OPTIONAL, n->place));
     }
     return NND_OK;
 }
@@ -100,36 +130,64 @@ static nnd_status saved_ports(const wf_node *n, bool outputs, ports *list)
     size_t count = outputs ? n->out_port_count : n->in_port_count;
     list->known = n->has_ports;
     for (size_t i = 0; i < count; i++)
-        NND_TRY(add_port(list, items[i].name, items[i].type, NND_PORT_OPTIONAL));
+        NND_TRY(add_port(list, items[i].name, items[i].type, NND_PORT_OPTIONAL, items[i].place));
     return NND_OK;
 }
 
-static nnd_status ports_of(const scope *s, const wf_node *n, bool outputs, ports *list)
+static nnd_status declared_ports(const nnd_array *declared, wf_place place, ports *list)
 {
-    const nnd_node_type *type = nnd_registry_find(s->registry, n->type, n->version);
-    if (is_graph_node(n)) return graph_ports(n, outputs, list);
-    if (!type || type->resolve_ports) return saved_ports(n, outputs, list);
-    const nnd_array *declared = outputs ? &type->outputs : &type->inputs;
     list->known = true;
     for (size_t i = 0; i < declared->count; i++) {
         const nnd_port *p = wf_port_at(declared, i);
-        NND_TRY(add_port(list, p->name, p->type, p->flags));
+        NND_TRY(add_port(list, p->name, p->type, p->flags, place));
     }
     return NND_OK;
 }
 
-static const port *find_port(const ports *list, const char *name)
+/* Checks what the file says of ports and makes them findable by name. */
+static nnd_status index_ports(const scope *s, const wf_node *n, ports *list)
 {
-    for (size_t i = 0; i < list->count; i++)
-        if (strcmp(list->items[i].name, name) == 0) return &list->items[i];
-    return NULL;
+    for (size_t i = 0; i < list->count; i++) {
+        port *p = &list->items[i];
+        if (wf_type_check(p->type, false) != NND_OK) {
+            if (!is_graph_node(n)) /* a graph's own check says it of its inputs */
+                NND_TRY(REPORT(s, p->place, n->id, p->name, "bad-type", NULL,
+                               "'%.80s' is no port type", p->type));
+            p->type = "any";
+        }
+        if (!nnd_map_get(&list->index, p->name))
+            NND_TRY(nnd_map_put(&list->index, p->name, p, NULL));
+        else if (!is_graph_node(n))
+            NND_TRY(REPORT(s, p->place, n->id, p->name, "duplicate", NULL,
+                           "there are two ports named '%s'", p->name));
+    }
+    return NND_OK;
 }
 
-static const char *nearest_port(const ports *list, const char *name)
+static nnd_status collect_ports(const scope *s, member *m, bool outputs)
+{
+    ports *list = outputs ? &m->out : &m->in;
+    if (is_graph_node(m->node))
+        NND_TRY(graph_ports(m->node, outputs, list));
+    else if (!m->type || m->type->resolve_ports)
+        NND_TRY(saved_ports(m->node, outputs, list));
+    else
+        NND_TRY(
+            declared_ports(outputs ? &m->type->outputs : &m->type->inputs, m->node->place, list));
+    return index_ports(s, m->node, list);
+}
+
+static void ports_fini(ports *list)
+{
+    nnd_map_fini(&list->index);
+    nnd_vec_free(list);
+}
+
+static const char *nearest_port(const scope *s, const ports *list, const char *name)
 {
     nnd_suggest near;
     nnd_suggest_begin(&near, name);
-    for (size_t i = 0; i < list->count; i++)
+    for (size_t i = 0; i < list->count && wants_more(s, i); i++)
         nnd_suggest_offer(&near, list->items[i].name);
     return near.best;
 }
@@ -138,12 +196,13 @@ static nnd_status unknown_port(const scope *s, wf_place place, const char *id, c
                                const ports *list, bool output)
 {
     nnd_str names = {0};
-    for (size_t i = 0; i < list->count; i++)
+    for (size_t i = 0; i < list->count && i < MAX_LISTED; i++)
         nnd_str_printf(&names, "%s'%s'", i ? ", " : "", list->items[i].name);
     nnd_status status =
-        REPORT(s, place, id, name, "unknown-port", nearest_port(list, name),
-               "there is no %s '%s'; there %s %s", output ? "output" : "input", name,
-               list->count == 1 ? "is" : "are", names.data ? names.data : "none");
+        REPORT(s, place, id, name, "unknown-port", nearest_port(s, list, name),
+               "there is no %s '%s'; there %s %s%s", output ? "output" : "input", name,
+               list->count == 1 ? "is" : "are", names.data ? names.data : "none",
+               list->count > MAX_LISTED ? ", …" : "");
     nnd_str_free(&names);
     return status;
 }
@@ -159,8 +218,13 @@ static nnd_status unknown_type(const scope *s, const wf_node *n)
                       "node type '%s' has no version %d here (newest: %d)", n->type, n->version,
                       newest->version);
     nnd_suggest_begin(&near, n->type);
-    for (size_t i = 0; i < nnd_registry_count(s->registry); i++)
+    for (size_t i = 0; i < nnd_registry_count(s->registry) && wants_more(s, i); i++)
         nnd_suggest_offer(&near, nnd_registry_at(s->registry, i)->type);
+    if (s->missing)
+        return REPORT(s, n->place, n->id, "", "unknown-type", near.best,
+                      "node type '%s' is not known here; the plug-in '%s', which the workflow "
+                      "requires, is not loaded",
+                      n->type, s->missing);
     return REPORT(
         s, n->place, n->id, "", "unknown-type", near.best,
         "node type '%s' is not known here: a plug-in that brings it is not loaded, or the "
@@ -168,57 +232,135 @@ static nnd_status unknown_type(const scope *s, const wf_node *n)
         n->type);
 }
 
-/* Values of a sub-graph node belong to its promoted parameters (or to flow.map and flow.loop). */
-static nnd_status check_promoted_values(const scope *s, const wf_node *n, const nnd_node_type *type)
+static nnd_status unknown_node(const scope *s, wf_place place, const char *id)
 {
-    for (size_t i = 0; n->graph && i < n->params.count; i++) {
-        const wf_field *f = &n->params.items[i];
-        nnd_suggest near;
-        bool known = type && wf_param_find(type, f->name);
-        nnd_suggest_begin(&near, f->name);
-        for (size_t k = 0; k < n->graph->param_count; k++) {
-            known = known || strcmp(n->graph->params[k].name, f->name) == 0;
-            nnd_suggest_offer(&near, n->graph->params[k].name);
-        }
-        if (!known)
-            NND_TRY(REPORT(s, f->place, n->id, f->name, "unknown-param", near.best,
-                           "the sub-graph promotes no parameter '%s'", f->name));
-    }
-    return NND_OK;
+    nnd_suggest near;
+    nnd_suggest_begin(&near, id);
+    for (size_t i = 0; i < s->graph->node_count && wants_more(s, i); i++)
+        nnd_suggest_offer(&near, s->graph->nodes[i].id);
+    return REPORT(s, place, "", "", "unknown-node", near.best, "there is no node '%s'", id);
 }
 
-static bool feeds_param(const scope *s, const wf_node *n, const char *param)
+static nnd_status unknown_input(const scope *s, wf_place place, const char *id, const char *name)
 {
-    for (size_t i = 0; i < s->graph->edge_count; i++) {
-        const wf_edge *e = &s->graph->edges[i];
-        if (e->is_param && strcmp(e->to_node, n->id) == 0 && strcmp(e->to_port, param) == 0)
-            return true;
-    }
-    for (size_t i = 0; i < s->graph->param_count; i++) {
-        const wf_promoted *p = &s->graph->params[i];
-        if (strcmp(p->to_node, n->id) == 0 && strcmp(p->to_param, param) == 0) return true;
-    }
+    nnd_suggest near;
+    nnd_suggest_begin(&near, name);
+    for (size_t i = 0; i < s->graph->input_count && wants_more(s, i); i++)
+        nnd_suggest_offer(&near, s->graph->inputs[i].name);
+    return REPORT(s, place, id, name, "unknown-input", near.best, "the %s has no input '%s'",
+                  s->prefix[0] ? "sub-graph" : "workflow", name);
+}
+
+static nnd_status static_param(const scope *s, wf_place place, const char *id, const char *name)
+{
+    return REPORT(s, place, id, name, "static-param", NULL,
+                  "parameter '%s' is fixed when the workflow is compiled; an edge or input cannot "
+                  "feed it",
+                  name);
+}
+
+static bool has_promoted(const wf_graph *g, const char *name)
+{
+    for (size_t i = 0; i < g->param_count; i++)
+        if (strcmp(g->params[i].name, name) == 0) return true;
     return false;
 }
 
-/* A REQUIRED parameter that an edge or a promotion feeds needs no value of its own. */
+/* Values of a sub-graph node belong to its promoted parameters (or to flow.map and flow.loop). */
+static nnd_status check_promoted_values(const scope *s, const wf_node *n, const nnd_node_type *type)
+{
+    nnd_map promoted = {0};
+    nnd_status status = NND_OK;
+    for (size_t k = 0; n->graph && k < n->graph->param_count && status == NND_OK; k++)
+        status = nnd_map_put(&promoted, n->graph->params[k].name, &n->graph->params[k], NULL);
+    for (size_t i = 0; n->graph && i < n->params.count && status == NND_OK; i++) {
+        const wf_field *f = &n->params.items[i];
+        nnd_suggest near;
+        if ((type && wf_param_find(type, f->name)) || nnd_map_get(&promoted, f->name)) continue;
+        nnd_suggest_begin(&near, f->name);
+        for (size_t k = 0; k < n->graph->param_count && wants_more(s, k); k++)
+            nnd_suggest_offer(&near, n->graph->params[k].name);
+        status = REPORT(s, f->place, n->id, f->name, "unknown-param", near.best,
+                        "the sub-graph promotes no parameter '%s'", f->name);
+    }
+    nnd_map_fini(&promoted);
+    return status;
+}
+
+/* Maps from two names to something: a blank separates them, ids have none. The buffer for keys
+   grows only while a map is filled; a key that does not fit is in no map. */
+static bool make_key(const scope *s, const char *node, const char *name, bool grow)
+{
+    size_t size = strlen(node) + strlen(name) + 2;
+    if (!grow && size > s->key->capacity) return false;
+    nnd_str_clear(s->key);
+    nnd_str_add(s->key, node);
+    nnd_str_add_char(s->key, ' ');
+    nnd_str_add(s->key, name);
+    return !s->key->failed;
+}
+
+static void *get_pair(const scope *s, const nnd_map *map, const char *node, const char *name)
+{
+    return make_key(s, node, name, false) ? nnd_map_get(map, s->key->data) : NULL;
+}
+
+/* Keeps what is there already. */
+static nnd_status put_pair(const scope *s, nnd_map *map, const char *node, const char *name,
+                           void *value)
+{
+    if (!make_key(s, node, name, true)) return no_memory();
+    return nnd_map_get(map, s->key->data) ? NND_OK : nnd_map_put(map, s->key->data, value, NULL);
+}
+
+/* Of a type's own parameters those that the file gives, and a stand-in for each REQUIRED one that
+   an edge or a promotion feeds. A sub-graph's promoted ones are not the type's. */
 static nnd_status params_to_check(const scope *s, const wf_node *n, const nnd_node_type *type,
                                   wf_fields *given)
 {
     static const char fed[] = "{\"$input\":\"\"}";
     for (size_t i = 0; i < n->params.count; i++) {
         wf_field *f = &n->params.items[i];
+        if (is_graph_node(n) && !wf_param_find(type, f->name)) continue;
         if (!nnd_vec_push(given, *f)) return no_memory();
     }
     for (size_t i = 0; i < type->params.count; i++) {
         const nnd_param *p = wf_param_at(&type->params, i);
         if (!(p->flags & NND_PARAM_REQUIRED) || wf_fields_get(&n->params, p->name) ||
-            !feeds_param(s, n, p->name))
+            !get_pair(s, &s->driven, n->id, p->name))
             continue;
         /* Borrowed texts: the list is only read. */
         wf_field f = {(char *)(uintptr_t)p->name, (char *)(uintptr_t)fed, n->place};
         if (!nnd_vec_push(given, f)) return no_memory();
     }
+    return NND_OK;
+}
+
+/* {"$input": "x"}: x must be there, and the parameter one that may change and is fed only once. */
+static nnd_status check_input_value(const scope *s, const wf_node *n, const nnd_node_type *type,
+                                    const wf_field *f)
+{
+    bool is_ref = false;
+    char *input = NULL;
+    NND_TRY(wf_param_input_ref(f->json, &is_ref, &input));
+    if (!is_ref) return NND_OK;
+    const nnd_param *p = type ? wf_param_find(type, f->name) : NULL;
+    nnd_status status = NND_OK;
+    if (!nnd_map_get(&s->inputs, input)) status = unknown_input(s, f->place, n->id, input);
+    if (status == NND_OK && p && (p->flags & NND_PARAM_STATIC))
+        status = static_param(s, f->place, n->id, f->name);
+    const wf_edge *edge = get_pair(s, &s->driven, n->id, f->name);
+    if (status == NND_OK && edge)
+        status = REPORT(s, f->place, n->id, f->name, "second-edge", NULL,
+                        "parameter '%s' takes its value from an input and from an edge", f->name);
+    nnd_free(input);
+    return status;
+}
+
+static nnd_status check_input_values(const scope *s, const wf_node *n, const nnd_node_type *type)
+{
+    for (size_t i = 0; i < n->params.count; i++)
+        NND_TRY(check_input_value(s, n, type, &n->params.items[i]));
     return NND_OK;
 }
 
@@ -247,9 +389,11 @@ static nnd_status check_params(const scope *s, const wf_node *n, const nnd_node_
 static nnd_status check_graph(const scope *outer, const wf_graph *graph, const char *prefix,
                               const char *file);
 
-static nnd_status check_sub_graph(const scope *s, const wf_node *n, const nnd_node_type *type)
+static nnd_status check_sub_graph(const scope *s, const member *m)
 {
-    NND_TRY(check_promoted_values(s, n, type));
+    const wf_node *n = m->node;
+    NND_TRY(check_promoted_values(s, n, m->type));
+    if (m->type) NND_TRY(check_params(s, n, m->type));
     if (!n->graph)
         return report(s, NND_SEVERITY_WARNING, n->place, n->id, "", "ref-not-loaded", NULL,
                       "sub-graph '%s' was not loaded, so it is not checked", n->ref);
@@ -260,100 +404,116 @@ static nnd_status check_sub_graph(const scope *s, const wf_node *n, const nnd_no
     return status;
 }
 
-static nnd_status check_node(const scope *s, const wf_node *n)
+/* What a node does when it fails; another node that stands in gets its packets from there. */
+static nnd_status check_on_error(const scope *s, const member *m, const nnd_json *given)
+{
+    static const char *const words[] = {"fail_graph", "skip", "isolate", "restart"};
+    const wf_node *n = m->node;
+    const char *word = nnd_json_string(given, "");
+    const char *other = nnd_json_string(nnd_json_get(given, "fallback"), NULL);
+    int64_t count = 0;
+    for (size_t i = 0; i < NND_COUNT(words); i++)
+        if (strcmp(word, words[i]) == 0) return NND_OK;
+    if (nnd_json_get(given, "restart")) return NND_OK;
+    if (nnd_json_int(nnd_json_get(given, "retry"), &count) && count >= 0 && count <= 1000000)
+        return NND_OK;
+    if (!other)
+        return REPORT(s, n->place, n->id, "on_error", "bad-on-error", NULL,
+                      "'on_error' is \"fail_graph\", \"skip\", \"isolate\", \"restart\", "
+                      "{\"retry\": n} or {\"fallback\": \"node\"}");
+    member *to = nnd_map_get(&s->ids, other);
+    if (!to) return unknown_node(s, n->place, other);
+    if (to == m)
+        return REPORT(s, n->place, n->id, "on_error", "bad-on-error", NULL,
+                      "a node cannot be its own fallback");
+    to->is_fallback = true;
+    return NND_OK;
+}
+
+static nnd_status check_settings(const scope *s, const member *m)
+{
+    nnd_json_doc *doc = NULL;
+    if (!m->node->on_error) return NND_OK;
+    NND_TRY(nnd_json_parse(m->node->on_error, strlen(m->node->on_error), NULL, &doc));
+    nnd_status status = check_on_error(s, m, nnd_json_root(doc));
+    nnd_json_destroy(doc);
+    return status;
+}
+
+static nnd_status check_loop_fields(const scope *s, const wf_node *n)
+{
+    bool is_loop = strcmp(n->type, "flow.loop") == 0;
+    const char *field = n->carry_count ? "carry" : n->count ? "count" : n->until ? "until" : NULL;
+    if (is_loop || !field) return NND_OK;
+    return REPORT(s, n->place, n->id, "", "unexpected-field", NULL,
+                  "'%s' belongs to nodes of type flow.loop", field);
+}
+
+static nnd_status check_node(const scope *s, const member *m)
 {
     static const char *const graph_types[] = {"flow.graph", "flow.map", "flow.loop"};
-    const nnd_node_type *type = nnd_registry_find(s->registry, n->type, n->version);
+    const wf_node *n = m->node;
     bool wants_graph = false;
     for (size_t i = 0; i < NND_COUNT(graph_types); i++)
         wants_graph = wants_graph || strcmp(n->type, graph_types[i]) == 0;
-    if (!type) NND_TRY(unknown_type(s, n));
+    if (!m->type) NND_TRY(unknown_type(s, n));
+    NND_TRY(check_settings(s, m));
+    NND_TRY(check_input_values(s, n, m->type));
+    if (m->type) NND_TRY(check_loop_fields(s, n));
     if (wants_graph && !is_graph_node(n))
         return REPORT(s, n->place, n->id, "", "missing-graph", NULL,
                       "a node of type '%s' needs a 'graph' or a 'ref'", n->type);
-    if (!wants_graph && type && is_graph_node(n))
+    if (!wants_graph && m->type && is_graph_node(n))
         return REPORT(s, n->place, n->id, "", "unexpected-graph", NULL,
                       "nodes of type '%s' have no sub-graph; use flow.graph, flow.map or flow.loop",
                       n->type);
-    if (is_graph_node(n)) return check_sub_graph(s, n, type);
-    return type ? check_params(s, n, type) : NND_OK;
+    if (is_graph_node(n)) return check_sub_graph(s, m);
+    return m->type ? check_params(s, n, m->type) : NND_OK;
 }
 
 /* ---- ends of edges ----------------------------------------------------------------------- */
 
-static const wf_input *find_input(const wf_graph *g, const char *name)
-{
-    for (size_t i = 0; i < g->input_count; i++)
-        if (strcmp(g->inputs[i].name, name) == 0) return &g->inputs[i];
-    return NULL;
-}
-
-static nnd_status unknown_node(const scope *s, wf_place place, const char *id)
-{
-    nnd_suggest near;
-    nnd_suggest_begin(&near, id);
-    for (size_t i = 0; i < s->graph->node_count; i++)
-        nnd_suggest_offer(&near, s->graph->nodes[i].id);
-    return REPORT(s, place, "", "", "unknown-node", near.best, "there is no node '%s'", id);
-}
-
-static nnd_status unknown_input(const scope *s, wf_place place, const char *name)
-{
-    nnd_suggest near;
-    nnd_suggest_begin(&near, name);
-    for (size_t i = 0; i < s->graph->input_count; i++)
-        nnd_suggest_offer(&near, s->graph->inputs[i].name);
-    return REPORT(s, place, "", name, "unknown-input", near.best, "the %s has no input '%s'",
-                  s->prefix[0] ? "sub-graph" : "workflow", name);
-}
-
-/* Where an edge or an output comes from: its type (NULL = not known), all problems reported. The
-   text is borrowed from descriptors and the document. */
+/* Where an edge or an output comes from: its type (NULL = not known), all problems reported. */
 static nnd_status source_type(const scope *s, wf_place place, const char *node, const char *name,
                               const char **type)
 {
-    ports list = {0};
     *type = NULL;
     if (strcmp(node, "@") == 0) {
-        const wf_input *input = find_input(s->graph, name);
-        if (input) *type = input->type;
-        return input ? NND_OK : unknown_input(s, place, name);
+        const wf_input *input = nnd_map_get(&s->inputs, name);
+        if (!input) return unknown_input(s, place, "", name);
+        if (wf_type_check(input->type, false) == NND_OK) *type = input->type;
+        nnd_error_clear();
+        return NND_OK;
     }
-    const wf_node *n = nnd_map_get(&s->ids, node);
-    if (!n) return unknown_node(s, place, node);
-    nnd_status status = ports_of(s, n, true, &list);
-    const port *p = find_port(&list, name);
-    if (status == NND_OK && list.known && !p)
-        status = unknown_port(s, place, node, name, &list, true);
+    const member *m = nnd_map_get(&s->ids, node);
+    if (!m) return unknown_node(s, place, node);
+    const port *p = nnd_map_get(&m->out.index, name);
+    if (!p && m->out.known) return unknown_port(s, place, node, name, &m->out, true);
     if (p && !wf_type_has_variables(p->type)) *type = p->type;
-    nnd_vec_free(&list);
-    return status;
+    return NND_OK;
 }
 
-static nnd_status check_param_edge(const scope *s, const wf_edge *e, const wf_node *to)
+static nnd_status check_param_edge(const scope *s, const wf_edge *e, const member *to)
 {
-    const nnd_node_type *type = nnd_registry_find(s->registry, to->type, to->version);
-    if (!type) return NND_OK;
-    const nnd_param *p = wf_param_find(type, e->to_port);
-    bool promoted = false;
-    for (size_t i = 0; to->graph && i < to->graph->param_count; i++)
-        promoted = promoted || strcmp(to->graph->params[i].name, e->to_port) == 0;
-    if (!p && !promoted)
-        return REPORT(s, e->place, to->id, e->to_port, "unknown-param", NULL,
-                      "'%s' has no parameter '%s' that an edge could feed", to->type, e->to_port);
+    if (!to->type) return NND_OK;
+    const nnd_param *p = wf_param_find(to->type, e->to_port);
+    bool promoted = to->node->graph && has_promoted(to->node->graph, e->to_port);
+    if (!p && !promoted && (to->node->graph || !to->node->ref))
+        return REPORT(s, e->place, e->to_node, e->to_port, "unknown-param", NULL,
+                      "'%s' has no parameter '%s' that an edge could feed", to->node->type,
+                      e->to_port);
     if (p && (p->flags & NND_PARAM_STATIC))
-        return REPORT(
-            s, e->place, to->id, e->to_port, "static-param", NULL,
-            "parameter '%s' is fixed when the workflow is compiled; an edge cannot feed it",
-            e->to_port);
-    return NND_OK;
+        return static_param(s, e->place, e->to_node, e->to_port);
+    if (get_pair(s, &s->driven, e->to_node, e->to_port) == (const void *)e) return NND_OK;
+    return REPORT(s, e->place, e->to_node, e->to_port, "second-edge", NULL,
+                  "parameter '%s' is fed already; only one edge may feed it", e->to_port);
 }
 
 static nnd_status check_types(const scope *s, const wf_edge *e, const char *from, const port *to)
 {
     wf_bindings bindings = {0};
     wf_match match = WF_MATCH_RUN;
-    if (!from || wf_type_has_variables(to->type)) return NND_OK;
+    if (!from || wf_type_has_variables(from) || wf_type_has_variables(to->type)) return NND_OK;
     nnd_status status = wf_type_match(to->type, from, &bindings, &match);
     wf_bindings_fini(&bindings);
     NND_TRY(status);
@@ -362,46 +522,19 @@ static nnd_status check_types(const scope *s, const wf_edge *e, const char *from
                   "wants %s, but '%s.%s' gives %s", to->type, e->from_node, e->from_port, from);
 }
 
-/* A blank separates: ids have none. */
-static const wf_edge *first_edge(const scope *s, const char *node, const char *port_name)
-{
-    char *key = nnd_strf("%s %s", node, port_name);
-    const wf_edge *edge = key ? nnd_map_get(&s->fed, key) : NULL;
-    nnd_free(key);
-    return edge;
-}
-
-static nnd_status index_edges(scope *s)
-{
-    for (size_t i = 0; i < s->graph->edge_count; i++) {
-        wf_edge *e = &s->graph->edges[i];
-        if (e->is_param || first_edge(s, e->to_node, e->to_port)) continue;
-        char *key = nnd_strf("%s %s", e->to_node, e->to_port);
-        if (!key) return no_memory();
-        nnd_status status = nnd_map_put(&s->fed, key, e, NULL);
-        nnd_free(key);
-        NND_TRY(status);
-    }
-    return NND_OK;
-}
-
-static nnd_status check_data_edge(const scope *s, const wf_edge *e, const wf_node *to,
+static nnd_status check_data_edge(const scope *s, const wf_edge *e, const member *to,
                                   const char *from)
 {
-    ports list = {0};
-    nnd_status status = ports_of(s, to, false, &list);
-    const port *p = find_port(&list, e->to_port);
-    if (status == NND_OK && p)
-        status = check_types(s, e, from, p);
-    else if (status == NND_OK && list.known)
-        status = unknown_port(s, e->place, to->id, e->to_port, &list, false);
-    const wf_edge *first = first_edge(s, e->to_node, e->to_port);
-    if (status == NND_OK && p && !(p->flags & NND_PORT_VARIADIC) && first && first != e)
-        status = REPORT(s, e->place, to->id, e->to_port, "second-edge", NULL,
-                        "this input has an edge already (from '%s.%s'); only one may feed it",
-                        first->from_node, first->from_port);
-    nnd_vec_free(&list);
-    return status;
+    const port *p = nnd_map_get(&to->in.index, e->to_port);
+    if (p)
+        NND_TRY(check_types(s, e, from, p));
+    else if (to->in.known)
+        NND_TRY(unknown_port(s, e->place, e->to_node, e->to_port, &to->in, false));
+    const wf_edge *first = get_pair(s, &s->fed, e->to_node, e->to_port);
+    if (!p || (p->flags & NND_PORT_VARIADIC) || !first || first == e) return NND_OK;
+    return REPORT(s, e->place, e->to_node, e->to_port, "second-edge", NULL,
+                  "this input has an edge already (from '%s.%s'); only one may feed it",
+                  first->from_node, first->from_port);
 }
 
 static nnd_status check_edge(const scope *s, const wf_edge *e)
@@ -411,73 +544,62 @@ static nnd_status check_edge(const scope *s, const wf_edge *e)
     if (strcmp(e->to_node, "@") == 0)
         return REPORT(s, e->place, "", e->to_port, "edge-to-boundary", NULL,
                       "an edge cannot end at \"@\"; name the port in 'outputs' instead");
-    const wf_node *to = nnd_map_get(&s->ids, e->to_node);
+    const member *to = nnd_map_get(&s->ids, e->to_node);
     if (!to) return unknown_node(s, e->place, e->to_node);
     return e->is_param ? check_param_edge(s, e, to) : check_data_edge(s, e, to, from);
 }
 
-/* A fallback gets the packets of the node that names it and has no edges of its own. */
-static nnd_status is_fallback(const scope *s, const wf_node *n, bool *out)
+static nnd_status check_required_inputs(const scope *s, const member *m)
 {
-    *out = false;
-    for (size_t i = 0; i < s->graph->node_count && !*out; i++) {
-        const char *text = s->graph->nodes[i].on_error;
-        nnd_json_doc *doc = NULL;
-        if (!text || !strstr(text, "fallback")) continue;
-        nnd_status status = nnd_json_parse(text, strlen(text), NULL, &doc);
-        if (status == NND_E_OUT_OF_MEMORY) return status;
-        if (status != NND_OK) continue;
-        const nnd_json *id = nnd_json_get(nnd_json_root(doc), "fallback");
-        *out = strcmp(nnd_json_string(id, ""), n->id) == 0;
-        nnd_json_destroy(doc);
+    for (size_t i = 0; i < m->in.count && !m->is_fallback; i++) {
+        const port *p = &m->in.items[i];
+        if ((p->flags & NND_PORT_OPTIONAL) || get_pair(s, &s->fed, m->node->id, p->name)) continue;
+        NND_TRY(REPORT(s, m->node->place, m->node->id, p->name, "unconnected", NULL,
+                       "input '%s' (%s) is not connected", p->name, p->type));
     }
     return NND_OK;
 }
 
-static nnd_status check_required_inputs(const scope *s, const wf_node *n)
+/* ---- boundary ---------------------------------------------------------------------------- */
+
+static nnd_status check_inputs(const scope *s)
 {
-    ports list = {0};
-    bool fallback = false;
-    NND_TRY(is_fallback(s, n, &fallback));
-    if (fallback || n->mute || n->bypass) return NND_OK;
-    nnd_status status = ports_of(s, n, false, &list);
-    for (size_t i = 0; i < list.count && status == NND_OK; i++) {
-        bool connected =
-            (list.items[i].flags & NND_PORT_OPTIONAL) || first_edge(s, n->id, list.items[i].name);
-        if (!connected)
-            status =
-                REPORT(s, n->place, n->id, list.items[i].name, "unconnected", NULL,
-                       "input '%s' (%s) is not connected", list.items[i].name, list.items[i].type);
+    for (size_t i = 0; i < s->graph->input_count; i++) {
+        const wf_input *in = &s->graph->inputs[i];
+        if (wf_type_check(in->type, false) != NND_OK)
+            NND_TRY(REPORT(s, in->place, "", in->name, "bad-type", NULL, "'%.80s' is no port type",
+                           in->type));
+        else if (wf_type_check(in->type, true) != NND_OK)
+            NND_TRY(report(s, NND_SEVERITY_WARNING, in->place, "", in->name, "unknown-value-type",
+                           NULL, "'%s' names a type of value that is not known here", in->type));
     }
-    nnd_vec_free(&list);
-    return status;
+    nnd_error_clear();
+    return NND_OK;
+}
+
+static nnd_status check_promoted(const scope *s, const wf_promoted *p)
+{
+    const member *m = nnd_map_get(&s->ids, p->to_node);
+    if (!m) return unknown_node(s, p->place, p->to_node);
+    const wf_graph *inner = m->node->graph;
+    if (!m->type || (m->node->ref && !inner) || wf_param_find(m->type, p->to_param) ||
+        (inner && has_promoted(inner, p->to_param)))
+        return NND_OK;
+    return REPORT(s, p->place, m->node->id, p->to_param, "unknown-param", NULL,
+                  "'%s' has no parameter '%s' that could be promoted", m->node->type, p->to_param);
 }
 
 static nnd_status check_boundary(const scope *s)
 {
     const wf_graph *g = s->graph;
-    for (size_t i = 0; i < g->input_count; i++)
-        if (wf_type_check(g->inputs[i].type, false) != NND_OK)
-            NND_TRY(REPORT(s, g->inputs[i].place, "", g->inputs[i].name, "bad-type", NULL,
-                           "'%s' is no port type", g->inputs[i].type));
+    NND_TRY(check_inputs(s));
     for (size_t i = 0; i < g->output_count; i++) {
         const char *type = NULL;
         NND_TRY(source_type(s, g->outputs[i].place, g->outputs[i].from_node,
                             g->outputs[i].from_port, &type));
     }
-    for (size_t i = 0; i < g->param_count; i++) {
-        const wf_promoted *p = &g->params[i];
-        const wf_node *n = nnd_map_get(&s->ids, p->to_node);
-        if (!n) {
-            NND_TRY(unknown_node(s, p->place, p->to_node));
-            continue;
-        }
-        const nnd_node_type *type = nnd_registry_find(s->registry, n->type, n->version);
-        if (type && !is_graph_node(n) && !wf_param_find(type, p->to_param))
-            NND_TRY(REPORT(s, p->place, n->id, p->to_param, "unknown-param", NULL,
-                           "'%s' has no parameter '%s' that could be promoted", n->type,
-                           p->to_param));
-    }
+    for (size_t i = 0; i < g->param_count; i++)
+        NND_TRY(check_promoted(s, &g->params[i]));
     return NND_OK;
 }
 
@@ -494,18 +616,20 @@ static bool breaks_cycles(const wf_node *n)
 
 static size_t index_of(const scope *s, const char *id)
 {
-    const wf_node *n = nnd_map_get(&s->ids, id);
-    return n ? (size_t)(n - s->graph->nodes) : SIZE_MAX;
+    const member *m = nnd_map_get(&s->ids, id);
+    return m ? (size_t)(m - s->members) : SIZE_MAX;
 }
 
 static nnd_status report_cycle(const scope *s, const size_t *stack, size_t depth, size_t back)
 {
+    if (wf_diagnostics_full(s->diags)) return NND_OK;
     nnd_str names = {0};
     size_t start = 0;
     while (start < depth && stack[start] != back)
         start++;
-    for (size_t i = start; i < depth; i++)
+    for (size_t i = start; i < depth && i < start + MAX_LISTED; i++)
         nnd_str_printf(&names, "%s → ", s->graph->nodes[stack[i]].id);
+    if (depth - start > MAX_LISTED) nnd_str_add(&names, "… → ");
     nnd_str_add(&names, s->graph->nodes[back].id);
     nnd_status status =
         REPORT(s, s->graph->nodes[back].place, s->graph->nodes[back].id, "", "cycle", NULL,
@@ -592,48 +716,106 @@ static nnd_status check_cycles(const scope *s)
 
 /* ---- graphs ------------------------------------------------------------------------------ */
 
+static nnd_status index_nodes(scope *s)
+{
+    const wf_graph *g = s->graph;
+    s->members = nnd_calloc(g->node_count + 1, sizeof *s->members);
+    if (!s->members) return no_memory();
+    for (size_t i = 0; i < g->node_count; i++) {
+        member *m = &s->members[i];
+        m->node = &g->nodes[i];
+        m->type = nnd_registry_find(s->registry, m->node->type, m->node->version);
+        NND_TRY(nnd_map_put(&s->ids, m->node->id, m, NULL));
+        NND_TRY(collect_ports(s, m, false));
+        NND_TRY(collect_ports(s, m, true));
+    }
+    nnd_error_clear();
+    for (size_t i = 0; i < g->input_count; i++)
+        NND_TRY(nnd_map_put(&s->inputs, g->inputs[i].name, &g->inputs[i], NULL));
+    return NND_OK;
+}
+
+static nnd_status index_edges(scope *s)
+{
+    for (size_t i = 0; i < s->graph->edge_count; i++) {
+        wf_edge *e = &s->graph->edges[i];
+        NND_TRY(put_pair(s, e->is_param ? &s->driven : &s->fed, e->to_node, e->to_port, e));
+    }
+    for (size_t i = 0; i < s->graph->param_count; i++) {
+        wf_promoted *p = &s->graph->params[i];
+        NND_TRY(put_pair(s, &s->driven, p->to_node, p->to_param, p));
+    }
+    return NND_OK;
+}
+
 static nnd_status check_parts(scope *s)
 {
     const wf_graph *g = s->graph;
-    for (size_t i = 0; i < g->node_count; i++)
-        NND_TRY(nnd_map_put(&s->ids, g->nodes[i].id, &g->nodes[i], NULL));
+    NND_TRY(index_nodes(s));
     NND_TRY(index_edges(s));
     for (size_t i = 0; i < g->node_count; i++)
-        NND_TRY(check_node(s, &g->nodes[i]));
+        NND_TRY(check_node(s, &s->members[i]));
     for (size_t i = 0; i < g->edge_count; i++)
         NND_TRY(check_edge(s, &g->edges[i]));
     for (size_t i = 0; i < g->node_count; i++)
-        NND_TRY(check_required_inputs(s, &g->nodes[i]));
+        NND_TRY(check_required_inputs(s, &s->members[i]));
     NND_TRY(check_boundary(s));
     return check_cycles(s);
 }
 
+static nnd_status check_plugins(scope *s, const char *requires_json, nnd_json_doc **doc);
+
 static nnd_status check_graph(const scope *outer, const wf_graph *graph, const char *prefix,
                               const char *file)
 {
-    scope s = {outer->registry, outer->diags, graph, prefix, file, {0}, {0}};
-    nnd_status status = check_parts(&s);
+    scope s = {.registry = outer->registry,
+               .diags = outer->diags,
+               .missing = outer->missing,
+               .graph = graph,
+               .prefix = prefix,
+               .file = file};
+    nnd_str key = {0};
+    s.key = &key;
+    nnd_json_doc *requires = NULL; /* keeps s.missing alive */
+    nnd_status status = check_plugins(&s, graph->requires_json, &requires);
+    if (status == NND_OK) status = check_parts(&s);
+    for (size_t i = 0; s.members && i < graph->node_count; i++) {
+        ports_fini(&s.members[i].in);
+        ports_fini(&s.members[i].out);
+    }
+    nnd_free(s.members);
     nnd_map_fini(&s.ids);
+    nnd_map_fini(&s.inputs);
     nnd_map_fini(&s.fed);
+    nnd_map_fini(&s.driven);
+    nnd_str_free(&key);
+    nnd_json_destroy(requires);
     return status;
 }
 
-static nnd_status check_plugins(const scope *s, const nnd_workflow *wf)
+/* Plug-ins that a file asks for. The first one that is missing goes to s->missing, borrowed from
+ *doc. */
+static nnd_status check_plugins(scope *s, const char *requires_json, nnd_json_doc **doc)
 {
-    nnd_json_doc *doc = NULL;
-    if (!wf->requires_json) return NND_OK;
-    NND_TRY(nnd_json_parse(wf->requires_json, strlen(wf->requires_json), NULL, &doc));
-    const nnd_json *plugins = nnd_json_get(nnd_json_root(doc), "plugins");
-    nnd_status status = NND_OK;
-    for (size_t i = 0; i < nnd_json_count(plugins) && status == NND_OK; i++) {
+    if (!requires_json) return NND_OK;
+    NND_TRY(nnd_json_parse(requires_json, strlen(requires_json), NULL, doc));
+    const nnd_json *plugins = nnd_json_get(nnd_json_root(*doc), "plugins");
+    for (size_t i = 0; i < nnd_json_count(plugins); i++) {
         const char *name = nnd_json_key_at(plugins, i);
-        if (!wf_registry_plugin_version(s->registry, name))
-            status = REPORT(s, ((wf_place){0, 0}), "", "", "missing-plugin", NULL,
-                            "this workflow needs the plug-in '%s' (%s), which is not loaded", name,
-                            nnd_json_string(nnd_json_at(plugins, i), "any version"));
+        const char *range = nnd_json_string(nnd_json_at(plugins, i), "");
+        const char *loaded = wf_registry_plugin_version(s->registry, name);
+        bool valid = false;
+        if (!loaded && !s->missing) s->missing = name;
+        if (!loaded)
+            NND_TRY(REPORT(s, ((wf_place){0, 0}), "", "", "missing-plugin", NULL,
+                           "this workflow needs the plug-in '%s' (%s), which is not loaded", name,
+                           range[0] ? range : "any version"));
+        else if (!wf_version_satisfies(loaded, range, &valid))
+            NND_TRY(REPORT(s, ((wf_place){0, 0}), "", "", "plugin-version", NULL,
+                           "this workflow wants plug-in '%s' %s; %s is loaded", name, range,
+                           loaded));
     }
-    nnd_json_destroy(doc);
-    return status;
+    return NND_OK;
 }
 
 nnd_status nnd_workflow_validate(const nnd_workflow *wf, nnd_registry *registry,
@@ -643,14 +825,17 @@ nnd_status nnd_workflow_validate(const nnd_workflow *wf, nnd_registry *registry,
         return nnd_error_set(NND_E_INVALID_ARGUMENT,
                              "nnd_workflow_validate: a workflow and a registry are required");
     nnd_diagnostics *own = NULL;
+    nnd_json_doc *requires = NULL;
     if (!diags) NND_TRY(nnd_diagnostics_create(&own));
     scope top = {
         .registry = registry, .diags = diags ? diags : own, .prefix = "", .file = wf->file};
+    size_t listed = nnd_diagnostics_count(top.diags);
     size_t before = nnd_diagnostics_error_count(top.diags);
-    nnd_status status = check_plugins(&top, wf);
+    nnd_status status = check_plugins(&top, wf->requires_json, &requires);
     if (status == NND_OK) status = check_graph(&top, &wf->root, "", wf->file);
     if (status == NND_OK && nnd_diagnostics_error_count(top.diags) > before)
-        status = NND_E_VALIDATION;
+        status = wf_diagnostics_fail(top.diags, listed);
+    nnd_json_destroy(requires);
     nnd_diagnostics_destroy(own);
     return status;
 }
