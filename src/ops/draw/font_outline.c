@@ -14,12 +14,19 @@ struct nnd_font_outline {
     struct FT_MemoryRec_ memory;
     FT_Library library;
     FT_Face face;
+    bool no_memory; /* an allocation has failed */
 };
+
+static void *noting_failure(FT_Memory memory, void *block)
+{
+    nnd_font_outline *outline = memory->user;
+    if (!block) outline->no_memory = true;
+    return block;
+}
 
 static void *memory_alloc(FT_Memory memory, long size)
 {
-    (void)memory;
-    return nnd_alloc((size_t)size);
+    return noting_failure(memory, nnd_alloc((size_t)size));
 }
 
 static void memory_free(FT_Memory memory, void *block)
@@ -30,14 +37,14 @@ static void memory_free(FT_Memory memory, void *block)
 
 static void *memory_resize(FT_Memory memory, long current, long size, void *block)
 {
-    (void)memory;
     (void)current;
-    return nnd_realloc(block, (size_t)size);
+    return noting_failure(memory, nnd_realloc(block, (size_t)size));
 }
 
-static nnd_status failed(FT_Error error)
+/* Without memory FreeType may also say that it knows no such format: a module is missing then. */
+static nnd_status failed(const nnd_font_outline *outline, FT_Error error)
 {
-    if (FT_ERROR_BASE(error) == FT_Err_Out_Of_Memory)
+    if (outline->no_memory || FT_ERROR_BASE(error) == FT_Err_Out_Of_Memory)
         return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for the font");
     return nnd_error_set(NND_E_FORMAT, "not a font that can be read (FreeType error %d)",
                          (int)error);
@@ -48,14 +55,14 @@ static nnd_status open_face(nnd_font_outline *outline, const void *bytes, size_t
     FT_Error error = FT_New_Library(&outline->memory, &outline->library);
     if (error) {
         outline->library = NULL;
-        return failed(error);
+        return failed(outline, error);
     }
     FT_Add_Default_Modules(outline->library);
     if (size > INT32_MAX) return nnd_error_set(NND_E_LIMIT, "a font file of %zu bytes", size);
     error = FT_New_Memory_Face(outline->library, bytes, (FT_Long)size, 0, &outline->face);
     if (error) {
         outline->face = NULL;
-        return failed(error);
+        return failed(outline, error);
     }
     if (!FT_IS_SCALABLE(outline->face) || outline->face->units_per_EM == 0)
         return nnd_error_set(NND_E_UNSUPPORTED, "the font has no outlines: use a TrueType or "
@@ -71,7 +78,7 @@ nnd_status nnd_font_outline_create(const void *bytes, size_t size, nnd_font_outl
         nnd_free(outline);
         return nnd_error_set(NND_E_OUT_OF_MEMORY, "no mutex for a font");
     }
-    outline->memory = (struct FT_MemoryRec_){NULL, memory_alloc, memory_free, memory_resize};
+    outline->memory = (struct FT_MemoryRec_){outline, memory_alloc, memory_free, memory_resize};
     const nnd_status status = open_face(outline, bytes, size);
     if (status != NND_OK) {
         nnd_font_outline_destroy(outline);
@@ -102,7 +109,7 @@ nnd_status nnd_font_outline_begin(nnd_font_outline *outline, float size)
         FT_Set_Char_Size(outline->face, 0, (FT_F26Dot6)(size * 64 + 0.5f), 72, 72);
     if (!error) return NND_OK;
     nnd_port_mutex_unlock(&outline->lock);
-    return failed(error);
+    return failed(outline, error);
 }
 
 bool nnd_font_outline_glyph(nnd_font_outline *outline, uint32_t code, nnd_glyph *glyph)
