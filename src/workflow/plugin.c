@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "base/vec.h"
 #include "port/port.h"
+#include "workflow/plugin_file.h"
 #include "workflow/registry.h"
 
 /* ---- the table --------------------------------------------------------------------------- */
@@ -241,8 +242,10 @@ static void unload(void *object)
         nnd_free(p->copies.items[i]);
     nnd_vec_free(&p->copies);
     nnd_free((void *)p->types);
-    if (p->module && p->pinned) keep_loaded(p->module);
-    else if (p->module) nnd_port_module_close(p->module);
+    if (p->module && p->pinned)
+        keep_loaded(p->module);
+    else if (p->module)
+        nnd_port_module_close(p->module);
     nnd_free(p);
 }
 
@@ -372,6 +375,7 @@ static nnd_status open_module(loaded_plugin *p, const char *path)
 {
     char reason[512] = "";
     if (!nnd_port_file_exists(path)) return nnd_error_set(NND_E_NOT_FOUND, "there is no such file");
+    if (!nnd_port_dir_exists(path)) NND_TRY(wf_plugin_file_check(path));
     if (nnd_port_module_open(path, &p->module, reason, sizeof(reason)) != 0)
         return nnd_error_set(NND_E_FORMAT, "it is no loadable module: %s", reason);
     void *symbol = nnd_port_module_symbol(p->module, NND_PLUGIN_SYMBOL);

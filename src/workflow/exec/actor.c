@@ -370,7 +370,7 @@ static nnd_status synchronous_step(wf_actor *a)
     a->fired = true;
     a->dirty = false;
     if (status != NND_OK) {
-        bool fatal = a->plan->on_error == WF_ON_ERROR_FAIL;
+        bool fatal = wf_is_fatal(a);
         wf_fail(a, status, fatal);
         if (!fatal) status = NND_OK;
     } else if (is_delay) {

@@ -263,6 +263,9 @@ struct nnd_run {
 /* run.c */
 /* Records the thread's error (or makes one) as the actor's failure. fatal: the run fails too. */
 void wf_fail(wf_actor *a, nnd_status status, bool fatal);
+/* Whether a failure outside of process (parameters, flush, list lengths, …) is one of the run: then
+   there is nothing to try again or to hand to a fallback. */
+bool wf_is_fatal(const wf_actor *a);
 void wf_event(nnd_run *run, nnd_event_kind kind, const wf_actor *a, nnd_status status,
               nnd_value *value, const char *text, double done, double total);
 void wf_begin_call(wf_actor *a);

@@ -85,7 +85,7 @@ static void end_packet(wf_actor *a)
 
 static nnd_status fail_packet(wf_actor *a, nnd_status status)
 {
-    bool fatal = a->plan->on_error == WF_ON_ERROR_FAIL;
+    bool fatal = wf_is_fatal(a);
     wf_fail(a, status, fatal);
     end_packet(a);
     return fatal ? status : NND_OK;

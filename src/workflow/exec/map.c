@@ -81,7 +81,7 @@ nnd_status wf_split_step(wf_actor *a)
 {
     nnd_status status = split(a);
     if (status == NND_OK) return NND_OK;
-    bool fatal = a->plan->on_error == WF_ON_ERROR_FAIL;
+    bool fatal = wf_is_fatal(a);
     wf_fail(a, status, fatal);
     return fatal ? status : NND_OK; /* nothing was sent: the count becomes a GAP */
 }

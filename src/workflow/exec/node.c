@@ -298,8 +298,7 @@ nnd_status wf_node_flush(wf_actor *a)
     ctx->counting = false;
     status = emit_result(ctx, status);
     if (status == NND_OK) return NND_OK;
-    bool fatal = a->plan->on_error == WF_ON_ERROR_FAIL || a->plan->on_error == WF_ON_ERROR_RETRY ||
-                 a->plan->on_error == WF_ON_ERROR_FALLBACK;
+    bool fatal = wf_is_fatal(a);
     wf_fail(a, status, fatal);
     return fatal ? status : NND_OK;
 }

@@ -37,6 +37,12 @@ static nnd_error *take_record(const wf_actor *a, nnd_status status)
     return nnd_error_take();
 }
 
+bool wf_is_fatal(const wf_actor *a)
+{
+    wf_on_error_kind kind = a->plan->on_error;
+    return kind != WF_ON_ERROR_SKIP && kind != WF_ON_ERROR_ISOLATE && kind != WF_ON_ERROR_RESTART;
+}
+
 void wf_fail(wf_actor *a, nnd_status status, bool fatal)
 {
     nnd_run *run = a->run;
