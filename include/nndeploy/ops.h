@@ -314,8 +314,10 @@ NND_API nnd_status nnd_image_crop_rotated(nnd_image *dst, const nnd_image *src, 
 
 /* ---- 4 codec --------------------------------------------------------------------------- */
 
-/* JPEG (libjpeg-turbo) and PNG (libpng) from and to memory. Hostile bytes give NND_E_FORMAT or
-   NND_E_LIMIT, never a crash; memory is bounded by the limits. */
+/* JPEG (libjpeg-turbo), PNG (libpng) and BMP (uncompressed kinds) from and to memory. Hostile bytes
+   give NND_E_FORMAT, NND_E_LIMIT or NND_E_UNSUPPORTED, never a crash; memory is bounded by the
+   limits, and so is the number of scans of a JPEG. CMYK becomes RGB; transparency is dropped when
+   the wanted format has none. */
 typedef enum nnd_image_codec { NND_CODEC_NONE = 0, NND_CODEC_JPEG = 1, NND_CODEC_PNG = 2, NND_CODEC_BMP = 3 } nnd_image_codec;
 NND_API nnd_image_codec nnd_image_codec_probe(const void *bytes, size_t size); /* by the first bytes */
 typedef struct nnd_image_file_info {
@@ -347,7 +349,8 @@ typedef struct nnd_encode_options {
     int compression;             /* PNG 0…9 */
 } nnd_encode_options;
 #define NND_ENCODE_OPTIONS_INIT {sizeof(nnd_encode_options), NND_CODEC_PNG, 92, 6}
-/* Any pixel format (converted when the codec lacks it); bytes are freed with nnd_free. */
+/* Any pixel format (converted when the codec lacks it; u16 stays u16 in PNG only, f32 becomes u8);
+   bytes are freed with nnd_free. JPEG halves the chroma below quality 90; BMP has 24 bits. */
 NND_API nnd_status nnd_image_encode(const nnd_image *image, const nnd_encode_options *options, void **bytes, size_t *size);
 /* By a file name's suffix: jpg jpeg png bmp; NONE otherwise. */
 NND_API nnd_image_codec nnd_image_codec_from_name(const char *path);
@@ -366,8 +369,9 @@ NND_API void nnd_font_destroy(nnd_font *font);
 NND_API const char *nnd_font_name(const nnd_font *font);
 NND_API nnd_status nnd_draw_line(nnd_image *image, float x1, float y1, float x2, float y2, float thickness, uint32_t color);
 NND_API nnd_status nnd_draw_rect(nnd_image *image, float x1, float y1, float x2, float y2, float thickness, uint32_t color); /* thickness ≤ 0: filled */
-NND_API nnd_status nnd_draw_circle(nnd_image *image, float x, float y, float radius, float thickness, uint32_t color);
-/* UTF-8; (x, y) is the left end of the base line, size in pixels. Unknown glyphs become a box. */
+NND_API nnd_status nnd_draw_circle(nnd_image *image, float x, float y, float radius, float thickness, uint32_t color); /* as well */
+/* UTF-8; (x, y) is the left end of the base line, size in pixels, 1…2048; font NULL = embedded.
+   Unknown glyphs become a box. */
 NND_API nnd_status nnd_draw_text(nnd_image *image, const nnd_font *font, float x, float y, float size, uint32_t color, const char *text);
 NND_API nnd_status nnd_text_measure(const nnd_font *font, float size, const char *text, float *width, float *ascent, float *descent);
 typedef struct nnd_draw_options {
@@ -386,8 +390,10 @@ NND_API uint32_t nnd_palette_color(int64_t id);
 /* ---- 6 detect -------------------------------------------------------------------------- */
 
 /* Decoders turn a model's tensors into boxes of the source picture: geometry (may be NULL =
-   identity) maps the model's picture to the source, results are clipped to the source. Tensors are
-   dense f32; a wrong shape is NND_E_SHAPE with what was expected. New values, labels copied. */
+   identity) maps the model's picture to the source, results are clipped to the source. An anchor
+   gives at most one box, of its best class; boxes that are empty or not finite are left out; best
+   first, ties in the model's order. Tensors are dense f32; a wrong shape is NND_E_SHAPE with what
+   was expected. New values, labels copied. */
 typedef struct nnd_decode_boxes_options {
     size_t size;                 /* = sizeof(nnd_decode_boxes_options) */
     float score;                 /* keep scores > this */
@@ -395,11 +401,12 @@ typedef struct nnd_decode_boxes_options {
     const char *const *labels;   /* by class id, may be NULL */
     size_t label_count;
     const nnd_geometry *geometry;
-    int32_t width, height;       /* the model's picture, pixels (when geometry is NULL or boxes are normalised) */
+    int32_t width, height;       /* the model's picture, pixels; 0 = as the geometry says */
 } nnd_decode_boxes_options;
 #define NND_DECODE_BOXES_OPTIONS_INIT {sizeof(nnd_decode_boxes_options), 0.5f, 0, NULL, 0, NULL, 0, 0}
 /* SSD with priors inside the graph (UltraFace): scores [1,N,classes] with background class 0 (or
-   −1 for none), boxes [1,N,4] x1 y1 x2 y2 in 0…1 of the model's picture. */
+   −1 for none), boxes [1,N,4] x1 y1 x2 y2 in 0…1 of the model's picture. Class ids of the result
+   do not count the background. */
 NND_API nnd_status nnd_decode_ssd(const nnd_tensor *scores, const nnd_tensor *boxes, int background,
                                   const nnd_decode_boxes_options *options, nnd_value **out);
 /* YuNet: per stride s a grid; score = sqrt(cls · obj), cx = (col + dx)s, w = exp(dw)s, five points
