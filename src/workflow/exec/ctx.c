@@ -296,6 +296,7 @@ static nnd_status emit(nnd_ctx *ctx, uint32_t port, nnd_value *value)
     nnd_status status = NND_OK;
     if (nnd_value_header(value)->flags & NND_VALUE_GAP) {
         nnd_value_unref(value);
+        if (ctx->staging) return NND_OK; /* without a value, the packet's end makes the GAP */
         ctx->emitted[port]++;
         return wf_send(ctx->owner, port, NULL, key, key);
     }

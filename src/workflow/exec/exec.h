@@ -275,6 +275,8 @@ nnd_status wf_input_step(wf_actor *a);
 nnd_status wf_output_put(wf_actor *a, nnd_value *take_value);
 void wf_output_end(wf_actor *a);
 bool wf_run_draining(nnd_run *run);
+/* Whether a thread works on the run now: its statistics are then in flux. */
+bool wf_run_is_busy(const nnd_run *run);
 
 /* serial.c: the scheduler */
 void wf_wake(nnd_run *run, const wf_actor *a);

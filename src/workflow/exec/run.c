@@ -94,6 +94,15 @@ void wf_end_call(wf_actor *a)
     wf_event(run, NND_EVENT_NODE_END, a, NND_OK, NULL, NULL, 0, 0);
 }
 
+bool wf_run_is_busy(const nnd_run *run)
+{
+    nnd_port_mutex *lock = (nnd_port_mutex *)(uintptr_t)&run->lock;
+    nnd_port_mutex_lock(lock);
+    bool busy = run->worker != 0;
+    nnd_port_mutex_unlock(lock);
+    return busy;
+}
+
 bool wf_run_draining(nnd_run *run)
 {
     nnd_port_mutex_lock(&run->lock);

@@ -58,7 +58,7 @@ static void put_edge(nnd_json_writer *w, const wf_edge_state *e)
 
 nnd_status nnd_run_stats_to_json(const nnd_run *run, nnd_json_writer *w)
 {
-    if (run->worker)
+    if (wf_run_is_busy(run))
         return nnd_error_set(NND_E_STATE, "statistics are read while nothing works on the run");
     nnd_json_begin_object(w);
     nnd_json_key(w, "nodes");

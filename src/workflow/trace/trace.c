@@ -52,7 +52,7 @@ nnd_status nnd_run_trace_to_json(const nnd_run *run, nnd_json_writer *w)
     char hash[NND_KEY128_TEXT];
     if (!run->tracing)
         return nnd_error_set(NND_E_STATE, "the run was not created with options.trace");
-    if (run->worker)
+    if (wf_run_is_busy(run))
         return nnd_error_set(NND_E_STATE, "a trace is read while nothing works on the run");
     nnd_key128_text(run->plan->hash, hash);
     nnd_json_begin_object(w);

@@ -1,0 +1,312 @@
+/* Compiling: what is wrong is told with its place, all at once; what the plan says of itself. */
+#include "workflow/support.h"
+
+typedef struct wanted {
+    const char *code, *node, *port;
+} wanted;
+
+static void expect_errors(nnd_registry *r, const char *text, const wanted *errors, size_t count)
+{
+    nnd_diagnostics *diags = NULL;
+    nnd_plan *plan = NULL;
+    assert_ok(nnd_diagnostics_create(&diags));
+    nnd_status status = t_try_compile(r, text, diags, &plan);
+    if (status != NND_E_VALIDATION || nnd_diagnostics_error_count(diags) != count) {
+        char *report = nnd_diagnostics_to_string(diags);
+        fprintf(stderr, "%s\n%s", text, report);
+        nnd_free(report);
+    }
+    assert_status(status, NND_E_VALIDATION);
+    assert_int_equal(nnd_diagnostics_error_count(diags), count);
+    for (size_t i = 0, k = 0; i < nnd_diagnostics_count(diags); i++) {
+        const nnd_diagnostic *d = nnd_diagnostics_at(diags, i);
+        if (d->severity != NND_SEVERITY_ERROR) continue;
+        assert_string_equal(d->code, errors[k].code);
+        if (errors[k].node) assert_string_equal(d->node, errors[k].node);
+        if (errors[k].port) assert_string_equal(d->port, errors[k].port);
+        assert_true(d->message[0] != '\0');
+        assert_true(d->line > 0);
+        k++;
+    }
+    /* the thread's record tells the first one */
+    nnd_error *e = nnd_error_take();
+    assert_non_null(e);
+    assert_int_equal(nnd_error_status(e), NND_E_VALIDATION);
+    nnd_error_destroy(e);
+    nnd_diagnostics_destroy(diags);
+}
+
+/* ---- nodes with opinions ----------------------------------------------------------------- */
+
+static nnd_status picky_negotiate(nnd_negotiation *n)
+{
+    (void)n;
+    return nnd_error_set(NND_E_SHAPE, "needs 640 x 480");
+}
+static const nnd_node_type t_picky = {.struct_size = sizeof(nnd_node_type), .type = "t.picky",
+    .version = 1, .category = "test", .title = "picky", .text = "", .inputs = NND_ARRAY(t_in),
+    .outputs = NND_ARRAY(t_out), .negotiate = picky_negotiate, .process = t_inc_process};
+
+static nnd_status lost_prepare(nnd_prepare *p, void **prepared)
+{
+    char *path = NULL;
+    (void)prepared;
+    return nnd_prepare_find_model(p, "no-such-model", &path);
+}
+static const nnd_node_type t_lost = {.struct_size = sizeof(nnd_node_type), .type = "t.lost",
+    .version = 1, .category = "test", .title = "lost", .text = "", .inputs = NND_ARRAY(t_in),
+    .outputs = NND_ARRAY(t_out), .prepare = lost_prepare, .process = t_inc_process};
+
+/* As many outputs as the parameter says. */
+static const nnd_param fan_params[] = {
+    {"n", NND_PARAM_KIND_INT, NND_PARAM_STATIC, 2, NULL, 1, 9, NULL, "", "", NULL}};
+static nnd_status fan_ports(const nnd_params *params, nnd_prepare *prepare, nnd_port_list *ports)
+{
+    (void)prepare;
+    NND_TRY(nnd_port_list_add_input(ports, "in", "int", "", 0));
+    for (int64_t i = 0; i < nnd_params_int(params, "n"); i++) {
+        char name[16];
+        snprintf(name, sizeof(name), "out%d", (int)i);
+        NND_TRY(nnd_port_list_add_output(ports, name, "int", "", 0));
+    }
+    return NND_OK;
+}
+static nnd_status fan_process(nnd_ctx *ctx)
+{
+    for (int64_t i = 0; i < nnd_params_int(nnd_ctx_params(ctx), "n"); i++)
+        NND_TRY(t_emit_int(ctx, (size_t)i, t_int(nnd_ctx_input(ctx, 0)) + i));
+    return NND_OK;
+}
+static const nnd_node_type t_fan = {.struct_size = sizeof(nnd_node_type), .type = "t.fan",
+    .version = 1, .category = "test", .title = "fan", .text = "", .params = NND_ARRAY(fan_params),
+    .resolve_ports = fan_ports, .process = fan_process};
+
+static nnd_registry *registry(void)
+{
+    nnd_registry *r = t_registry();
+    assert_ok(nnd_registry_add(r, &t_picky));
+    assert_ok(nnd_registry_add(r, &t_lost));
+    assert_ok(nnd_registry_add(r, &t_fan));
+    return r;
+}
+
+/* ---- errors ------------------------------------------------------------------------------ */
+
+static void test_all_at_once(void **state)
+{
+    (void)state;
+    nnd_registry *r = registry();
+    const wanted prepare[] = {{"prepare", "a", NULL}, {"prepare", "b", NULL}};
+    expect_errors(r, T_DOC(T_NODE("a", "t.lost") "," T_NODE("b", "t.lost"),
+                           T_EDGE("@", "x", "a", "in") "," T_EDGE("a", "out", "b", "in"), "b"),
+                  prepare, 2);
+    const wanted negotiate[] = {{"negotiate", "a", NULL}, {"negotiate", "b", NULL}};
+    expect_errors(r, T_DOC(T_NODE("a", "t.picky") "," T_NODE("b", "t.picky"),
+                           T_EDGE("@", "x", "a", "in") "," T_EDGE("a", "out", "b", "in"), "b"),
+                  negotiate, 2);
+    nnd_registry_unref(r);
+}
+
+static void test_structure(void **state)
+{
+    (void)state;
+    nnd_registry *r = registry();
+    const wanted endless[] = {{"endless-cycle", "d", NULL}};
+    expect_errors(r, "{'format':'nndeploy/1','name':'t','outputs':[{'name':'y','from':['a','out']}],"
+                     "'nodes':[{'id':'a','type':'t.inc'},"
+                     "{'id':'d','type':'flow.delay','params':{'initial':0}}],"
+                     "'edges':[{'from':['a','out'],'to':['d','in']},"
+                     "{'from':['d','out'],'to':['a','in']}]}", endless, 1);
+    const wanted source[] = {{"source-in-body", "m/s", NULL}};
+    expect_errors(r, "{'format':'nndeploy/1','name':'t','inputs':[{'name':'x','type':'list<int>'}],"
+                     "'outputs':[{'name':'y','from':['m','o']}],"
+                     "'nodes':[{'id':'m','type':'flow.map','graph':{"
+                     "'inputs':[{'name':'i','type':'int'}],'outputs':[{'name':'o','from':['a','out']}],"
+                     "'nodes':[{'id':'s','type':'t.source'},{'id':'a','type':'t.add'}],"
+                     "'edges':[{'from':['@','i'],'to':['a','a']},"
+                     "{'from':['s','out'],'to':['a','b']}]}}],"
+                     "'edges':[{'from':['@','x'],'to':['m','i']}]}", source, 1);
+    const wanted fallback[] = {{"bad-fallback", "a", NULL}};
+    expect_errors(r, T_DOC("{'id':'a','type':'t.inc','on_error':{'fallback':'b'}},"
+                           T_NODE("b", "t.add"), T_EDGE("@", "x", "a", "in"), "a"), fallback, 1);
+    nnd_registry_unref(r);
+}
+
+static void test_unused_nodes_are_told(void **state)
+{
+    (void)state;
+    nnd_registry *r = registry();
+    nnd_diagnostics *diags = NULL;
+    nnd_plan *plan = NULL;
+    assert_ok(nnd_diagnostics_create(&diags));
+    assert_ok(t_try_compile(r, T_DOC(T_NODE("a", "t.inc") "," T_NODE("b", "t.lost"),
+                                     T_EDGE("@", "x", "a", "in") "," T_EDGE("a", "out", "b", "in"),
+                                     "a"), diags, &plan)); /* b is not even prepared */
+    bool told = false;
+    for (size_t i = 0; i < nnd_diagnostics_count(diags); i++)
+        told |= strcmp(nnd_diagnostics_at(diags, i)->code, "unused-node") == 0 &&
+                strcmp(nnd_diagnostics_at(diags, i)->node, "b") == 0;
+    assert_true(told);
+    nnd_diagnostics_destroy(diags);
+    nnd_plan_unref(plan);
+    nnd_registry_unref(r);
+}
+
+/* ---- dynamic ports, overrides, modes, hash ------------------------------------------------- */
+
+static nnd_plan *compile_with(const char *text, nnd_run_mode mode, const char *const *set,
+                              size_t set_count, nnd_status expected)
+{
+    nnd_registry *r = registry();
+    nnd_workflow *wf = t_parse(text);
+    nnd_compile_options o = NND_COMPILE_OPTIONS_INIT;
+    nnd_plan *plan = NULL;
+    o.registry = r;
+    o.mode = mode;
+    o.set = set;
+    o.set_count = set_count;
+    assert_status(nnd_plan_compile(wf, &o, NULL, &plan), expected);
+    nnd_error_clear();
+    nnd_workflow_destroy(wf);
+    nnd_registry_unref(r);
+    return plan;
+}
+
+static char *plan_json(nnd_plan *plan)
+{
+    nnd_json_writer *w = NULL;
+    char *text = NULL;
+    assert_ok(nnd_json_writer_create(0, &w));
+    assert_ok(nnd_plan_to_json(plan, w));
+    assert_ok(nnd_json_writer_take(w, &text, NULL));
+    nnd_json_writer_destroy(w);
+    return text;
+}
+
+static void test_dynamic_ports(void **state)
+{
+    (void)state;
+    const char *text =
+        "{'format':'nndeploy/1','name':'t','inputs':[{'name':'x','type':'int'}],"
+        "'outputs':[{'name':'y','from':['a','out']}],'nodes':[{'id':'f','type':'t.fan',"
+        "'params':{'n':3}},{'id':'a','type':'t.add'}],'edges':[{'from':['@','x'],'to':['f','in']},"
+        "{'from':['f','out1'],'to':['a','a']},{'from':['f','out2'],'to':['a','b']}]}";
+    nnd_plan *plan = compile_with(text, NND_RUN_DEFAULT, NULL, 0, NND_OK);
+    nnd_run *run = t_run(plan);
+    assert_ok(t_push(run, "x", 10));
+    assert_pops(run, "y", 23);
+    nnd_run_destroy(run);
+    nnd_plan_unref(plan);
+    const char *const fewer[] = {"f.n=2"}; /* out2 is gone then */
+    assert_null(compile_with(text, NND_RUN_DEFAULT, fewer, 1, NND_E_VALIDATION));
+}
+
+static void test_overrides(void **state)
+{
+    (void)state;
+    const char *text =
+        "{'format':'nndeploy/1','name':'t','inputs':[{'name':'x','type':'int'}],"
+        "'outputs':[{'name':'y','from':['s','o']}],'params':[{'name':'step','to':['s','by']}],"
+        "'nodes':[{'id':'s','type':'flow.graph','params':{'by':5},'graph':{"
+        "'inputs':[{'name':'i','type':'int'}],'outputs':[{'name':'o','from':['a','out']}],"
+        "'params':[{'name':'by','to':['a','by']}],'nodes':[{'id':'a','type':'t.inc'}],"
+        "'edges':[{'from':['@','i'],'to':['a','in']}]}}],"
+        "'edges':[{'from':['@','x'],'to':['s','i']}]}";
+    static const struct {
+        const char *set[2];
+        size_t count;
+        int64_t result;
+    } cases[] = {
+        {{NULL}, 0, 5},        {{"s/a.by=7"}, 1, 7},           {{"s.by=8"}, 1, 8},
+        {{"@.step=9"}, 1, 9},  {{"s/a.by=7", "s/a.by=6"}, 2, 6},
+    };
+    for (size_t i = 0; i < NND_COUNT(cases); i++) {
+        nnd_plan *plan = compile_with(text, NND_RUN_DEFAULT, cases[i].set, cases[i].count, NND_OK);
+        nnd_run *run = t_run(plan);
+        assert_ok(t_push(run, "x", 0));
+        assert_pops(run, "y", cases[i].result);
+        nnd_run_destroy(run);
+        nnd_plan_unref(plan);
+    }
+    static const char *const bad[] = {"s/a.by", "nobody.by=1", "s/a.nope=1", "s/a.by=text", "=", ""};
+    for (size_t i = 0; i < NND_COUNT(bad); i++)
+        assert_null(compile_with(text, NND_RUN_DEFAULT, &bad[i], 1, NND_E_VALIDATION));
+}
+
+/* The mode only schedules: same results, and the plan says what works through it. */
+static void test_modes(void **state)
+{
+    (void)state;
+    static const nnd_run_mode modes[] = {NND_RUN_SERIAL, NND_RUN_TASK, NND_RUN_PIPELINE};
+    static const char *const names[] = {"\"mode\":\"serial\"", "\"mode\":\"task\"",
+                                        "\"mode\":\"pipeline\""};
+    for (size_t i = 0; i < NND_COUNT(modes); i++) {
+        nnd_plan *plan = compile_with(T_DOC(T_NODE("a", "t.inc"), T_EDGE("@", "x", "a", "in"), "a"),
+                                      modes[i], NULL, 0, NND_OK);
+        char *json = plan_json(plan);
+        assert_non_null(strstr(json, names[i]));
+        assert_non_null(strstr(json, "\"scheduled_as\":\"serial\""));
+        nnd_free(json);
+        nnd_run *run = t_run(plan);
+        for (int k = 0; k < 20; k++) assert_ok(t_push(run, "x", k));
+        for (int k = 0; k < 20; k++) assert_pops(run, "y", k + 1);
+        nnd_run_destroy(run);
+        nnd_plan_unref(plan);
+    }
+}
+
+static void plan_hash(const char *text, const char *set, char out[40])
+{
+    nnd_plan *plan = compile_with(text, NND_RUN_DEFAULT, &set, set ? 1 : 0, NND_OK);
+    char *json = plan_json(plan);
+    const char *hash = strstr(json, "\"hash\":\"");
+    assert_non_null(hash);
+    memcpy(out, hash + 8, 32);
+    out[32] = '\0';
+    nnd_free(json);
+    nnd_plan_unref(plan);
+}
+
+static void test_hash(void **state)
+{
+    (void)state;
+    const char *text = T_DOC(T_NODE("a", "t.inc"), T_EDGE("@", "x", "a", "in"), "a");
+    char one[40], two[40];
+    plan_hash(text, NULL, one);
+    plan_hash(text, NULL, two);
+    assert_string_equal(one, two);
+    plan_hash(text, "a.by=2", two);
+    assert_string_not_equal(one, two);
+    plan_hash(T_DOC(T_NODE("a", "t.inc"), T_EDGE_X("@", "x", "a", "in", "'queue':3"), "a"), NULL, two);
+    assert_string_not_equal(one, two);
+}
+
+static void test_bad_calls(void **state)
+{
+    (void)state;
+    nnd_compile_options o = NND_COMPILE_OPTIONS_INIT;
+    nnd_plan *plan = NULL;
+    nnd_run *run = NULL;
+    nnd_workflow *wf = t_parse(T_DOC(T_NODE("a", "t.inc"), T_EDGE("@", "x", "a", "in"), "a"));
+    assert_status(nnd_plan_compile(wf, &o, NULL, &plan), NND_E_INVALID_ARGUMENT); /* no registry */
+    assert_status(nnd_plan_compile(NULL, &o, NULL, &plan), NND_E_INVALID_ARGUMENT);
+    assert_status(nnd_run_create(NULL, NULL, &run), NND_E_INVALID_ARGUMENT);
+    nnd_run_destroy(NULL);
+    nnd_plan_unref(NULL);
+    nnd_workflow_destroy(wf);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_all_at_once),
+        cmocka_unit_test(test_structure),
+        cmocka_unit_test(test_unused_nodes_are_told),
+        cmocka_unit_test(test_dynamic_ports),
+        cmocka_unit_test(test_overrides),
+        cmocka_unit_test(test_modes),
+        cmocka_unit_test(test_hash),
+        cmocka_unit_test(test_bad_calls),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
