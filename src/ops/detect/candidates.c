@@ -2,7 +2,8 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
+
+#include "ops/detect/rank.h"
 
 nnd_status nnd_detect_check_tensor(const nnd_tensor *t, const char *name, int64_t rows,
                                    int64_t columns)
@@ -109,18 +110,6 @@ nnd_status nnd_candidates_add(nnd_candidates *list, double x1, double y1, double
     return NND_OK;
 }
 
-typedef struct ranked {
-    float score;
-    size_t index;
-} ranked;
-
-static int compare_ranked(const void *a, const void *b)
-{
-    const ranked *x = a, *y = b;
-    if (x->score != y->score) return x->score > y->score ? -1 : 1;
-    return x->index < y->index ? -1 : x->index > y->index;
-}
-
 static void fill_item(nnd_detections *to, size_t at, const nnd_candidate *from)
 {
     nnd_detection *d = &to->items[at];
@@ -139,11 +128,11 @@ static void fill_item(nnd_detections *to, size_t at, const nnd_candidate *from)
 static nnd_status make_value(const nnd_candidates *list, nnd_value **out)
 {
     const nnd_decode_boxes_options *o = list->options;
-    ranked *order = nnd_alloc((list->count + 1) * sizeof(*order));
+    nnd_ranked *order = nnd_alloc((list->count + 1) * sizeof(*order));
     if (!order) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory to sort boxes");
     for (size_t i = 0; i < list->count; i++)
-        order[i] = (ranked){list->items[i].score, i};
-    qsort(order, list->count, sizeof(*order), compare_ranked);
+        order[i] = (nnd_ranked){list->items[i].score, i};
+    nnd_ranked_sort(order, list->count);
     size_t kept = list->count;
     if (o->max_candidates > 0 && kept > (uint64_t)o->max_candidates)
         kept = (size_t)o->max_candidates;

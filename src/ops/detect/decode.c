@@ -156,8 +156,6 @@ static nnd_status add_yolox_cell(nnd_candidates *list, const float *cell, int64_
                                  double column, double row, double stride)
 {
     float best = 0;
-    /* No class can lift the product above the objectness. */
-    if (!(cell[4] > list->options->score) && list->options->score >= 0) return NND_OK;
     const int32_t id = best_class(cell + YOLOX_BOX, classes, -1, &best);
     const float score = cell[4] * best;
     if (id < 0 || !(score > list->options->score)) return NND_OK;

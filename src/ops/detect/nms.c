@@ -2,8 +2,8 @@
  * Overlap of boxes and greedy non-maximum suppression.
  */
 #include <math.h>
-#include <stdlib.h>
 
+#include "ops/detect/rank.h"
 #include "ops/ops_common.h"
 
 static double area_of(const nnd_detection *d)
@@ -21,20 +21,8 @@ float nnd_box_iou(const nnd_detection *a, const nnd_detection *b)
     return both > 0 ? (float)(common / both) : 0;
 }
 
-typedef struct ranked {
-    float score;
-    size_t index;
-} ranked;
-
-static int compare_ranked(const void *a, const void *b)
-{
-    const ranked *x = a, *y = b;
-    if (x->score != y->score) return x->score > y->score ? -1 : 1;
-    return x->index < y->index ? -1 : x->index > y->index;
-}
-
 /* Moves the indices of what stays to the front of `order`, best first; returns their number. */
-static size_t suppress(const nnd_detections *in, ranked *order, float iou, bool class_aware,
+static size_t suppress(const nnd_detections *in, nnd_ranked *order, float iou, bool class_aware,
                        size_t most)
 {
     size_t kept = 0;
@@ -51,7 +39,7 @@ static size_t suppress(const nnd_detections *in, ranked *order, float iou, bool 
     return kept;
 }
 
-static nnd_status make_value(const nnd_detections *in, const ranked *order, size_t kept,
+static nnd_status make_value(const nnd_detections *in, const nnd_ranked *order, size_t kept,
                              nnd_value **out)
 {
     nnd_value *value;
@@ -80,12 +68,12 @@ nnd_status nnd_detections_nms(const nnd_detections *in, float iou, bool class_aw
         return nnd_error_set(NND_E_INVALID_ARGUMENT,
                              "iou is %g, expected 0…1; max_count is %lld, expected 0 or more",
                              (double)iou, (long long)max_count);
-    ranked *order =
+    nnd_ranked *order =
         in->count < SIZE_MAX / sizeof(*order) ? nnd_alloc((in->count + 1) * sizeof(*order)) : NULL;
     if (!order) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory to sort %zu boxes", in->count);
     for (size_t i = 0; i < in->count; i++) /* NaN cannot be sorted: last */
-        order[i] = (ranked){isnan(in->items[i].score) ? -INFINITY : in->items[i].score, i};
-    qsort(order, in->count, sizeof(*order), compare_ranked);
+        order[i] = (nnd_ranked){isnan(in->items[i].score) ? -INFINITY : in->items[i].score, i};
+    nnd_ranked_sort(order, in->count);
     const size_t most =
         max_count > 0 && (uint64_t)max_count < in->count ? (size_t)max_count : in->count;
     const size_t kept = suppress(in, order, iou, class_aware, most);
