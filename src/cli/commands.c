@@ -1,0 +1,198 @@
+/* The table of all sub-commands: the one source of dispatch, help, completion and documentation. */
+#include "cli/cli.h"
+
+#define THREADS                                                                                    \
+    {                                                                                              \
+        "threads", CLI_INT, 0, "N", 0, 1024, NULL, "threads that may compute; 0 = all processors"  \
+    }
+#define BACKEND                                                                                    \
+    {                                                                                              \
+        "backend", CLI_BACKEND, 0, "NAME", 0, 0, NULL,                                             \
+            "inference backend ('nndeploy backends' lists them); default: the first that fits"     \
+    }
+#define ALLOW                                                                                      \
+    {                                                                                              \
+        "allow", CLI_FOLDER, CLI_REPEAT, "DIR", 0, 0, NULL,                                        \
+            "let the workflow read and write below this folder too"                                \
+    }
+#define FLAG(name, text)                                                                           \
+    {                                                                                              \
+        name, CLI_FLAG, 0, NULL, 0, 0, NULL, text                                                  \
+    }
+#define OPERAND(name, kind, flags, text)                                                           \
+    {                                                                                              \
+        name, kind, flags, NULL, 0, 0, NULL, text                                                  \
+    }
+#define WORKFLOW                                                                                   \
+    OPERAND("WORKFLOW", CLI_FILE, CLI_REQUIRED, "workflow file (JSON); '-' = standard input")
+#define MODEL                    OPERAND("MODEL", CLI_FILE, CLI_REQUIRED, "model file (ONNX) or name of a model")
+#define TABLE(operands, options) operands, NND_COUNT(operands), options, NND_COUNT(options)
+
+const cli_arg cli_common_options[] = {
+    FLAG("json", "print the result, or the error, as one JSON document"),
+    {"plugin", CLI_FILE, CLI_REPEAT, "FILE", 0, 0, NULL, "load node types from this plug-in"},
+    {"log", CLI_CHOICE, 0, "LEVEL", 0, 0, "trace|debug|info|warn|error|off",
+     "how much is logged on standard error: trace, debug, info, warn, error, off"},
+    FLAG("help", "show this help"),
+};
+const size_t cli_common_option_count = NND_COUNT(cli_common_options);
+
+/* ---- run, validate, fmt, diff, schema ----------------------------------------------------------
+ */
+
+static const cli_arg workflow_operand[] = {WORKFLOW};
+static const cli_arg run_options[] = {
+    {"input", CLI_PAIR, CLI_REPEAT, "NAME=VALUE", 0, 0, NULL,
+     "value of a workflow input: a file, JSON or text, by its type; @FILE forces a file"},
+    {"output", CLI_PAIR, CLI_REPEAT, "NAME=FILE", 0, 0, NULL,
+     "write a result to a file; {n} in the name counts the packets"},
+    {"set", CLI_PAIR, CLI_REPEAT, "NODE.PARAM=JSON", 0, 0, NULL,
+     "change a parameter of a node for this run"},
+    {"mode", CLI_CHOICE, 0, "MODE", 0, 0, "serial|task|pipeline",
+     "serial, task or pipeline; default: as the file says"},
+    THREADS,
+    {"seed", CLI_INT, 0, "N", 0, 9007199254740991.0, NULL, "start of the random numbers"},
+    {"deadline", CLI_NUMBER, 0, "SECONDS", 0.001, 31536000, NULL,
+     "stop the run when it takes longer"},
+    FLAG("stats", "show packets, times and copies per node"),
+    {"trace", CLI_FILE, 0, "FILE", 0, 0, NULL,
+     "write when each node worked, for Perfetto or chrome://tracing"},
+    ALLOW,
+};
+
+static const cli_arg validate_operand[] = {
+    OPERAND("WORKFLOW", CLI_FILE, CLI_REQUIRED | CLI_REPEAT,
+            "workflow files (JSON); '-' = standard input"),
+};
+static const cli_arg validate_options[] = {ALLOW};
+
+static const cli_arg fmt_operand[] = {
+    OPERAND("WORKFLOW", CLI_FILE, CLI_REQUIRED | CLI_REPEAT,
+            "workflow files (JSON); '-' = standard input to standard output"),
+};
+static const cli_arg fmt_options[] = {
+    FLAG("check", "change nothing; fail when a file is not in canonical form"),
+    FLAG("stdout", "print the canonical text instead of replacing the file"),
+};
+
+static const cli_arg diff_operands[] = {
+    OPERAND("BEFORE", CLI_FILE, CLI_REQUIRED, "workflow file"),
+    OPERAND("AFTER", CLI_FILE, CLI_REQUIRED, "workflow file"),
+};
+static const cli_arg diff_options[] = {FLAG("ui", "compare the layout in the editor too")};
+
+/* ---- nodes, completion, help -------------------------------------------------------------------
+ */
+
+static const cli_arg nodes_operand[] = {
+    OPERAND("TYPE", CLI_NODE_TYPE, 0, "node type, for example image.resize"),
+};
+static const cli_arg nodes_options[] = {
+    FLAG("markdown", "print the reference page of all node types"),
+};
+static const cli_arg completion_operand[] = {
+    {"SHELL", CLI_CHOICE, CLI_REQUIRED, NULL, 0, 0, "bash|zsh|fish", "bash, zsh or fish"},
+};
+static const cli_arg help_operand[] = {
+    OPERAND("COMMAND", CLI_COMMAND, CLI_REPEAT, "the command to explain"),
+};
+static const cli_arg help_options[] = {
+    FLAG("markdown", "print the tables of all commands for the documentation"),
+};
+
+/* ---- models ------------------------------------------------------------------------------------
+ */
+
+static const cli_arg model_operand[] = {MODEL};
+static const cli_arg inspect_options[] = {BACKEND};
+static const cli_arg infer_options[] = {
+    {"input", CLI_PAIR, CLI_REPEAT, "NAME=FILE", 0, 0, NULL, "tensor of an input, a .npy file"},
+    {"output-dir", CLI_FOLDER, CLI_REQUIRED, "DIR", 0, 0, NULL,
+     "folder for the results, made when it is not there"},
+    BACKEND,
+    THREADS,
+    FLAG("random", "fill inputs that are not given with random numbers"),
+    {"seed", CLI_INT, 0, "N", 0, 9007199254740991.0, NULL, "start of the random numbers"},
+    {"shape", CLI_PAIR, CLI_REPEAT, "NAME=1,3,224,224", 0, 0, NULL,
+     "shape of a random input whose dimensions are open"},
+};
+static const cli_arg bench_model_options[] = {
+    BACKEND,
+    THREADS,
+    {"runs", CLI_INT, 0, "N", 1, 1000000, NULL, "measured runs (default 30)"},
+    {"warmup", CLI_INT, 0, "N", 0, 1000000, NULL, "runs before measuring (default 3)"},
+    {"shape", CLI_PAIR, CLI_REPEAT, "NAME=1,3,224,224", 0, 0, NULL,
+     "shape of an input whose dimensions are open (default 1 for each)"},
+    {"seed", CLI_INT, 0, "N", 0, 9007199254740991.0, NULL, "start of the random inputs"},
+    FLAG("profile", "show the time of each operator"),
+};
+
+const cli_command cli_commands[] = {
+    {"run", "run a workflow",
+     "Inputs are given by name. By the type that the workflow declares, a value is\n"
+     "  image          a JPEG, PNG or BMP file\n"
+     "  tensor         a .npy file, or nested JSON arrays\n"
+     "  text           the text itself; @FILE reads it from a file, @@… means a text\n"
+     "                 that begins with @\n"
+     "  int float bool JSON\n"
+     "  any            guessed: a file by its suffix, else JSON, else text\n"
+     "  list<T>        the option repeated, or a JSON array\n"
+     "A folder, or the option repeated, gives several packets; an input that has one\n"
+     "value keeps it for all packets.\n"
+     "\n"
+     "Results go to files (--output): images by suffix (.jpg .png .bmp), tensors as\n"
+     ".npy, text as .txt, everything else as JSON. They are written when the whole run\n"
+     "has succeeded. Results without a file are printed.\n"
+     "\n"
+     "The workflow may read below its own folder, the current folder and the folders of\n"
+     "models, and write below the current folder and those of --output; --allow adds more.",
+     "nndeploy run digits.json --input image=meter.jpg --output picture=out.png\n"
+     "nndeploy run faces.json --input image=photos --output 'picture=out/{n}.jpg'\n"
+     "nndeploy run faces.json --input image=a.jpg --set decode.score=0.9 --json",
+     TABLE(workflow_operand, run_options), cli_run_run},
+    {"validate", "check workflows without running them",
+     "Shows everything that is wrong, with line, column, node and a suggestion. Models\n"
+     "need not be there.",
+     "nndeploy validate digits.json", TABLE(validate_operand, validate_options), cli_run_validate},
+    {"fmt", "bring workflow files into canonical form",
+     "Replaces each file in one step; a file that is canonical is left alone.",
+     "nndeploy fmt digits.json\nnndeploy fmt --check workflows/*.json",
+     TABLE(fmt_operand, fmt_options), cli_run_fmt},
+    {"diff", "show what differs between two workflows",
+     "Compares nodes, edges and parameters, not text. The exit code is 0 also when there\n"
+     "are differences; 'equal' in the JSON form says whether there are any.",
+     "nndeploy diff old.json new.json", TABLE(diff_operands, diff_options), cli_run_diff},
+    {"schema", "print the JSON schema of workflow files",
+     "The schema (2020-12) knows the parameters of all node types, for checks and help in\n"
+     "text editors.",
+     "nndeploy schema > workflow.schema.json", NULL, 0, NULL, 0, cli_run_schema},
+    {"nodes", "list node types, or explain one", NULL,
+     "nndeploy nodes\nnndeploy nodes image.resize", TABLE(nodes_operand, nodes_options),
+     cli_run_nodes},
+    {"backends", "list inference backends, and why one is not available", NULL, NULL, NULL, 0, NULL,
+     0, cli_run_backends},
+    {"devices", "list devices", NULL, NULL, NULL, 0, NULL, 0, cli_run_devices},
+    {"inspect", "show inputs, outputs, operators, memory and passes of a model", NULL,
+     "nndeploy inspect models/digits-32/digits-32.onnx", TABLE(model_operand, inspect_options),
+     cli_run_inspect},
+    {"infer", "run a model on tensors",
+     "Writes each output as NAME.npy, where characters of the name outside of\n"
+     "A-Z a-z 0-9 . _ - become _, and outputs.json, a list of {name, file, dtype, shape}.\n"
+     "Element types that .npy lacks are written as .pb, the bytes of an ONNX TensorProto.",
+     "nndeploy infer net.onnx --input input=x.npy --output-dir out\n"
+     "nndeploy infer net.onnx --random --output-dir out",
+     TABLE(model_operand, infer_options), cli_run_infer},
+    {"bench model", "measure how fast a model runs", "Inputs are random.",
+     "nndeploy bench model net.onnx --threads 1 --runs 100\n"
+     "nndeploy bench model net.onnx --shape image=1,3,480,640 --profile",
+     TABLE(model_operand, bench_model_options), cli_run_bench_model},
+    {"completion", "print a completion script for a shell",
+     "bash:  source <(nndeploy completion bash)\n"
+     "zsh:   nndeploy completion zsh > ~/.zfunc/_nndeploy   (a folder of $fpath)\n"
+     "fish:  nndeploy completion fish > ~/.config/fish/completions/nndeploy.fish",
+     NULL, completion_operand, NND_COUNT(completion_operand), NULL, 0, cli_run_completion},
+    {"help", "explain a command", NULL, "nndeploy help run", TABLE(help_operand, help_options),
+     cli_run_help},
+    {"version", "print the version", NULL, NULL, NULL, 0, NULL, 0, cli_run_version},
+};
+const size_t cli_command_count = NND_COUNT(cli_commands);

@@ -1,0 +1,209 @@
+/* Models on the command line. */
+#include "cli/model_inputs.h"
+
+#include "base/options.h"
+#include "nndeploy/nodes.h"
+#include "port/port.h"
+
+#include <string.h>
+
+/* ---- loading -----------------------------------------------------------------------------------
+ */
+
+/* A path that exists, else a name that the services look up. */
+static nnd_status find_model(const char *name, char **path)
+{
+    nnd_services services;
+    bool plain = !strpbrk(name, "/\\") && !strchr(name, '.');
+    if (nnd_port_file_exists(name) || !plain) {
+        *path = nnd_strdup(name);
+        return *path ? NND_OK : cli_no_memory();
+    }
+    NND_TRY(nnd_nodes_services(".", &services));
+    return services.find_model(services.user, name, NULL, path);
+}
+
+nnd_status cli_model_load(const cli *c, nnd_cancel *cancel, nnd_model **out)
+{
+    nnd_registry *registry = NULL;
+    nnd_model_options options = NND_MODEL_OPTIONS_INIT;
+    char *path = NULL;
+    NND_TRY(cli_registry(c, &registry));
+    NND_TRY(cli_apply_threads(c));
+    NND_TRY(find_model(cli_operand(c, 0), &path));
+    if (nnd_port_dir_exists(path)) {
+        nnd_free(path);
+        return nnd_error_set(NND_E_FORMAT, "'%s' is a folder, not a model file", cli_operand(c, 0));
+    }
+    options.backend = cli_text(c, "backend", NULL);
+    options.threads = (int)cli_int(c, "threads", 0);
+    options.cancel = cancel;
+    nnd_status status = nnd_model_load(path, &options, out);
+    nnd_free(path);
+    return status;
+}
+
+const char *cli_model_port_text(const nnd_model_port *port, char *text, size_t size)
+{
+    nnd_str s = {0};
+    if (port->kind == NND_PORT_SEQUENCE) nnd_str_add(&s, "sequence of ");
+    if (port->kind == NND_PORT_MAP) nnd_str_add(&s, "map of ");
+    nnd_str_printf(&s, "%s[", nnd_dtype_name(port->dtype));
+    for (int i = 0; i < port->rank; i++) {
+        const nnd_dim *dim = &port->dims[i];
+        if (i) nnd_str_add_char(&s, ',');
+        if (dim->value >= 0)
+            nnd_str_printf(&s, "%lld", (long long)dim->value);
+        else
+            nnd_str_add(&s, dim->symbol && dim->symbol[0] ? dim->symbol : "?");
+    }
+    nnd_str_add(&s, port->rank < 0 ? "…]" : "]");
+    snprintf(text, size, "%s", s.data ? s.data : "");
+    nnd_str_free(&s);
+    return text;
+}
+
+/* ---- what was given ----------------------------------------------------------------------------
+ */
+
+static nnd_status read_tensor(const char *name, const char *path, nnd_value **out)
+{
+    if (path[0] == '@') path++;
+    nnd_status status = nnd_value_read_file(path, "tensor", out);
+    return status == NND_OK ? status : nnd_error_wrap(status, "input '%s'", name);
+}
+
+static int collect_inputs(cli *c, cli_model_inputs *inputs)
+{
+    for (size_t i = 0; i < cli_count(c, "input"); i++) {
+        const char *path = NULL;
+        int index =
+            cli_split_pair(c, "input", cli_nth(c, "input", i), inputs->names, inputs->count, &path);
+        if (index < 0) return CLI_USAGE;
+        if (inputs->values[index])
+            return cli_usage(c, "option '--input': '%s' is given twice", inputs->names[index]);
+        nnd_status status = read_tensor(inputs->names[index], path, &inputs->values[index]);
+        if (status != NND_OK) return cli_fail(c, status, NULL);
+    }
+    return CLI_OK;
+}
+
+static int collect_shapes(cli *c, cli_model_inputs *inputs)
+{
+    for (size_t i = 0; i < cli_count(c, "shape"); i++) {
+        const char *shape = NULL;
+        int index = cli_split_pair(c, "shape", cli_nth(c, "shape", i), inputs->names, inputs->count,
+                                   &shape);
+        if (index < 0) return CLI_USAGE;
+        inputs->shapes[index] = shape;
+    }
+    return CLI_OK;
+}
+
+int cli_model_inputs_init(cli *c, const nnd_model *model, cli_model_inputs *inputs)
+{
+    size_t count = nnd_model_input_count(model);
+    inputs->names = nnd_calloc(count + 1, sizeof *inputs->names);
+    inputs->values = nnd_calloc(count + 1, sizeof *inputs->values);
+    inputs->shapes = nnd_calloc(count + 1, sizeof *inputs->shapes);
+    if (!inputs->names || !inputs->values || !inputs->shapes)
+        return cli_fail(c, cli_no_memory(), NULL);
+    inputs->count = count;
+    for (size_t i = 0; i < count; i++)
+        inputs->names[i] = nnd_model_input(model, i)->name;
+    int code = collect_inputs(c, inputs);
+    return code == CLI_OK ? collect_shapes(c, inputs) : code;
+}
+
+void cli_model_inputs_fini(cli_model_inputs *inputs)
+{
+    for (size_t i = 0; i < inputs->count; i++)
+        nnd_value_unref(inputs->values[i]);
+    nnd_free(inputs->names);
+    nnd_free(inputs->values);
+    nnd_free(inputs->shapes);
+    *inputs = (cli_model_inputs){0};
+}
+
+nnd_status cli_model_inputs_bind(const cli_model_inputs *inputs, nnd_request *request)
+{
+    for (size_t i = 0; i < inputs->count; i++)
+        if (inputs->values[i])
+            NND_TRY(nnd_request_bind_input(request, inputs->names[i], inputs->values[i]));
+    return NND_OK;
+}
+
+/* ---- random inputs -----------------------------------------------------------------------------
+ */
+
+/* SplitMix64 (Steele, Lea and Flood 2014): good enough for numbers that only have to differ. */
+static uint64_t next_random(uint64_t *state)
+{
+    uint64_t z = *state += 0x9e3779b97f4a7c15u;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return z ^ z >> 31;
+}
+
+static bool is_float(nnd_dtype dtype)
+{
+    return dtype >= NND_F64 && dtype <= NND_F4E2M1;
+}
+
+static nnd_status parse_shape(const char *text, const nnd_model_port *port, int *rank,
+                              int64_t dims[NND_MAX_RANK])
+{
+    *rank = 0;
+    while (*text) {
+        char word[24];
+        size_t n = strcspn(text, ",x");
+        bool fits = n < sizeof word && *rank < NND_MAX_RANK;
+        if (fits) snprintf(word, sizeof word, "%.*s", (int)n, text);
+        if (!fits || !nnd_parse_int(word, &dims[*rank]) || dims[*rank] < 0)
+            return nnd_error_set(NND_E_SHAPE,
+                                 "option '--shape': input '%s' needs up to %d sizes such as "
+                                 "1,3,224,224",
+                                 port->name, NND_MAX_RANK);
+        ++*rank;
+        text += n + (text[n] != '\0');
+    }
+    if (port->rank >= 0 && *rank != port->rank)
+        return nnd_error_set(NND_E_SHAPE, "option '--shape': input '%s' has %d dimensions, not %d",
+                             port->name, port->rank, *rank);
+    return NND_OK;
+}
+
+static nnd_status random_tensor(const nnd_model_port *port, const char *shape, uint64_t *state,
+                                nnd_value **out)
+{
+    int rank = port->rank < 0 ? 0 : port->rank;
+    int64_t dims[NND_MAX_RANK] = {0};
+    if (port->kind != NND_PORT_TENSOR || port->dtype == NND_STRING || port->dtype == NND_C64 ||
+        port->dtype == NND_C128)
+        return nnd_error_set(NND_E_UNSUPPORTED, "input '%s' is no tensor of numbers; give it",
+                             port->name);
+    for (int i = 0; i < rank; i++)
+        dims[i] = port->dims[i].value >= 0 ? port->dims[i].value : 1;
+    if (shape) NND_TRY(parse_shape(shape, port, &rank, dims));
+    NND_TRY(nnd_value_new_tensor(port->dtype, rank, dims, out));
+    const nnd_tensor *t = nnd_value_tensor(*out);
+    for (size_t i = 0; i < (size_t)nnd_tensor_count(t); i++) {
+        uint64_t bits = next_random(state);
+        double value = is_float(port->dtype)     ? (double)(bits >> 40) / 16777216.0
+                       : port->dtype == NND_BOOL ? (double)(bits >> 63)
+                                                 : (double)(bits % 10);
+        nnd_dtype_set(port->dtype, t->data, i, value);
+    }
+    return NND_OK;
+}
+
+nnd_status cli_model_inputs_random(const nnd_model *model, cli_model_inputs *inputs, uint64_t seed)
+{
+    for (size_t i = 0; i < inputs->count; i++) {
+        const nnd_model_port *port = nnd_model_input(model, i);
+        uint64_t state = seed + i * 0x632be59bd9b4e019u;
+        if (inputs->values[i] || (port->optional && !inputs->shapes[i])) continue;
+        NND_TRY(random_tensor(port, inputs->shapes[i], &state, &inputs->values[i]));
+    }
+    return NND_OK;
+}
