@@ -117,6 +117,58 @@ static void test_push_and_pop_in_threads(void **state)
     nnd_plan_unref(plan);
 }
 
+/* ---- any call at any time ---------------------------------------------------------------- */
+
+typedef struct fuzzer {
+    nnd_run *run;
+    uint32_t seed;
+} fuzzer;
+
+static void call_at_random(void *arg)
+{
+    fuzzer *f = arg;
+    int64_t n;
+    for (int i = 0; i < 200; i++) {
+        f->seed = f->seed * 1664525u + 1013904223u;
+        uint32_t draw = (f->seed >> 16) % 200;
+        if (draw < 80) (void)t_push(f->run, draw % 2 ? "x" : "z", (int64_t)draw);
+        else if (draw < 150) (void)t_pop(f->run, draw % 2 ? "y" : "w", &n);
+        else if (draw < 180) (void)nnd_run_set_param(f->run, "i", "by", "3");
+        else if (draw < 190) (void)nnd_run_error_count(f->run);
+        else if (draw < 196) (void)nnd_run_end(f->run, draw % 2 ? "x" : "z");
+        else if (draw < 197) (void)nnd_run_drain(f->run);
+        else if (draw < 198) nnd_run_cancel(f->run);
+        else if (draw < 199) (void)nnd_run_close(f->run);
+        nnd_error_clear();
+    }
+}
+
+static void test_any_call_at_any_time(void **state)
+{
+    (void)state;
+    nnd_plan *plan = t_compile(
+        "{'format':'nndeploy/1','name':'t','inputs':[{'name':'x','type':'int'},"
+        "{'name':'z','type':'int'}],'outputs':[{'name':'y','from':['c','out']},"
+        "{'name':'w','from':['i','out']}],'nodes':[{'id':'c','type':'t.add'},"
+        "{'id':'i','type':'t.inc'},{'id':'s','type':'t.source','params':{'by':20}},"
+        "{'id':'q','type':'t.sink'}],'edges':[{'from':['@','x'],'to':['c','a']},"
+        "{'from':['@','z'],'to':['c','b']},{'from':['@','x'],'to':['i','in']},"
+        "{'from':['s','out'],'to':['q','in']}]}");
+    for (uint32_t round = 0; round < 30; round++) {
+        nnd_run *run = t_run(plan);
+        fuzzer fuzzers[4];
+        nnd_port_thread *threads[4];
+        for (uint32_t i = 0; i < 4; i++) {
+            fuzzers[i] = (fuzzer){run, round * 31 + i * 7919 + 1};
+            assert_int_equal(
+                nnd_port_thread_create("fuzz", call_at_random, &fuzzers[i], &threads[i]), 0);
+        }
+        for (int i = 0; i < 4; i++) nnd_port_thread_join(threads[i]);
+        nnd_run_destroy(run);
+    }
+    nnd_plan_unref(plan);
+}
+
 /* ---- shared objects ---------------------------------------------------------------------- */
 
 static atomic_int made, destroyed;
@@ -204,6 +256,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_plan_many_runs),
         cmocka_unit_test(test_push_and_pop_in_threads),
+        cmocka_unit_test(test_any_call_at_any_time),
         cmocka_unit_test(test_plans_share_what_prepare_made),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
