@@ -26,24 +26,27 @@ typedef enum nnd_engine_pass {
     NND_PASS_CONSTANT_FOLDING = 0, /* what depends on constants only is computed at load */
     NND_PASS_IDENTITY = 1,         /* Identity, Dropout in inference, Cast to the same type, … */
     NND_PASS_BATCHNORM = 2,        /* BatchNormalization into the Conv before it */
-    NND_PASS_ACTIVATION = 3,       /* Relu, Clip, Sigmoid, SiLU, … into the Conv or Gemm before it */
-    NND_PASS_DEAD_CODE = 4,        /* nodes whose results nobody reads */
+    NND_PASS_ACTIVATION = 3, /* Relu, Clip, Sigmoid, SiLU, … into the Conv or Gemm before it */
+    NND_PASS_DEAD_CODE = 4,  /* nodes whose results nobody reads */
     NND_PASS_COUNT = 5
 } nnd_engine_pass;
 #define NND_PASSES_ALL ((1u << NND_PASS_COUNT) - 1u)
 const char *nnd_engine_pass_name(nnd_engine_pass pass); /* "constant-folding", … */
 
 typedef struct nnd_engine_options {
-    size_t size;                 /* = sizeof(nnd_engine_options) */
-    const char *name;            /* of the model in messages; NULL = "model" */
-    nnd_engine_open_fn open;     /* NULL = external data is refused */
+    size_t size;             /* = sizeof(nnd_engine_options) */
+    const char *name;        /* of the model in messages; NULL = "model" */
+    nnd_engine_open_fn open; /* NULL = external data is refused */
     void *open_user;
-    uint32_t passes;             /* bit set (1u << nnd_engine_pass) */
-    uint64_t max_weight_bytes;   /* external and inline weights together; 0 = 64 GiB */
-    uint64_t max_arena_bytes;    /* activations of one plan; 0 = 16 GiB */
-    bool separate_tensors;       /* debug: every activation in its own allocation, none shared */
+    uint32_t passes;           /* bit set (1u << nnd_engine_pass) */
+    uint64_t max_weight_bytes; /* external and inline weights together; 0 = 64 GiB */
+    uint64_t max_arena_bytes;  /* activations of one plan; 0 = 16 GiB */
+    bool separate_tensors;     /* debug: every activation in its own allocation, none shared */
 } nnd_engine_options;
-#define NND_ENGINE_OPTIONS_INIT {sizeof(nnd_engine_options), NULL, NULL, NULL, NND_PASSES_ALL, 0, 0, false}
+#define NND_ENGINE_OPTIONS_INIT                                                                    \
+    {                                                                                              \
+        sizeof(nnd_engine_options), NULL, NULL, NULL, NND_PASSES_ALL, 0, 0, false                  \
+    }
 
 /* Loads an ONNX model (ModelProto bytes). Takes its own reference on `bytes` and keeps it: weights
    are read in place. options may be NULL. Errors: NND_E_FORMAT (malformed), NND_E_UNSUPPORTED with
@@ -72,9 +75,9 @@ typedef struct nnd_engine_dim {
 typedef struct nnd_engine_port {
     const char *name;
     nnd_dtype dtype;
-    int32_t rank;                        /* −1 = known at run time only */
+    int32_t rank; /* −1 = known at run time only */
     nnd_engine_dim dims[NND_MAX_RANK];
-    bool optional;                       /* inputs: has a default inside the model */
+    bool optional; /* inputs: has a default inside the model */
 } nnd_engine_port;
 size_t nnd_engine_model_input_count(const nnd_engine_model *model);
 size_t nnd_engine_model_output_count(const nnd_engine_model *model);
@@ -93,16 +96,16 @@ typedef struct nnd_engine_model_info {
     int64_t ir_version, model_version;
     size_t opset_count;
     const nnd_engine_opset *opsets;
-    size_t metadata_count;             /* pairs of the file's metadata_props */
-    const char *const *metadata;       /* key, value, key, value, … */
-    size_t nodes_in_file;              /* main graph, before the passes */
-    size_t nodes;                      /* after them */
-    uint64_t parameters;               /* elements of the file's weights */
-    uint64_t weight_bytes;             /* in the file */
-    uint64_t packed_bytes;             /* weights rearranged for the kernels */
-    uint64_t flops;                    /* of one run at the declared shapes (multiply and add count
-                                          as two); 0 when a declared shape is open */
-    uint64_t arena_bytes;              /* activations at the declared shapes; 0 as above */
+    size_t metadata_count;       /* pairs of the file's metadata_props */
+    const char *const *metadata; /* key, value, key, value, … */
+    size_t nodes_in_file;        /* main graph, before the passes */
+    size_t nodes;                /* after them */
+    uint64_t parameters;         /* elements of the file's weights */
+    uint64_t weight_bytes;       /* in the file */
+    uint64_t packed_bytes;       /* weights rearranged for the kernels */
+    uint64_t flops;              /* of one run at the declared shapes (multiply and add count
+                                    as two); 0 when a declared shape is open */
+    uint64_t arena_bytes;        /* activations at the declared shapes; 0 as above */
 } nnd_engine_model_info;
 void nnd_engine_model_get_info(const nnd_engine_model *model, nnd_engine_model_info *out);
 
@@ -141,13 +144,13 @@ size_t nnd_engine_request_bytes(const nnd_engine_request *request);
 /* ---- 5 profile ------------------------------------------------------------------------- */
 
 typedef struct nnd_engine_step_profile {
-    const char *name;   /* of the node */
+    const char *name; /* of the node */
     const char *op;
     const char *kernel; /* "reference", "avx2", … */
     uint64_t runs;
-    int64_t ns;         /* all runs together */
-    uint64_t flops;     /* of one run */
-    uint64_t bytes;     /* of inputs and outputs of one run */
+    int64_t ns;     /* all runs together */
+    uint64_t flops; /* of one run */
+    uint64_t bytes; /* of inputs and outputs of one run */
 } nnd_engine_step_profile;
 /* Off by default; switching on starts at zero. */
 void nnd_engine_request_set_profile(nnd_engine_request *request, bool on);

@@ -47,7 +47,8 @@ static inline void reference_read_tensor(const char *folder, const nnd_json *jso
     const nnd_json *shape = nnd_json_get(json, "shape");
     for (size_t i = 0; i < nnd_json_count(shape); i++)
         assert_true(nnd_json_int(nnd_json_at(shape, i), &dims[i]));
-    snprintf(path, sizeof(path), "%s/ref/%s", folder, nnd_json_string(nnd_json_get(json, "file"), ""));
+    snprintf(path, sizeof(path), "%s/ref/%s", folder,
+             nnd_json_string(nnd_json_get(json, "file"), ""));
     char *data = read_file(path, &size);
     assert_non_null(data);
     nnd_dtype dtype = nnd_dtype_from_name(nnd_json_string(nnd_json_get(json, "dtype"), ""));

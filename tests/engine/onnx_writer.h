@@ -70,8 +70,8 @@ static inline void ow_value(nnd_str *graph, uint32_t field, const char *name, in
     ow_message(graph, field, &info);
 }
 
-static inline void ow_tensor(nnd_str *out, const char *name, int elem, int rank, const int64_t *dims,
-                             const void *data, size_t bytes)
+static inline void ow_tensor(nnd_str *out, const char *name, int elem, int rank,
+                             const int64_t *dims, const void *data, size_t bytes)
 {
     for (int i = 0; i < rank; i++)
         ow_int(out, 1, (uint64_t)dims[i]);
@@ -154,8 +154,8 @@ static inline void ow_names(nnd_str *node, uint32_t field, const char *names)
     }
 }
 
-static inline void ow_node(nnd_str *graph, const char *type, const char *inputs, const char *outputs,
-                           nnd_str *attrs)
+static inline void ow_node(nnd_str *graph, const char *type, const char *inputs,
+                           const char *outputs, nnd_str *attrs)
 {
     nnd_str node = {0};
     ow_names(&node, 1, inputs);

@@ -31,9 +31,11 @@ static void open_graph(nnd_str *g, int elem, int rank, const int64_t *dims)
     ow_value(g, OW_INPUT, "x", elem, rank, dims, NULL);
 }
 
-static const int64_t picture[4] = {1, 2, 6, 6}, matrix[2] = {3, 4}, two[2] = {2, 2}, kernel[4] = {2, 2, 3, 3};
+static const int64_t picture[4] = {1, 2, 6, 6}, matrix[2] = {3, 4}, two[2] = {2, 2},
+                     kernel[4] = {2, 2, 3, 3};
 
-static int save_unary(const char *type, nnd_str *attrs, int rank, const int64_t *dims, int64_t opset)
+static int save_unary(const char *type, nnd_str *attrs, int rank, const int64_t *dims,
+                      int64_t opset)
 {
     nnd_str g = {0};
     open_graph(&g, OW_F32, rank, dims);

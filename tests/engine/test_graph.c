@@ -111,10 +111,10 @@ static void attributes_come_back(void **state)
 static void fields_of_every_type_are_read(void **state)
 {
     (void)state;
-    const uint8_t bytes[] = {0x08, 0x96, 0x01,                                     /* 1: 150 */
-                             0x12, 0x03, 'a',  'b',  'c',                          /* 2: "abc" */
-                             0x1d, 0x00, 0x00, 0x80, 0x3f,                         /* 3: 1.0f */
-                             0x21, 1,    0,    0,    0,    0,    0,    0,    0x80}; /* 4: 64 bits */
+    const uint8_t bytes[] = {0x08, 0x96, 0x01,                             /* 1: 150 */
+                             0x12, 0x03, 'a',  'b',  'c',                  /* 2: "abc" */
+                             0x1d, 0x00, 0x00, 0x80, 0x3f,                 /* 3: 1.0f */
+                             0x21, 1,    0,    0,    0,    0, 0, 0, 0x80}; /* 4: 64 bits */
     nnd_pb_bytes left = {bytes, sizeof(bytes)};
     nnd_pb_field f;
     bool bad = false;
@@ -133,14 +133,14 @@ static void malformed_fields_are_refused(void **state)
         uint8_t bytes[12];
         size_t size;
     } cases[] = {
-        {{0x08}, 1},                                     /* value is missing */
-        {{0x08, 0x80}, 2},                               /* varint ends early */
-        {{0x12, 0x05, 'a'}, 3},                          /* length beyond the end */
-        {{0x0d, 1, 2}, 3},                               /* 32 bits end early */
-        {{0x09, 1, 2, 3}, 4},                            /* 64 bits end early */
-        {{0x00, 0x00}, 2},                               /* field 0 */
-        {{0x0b, 0x00}, 2},                               /* a group */
-        {{0x0f, 0x00}, 2},                               /* no such type */
+        {{0x08}, 1},            /* value is missing */
+        {{0x08, 0x80}, 2},      /* varint ends early */
+        {{0x12, 0x05, 'a'}, 3}, /* length beyond the end */
+        {{0x0d, 1, 2}, 3},      /* 32 bits end early */
+        {{0x09, 1, 2, 3}, 4},   /* 64 bits end early */
+        {{0x00, 0x00}, 2},      /* field 0 */
+        {{0x0b, 0x00}, 2},      /* a group */
+        {{0x0f, 0x00}, 2},      /* no such type */
         {{0x08, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f}, 11}, /* over 64 bits */
     };
     for (size_t i = 0; i < NND_COUNT(cases); i++) {

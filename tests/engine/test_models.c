@@ -45,13 +45,15 @@ static verdict run_model(const char *name, uint32_t passes, bool separate, int t
     for (size_t i = 0; i < ref.input_count && result == PASSES; i++)
         if (nnd_engine_request_bind_input(request, i, &ref.inputs[i]) != NND_OK) result = FAILS;
     int64_t start = nnd_clock_now();
-    if (result == PASSES && nnd_engine_request_run(request, threads, NULL) != NND_OK) result = FAILS;
+    if (result == PASSES && nnd_engine_request_run(request, threads, NULL) != NND_OK)
+        result = FAILS;
     double ms = (double)(nnd_clock_now() - start) / 1e6, worst = 0, w;
     if (result != PASSES) report_error(name);
     for (size_t i = 0; i < ref.output_count && result == PASSES; i++) {
         nnd_tensor t;
         assert_ok(nnd_engine_request_output(request, i, &t));
-        if (nnd_tensor_count(&t) != nnd_tensor_count(&ref.outputs[i]) || t.dtype != ref.outputs[i].dtype) {
+        if (nnd_tensor_count(&t) != nnd_tensor_count(&ref.outputs[i]) ||
+            t.dtype != ref.outputs[i].dtype) {
             fprintf(stderr, "%s: output %zu has another shape\n", name, i);
             result = FAILS;
             break;

@@ -31,7 +31,8 @@ static bool read_tensor(const char *path, loaded *out)
     out->bytes = read_file(path, &size);
     if (!out->bytes) return false;
     nnd_pb_bytes pb = {(const uint8_t *)out->bytes, size};
-    if (nnd_onnx_read_tensor(&out->owner, &out->owner.arena, pb, &out->tensor, &out->owned, NULL) != NND_OK)
+    if (nnd_onnx_read_tensor(&out->owner, &out->owner.arena, pb, &out->tensor, &out->owned, NULL) !=
+        NND_OK)
         return false;
     size_t bytes = nnd_tensor_bytes(&out->tensor);
     out->aligned = nnd_alloc_aligned(bytes + 1, 64);
@@ -48,7 +49,8 @@ static void free_tensor(loaded *t)
     nnd_arena_fini(&t->owner.arena);
 }
 
-static bool same_tensor(const char *name, size_t index, const nnd_tensor *got, const nnd_tensor *want)
+static bool same_tensor(const char *name, size_t index, const nnd_tensor *got,
+                        const nnd_tensor *want)
 {
     char a[160], b[160];
     double worst;
@@ -63,7 +65,8 @@ static bool same_tensor(const char *name, size_t index, const nnd_tensor *got, c
     if (want->dtype == NND_STRING) {
         const nnd_string *x = got->data, *y = want->data;
         for (size_t i = 0; i < (size_t)nnd_tensor_count(want); i++)
-            if (x[i].size != y[i].size || memcmp(x[i].text, y[i].text, x[i].size) != 0) return false;
+            if (x[i].size != y[i].size || memcmp(x[i].text, y[i].text, x[i].size) != 0)
+                return false;
         return true;
     }
     double atol = want->dtype == NND_F16 || want->dtype == NND_BF16 ? 1e-3 : 1e-6;
@@ -140,7 +143,8 @@ static void official_cases_agree(void **state)
     (void)state;
     skip_without_data();
     assert_int_equal(nnd_port_dir_create_temp("nnd-onnx", &scratch), 0);
-    snprintf(command, sizeof(command), "tar xf '%s/onnx-tests/node.tar.xz' -C '%s'", test_data_dir(), scratch);
+    snprintf(command, sizeof(command), "tar xf '%s/onnx-tests/node.tar.xz' -C '%s'",
+             test_data_dir(), scratch);
     if (system(command) != 0) {
         fprintf(stderr, "skipped: the cases cannot be unpacked\n");
         nnd_port_dir_remove_tree(scratch);
@@ -156,8 +160,9 @@ static void official_cases_agree(void **state)
         excused += v == DIFFERS && is_accepted(list.names[i]);
         differ += v == DIFFERS && !is_accepted(list.names[i]);
     }
-    printf("official operator cases: %zu of %zu agree, %zu not supported, %zu excused, %zu differ\n",
-           agree, list.count, unsupported, excused, differ);
+    printf(
+        "official operator cases: %zu of %zu agree, %zu not supported, %zu excused, %zu differ\n",
+        agree, list.count, unsupported, excused, differ);
     nnd_port_dir_list_free(&list);
     nnd_port_dir_remove_tree(scratch);
     nnd_port_free(scratch);

@@ -67,7 +67,8 @@ static void constants_are_folded(void **state)
     uint32_t pair[2] = {constant(&f, 1, two, 1.0f), constant(&f, 1, two, 10.0f)};
     uint32_t sum = node(&f, "Add", 2, pair)->outputs[0];
     uint32_t last[2] = {unary(&f, "Neg", sum), f.x};
-    assert_ok(nnd_graph_add_output(f.g, node(&f, "Mul", 2, (uint32_t[]){last[1], last[1]})->outputs[0]));
+    assert_ok(
+        nnd_graph_add_output(f.g, node(&f, "Mul", 2, (uint32_t[]){last[1], last[1]})->outputs[0]));
     assert_int_equal(run(&f, nnd_pass_constant_folding), 2);
     assert_int_equal(f.g->node_count, 1);
     const float *v = f.g->values[last[0]].constant.data;
@@ -102,8 +103,9 @@ static void batchnorm_goes_into_the_convolution(void **state)
     assert_int_equal(f.g->node_count, 1);
     const nnd_graph_node *c = &f.g->nodes[0];
     assert_int_equal(c->formal_count, 3);
-    const float *w = f.g->values[c->inputs[1]].constant.data, *b = f.g->values[c->inputs[2]].constant.data;
-    assert_true(w[0] == 1.0f && w[1] == 2.0f);                 /* factor 2/√4 */
+    const float *w = f.g->values[c->inputs[1]].constant.data,
+                *b = f.g->values[c->inputs[2]].constant.data;
+    assert_true(w[0] == 1.0f && w[1] == 2.0f);                    /* factor 2/√4 */
     assert_true(fabsf(w[2] - 3.0f * 3.0f / sqrtf(5.0f)) < 1e-6f); /* factor 3/√5 */
     assert_true(b[0] == 5.0f - 1.0f);
     nnd_graph_destroy(f.g);
@@ -130,9 +132,12 @@ static void activations_become_epilogues(void **state)
     static const struct {
         const char *type;
         nnd_epilogue kind;
-    } cases[] = {{"Relu", NND_EPILOGUE_RELU}, {"Sigmoid", NND_EPILOGUE_SIGMOID},
-                 {"Tanh", NND_EPILOGUE_TANH}, {"LeakyRelu", NND_EPILOGUE_LEAKY_RELU},
-                 {"HardSigmoid", NND_EPILOGUE_HARD_SIGMOID}, {"Clip", NND_EPILOGUE_CLIP}};
+    } cases[] = {{"Relu", NND_EPILOGUE_RELU},
+                 {"Sigmoid", NND_EPILOGUE_SIGMOID},
+                 {"Tanh", NND_EPILOGUE_TANH},
+                 {"LeakyRelu", NND_EPILOGUE_LEAKY_RELU},
+                 {"HardSigmoid", NND_EPILOGUE_HARD_SIGMOID},
+                 {"Clip", NND_EPILOGUE_CLIP}};
     for (size_t i = 0; i < NND_COUNT(cases); i++) {
         fixture f = begin();
         assert_ok(nnd_graph_add_output(f.g, unary(&f, cases[i].type, conv(&f))));

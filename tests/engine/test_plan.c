@@ -22,7 +22,8 @@ static void blocks_that_live_at_once_do_not_overlap(void **state)
         size_t n = 1 + next_random(&seed) % MOST, total, sum = 0, peak = 0;
         for (size_t i = 0; i < n; i++) {
             uint32_t first = next_random(&seed) % 50;
-            items[i] = (nnd_memory_item){next_random(&seed) % 5000, first, first + next_random(&seed) % 12, 99};
+            items[i] = (nnd_memory_item){next_random(&seed) % 5000, first,
+                                         first + next_random(&seed) % 12, 99};
             sum += (items[i].bytes + 63) / 64 * 64;
         }
         assert_ok(nnd_memory_assign(items, n, &total));
@@ -39,7 +40,8 @@ static void blocks_that_live_at_once_do_not_overlap(void **state)
         for (uint32_t t = 0; t < 64; t++) {
             size_t now = 0;
             for (size_t i = 0; i < n; i++)
-                if (items[i].first <= t && t <= items[i].last) now += (items[i].bytes + 63) / 64 * 64;
+                if (items[i].first <= t && t <= items[i].last)
+                    now += (items[i].bytes + 63) / 64 * 64;
             peak = now > peak ? now : peak;
         }
         assert_true(total >= peak && total <= sum);
@@ -118,7 +120,8 @@ static void run_graph(nnd_graph *g, bool separate, float *out)
 static void shared_memory_changes_no_result(void **state)
 {
     (void)state;
-    static float shared[OUTPUTS * SIDE * SIDE], separate[OUTPUTS * SIDE * SIDE], passed[OUTPUTS * SIDE * SIDE];
+    static float shared[OUTPUTS * SIDE * SIDE], separate[OUTPUTS * SIDE * SIDE],
+        passed[OUTPUTS * SIDE * SIDE];
     for (uint32_t seed = 1; seed <= 100; seed++) {
         nnd_graph *g = random_graph(seed);
         size_t changes[NND_PASS_COUNT] = {0};

@@ -383,7 +383,8 @@ static void try_bytes(const char *data, size_t size)
                 dims[k] = p->dims[k].value < 0 ? 3 : p->dims[k].value;
             bound = bound && p->dtype && p->dtype != NND_STRING && p->rank >= 0 &&
                     nnd_tensor_init(&t, p->dtype, p->rank, dims, zeros) == NND_OK &&
-                    nnd_tensor_bytes(&t) <= sizeof(zeros) && nnd_engine_request_bind_input(r, i, &t) == NND_OK;
+                    nnd_tensor_bytes(&t) <= sizeof(zeros) &&
+                    nnd_engine_request_bind_input(r, i, &t) == NND_OK;
         }
         if (bound && nnd_engine_request_run(r, 1, NULL) != NND_OK) nnd_error_clear();
         nnd_engine_request_destroy(r);
@@ -474,7 +475,7 @@ static void external_data_stays_in_the_folder(void **state)
 {
     (void)state;
     static const char *const outside[] = {"/etc/passwd", "../w.bin", "a/../../w.bin", "..", "",
-                                          "a\\w.bin", "c:w.bin", "a//w.bin", "a/"};
+                                          "a\\w.bin",    "c:w.bin",  "a//w.bin",      "a/"};
     const char *asked = NULL;
     assert_int_equal(load_external("weights/w.bin", "16", &asked), NND_OK);
     assert_non_null(asked);

@@ -231,8 +231,10 @@ nnd_status nnd_graph_add_node(nnd_graph *g, const char *domain, const char *type
 {
     if (!grow((void **)&g->nodes, g->node_count, &g->node_capacity, sizeof(*g->nodes)))
         return out_of_memory();
-    nnd_graph_node node = {.opset = opset, .input_count = input_count,
-                           .formal_count = input_count, .output_count = output_count};
+    nnd_graph_node node = {.opset = opset,
+                           .input_count = input_count,
+                           .formal_count = input_count,
+                           .output_count = output_count};
     node.domain = nnd_arena_strdup_n(&g->arena, domain, strlen(domain));
     node.type = nnd_arena_strdup_n(&g->arena, type, strlen(type));
     char made_up[96];
@@ -331,12 +333,12 @@ nnd_status nnd_graph_close_node(nnd_graph *g, nnd_graph_node *node)
 {
     size_t captures = 0;
     for (size_t i = 0; i < node->attr_count; i++)
-        if (node->attrs[i].kind == NND_ATTR_GRAPH) captures += node->attrs[i].u.graph->capture_count;
+        if (node->attrs[i].kind == NND_ATTR_GRAPH)
+            captures += node->attrs[i].u.graph->capture_count;
     if (!captures) return NND_OK;
     uint32_t *inputs = nnd_arena_calloc(&g->arena, node->input_count + captures, sizeof(uint32_t));
     if (!inputs) return out_of_memory();
-    if (node->input_count)
-        memcpy(inputs, node->inputs, node->input_count * sizeof(uint32_t));
+    if (node->input_count) memcpy(inputs, node->inputs, node->input_count * sizeof(uint32_t));
     size_t n = node->input_count;
     for (size_t i = 0; i < node->attr_count; i++) {
         if (node->attrs[i].kind != NND_ATTR_GRAPH) continue;

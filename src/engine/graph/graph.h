@@ -23,16 +23,24 @@ typedef struct nnd_graph nnd_graph;
 /* ---- 1 attributes ---------------------------------------------------------------------- */
 
 typedef enum nnd_attr_kind {
-    NND_ATTR_NONE = 0, NND_ATTR_INT, NND_ATTR_FLOAT, NND_ATTR_STRING, NND_ATTR_TENSOR,
-    NND_ATTR_GRAPH, NND_ATTR_INTS, NND_ATTR_FLOATS, NND_ATTR_STRINGS, NND_ATTR_OTHER
+    NND_ATTR_NONE = 0,
+    NND_ATTR_INT,
+    NND_ATTR_FLOAT,
+    NND_ATTR_STRING,
+    NND_ATTR_TENSOR,
+    NND_ATTR_GRAPH,
+    NND_ATTR_INTS,
+    NND_ATTR_FLOATS,
+    NND_ATTR_STRINGS,
+    NND_ATTR_OTHER
 } nnd_attr_kind;
 
 typedef struct nnd_attr {
     const char *name;
     const char *reference; /* inside a function: name of the function's attribute, else NULL */
     nnd_attr_kind kind;
-    size_t count;          /* of the list kinds */
-    uint32_t holder;       /* TENSOR: the unnamed value that owns the elements */
+    size_t count;    /* of the list kinds */
+    uint32_t holder; /* TENSOR: the unnamed value that owns the elements */
     union {
         int64_t i;
         float f;
@@ -49,43 +57,50 @@ typedef struct nnd_attr {
 
 typedef struct nnd_graph_value {
     const char *name;
-    nnd_dtype dtype;                     /* INVALID = not known (yet) */
-    int32_t rank;                        /* −1 = not known */
-    int64_t dims[NND_MAX_RANK];          /* −1 = not known */
-    const char *symbols[NND_MAX_RANK];   /* names of the unknown ones, NULL = none */
+    nnd_dtype dtype;                   /* INVALID = not known (yet) */
+    int32_t rank;                      /* −1 = not known */
+    int64_t dims[NND_MAX_RANK];        /* −1 = not known */
+    const char *symbols[NND_MAX_RANK]; /* names of the unknown ones, NULL = none */
     bool is_constant;
-    nnd_tensor constant;                 /* its data may be unaligned: see nnd_graph_constant */
-    void *owned;                         /* aligned memory of `constant`, NULL = borrowed */
-    uint32_t producer;                   /* node, NND_NO_ID = input, constant or capture */
-    bool held;                           /* an attribute points to its elements */
-    uint32_t uses;                       /* node inputs and graph outputs; by nnd_graph_index */
+    nnd_tensor constant; /* its data may be unaligned: see nnd_graph_constant */
+    void *owned;         /* aligned memory of `constant`, NULL = borrowed */
+    uint32_t producer;   /* node, NND_NO_ID = input, constant or capture */
+    bool held;           /* an attribute points to its elements */
+    uint32_t uses;       /* node inputs and graph outputs; by nnd_graph_index */
 } nnd_graph_value;
 
 /* What a Conv, Gemm or MatMul does to each element before it is stored. */
 typedef enum nnd_epilogue {
-    NND_EPILOGUE_NONE = 0, NND_EPILOGUE_RELU, NND_EPILOGUE_CLIP, NND_EPILOGUE_LEAKY_RELU,
-    NND_EPILOGUE_SIGMOID, NND_EPILOGUE_SILU, NND_EPILOGUE_HARD_SWISH, NND_EPILOGUE_HARD_SIGMOID,
+    NND_EPILOGUE_NONE = 0,
+    NND_EPILOGUE_RELU,
+    NND_EPILOGUE_CLIP,
+    NND_EPILOGUE_LEAKY_RELU,
+    NND_EPILOGUE_SIGMOID,
+    NND_EPILOGUE_SILU,
+    NND_EPILOGUE_HARD_SWISH,
+    NND_EPILOGUE_HARD_SIGMOID,
     NND_EPILOGUE_TANH
 } nnd_epilogue;
 
 struct nnd_op;
 typedef struct nnd_graph_node {
     const char *name;
-    const char *domain;        /* "" = ai.onnx */
+    const char *domain; /* "" = ai.onnx */
     const char *type;
-    int64_t opset;             /* version of the domain that the model imports */
-    const struct nnd_op *op;   /* NULL until bound */
-    size_t input_count;        /* captures of the sub-graphs included */
-    size_t formal_count;       /* inputs of the operator itself */
-    uint32_t *inputs;          /* NND_NO_ID = an optional input that is absent */
+    int64_t opset;           /* version of the domain that the model imports */
+    const struct nnd_op *op; /* NULL until bound */
+    size_t input_count;      /* captures of the sub-graphs included */
+    size_t formal_count;     /* inputs of the operator itself */
+    uint32_t *inputs;        /* NND_NO_ID = an optional input that is absent */
     size_t output_count;
-    uint32_t *outputs;         /* NND_NO_ID = an output that nobody asked for */
+    uint32_t *outputs; /* NND_NO_ID = an output that nobody asked for */
     size_t attr_count;
     nnd_attr *attrs;
     nnd_epilogue epilogue;
-    float epilogue_a, epilogue_b; /* CLIP: low, high; LEAKY_RELU: slope; HARD_SIGMOID: alpha, beta */
-    void *state;               /* what the operator's prepare made */
-    bool dead;                 /* removed by a pass, gone at the next nnd_graph_index */
+    float epilogue_a,
+        epilogue_b; /* CLIP: low, high; LEAKY_RELU: slope; HARD_SIGMOID: alpha, beta */
+    void *state;    /* what the operator's prepare made */
+    bool dead;      /* removed by a pass, gone at the next nnd_graph_index */
 } nnd_graph_node;
 
 /* ---- 3 graphs -------------------------------------------------------------------------- */
@@ -97,7 +112,7 @@ typedef struct nnd_capture {
 typedef struct nnd_names nnd_names;
 struct nnd_graph {
     const char *name;
-    nnd_graph *parent;     /* of a sub-graph */
+    nnd_graph *parent; /* of a sub-graph */
     nnd_arena arena;
     size_t value_count, value_capacity;
     nnd_graph_value *values;
@@ -107,9 +122,10 @@ struct nnd_graph {
     size_t input_capacity, output_capacity, capture_capacity;
     uint32_t *inputs, *outputs;
     nnd_capture *captures;
-    nnd_graph *children;   /* sub-graphs, linked by `sibling` */
+    nnd_graph *children; /* sub-graphs, linked by `sibling` */
     nnd_graph *sibling;
     nnd_names *names;      /* name → value */
+    uint64_t packed_bytes; /* of the operators' prepared weights */
 };
 
 nnd_status nnd_graph_create(nnd_graph *parent, const char *name, nnd_graph **out);

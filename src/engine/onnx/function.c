@@ -136,8 +136,9 @@ nnd_status nnd_onnx_expand(nnd_onnx_model *m, nnd_graph *g, int depth,
     while (status == NND_OK && nnd_pb_next(&body, &f, &bad)) {
         if (f.number != P_NODE) continue;
         if (++m->expanded_nodes > NND_ONNX_MAX_NODES)
-            status = nnd_error_set(NND_E_LIMIT, "the model's functions expand to more than %d nodes",
-                                   NND_ONNX_MAX_NODES);
+            status =
+                nnd_error_set(NND_E_LIMIT, "the model's functions expand to more than %d nodes",
+                              NND_ONNX_MAX_NODES);
         else
             status = nnd_onnx_read_node(m, f.bytes, g, depth);
     }

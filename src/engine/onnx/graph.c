@@ -4,8 +4,15 @@
 #include "engine/onnx/onnx.h"
 #include "engine/onnx/scope.h"
 
-enum { G_NODE = 1, G_NAME = 2, G_INITIALIZER = 5, G_INPUT = 11, G_OUTPUT = 12, G_VALUE_INFO = 13,
-       G_SPARSE = 15 };
+enum {
+    G_NODE = 1,
+    G_NAME = 2,
+    G_INITIALIZER = 5,
+    G_INPUT = 11,
+    G_OUTPUT = 12,
+    G_VALUE_INFO = 13,
+    G_SPARSE = 15
+};
 
 /* ---- types --------------------------------------------------------------------------------- */
 
@@ -19,7 +26,8 @@ typedef struct value_type {
 static nnd_status read_dim(nnd_graph *g, nnd_pb_bytes message, value_type *t)
 {
     if (t->rank == NND_MAX_RANK)
-        return nnd_error_set(NND_E_UNSUPPORTED, "a value has more than %d dimensions", NND_MAX_RANK);
+        return nnd_error_set(NND_E_UNSUPPORTED, "a value has more than %d dimensions",
+                             NND_MAX_RANK);
     nnd_pb_field f;
     bool bad = false;
     t->dims[t->rank] = -1;
@@ -126,7 +134,8 @@ static nnd_status read_output(nnd_onnx_model *m, nnd_graph *g, nnd_pb_bytes mess
     NND_TRY(read_value_info(m, g, message, &name, &t, &kind));
     nnd_status status = nnd_graph_resolve(g, name, &id);
     if (status == NND_E_NOT_FOUND)
-        return nnd_error_set(NND_E_FORMAT, "malformed ONNX: nothing computes the output '%s'", name);
+        return nnd_error_set(NND_E_FORMAT, "malformed ONNX: nothing computes the output '%s'",
+                             name);
     NND_TRY(status);
     set_type(&g->values[id], &t);
     return nnd_graph_add_output(g, id);
@@ -167,7 +176,8 @@ nnd_status nnd_onnx_read_graph(nnd_onnx_model *m, nnd_pb_bytes bytes, nnd_graph 
     NND_TRY(each(m, g, bytes, G_INPUT, read_input));
     nnd_pb_bytes left = bytes;
     while (nnd_pb_next(&left, &f, &bad)) {
-        if (f.number == G_NAME && depth == 0) NND_TRY(nnd_onnx_string(&g->arena, f.bytes, &g->name));
+        if (f.number == G_NAME && depth == 0)
+            NND_TRY(nnd_onnx_string(&g->arena, f.bytes, &g->name));
         if (f.number == G_SPARSE)
             return nnd_error_set(NND_E_UNSUPPORTED, "sparse initialisers are not supported");
         if (f.number != G_NODE || f.type != NND_PB_LEN) continue;

@@ -4,8 +4,18 @@
 #include "engine/onnx/onnx.h"
 #include "engine/onnx/scope.h"
 
-enum { M_IR = 1, M_PRODUCER = 2, M_PRODUCER_VERSION = 3, M_DOMAIN = 4, M_VERSION = 5, M_DOC = 6,
-       M_GRAPH = 7, M_OPSET = 8, M_METADATA = 14, M_FUNCTION = 25 };
+enum {
+    M_IR = 1,
+    M_PRODUCER = 2,
+    M_PRODUCER_VERSION = 3,
+    M_DOMAIN = 4,
+    M_VERSION = 5,
+    M_DOC = 6,
+    M_GRAPH = 7,
+    M_OPSET = 8,
+    M_METADATA = 14,
+    M_FUNCTION = 25
+};
 
 /* Texts for people may hold anything: a broken one is left out, not refused. */
 static const char *text_or_empty(nnd_arena *arena, nnd_pb_bytes bytes)

@@ -6,9 +6,28 @@
 #include "engine/onnx/scope.h"
 #include "engine/ops/op.h"
 
-enum { N_INPUT = 1, N_OUTPUT = 2, N_NAME = 3, N_TYPE = 4, N_ATTRIBUTE = 5, N_DOMAIN = 7, N_OVERLOAD = 8 };
-enum { A_NAME = 1, A_F = 2, A_I = 3, A_S = 4, A_T = 5, A_G = 6, A_FLOATS = 7, A_INTS = 8,
-       A_STRINGS = 9, A_TYPE = 20, A_REFERENCE = 21 };
+enum {
+    N_INPUT = 1,
+    N_OUTPUT = 2,
+    N_NAME = 3,
+    N_TYPE = 4,
+    N_ATTRIBUTE = 5,
+    N_DOMAIN = 7,
+    N_OVERLOAD = 8
+};
+enum {
+    A_NAME = 1,
+    A_F = 2,
+    A_I = 3,
+    A_S = 4,
+    A_T = 5,
+    A_G = 6,
+    A_FLOATS = 7,
+    A_INTS = 8,
+    A_STRINGS = 9,
+    A_TYPE = 20,
+    A_REFERENCE = 21
+};
 
 static nnd_status out_of_memory(void)
 {
@@ -82,7 +101,8 @@ static nnd_status read_floats(nnd_graph *g, nnd_pb_bytes message, nnd_attr *a)
 
 static nnd_status copy_string(nnd_graph *g, nnd_pb_bytes bytes, nnd_string *out)
 {
-    out->text = nnd_arena_strdup_n(&g->arena, bytes.size ? (const char *)bytes.data : "", bytes.size);
+    out->text =
+        nnd_arena_strdup_n(&g->arena, bytes.size ? (const char *)bytes.data : "", bytes.size);
     out->size = bytes.size;
     return out->text ? NND_OK : out_of_memory();
 }
@@ -139,11 +159,11 @@ static nnd_status align_tensors(nnd_graph *g, nnd_attr *attrs, size_t count)
 /* The attribute's kind: what the file says, or by the field that is there (early files lack it). */
 static nnd_attr_kind kind_of(nnd_pb_bytes message, uint64_t *type)
 {
-    static const nnd_attr_kind by_type[] = {
-        NND_ATTR_NONE, NND_ATTR_FLOAT, NND_ATTR_INT, NND_ATTR_STRING, NND_ATTR_TENSOR,
-        NND_ATTR_GRAPH, NND_ATTR_FLOATS, NND_ATTR_INTS, NND_ATTR_STRINGS};
+    static const nnd_attr_kind by_type[] = {NND_ATTR_NONE,   NND_ATTR_FLOAT,  NND_ATTR_INT,
+                                            NND_ATTR_STRING, NND_ATTR_TENSOR, NND_ATTR_GRAPH,
+                                            NND_ATTR_FLOATS, NND_ATTR_INTS,   NND_ATTR_STRINGS};
     static const nnd_attr_kind by_field[] = {
-        NND_ATTR_NONE, NND_ATTR_NONE, NND_ATTR_FLOAT, NND_ATTR_INT, NND_ATTR_STRING,
+        NND_ATTR_NONE,   NND_ATTR_NONE,  NND_ATTR_FLOAT,  NND_ATTR_INT,  NND_ATTR_STRING,
         NND_ATTR_TENSOR, NND_ATTR_GRAPH, NND_ATTR_FLOATS, NND_ATTR_INTS, NND_ATTR_STRINGS};
     nnd_pb_field f;
     bool bad = false;
@@ -157,7 +177,8 @@ static nnd_attr_kind kind_of(nnd_pb_bytes message, uint64_t *type)
     return *type < NND_COUNT(by_type) ? by_type[*type] : NND_ATTR_OTHER;
 }
 
-static nnd_status read_body(nnd_onnx_model *m, nnd_graph *g, nnd_pb_bytes bytes, int depth, nnd_attr *a)
+static nnd_status read_body(nnd_onnx_model *m, nnd_graph *g, nnd_pb_bytes bytes, int depth,
+                            nnd_attr *a)
 {
     nnd_graph *body;
     NND_TRY(nnd_graph_create(g, a->name, &body));
@@ -299,8 +320,9 @@ static bool is_tensor_constant(const node_fields *n, const char *domain, const c
            attrs[0].kind == NND_ATTR_TENSOR && n->output_count == 1 && n->outputs[0][0];
 }
 
-static nnd_status append_node(nnd_onnx_model *m, nnd_graph *g, const node_fields *n, const char *name,
-                              const char *domain, const char *type, nnd_attr *attrs, size_t attr_count)
+static nnd_status append_node(nnd_onnx_model *m, nnd_graph *g, const node_fields *n,
+                              const char *name, const char *domain, const char *type,
+                              nnd_attr *attrs, size_t attr_count)
 {
     if (is_tensor_constant(n, domain, type, attrs, attr_count))
         return append_constant(g, n->outputs[0], &attrs[0]);

@@ -10,7 +10,7 @@
 
 /* Limits against hostile files. */
 enum {
-    NND_ONNX_MAX_DEPTH = 32,          /* sub-graphs inside each other */
+    NND_ONNX_MAX_DEPTH = 32, /* sub-graphs inside each other */
     NND_ONNX_MAX_NODES = 1000000,
     NND_ONNX_MAX_EXTERNAL_FILES = 1024
 };
@@ -39,10 +39,10 @@ typedef struct nnd_onnx_model {
     nnd_onnx_function *functions;
     size_t external_count;
     nnd_onnx_external *externals; /* keeps mapped weight files alive */
-    const nnd_onnx_scope *scope; /* of the function call that is being expanded */
-    size_t expanded_nodes;       /* by function calls so far */
+    const nnd_onnx_scope *scope;  /* of the function call that is being expanded */
+    size_t expanded_nodes;        /* by function calls so far */
     nnd_graph *graph;
-    size_t node_count;      /* of the main graph in the file */
+    size_t node_count; /* of the main graph in the file */
     uint64_t parameters, weight_bytes;
     uint64_t max_weight_bytes;
     nnd_engine_open_fn open;
@@ -62,9 +62,11 @@ nnd_dtype nnd_onnx_dtype(uint64_t code); /* NND_DTYPE_INVALID = unknown */
 nnd_status nnd_onnx_read_tensor(nnd_onnx_model *model, nnd_arena *arena, nnd_pb_bytes bytes,
                                 nnd_tensor *out, void **owned, nnd_pb_bytes *name);
 /* A GraphProto into a fresh graph; depth counts enclosing graphs. */
-nnd_status nnd_onnx_read_graph(nnd_onnx_model *model, nnd_pb_bytes bytes, nnd_graph *graph, int depth);
+nnd_status nnd_onnx_read_graph(nnd_onnx_model *model, nnd_pb_bytes bytes, nnd_graph *graph,
+                               int depth);
 /* One NodeProto, appended to the graph; function calls are replaced by the function's body. */
-nnd_status nnd_onnx_read_node(nnd_onnx_model *model, nnd_pb_bytes bytes, nnd_graph *graph, int depth);
+nnd_status nnd_onnx_read_node(nnd_onnx_model *model, nnd_pb_bytes bytes, nnd_graph *graph,
+                              int depth);
 /* A string of the file: valid UTF-8 without NUL, copied into the arena. */
 nnd_status nnd_onnx_string(nnd_arena *arena, nnd_pb_bytes bytes, const char **out);
 nnd_status nnd_onnx_malformed(const char *what);

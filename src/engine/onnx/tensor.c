@@ -8,10 +8,11 @@
 nnd_dtype nnd_onnx_dtype(uint64_t code)
 {
     static const nnd_dtype map[] = {
-        NND_DTYPE_INVALID, NND_F32, NND_U8, NND_I8, NND_U16, NND_I16, NND_I32, NND_I64, NND_STRING,
-        NND_BOOL, NND_F16, NND_F64, NND_U32, NND_U64, NND_C64, NND_C128, NND_BF16, NND_F8E4M3FN,
-        NND_F8E4M3FNUZ, NND_F8E5M2, NND_F8E5M2FNUZ, NND_U4, NND_I4, NND_F4E2M1, NND_F8E8M0, NND_U2,
-        NND_I2};
+        NND_DTYPE_INVALID, NND_F32,    NND_U8,         NND_I8,   NND_U16,  NND_I16,
+        NND_I32,           NND_I64,    NND_STRING,     NND_BOOL, NND_F16,  NND_F64,
+        NND_U32,           NND_U64,    NND_C64,        NND_C128, NND_BF16, NND_F8E4M3FN,
+        NND_F8E4M3FNUZ,    NND_F8E5M2, NND_F8E5M2FNUZ, NND_U4,   NND_I4,   NND_F4E2M1,
+        NND_F8E8M0,        NND_U2,     NND_I2};
     return code < NND_COUNT(map) ? map[code] : NND_DTYPE_INVALID;
 }
 
@@ -29,8 +30,21 @@ nnd_status nnd_onnx_string(nnd_arena *arena, nnd_pb_bytes bytes, const char **ou
     return *out ? NND_OK : nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for the model's names");
 }
 
-enum { F_DIMS = 1, F_TYPE = 2, F_SEGMENT = 3, F_FLOAT = 4, F_INT32 = 5, F_STRING = 6, F_INT64 = 7,
-       F_NAME = 8, F_RAW = 9, F_DOUBLE = 10, F_UINT64 = 11, F_EXTERNAL = 13, F_LOCATION = 14 };
+enum {
+    F_DIMS = 1,
+    F_TYPE = 2,
+    F_SEGMENT = 3,
+    F_FLOAT = 4,
+    F_INT32 = 5,
+    F_STRING = 6,
+    F_INT64 = 7,
+    F_NAME = 8,
+    F_RAW = 9,
+    F_DOUBLE = 10,
+    F_UINT64 = 11,
+    F_EXTERNAL = 13,
+    F_LOCATION = 14
+};
 
 /* What a pass over the message finds before any element is read. */
 typedef struct tensor_fields {
@@ -95,7 +109,8 @@ static nnd_status scan_fields(nnd_pb_bytes message, tensor_fields *t)
         return nnd_error_set(NND_E_UNSUPPORTED, "tensors in segments are not supported");
     t->dtype = nnd_onnx_dtype(type_code);
     if (t->dtype == NND_DTYPE_INVALID)
-        return nnd_error_set(NND_E_FORMAT, "malformed ONNX: a tensor has the unknown data type %llu",
+        return nnd_error_set(NND_E_FORMAT,
+                             "malformed ONNX: a tensor has the unknown data type %llu",
                              (unsigned long long)type_code);
     return NND_OK;
 }
@@ -178,8 +193,8 @@ static nnd_status read_strings(const tensor_fields *t, nnd_arena *arena, nnd_ten
     while (nnd_pb_next(&message, &f, &bad)) {
         if (f.number != F_STRING || f.type != NND_PB_LEN) continue;
         if (n == count) return nnd_onnx_malformed("a string tensor has too many elements");
-        const char *copy = nnd_arena_strdup_n(arena, f.bytes.size ? (const char *)f.bytes.data : "",
-                                              f.bytes.size);
+        const char *copy =
+            nnd_arena_strdup_n(arena, f.bytes.size ? (const char *)f.bytes.data : "", f.bytes.size);
         if (!copy) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a string tensor");
         items[n++] = (nnd_string){copy, f.bytes.size};
     }
@@ -221,8 +236,7 @@ static nnd_status open_external(nnd_onnx_model *m, const char *path, nnd_buffer 
     if (m->external_count == NND_ONNX_MAX_EXTERNAL_FILES)
         return nnd_error_set(NND_E_LIMIT, "the model names more than %d external data files",
                              NND_ONNX_MAX_EXTERNAL_FILES);
-    nnd_onnx_external *grown =
-        nnd_realloc(m->externals, (m->external_count + 1) * sizeof(*grown));
+    nnd_onnx_external *grown = nnd_realloc(m->externals, (m->external_count + 1) * sizeof(*grown));
     if (!grown) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for external data");
     m->externals = grown;
     nnd_buffer *buffer = NULL;

@@ -13,7 +13,12 @@ typedef struct nnd_pb_bytes {
     size_t size;
 } nnd_pb_bytes;
 
-typedef enum nnd_pb_type { NND_PB_VARINT = 0, NND_PB_I64 = 1, NND_PB_LEN = 2, NND_PB_I32 = 5 } nnd_pb_type;
+typedef enum nnd_pb_type {
+    NND_PB_VARINT = 0,
+    NND_PB_I64 = 1,
+    NND_PB_LEN = 2,
+    NND_PB_I32 = 5
+} nnd_pb_type;
 
 typedef struct nnd_pb_field {
     uint32_t number;

@@ -5,7 +5,23 @@
 #include "engine/kernels/kernels.h"
 #include "engine/ops/blocks.h"
 
-enum { ADD, SUB, MUL, DIV, POW, MOD, MIN, MAX, SUM, MEAN, BIT_AND, BIT_OR, BIT_XOR, SHIFT, OP_COUNT };
+enum {
+    ADD,
+    SUB,
+    MUL,
+    DIV,
+    POW,
+    MOD,
+    MIN,
+    MAX,
+    SUM,
+    MEAN,
+    BIT_AND,
+    BIT_OR,
+    BIT_XOR,
+    SHIFT,
+    OP_COUNT
+};
 
 /* Division by zero gives zero for integers: ONNX leaves it open and a trap is no answer. */
 static int64_t div_i64(int64_t a, int64_t b)
@@ -86,7 +102,8 @@ BLOCK_FN(div_u, uint64_t, b ? a / b : 0)
 BLOCK_FN(pow_f, float, powf(a, b))
 BLOCK_FN(pow_d, double, pow(a, b))
 BLOCK_FN(pow_i, int64_t, pow_i64(a, b))
-BLOCK_FN(pow_u, uint64_t, pow_i64((int64_t)a, (int64_t)(b >> 1)) * pow_i64((int64_t)a, (int64_t)(b - (b >> 1))))
+BLOCK_FN(pow_u, uint64_t,
+         pow_i64((int64_t)a, (int64_t)(b >> 1)) * pow_i64((int64_t)a, (int64_t)(b - (b >> 1))))
 BLOCK_FN(mod_f, float, flag ? fmodf(a, b) : (float)mod_f64((double)a, (double)b))
 BLOCK_FN(mod_d, double, flag ? fmod(a, b) : mod_f64(a, b))
 BLOCK_FN(mod_i, int64_t, flag ? (b == 0 || b == -1 ? 0 : a % b) : mod_i64(a, b))
@@ -99,17 +116,17 @@ BLOCK_FN(max_f, float, max_f32(a, b))
 BLOCK_FN(max_d, double, max_f64(a, b))
 BLOCK_FN(max_i, int64_t, a > b ? a : b)
 BLOCK_FN(max_u, uint64_t, a > b ? a : b)
-BLOCK_FN(and_i, uint64_t, a & b)
+BLOCK_FN(and_i, uint64_t, a &b)
 BLOCK_FN(or_i, uint64_t, a | b)
 BLOCK_FN(xor_i, uint64_t, a ^ b)
 BLOCK_FN(shift_u, uint64_t, b > 63 ? 0 : flag ? a << b : a >> b)
 
 static const block_fn block_fns[OP_COUNT][NND_IN_COUNT] = {
-    [ADD] = {add_f, add_d, add_i, add_i}, [SUB] = {sub_f, sub_d, sub_i, sub_i},
-    [MUL] = {mul_f, mul_d, mul_i, mul_i}, [DIV] = {div_f, div_d, div_i, div_u},
-    [POW] = {pow_f, pow_d, pow_i, pow_u}, [MOD] = {mod_f, mod_d, mod_i, mod_u},
-    [MIN] = {min_f, min_d, min_i, min_u}, [MAX] = {max_f, max_d, max_i, max_u},
-    [SUM] = {add_f, add_d, NULL, NULL},   [MEAN] = {add_f, add_d, NULL, NULL},
+    [ADD] = {add_f, add_d, add_i, add_i},   [SUB] = {sub_f, sub_d, sub_i, sub_i},
+    [MUL] = {mul_f, mul_d, mul_i, mul_i},   [DIV] = {div_f, div_d, div_i, div_u},
+    [POW] = {pow_f, pow_d, pow_i, pow_u},   [MOD] = {mod_f, mod_d, mod_i, mod_u},
+    [MIN] = {min_f, min_d, min_i, min_u},   [MAX] = {max_f, max_d, max_i, max_u},
+    [SUM] = {add_f, add_d, NULL, NULL},     [MEAN] = {add_f, add_d, NULL, NULL},
     [BIT_AND] = {NULL, NULL, and_i, and_i}, [BIT_OR] = {NULL, NULL, or_i, or_i},
     [BIT_XOR] = {NULL, NULL, xor_i, xor_i}, [SHIFT] = {NULL, NULL, NULL, shift_u},
 };
@@ -122,8 +139,8 @@ typedef struct job {
     nnd_class in;
     block_fn fn;
     int64_t flag;
-    int kernel;            /* nnd_binary_op for plain f32, −1 = none */
-    float scale;           /* Mean: 1/count after the last addition */
+    int kernel;  /* nnd_binary_op for plain f32, −1 = none */
+    float scale; /* Mean: 1/count after the last addition */
 } job;
 
 static void run_f32(const job *j, size_t out, const size_t *at, size_t n)
@@ -132,7 +149,7 @@ static void run_f32(const job *j, size_t out, const size_t *at, size_t n)
     float *y = (float *)j->y->data + out;
     int last = j->broadcast.rank - 1;
     size_t sa = j->broadcast.strides[0][last], sb = j->broadcast.strides[1][last];
-    nnd_binary_mode mode = sa == sb ? NND_BINARY_BOTH
+    nnd_binary_mode mode = sa == sb  ? NND_BINARY_BOTH
                            : sa == 0 ? NND_BINARY_SCALAR_A
                                      : NND_BINARY_SCALAR_B;
     nnd_binary_apply((nnd_binary_op)j->kernel, mode, a, b, y, n, NULL);
@@ -173,11 +190,16 @@ static nnd_status tile(void *user, size_t index, int lane)
 
 static int kernel_of(int variant, const job *j)
 {
-    static const int kernels[] = {[ADD] = NND_BINARY_ADD, [SUB] = NND_BINARY_SUB,
-                                  [MUL] = NND_BINARY_MUL, [DIV] = NND_BINARY_DIV,
-                                  [POW] = -1,             [MOD] = -1,
-                                  [MIN] = NND_BINARY_MIN, [MAX] = NND_BINARY_MAX,
-                                  [SUM] = NND_BINARY_ADD, [MEAN] = NND_BINARY_ADD};
+    static const int kernels[] = {[ADD] = NND_BINARY_ADD,
+                                  [SUB] = NND_BINARY_SUB,
+                                  [MUL] = NND_BINARY_MUL,
+                                  [DIV] = NND_BINARY_DIV,
+                                  [POW] = -1,
+                                  [MOD] = -1,
+                                  [MIN] = NND_BINARY_MIN,
+                                  [MAX] = NND_BINARY_MAX,
+                                  [SUM] = NND_BINARY_ADD,
+                                  [MEAN] = NND_BINARY_ADD};
     bool plain = j->a->dtype == NND_F32 && j->b->dtype == NND_F32 && j->scale == 1.0f;
     return plain && variant <= MEAN ? kernels[variant] : -1;
 }
@@ -186,8 +208,9 @@ static nnd_status combine(nnd_op_ctx *c, const nnd_tensor *a, const nnd_tensor *
 {
     const nnd_tensor *in[2] = {a, b};
     job j = {.a = a, .b = b, .y = &c->out[0], .in = nnd_class_of(a->dtype), .scale = scale};
-    j.flag = c->op->variant == MOD ? nnd_node_int(c->node, "fmod", 0)
-                                   : strcmp(nnd_node_string(c->node, "direction", "LEFT"), "LEFT") == 0;
+    j.flag = c->op->variant == MOD
+                 ? nnd_node_int(c->node, "fmod", 0)
+                 : strcmp(nnd_node_string(c->node, "direction", "LEFT"), "LEFT") == 0;
     j.fn = block_fns[c->op->variant][j.in];
     /* An exponent of another type: both sides go through floating point where one is. */
     if (nnd_class_of(b->dtype) <= NND_IN_F64 && j.in > NND_IN_F64) {
@@ -219,7 +242,8 @@ static nnd_status binary_run(nnd_op_ctx *c)
    trailing alignment is the same as today's rule. */
 static nnd_status check_old_broadcast(const nnd_op_ctx *c)
 {
-    if (c->node->opset >= 7 || c->in_count != 2 || !nnd_node_int(c->node, "broadcast", 0)) return NND_OK;
+    if (c->node->opset >= 7 || c->in_count != 2 || !nnd_node_int(c->node, "broadcast", 0))
+        return NND_OK;
     const nnd_tensor *a = c->in[0], *b = c->in[1];
     int64_t axis = nnd_node_int(c->node, "axis", a->rank - b->rank);
     if (axis < 0) axis += a->rank;
@@ -248,15 +272,24 @@ static nnd_status binary_infer(nnd_op_ctx *c)
 }
 
 #define ROW(name, since, low, high, v)                                                             \
-    {"", name, since, 0, low, high, 1, 1, NND_OP_INPLACE, binary_infer, binary_run,                \
-     .variant = v}
+    {                                                                                              \
+        "", name, since, 0, low, high, 1, 1, NND_OP_INPLACE, binary_infer, binary_run,             \
+            .variant = v                                                                           \
+    }
 static const nnd_op ops[] = {
-    ROW("Add", 1, 2, 2, ADD),         ROW("Sub", 1, 2, 2, SUB),
-    ROW("Mul", 1, 2, 2, MUL),         ROW("Div", 1, 2, 2, DIV),
-    ROW("Pow", 1, 2, 2, POW),         ROW("Mod", 10, 2, 2, MOD),
-    ROW("Min", 1, 1, -1, MIN),        ROW("Max", 1, 1, -1, MAX),
-    ROW("Sum", 1, 1, -1, SUM),        ROW("Mean", 1, 1, -1, MEAN),
-    ROW("BitwiseAnd", 18, 2, 2, BIT_AND), ROW("BitwiseOr", 18, 2, 2, BIT_OR),
-    ROW("BitwiseXor", 18, 2, 2, BIT_XOR), ROW("BitShift", 11, 2, 2, SHIFT),
+    ROW("Add", 1, 2, 2, ADD),
+    ROW("Sub", 1, 2, 2, SUB),
+    ROW("Mul", 1, 2, 2, MUL),
+    ROW("Div", 1, 2, 2, DIV),
+    ROW("Pow", 1, 2, 2, POW),
+    ROW("Mod", 10, 2, 2, MOD),
+    ROW("Min", 1, 1, -1, MIN),
+    ROW("Max", 1, 1, -1, MAX),
+    ROW("Sum", 1, 1, -1, SUM),
+    ROW("Mean", 1, 1, -1, MEAN),
+    ROW("BitwiseAnd", 18, 2, 2, BIT_AND),
+    ROW("BitwiseOr", 18, 2, 2, BIT_OR),
+    ROW("BitwiseXor", 18, 2, 2, BIT_XOR),
+    ROW("BitShift", 11, 2, 2, SHIFT),
 };
 const nnd_op_family nnd_ops_binary = {ops, NND_COUNT(ops)};

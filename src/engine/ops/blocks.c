@@ -13,7 +13,8 @@ nnd_class nnd_class_of(nnd_dtype dtype)
     return NND_IN_F32;
 }
 
-static void load_f32(nnd_dtype dtype, const void *data, size_t index, size_t stride, size_t n, float *to)
+static void load_f32(nnd_dtype dtype, const void *data, size_t index, size_t stride, size_t n,
+                     float *to)
 {
     if (dtype == NND_F32) {
         const float *p = (const float *)data + index;

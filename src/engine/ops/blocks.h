@@ -7,7 +7,13 @@
 
 #include "engine/ops/op.h"
 
-typedef enum nnd_class { NND_IN_F32 = 0, NND_IN_F64, NND_IN_I64, NND_IN_U64, NND_IN_COUNT } nnd_class;
+typedef enum nnd_class {
+    NND_IN_F32 = 0,
+    NND_IN_F64,
+    NND_IN_I64,
+    NND_IN_U64,
+    NND_IN_COUNT
+} nnd_class;
 
 /* f16, bf16 and float8 compute in f32; integers in 64 bits with wrap-around on the way back. */
 nnd_class nnd_class_of(nnd_dtype dtype);
@@ -31,9 +37,9 @@ void nnd_block_store(nnd_class in, nnd_dtype dtype, void *data, size_t index, si
    allow it, so that the innermost run is as long as possible. */
 enum { NND_MAX_OPERANDS = 3 };
 typedef struct nnd_broadcast {
-    int rank;                                        /* of the merged shape, ≥ 1 */
+    int rank; /* of the merged shape, ≥ 1 */
     size_t dims[NND_MAX_RANK];
-    size_t strides[NND_MAX_OPERANDS][NND_MAX_RANK];  /* elements; 0 = repeated */
+    size_t strides[NND_MAX_OPERANDS][NND_MAX_RANK]; /* elements; 0 = repeated */
     size_t operands, total;
 } nnd_broadcast;
 void nnd_broadcast_init(nnd_broadcast *b, const nnd_tensor *out, const nnd_tensor *const *in,
@@ -41,6 +47,7 @@ void nnd_broadcast_init(nnd_broadcast *b, const nnd_tensor *out, const nnd_tenso
 /* Calls fn for each run of [begin, end) of the result that is regular in every operand: operand k
    starts at at[k] and steps by b->strides[k][rank − 1]. */
 typedef void (*nnd_run_fn)(void *user, size_t out, const size_t *at, size_t n);
-void nnd_broadcast_runs(const nnd_broadcast *b, size_t begin, size_t end, nnd_run_fn fn, void *user);
+void nnd_broadcast_runs(const nnd_broadcast *b, size_t begin, size_t end, nnd_run_fn fn,
+                        void *user);
 
 #endif

@@ -17,7 +17,8 @@ static nnd_status cast_infer(nnd_op_ctx *c)
     nnd_dtype to = target(c);
     const nnd_tensor *x;
     NND_TRY(nnd_op_need(c, 0, &x));
-    bool strange = to == NND_DTYPE_INVALID || (to != x->dtype && (to >= NND_STRING || x->dtype >= NND_STRING));
+    bool strange =
+        to == NND_DTYPE_INVALID || (to != x->dtype && (to >= NND_STRING || x->dtype >= NND_STRING));
     if (strange || to == NND_F8E8M0)
         return nnd_op_fail(c, NND_E_UNSUPPORTED, "from %s to %s", nnd_dtype_name(x->dtype),
                            nnd_dtype_name(to));
@@ -40,7 +41,8 @@ static void convert(const nnd_op_ctx *c, size_t i)
         m.i64[0] = nnd_op_int_at(x, i);
         nnd_block_store(to, y->dtype, y->data, i, 1, &m);
     } else if (from > NND_IN_F64) {
-        double v = x->dtype == NND_U64 ? (double)(uint64_t)nnd_op_int_at(x, i) : (double)nnd_op_int_at(x, i);
+        double v = x->dtype == NND_U64 ? (double)(uint64_t)nnd_op_int_at(x, i)
+                                       : (double)nnd_op_int_at(x, i);
         nnd_dtype_set(y->dtype, y->data, i, v);
     } else {
         double v = nnd_dtype_get(x->dtype, x->data, i);
@@ -59,7 +61,8 @@ static bool is_float8(nnd_dtype t)
     return t >= NND_F8E4M3FN && t <= NND_F8E5M2FNUZ;
 }
 
-/* Without saturation what is beyond float8's range becomes NaN or, where the type has it, infinity. */
+/* Without saturation what is beyond float8's range becomes NaN or, where the type has it, infinity.
+ */
 static void convert_unsaturated(const nnd_op_ctx *c, size_t i)
 {
     static const double largest[] = {448.0, 240.0, 57344.0, 57344.0};
@@ -75,7 +78,8 @@ static void convert_unsaturated(const nnd_op_ctx *c, size_t i)
 static nnd_status cast_tile(void *user, size_t index, int lane)
 {
     const nnd_op_ctx *c = user;
-    size_t begin = index * NND_OP_GRAIN, end = begin + NND_OP_GRAIN, n = (size_t)nnd_tensor_count(&c->out[0]);
+    size_t begin = index * NND_OP_GRAIN, end = begin + NND_OP_GRAIN,
+           n = (size_t)nnd_tensor_count(&c->out[0]);
     bool plain = is_float8(c->out[0].dtype) && nnd_node_int(c->node, "saturate", 1) == 0;
     (void)lane;
     if (end > n) end = n;

@@ -13,7 +13,8 @@ static nnd_status copy_output(nnd_op_ctx *c, size_t index, const nnd_tensor *t)
 {
     NND_TRY(nnd_op_make_output(c, index, t->dtype, t->rank, t->dims));
     size_t bytes = nnd_tensor_bytes(t);
-    if (bytes && index < c->out_count && c->out[index].data) memcpy(c->out[index].data, t->data, bytes);
+    if (bytes && index < c->out_count && c->out[index].data)
+        memcpy(c->out[index].data, t->data, bytes);
     return NND_OK;
 }
 
@@ -38,7 +39,8 @@ static const nnd_tensor *const *captures_of(const nnd_op_ctx *c, const nnd_graph
 static nnd_status if_run(nnd_op_ctx *c)
 {
     NND_TRY(nnd_op_expect(c, 0, 1u << NND_BOOL));
-    if (nnd_tensor_count(c->in[0]) != 1) return nnd_op_fail(c, NND_E_SHAPE, "the condition is no scalar");
+    if (nnd_tensor_count(c->in[0]) != 1)
+        return nnd_op_fail(c, NND_E_SHAPE, "the condition is no scalar");
     bool yes = *(const uint8_t *)c->in[0]->data != 0;
     nnd_graph *body = nnd_node_graph(c->node, yes ? "then_branch" : "else_branch");
     if (!body || body->input_count || body->output_count != c->out_count)
@@ -88,7 +90,8 @@ static nnd_status append(const nnd_op_ctx *c, scan *s, const nnd_tensor *t)
     bool same = s->first.dtype == t->dtype && s->first.rank == t->rank &&
                 memcmp(s->first.dims, t->dims, (size_t)t->rank * sizeof(t->dims[0])) == 0;
     if (s->count == 0) s->first = *t;
-    if (s->count > 0 && !same) return nnd_op_fail(c, NND_E_SHAPE, "a scanned output changes its shape");
+    if (s->count > 0 && !same)
+        return nnd_op_fail(c, NND_E_SHAPE, "a scanned output changes its shape");
     if (bytes > s->capacity - s->used) {
         if (s->capacity > SIZE_MAX / 4 || bytes > SIZE_MAX / 4)
             return nnd_op_fail(c, NND_E_LIMIT, "a scanned output grows too large");
@@ -115,7 +118,8 @@ static nnd_status iterate(loop *l, nnd_graph *body, int64_t trips)
 {
     nnd_op_ctx *c = l->c;
     const nnd_tensor **inputs = nnd_calloc(l->carried + 2, sizeof(*inputs));
-    nnd_status status = inputs ? NND_OK : nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a loop");
+    nnd_status status =
+        inputs ? NND_OK : nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a loop");
     nnd_tensor number;
     for (int64_t i = 0; i < trips && status == NND_OK; i++) {
         if (!*(const uint8_t *)l->now[0].memory) break;
@@ -126,7 +130,8 @@ static nnd_status iterate(loop *l, nnd_graph *body, int64_t trips)
             inputs[k + 1] = &l->now[k].tensor;
         if (status == NND_OK)
             status = nnd_op_run_body(c, body, inputs, captures_of(c, body), take_iteration, l);
-        if (status == NND_OK && (l->next[0].tensor.dtype != NND_BOOL || nnd_tensor_count(&l->next[0].tensor) != 1))
+        if (status == NND_OK &&
+            (l->next[0].tensor.dtype != NND_BOOL || nnd_tensor_count(&l->next[0].tensor) != 1))
             status = nnd_op_fail(c, NND_E_TYPE, "the body's condition is no boolean scalar");
         kept *swap = l->now;
         l->now = l->next;
@@ -145,7 +150,8 @@ static nnd_status deliver(loop *l, const nnd_graph *body)
         const nnd_graph_value *v = &body->values[body->outputs[1 + l->carried + k]];
         int64_t dims[NND_MAX_RANK] = {s->count};
         int rank = s->count ? s->first.rank : v->rank > 0 ? v->rank : 0;
-        if (rank + 1 > NND_MAX_RANK) return nnd_op_fail(l->c, NND_E_UNSUPPORTED, "too many dimensions");
+        if (rank + 1 > NND_MAX_RANK)
+            return nnd_op_fail(l->c, NND_E_UNSUPPORTED, "too many dimensions");
         for (int i = 0; i < rank; i++)
             dims[i + 1] = s->count ? s->first.dims[i] : v->dims[i] > 0 ? v->dims[i] : 0;
         nnd_dtype dtype = s->count ? s->first.dtype : v->dtype ? v->dtype : NND_F32;
@@ -185,7 +191,8 @@ static nnd_status loop_run(nnd_op_ctx *c)
     loop l = {.c = c, .carried = carried, .scans = body->output_count - 1 - carried};
     kept *values = nnd_calloc(2 * (carried + 1), sizeof(*values));
     l.scan = nnd_calloc(l.scans + 1, sizeof(*l.scan));
-    nnd_status status = values && l.scan ? NND_OK : nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a loop");
+    nnd_status status =
+        values && l.scan ? NND_OK : nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a loop");
     if (values) {
         l.now = values;
         l.next = values + carried + 1;

@@ -68,11 +68,21 @@ static bool kernel_desc(const nnd_op_ctx *c, const nnd_window *w, int64_t groups
     const nnd_tensor *x = c->in[0], *weight = c->in[1];
     if (x->dtype != NND_F32 || w->spatial > 2) return false;
     int row = w->spatial == 2 ? 0 : -1, col = w->spatial - 1;
-    *d = (nnd_conv_desc){.batch = x->dims[0], .in_channels = x->dims[1], .in_h = 1, .in_w = w->in[col],
-                         .out_channels = weight->dims[0], .groups = groups, .kernel_h = 1,
-                         .kernel_w = w->kernel[col], .stride_h = 1, .stride_w = w->stride[col],
-                         .dilation_h = 1, .dilation_w = w->dilation[col], .pad_left = w->begin[col],
-                         .pad_right = w->end[col], .act = nnd_epilogue_act(c->node)};
+    *d = (nnd_conv_desc){.batch = x->dims[0],
+                         .in_channels = x->dims[1],
+                         .in_h = 1,
+                         .in_w = w->in[col],
+                         .out_channels = weight->dims[0],
+                         .groups = groups,
+                         .kernel_h = 1,
+                         .kernel_w = w->kernel[col],
+                         .stride_h = 1,
+                         .stride_w = w->stride[col],
+                         .dilation_h = 1,
+                         .dilation_w = w->dilation[col],
+                         .pad_left = w->begin[col],
+                         .pad_right = w->end[col],
+                         .act = nnd_epilogue_act(c->node)};
     if (row < 0) return true;
     d->in_h = w->in[row];
     d->kernel_h = w->kernel[row];
@@ -137,7 +147,8 @@ static nnd_status conv_prepare(nnd_graph *g, nnd_graph_node *n)
     bool has_bias = n->formal_count > 2 && n->inputs[2] != NND_NO_ID;
     NND_TRY(nnd_graph_constant(g, n->inputs[1], &weight));
     if (has_bias) NND_TRY(nnd_graph_constant(g, n->inputs[2], &bias));
-    if (!weight || !weight->data || weight->dtype != NND_F32 || weight->rank < 3 || weight->rank > 4)
+    if (!weight || !weight->data || weight->dtype != NND_F32 || weight->rank < 3 ||
+        weight->rank > 4)
         return NND_OK;
     if (has_bias && (!bias || !bias->data || bias->dtype != NND_F32)) return NND_OK;
     nnd_tensor x = nominal_input(n, weight);
@@ -157,6 +168,7 @@ static nnd_status conv_prepare(nnd_graph *g, nnd_graph_node *n)
     packed_conv *p = NULL;
     NND_TRY(pack(&c, &desc, &p));
     n->state = p;
+    g->packed_bytes += p->bytes;
     if (g->values[n->inputs[1]].uses == 1) nnd_graph_release_constant(g, n->inputs[1]);
     return NND_OK;
 }
@@ -203,8 +215,8 @@ static nnd_status run_kernel(nnd_op_ctx *c)
 {
     const packed_conv *p = c->node->state;
     kernel_job j = {.c = c, .conv = c->step};
-    j.args = (nnd_conv_args){.x = c->in[0]->data, .packed = p->data, .y = c->out[0].data,
-                             .workspace = c->workspace};
+    j.args = (nnd_conv_args){
+        .x = c->in[0]->data, .packed = p->data, .y = c->out[0].data, .workspace = c->workspace};
     for (j.stage = 0; j.stage < nnd_conv_stages(j.conv); j.stage++)
         NND_TRY(nnd_op_for(c, nnd_conv_tiles(j.conv, j.stage), kernel_tile, &j));
     return NND_OK;
@@ -251,10 +263,12 @@ static double dot(const job *j, int64_t n, int64_t m, const int64_t *o)
             for (int64_t ky = 0; ky < w->kernel[1]; ky++) {
                 int64_t y = o[1] * w->stride[1] - w->begin[1] + ky * w->dilation[1];
                 if (y < 0 || y >= w->in[1]) continue;
-                size_t row = ((plane * (size_t)w->in[0] + (size_t)z) * (size_t)w->in[1] + (size_t)y) *
-                             (size_t)w->in[2];
+                size_t row =
+                    ((plane * (size_t)w->in[0] + (size_t)z) * (size_t)w->in[1] + (size_t)y) *
+                    (size_t)w->in[2];
                 size_t tap = ((filter * (size_t)w->kernel[0] + (size_t)kz) * (size_t)w->kernel[1] +
-                              (size_t)ky) * (size_t)w->kernel[2];
+                              (size_t)ky) *
+                             (size_t)w->kernel[2];
                 for (int64_t kx = 0; kx < w->kernel[2]; kx++) {
                     int64_t at = o[2] * w->stride[2] - w->begin[2] + kx * w->dilation[2];
                     if (at < 0 || at >= w->in[2]) continue;
@@ -300,7 +314,7 @@ static nnd_status conv_run(nnd_op_ctx *c)
 }
 
 static const nnd_op ops[] = {
-    {"", "Conv", 1, 0, 2, 3, 1, 1, NND_OP_EPILOGUE, conv_infer, conv_run, conv_prepare, release_packed,
-     conv_plan, conv_unplan, conv_flops, 0},
+    {"", "Conv", 1, 0, 2, 3, 1, 1, NND_OP_EPILOGUE, conv_infer, conv_run, conv_prepare,
+     release_packed, conv_plan, conv_unplan, conv_flops, 0},
 };
 const nnd_op_family nnd_ops_conv = {ops, NND_COUNT(ops)};

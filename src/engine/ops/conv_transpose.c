@@ -11,8 +11,8 @@ typedef struct geometry {
     int64_t stride[NND_MAX_SPATIAL], dilation[NND_MAX_SPATIAL], begin[NND_MAX_SPATIAL];
 } geometry;
 
-static nnd_status list(const nnd_op_ctx *c, const char *name, int count, int64_t fallback, int64_t *out,
-                       bool *present)
+static nnd_status list(const nnd_op_ctx *c, const char *name, int count, int64_t fallback,
+                       int64_t *out, bool *present)
 {
     size_t n;
     const int64_t *items = nnd_node_ints(c->node, name, &n);
@@ -20,7 +20,8 @@ static nnd_status list(const nnd_op_ctx *c, const char *name, int count, int64_t
         return nnd_op_fail(c, NND_E_SHAPE, "%s has %zu values, %d are wanted", name, n, count);
     for (int i = 0; i < count; i++) {
         out[i] = items ? items[i] : fallback;
-        if (out[i] < 0 || out[i] > INT32_MAX) return nnd_op_fail(c, NND_E_SHAPE, "%s is impossible", name);
+        if (out[i] < 0 || out[i] > INT32_MAX)
+            return nnd_op_fail(c, NND_E_SHAPE, "%s is impossible", name);
     }
     if (present) *present = items != NULL;
     return NND_OK;
@@ -40,7 +41,8 @@ static nnd_status read_extents(const nnd_op_ctx *c, geometry *g)
     for (int i = 0; i < g->spatial; i++) {
         if (g->stride[i] < 1 || g->dilation[i] < 1 || g->kernel[i] < 1 || g->in[i] < 1)
             return nnd_op_fail(c, NND_E_SHAPE, "dimension %d is impossible", i + 2);
-        int64_t full = (g->in[i] - 1) * g->stride[i] + extra[i] + (g->kernel[i] - 1) * g->dilation[i] + 1;
+        int64_t full =
+            (g->in[i] - 1) * g->stride[i] + extra[i] + (g->kernel[i] - 1) * g->dilation[i] + 1;
         g->begin[i] = pads[i];
         g->out[i] = full - pads[i] - pads[i + g->spatial];
         if (same && !has_shape) wanted[i] = g->in[i] * g->stride[i];
@@ -67,7 +69,8 @@ static nnd_status read_geometry(const nnd_op_ctx *c, geometry *g)
         return nnd_op_fail(c, NND_E_SHAPE, "input and weights do not fit");
     g->in_group = x->dims[1] / g->groups;
     g->out_group = w->dims[1];
-    if (bias && (bias->rank != 1 || bias->dims[0] != g->out_group * g->groups || bias->dtype != x->dtype))
+    if (bias &&
+        (bias->rank != 1 || bias->dims[0] != g->out_group * g->groups || bias->dtype != x->dtype))
         return nnd_op_fail(c, NND_E_SHAPE, "the bias does not have one value per output channel");
     for (int i = 0; i < g->spatial; i++) {
         g->in[i] = x->dims[i + 2];
@@ -163,9 +166,13 @@ static nnd_status tile(void *user, size_t index, int lane)
             for (int64_t ky = 0; iz >= 0 && ky < g->kernel[1]; ky++) {
                 int64_t iy = source(g, 1, oy, ky);
                 if (iy < 0) continue;
-                size_t x_row = (size_t)((((n * x->dims[1] + ci) * g->in[0] + iz) * g->in[1] + iy) * g->in[2]);
-                size_t w_row = (size_t)((((ci * g->out_group + m % g->out_group) * g->kernel[0] + kz) *
-                                             g->kernel[1] + ky) * g->kernel[2]);
+                size_t x_row =
+                    (size_t)((((n * x->dims[1] + ci) * g->in[0] + iz) * g->in[1] + iy) * g->in[2]);
+                size_t w_row =
+                    (size_t)((((ci * g->out_group + m % g->out_group) * g->kernel[0] + kz) *
+                                  g->kernel[1] +
+                              ky) *
+                             g->kernel[2]);
                 add_row(j, x_row, w_row, sums);
             }
         }

@@ -43,7 +43,8 @@ static bool read_term(const char **text, int rank, int dots, term *t)
     for (; *p && *p != ',' && *p != '-'; p++) {
         if (*p == ' ') continue;
         if (*p == '.') {
-            if (p[1] != '.' || p[2] != '.' || spread < 0 || t->count + spread > NND_MAX_RANK) return false;
+            if (p[1] != '.' || p[2] != '.' || spread < 0 || t->count + spread > NND_MAX_RANK)
+                return false;
             p += 2;
             for (int i = 0; i < spread; i++)
                 t->letter[t->count++] = (char)('0' + NND_MAX_RANK - spread + i);

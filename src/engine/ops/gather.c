@@ -32,7 +32,8 @@ static nnd_status gather_infer(nnd_op_ctx *c)
         dims[rank++] = index->dims[i];
     for (int i = axis + 1; i < x->rank; i++)
         dims[rank++] = x->dims[i];
-    if (rank > NND_MAX_RANK) return nnd_op_fail(c, NND_E_UNSUPPORTED, "the result has rank %d", rank);
+    if (rank > NND_MAX_RANK)
+        return nnd_op_fail(c, NND_E_UNSUPPORTED, "the result has rank %d", rank);
     return nnd_op_output(c, 0, x->dtype, rank, dims);
 }
 
@@ -85,7 +86,8 @@ static nnd_status elements_run(nnd_op_ctx *c)
             int64_t own = d != axis ? at[d] : k < 0 ? k + x->dims[axis] : k;
             from = from * x->dims[d] + own;
         }
-        memcpy((char *)c->out[0].data + i * size, (const char *)x->data + (size_t)from * size, size);
+        memcpy((char *)c->out[0].data + i * size, (const char *)x->data + (size_t)from * size,
+               size);
         for (int d = x->rank - 1; d >= 0; d--) {
             if (++at[d] < index->dims[d]) break;
             at[d] = 0;
@@ -115,7 +117,8 @@ static nnd_status nd_infer(nnd_op_ctx *c)
         dims[rank++] = index->dims[i];
     for (int i = (int)(batch + depth); i < x->rank; i++)
         dims[rank++] = x->dims[i];
-    if (rank > NND_MAX_RANK) return nnd_op_fail(c, NND_E_UNSUPPORTED, "the result has rank %d", rank);
+    if (rank > NND_MAX_RANK)
+        return nnd_op_fail(c, NND_E_UNSUPPORTED, "the result has rank %d", rank);
     return nnd_op_output(c, 0, x->dtype, rank, dims);
 }
 
@@ -130,11 +133,13 @@ static nnd_status nd_run(nnd_op_ctx *c)
     for (size_t i = 0; i < n; i++) {
         size_t from = per_batch ? i / per_batch : 0;
         for (int d = 0; d < depth; d++) {
-            int64_t k = nnd_op_int_at(index, i * (size_t)depth + (size_t)d), extent = x->dims[batch + d];
+            int64_t k = nnd_op_int_at(index, i * (size_t)depth + (size_t)d),
+                    extent = x->dims[batch + d];
             if (k < -extent || k >= extent) return bad_index(c, k, extent);
             from = from * (size_t)extent + (size_t)(k < 0 ? k + extent : k);
         }
-        if (piece) memcpy((char *)c->out[0].data + i * piece, (const char *)x->data + from * piece, piece);
+        if (piece)
+            memcpy((char *)c->out[0].data + i * piece, (const char *)x->data + from * piece, piece);
     }
     return NND_OK;
 }

@@ -16,9 +16,11 @@ static nnd_status range_infer(nnd_op_ctx *c)
     NND_TRY(nnd_op_expect(c, 0, NND_NUMBERS));
     for (size_t i = 0; i < 3; i++) {
         NND_TRY(nnd_op_expect(c, i, 1u << start->dtype));
-        if (nnd_tensor_count(c->in[i]) != 1) return nnd_op_fail(c, NND_E_SHAPE, "input %zu is no scalar", i);
+        if (nnd_tensor_count(c->in[i]) != 1)
+            return nnd_op_fail(c, NND_E_SHAPE, "input %zu is no scalar", i);
     }
-    double a = nnd_dtype_get(start->dtype, start->data, 0), b = nnd_dtype_get(limit->dtype, limit->data, 0);
+    double a = nnd_dtype_get(start->dtype, start->data, 0),
+           b = nnd_dtype_get(limit->dtype, limit->data, 0);
     double d = nnd_dtype_get(delta->dtype, delta->data, 0), steps = ceil((b - a) / d);
     if (d == 0 || !(fabs(steps) < 1e15)) return nnd_op_fail(c, NND_E_SHAPE, "the range never ends");
     int64_t n = steps > 0 ? (int64_t)steps : 0;
@@ -55,7 +57,8 @@ static nnd_status onehot_infer(nnd_op_ctx *c)
     NND_TRY(nnd_op_known(c, 1, &depth));
     NND_TRY(nnd_op_expect(c, 1, NND_NUMBERS));
     NND_TRY(nnd_op_need(c, 2, &values));
-    if (index->rank == NND_MAX_RANK) return nnd_op_fail(c, NND_E_UNSUPPORTED, "the result has too many dimensions");
+    if (index->rank == NND_MAX_RANK)
+        return nnd_op_fail(c, NND_E_UNSUPPORTED, "the result has too many dimensions");
     NND_TRY(nnd_op_axis(c, nnd_node_int(c->node, "axis", -1), index->rank + 1, &axis));
     double n = nnd_tensor_count(depth) == 1 ? nnd_dtype_get(depth->dtype, depth->data, 0) : -1;
     if (!(n >= 0 && n < 1e12) || nnd_tensor_count(values) != 2 || !nnd_op_element(values->dtype))
@@ -170,7 +173,8 @@ static nnd_status trilu_infer(nnd_op_ctx *c)
 {
     const nnd_tensor *x;
     NND_TRY(nnd_op_need(c, 0, &x));
-    if (x->rank < 2 || !nnd_op_element(x->dtype)) return nnd_op_fail(c, NND_E_SHAPE, "the input is no matrix");
+    if (x->rank < 2 || !nnd_op_element(x->dtype))
+        return nnd_op_fail(c, NND_E_SHAPE, "the input is no matrix");
     return nnd_op_like(c, 0, 0);
 }
 

@@ -15,7 +15,7 @@ typedef struct job {
     int variant;
 } job;
 
-#define COMPARE(type)                                                                       \
+#define COMPARE(type)                                                                              \
     do {                                                                                           \
         const type *x = va, *z = vb;                                                               \
         for (size_t i = 0; i < n; i++) {                                                           \
@@ -48,7 +48,8 @@ typedef struct job {
         }                                                                                          \
     } while (0)
 
-static void compare(nnd_class in, int variant, const void *va, const void *vb, uint8_t *to, size_t n)
+static void compare(nnd_class in, int variant, const void *va, const void *vb, uint8_t *to,
+                    size_t n)
 {
     if (in == NND_IN_F32)
         COMPARE(float);
@@ -60,12 +61,14 @@ static void compare(nnd_class in, int variant, const void *va, const void *vb, u
         COMPARE(uint64_t);
 }
 
-static void equal_strings(const job *j, size_t out, const size_t *at, size_t n, size_t sa, size_t sb)
+static void equal_strings(const job *j, size_t out, const size_t *at, size_t n, size_t sa,
+                          size_t sb)
 {
     const nnd_string *a = j->a->data, *b = j->b->data;
     for (size_t i = 0; i < n; i++) {
         const nnd_string *x = &a[at[0] + i * sa], *y = &b[at[1] + i * sb];
-        ((uint8_t *)j->y->data)[out + i] = x->size == y->size && memcmp(x->text, y->text, x->size) == 0;
+        ((uint8_t *)j->y->data)[out + i] =
+            x->size == y->size && memcmp(x->text, y->text, x->size) == 0;
     }
 }
 
@@ -99,7 +102,10 @@ static nnd_status compare_tile(void *user, size_t index, int lane)
 
 static nnd_status compare_run_op(nnd_op_ctx *c)
 {
-    job j = {.a = c->in[0], .b = c->in[1], .y = &c->out[0], .in = nnd_class_of(c->in[0]->dtype),
+    job j = {.a = c->in[0],
+             .b = c->in[1],
+             .y = &c->out[0],
+             .in = nnd_class_of(c->in[0]->dtype),
              .variant = c->op->variant};
     nnd_broadcast_init(&j.broadcast, &c->out[0], c->in, 2);
     return nnd_op_for(c, nnd_op_tiles(j.broadcast.total), compare_tile, &j);
@@ -123,8 +129,8 @@ enum { NOT, IS_NAN, IS_INF };
 
 static nnd_status test_infer(nnd_op_ctx *c)
 {
-    uint32_t types = c->op->variant == NOT ? 1u << NND_BOOL
-                                           : NND_FLOATS | 0x1e0u; /* f8e4m3fn … f8e5m2fnuz */
+    uint32_t types =
+        c->op->variant == NOT ? 1u << NND_BOOL : NND_FLOATS | 0x1e0u; /* f8e4m3fn … f8e5m2fnuz */
     NND_TRY(nnd_op_expect(c, 0, types));
     return nnd_op_output(c, 0, NND_BOOL, c->in[0]->rank, c->in[0]->dims);
 }
@@ -170,7 +176,8 @@ static void where_copy(void *user, size_t out, const size_t *at, size_t n)
 {
     const where_job *j = user;
     int last = j->broadcast.rank - 1;
-    const size_t *s[3] = {j->broadcast.strides[0], j->broadcast.strides[1], j->broadcast.strides[2]};
+    const size_t *s[3] = {j->broadcast.strides[0], j->broadcast.strides[1],
+                          j->broadcast.strides[2]};
     char *to = (char *)j->c->out[0].data + out * j->size;
     for (size_t i = 0; i < n; i++, to += j->size) {
         bool first = ((const uint8_t *)j->c->in[0]->data)[at[0] + i * s[0][last]] != 0;
@@ -198,12 +205,24 @@ static nnd_status where_run(nnd_op_ctx *c)
 }
 
 #define TWO(name, since, v)                                                                        \
-    {"", name, since, 0, 2, 2, 1, 1, 0, compare_infer, compare_run_op, .variant = v}
-#define ONE(name, since, v) {"", name, since, 0, 1, 1, 1, 1, 0, test_infer, test_run, .variant = v}
+    {                                                                                              \
+        "", name, since, 0, 2, 2, 1, 1, 0, compare_infer, compare_run_op, .variant = v             \
+    }
+#define ONE(name, since, v)                                                                        \
+    {                                                                                              \
+        "", name, since, 0, 1, 1, 1, 1, 0, test_infer, test_run, .variant = v                      \
+    }
 static const nnd_op ops[] = {
-    TWO("Equal", 1, EQUAL), TWO("Less", 1, LESS), TWO("LessOrEqual", 12, LESS_EQUAL),
-    TWO("Greater", 1, GREATER), TWO("GreaterOrEqual", 12, GREATER_EQUAL), TWO("And", 1, AND),
-    TWO("Or", 1, OR), TWO("Xor", 1, XOR), ONE("Not", 1, NOT), ONE("IsNaN", 9, IS_NAN),
+    TWO("Equal", 1, EQUAL),
+    TWO("Less", 1, LESS),
+    TWO("LessOrEqual", 12, LESS_EQUAL),
+    TWO("Greater", 1, GREATER),
+    TWO("GreaterOrEqual", 12, GREATER_EQUAL),
+    TWO("And", 1, AND),
+    TWO("Or", 1, OR),
+    TWO("Xor", 1, XOR),
+    ONE("Not", 1, NOT),
+    ONE("IsNaN", 9, IS_NAN),
     ONE("IsInf", 10, IS_INF),
     {"", "Where", 9, 0, 3, 3, 1, 1, 0, where_infer, where_run, .variant = 0},
 };

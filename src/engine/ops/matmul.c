@@ -11,7 +11,7 @@ typedef struct product {
     bool trans_a, trans_b;
     float alpha, beta;
     int batch_rank;
-    int64_t batch[NND_MAX_RANK];              /* extents of the result's batch dimensions */
+    int64_t batch[NND_MAX_RANK]; /* extents of the result's batch dimensions */
     int64_t a_step[NND_MAX_RANK], b_step[NND_MAX_RANK]; /* in matrices; 0 = repeated */
     size_t batches;
     int out_rank;
@@ -26,11 +26,13 @@ static nnd_status matmul_shape(const nnd_op_ctx *c, product *p)
     if (!a->rank || !b->rank) return nnd_op_fail(c, NND_E_SHAPE, "a scalar is no matrix");
     int a_batch = a->rank > 2 ? a->rank - 2 : 0, b_batch = b->rank > 2 ? b->rank - 2 : 0;
     int64_t b_k = b->rank == 1 ? b->dims[0] : b->dims[b->rank - 2];
-    *p = (product){.alpha = 1.0f, .m = a->rank == 1 ? 1 : a->dims[a->rank - 2],
-                   .k = a->dims[a->rank - 1], .n = b->rank == 1 ? 1 : b->dims[b->rank - 1]};
+    *p = (product){.alpha = 1.0f,
+                   .m = a->rank == 1 ? 1 : a->dims[a->rank - 2],
+                   .k = a->dims[a->rank - 1],
+                   .n = b->rank == 1 ? 1 : b->dims[b->rank - 1]};
     if (p->k != b_k)
-        return nnd_op_fail(c, NND_E_SHAPE, "the inner dimensions are %lld and %lld", (long long)p->k,
-                           (long long)b_k);
+        return nnd_op_fail(c, NND_E_SHAPE, "the inner dimensions are %lld and %lld",
+                           (long long)p->k, (long long)b_k);
     p->batch_rank = a_batch > b_batch ? a_batch : b_batch;
     p->batches = 1;
     int64_t a_step = 1, b_step = 1;
@@ -58,17 +60,20 @@ static nnd_status gemm_shape(const nnd_op_ctx *c, product *p)
 {
     const nnd_tensor *a = c->in[0], *b = c->in[1], *r = nnd_op_in(c, 2);
     if (a->rank != 2 || b->rank != 2)
-        return nnd_op_fail(c, NND_E_SHAPE, "the operands have ranks %d and %d, not 2", a->rank, b->rank);
+        return nnd_op_fail(c, NND_E_SHAPE, "the operands have ranks %d and %d, not 2", a->rank,
+                           b->rank);
     *p = (product){.trans_a = nnd_node_int(c->node, "transA", 0) != 0,
                    .trans_b = nnd_node_int(c->node, "transB", 0) != 0,
                    .alpha = nnd_node_float(c->node, "alpha", 1.0f),
-                   .beta = nnd_node_float(c->node, "beta", 1.0f), .batches = 1, .out_rank = 2};
+                   .beta = nnd_node_float(c->node, "beta", 1.0f),
+                   .batches = 1,
+                   .out_rank = 2};
     p->m = a->dims[p->trans_a];
     p->k = a->dims[!p->trans_a];
     p->n = b->dims[!p->trans_b];
     if (p->k != b->dims[p->trans_b])
-        return nnd_op_fail(c, NND_E_SHAPE, "the inner dimensions are %lld and %lld", (long long)p->k,
-                           (long long)b->dims[p->trans_b]);
+        return nnd_op_fail(c, NND_E_SHAPE, "the inner dimensions are %lld and %lld",
+                           (long long)p->k, (long long)b->dims[p->trans_b]);
     p->out[0] = p->m;
     p->out[1] = p->n;
     if (!r) return NND_OK;
@@ -125,8 +130,13 @@ static nnd_status make_gemm(const nnd_op_ctx *c, gemm_step *s, bool *ok)
     merge_batches(&s->p, c);
     product *p = &s->p;
     const nnd_tensor *r = nnd_op_in(c, 2);
-    nnd_gemm_desc d = {.m = p->m, .n = p->n, .k = p->k, .trans_a = p->trans_a, .trans_b = p->trans_b,
-                       .alpha = p->alpha, .act = nnd_epilogue_act(c->node)};
+    nnd_gemm_desc d = {.m = p->m,
+                       .n = p->n,
+                       .k = p->k,
+                       .trans_a = p->trans_a,
+                       .trans_b = p->trans_b,
+                       .alpha = p->alpha,
+                       .act = nnd_epilogue_act(c->node)};
     *ok = c->in[0]->dtype == NND_F32;
     if (r && *ok) {
         int64_t rows = r->rank > 1 ? r->dims[0] : 1, cols = r->rank ? r->dims[r->rank - 1] : 1;
@@ -147,17 +157,19 @@ static nnd_status gemm_prepare(nnd_graph *g, nnd_graph_node *n)
 {
     const nnd_tensor *b;
     NND_TRY(nnd_graph_constant(g, n->inputs[1], &b));
-    if (!b || !b->data || b->dtype != NND_F32 || b->rank != 2 || nnd_tensor_count(b) == 0) return NND_OK;
+    if (!b || !b->data || b->dtype != NND_F32 || b->rank != 2 || nnd_tensor_count(b) == 0)
+        return NND_OK;
     nnd_gemm gemm;
     bool trans = n->op->variant && nnd_node_int(n, "transB", 0);
-    nnd_gemm_desc d = {.m = 1, .k = b->dims[trans], .n = b->dims[!trans], .trans_b = trans,
-                       .alpha = 1.0f};
+    nnd_gemm_desc d = {
+        .m = 1, .k = b->dims[trans], .n = b->dims[!trans], .trans_b = trans, .alpha = 1.0f};
     NND_TRY(nnd_gemm_plan(&d, &gemm));
     float *packed = nnd_alloc_aligned(nnd_gemm_packed_bytes(&gemm), NND_KERNEL_ALIGN);
     if (!packed)
         return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory to pack the weights of '%s'", n->name);
     nnd_gemm_pack_b(&gemm, b->data, packed);
     n->state = packed;
+    g->packed_bytes += nnd_gemm_packed_bytes(&gemm);
     if (g->values[n->inputs[1]].uses == 1) nnd_graph_release_constant(g, n->inputs[1]);
     return NND_OK;
 }
@@ -268,15 +280,18 @@ static void cell_int(const job *j, size_t a, size_t b, int64_t row, int64_t col,
     nnd_class in = nnd_class_of(j->c->in[0]->dtype);
     uint64_t sum = 0;
     for (int64_t k = 0; k < p->k; k++) {
-        uint64_t x = (uint64_t)nnd_op_int_at(j->c->in[0], a + element(p->trans_a, row, k, p->m, p->k));
-        uint64_t y = (uint64_t)nnd_op_int_at(j->c->in[1], b + element(p->trans_b, k, col, p->k, p->n));
+        uint64_t x =
+            (uint64_t)nnd_op_int_at(j->c->in[0], a + element(p->trans_a, row, k, p->m, p->k));
+        uint64_t y =
+            (uint64_t)nnd_op_int_at(j->c->in[1], b + element(p->trans_b, k, col, p->k, p->n));
         sum += x * y;
     }
     if (j->c->op->variant) sum = (uint64_t)(int64_t)((double)p->alpha * (double)(int64_t)sum);
     const nnd_tensor *r = nnd_op_in(j->c, 2);
     if (r) {
         int64_t rows = r->rank > 1 ? r->dims[0] : 1, cols = r->rank ? r->dims[r->rank - 1] : 1;
-        double add = (double)nnd_op_int_at(r, (size_t)((rows == 1 ? 0 : row) * cols + (cols == 1 ? 0 : col)));
+        double add = (double)nnd_op_int_at(
+            r, (size_t)((rows == 1 ? 0 : row) * cols + (cols == 1 ? 0 : col)));
         sum += (uint64_t)(int64_t)((double)p->beta * add);
     }
     m.u64[0] = sum;
@@ -286,7 +301,8 @@ static void cell_int(const job *j, size_t a, size_t b, int64_t row, int64_t col,
 static void cell_real(const job *j, size_t a, size_t b, int64_t row, int64_t col, size_t to)
 {
     const product *p = &j->p;
-    const nnd_tensor *x = j->c->in[0], *y = j->c->in[1], *r = nnd_op_in(j->c, 2), *out = &j->c->out[0];
+    const nnd_tensor *x = j->c->in[0], *y = j->c->in[1], *r = nnd_op_in(j->c, 2),
+                     *out = &j->c->out[0];
     double sum = 0;
     for (int64_t k = 0; k < p->k; k++)
         sum += nnd_dtype_get(x->dtype, x->data, a + element(p->trans_a, row, k, p->m, p->k)) *
@@ -312,8 +328,8 @@ static nnd_status reference_tile(void *user, size_t index, int lane)
     locate(p, batch, &a, &b);
     for (int64_t col = 0; col < p->n; col++) {
         size_t to = index * (size_t)p->n + (size_t)col;
-        (integer ? cell_int : cell_real)(j, a * (size_t)(p->m * p->k), b * (size_t)(p->k * p->n), row,
-                                         col, to);
+        (integer ? cell_int : cell_real)(j, a * (size_t)(p->m * p->k), b * (size_t)(p->k * p->n),
+                                         row, col, to);
     }
     return NND_OK;
 }
@@ -328,7 +344,9 @@ static nnd_status product_run(nnd_op_ctx *c)
 }
 
 #define ROW(name, high, v)                                                                         \
-    {"", name, 1, 0, 2, high, 1, 1, NND_OP_EPILOGUE, product_infer, product_run, gemm_prepare,       \
-     gemm_release, gemm_plan, gemm_unplan, product_flops, v}
+    {                                                                                              \
+        "", name, 1, 0, 2, high, 1, 1, NND_OP_EPILOGUE, product_infer, product_run, gemm_prepare,  \
+            gemm_release, gemm_plan, gemm_unplan, product_flops, v                                 \
+    }
 static const nnd_op ops[] = {ROW("MatMul", 2, 0), ROW("Gemm", 3, 1)};
 const nnd_op_family nnd_ops_matmul = {ops, NND_COUNT(ops)};

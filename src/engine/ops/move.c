@@ -72,7 +72,8 @@ static nnd_status gather_tile(void *user, size_t tile, int lane)
     while (begin < end) {
         size_t n = (size_t)(j->dims[last] - index[last]);
         if (n > end - begin) n = end - begin;
-        copy_run_of(j, j->to + begin * j->size, j->from + at * (int64_t)j->size, n, j->strides[last]);
+        copy_run_of(j, j->to + begin * j->size, j->from + at * (int64_t)j->size, n,
+                    j->strides[last]);
         begin += n;
         index[last] += (int64_t)n;
         at += (int64_t)n * j->strides[last];
@@ -376,8 +377,9 @@ static nnd_status block_run(nnd_op_ctx *c)
         /* (n, c, h, bh, w, bw) from channels (bh, bw, c) or, column-row-depth, (c, bh, bw). */
         int64_t depth = y->dims[1];
         int64_t dims[6] = {x->dims[0], depth, x->dims[2], b, x->dims[3], b};
-        int64_t strides[6] = {s[0], crd ? b * b * s[1] : s[1], s[2],
-                              crd ? b * s[1] : b * depth * s[1], s[3], crd ? s[1] : depth * s[1]};
+        int64_t strides[6] = {s[0], crd ? b * b * s[1] : s[1],
+                              s[2], crd ? b * s[1] : b * depth * s[1],
+                              s[3], crd ? s[1] : depth * s[1]};
         memcpy(j.dims, dims, sizeof(dims));
         memcpy(j.strides, strides, sizeof(strides));
     } else {
@@ -453,8 +455,9 @@ static nnd_status split_infer(nnd_op_ctx *c)
         sum += dims[axis];
         NND_TRY(nnd_op_output(c, k, x->dtype, x->rank, dims));
     }
-    return sum == x->dims[axis] ? NND_OK
-                                : nnd_op_fail(c, NND_E_SHAPE, "the parts are smaller than the whole");
+    return sum == x->dims[axis]
+               ? NND_OK
+               : nnd_op_fail(c, NND_E_SHAPE, "the parts are smaller than the whole");
 }
 
 static nnd_status split_run(nnd_op_ctx *c)

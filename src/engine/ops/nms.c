@@ -64,7 +64,8 @@ static bool suppressed(const search *s, const float *boxes, size_t first, int64_
 static void one_class(search *s, int64_t batch, int64_t class_index)
 {
     const float *boxes = (const float *)s->c->in[0]->data + batch * s->boxes * 4;
-    const float *scores = (const float *)s->c->in[1]->data + (batch * s->classes + class_index) * s->boxes;
+    const float *scores =
+        (const float *)s->c->in[1]->data + (batch * s->classes + class_index) * s->boxes;
     size_t n = 0, first = s->count;
     for (int64_t i = 0; i < s->boxes; i++)
         if (!s->has_threshold || scores[i] > s->threshold) s->list[n++] = (picked){scores[i], i};
@@ -83,7 +84,8 @@ static nnd_status check(const nnd_op_ctx *c)
     NND_TRY(nnd_op_expect(c, 0, 1u << NND_F32));
     NND_TRY(nnd_op_expect(c, 1, 1u << NND_F32));
     const nnd_tensor *b = c->in[0], *s = c->in[1];
-    if (b->rank != 3 || s->rank != 3 || b->dims[2] != 4 || b->dims[0] != s->dims[0] || b->dims[1] != s->dims[2])
+    if (b->rank != 3 || s->rank != 3 || b->dims[2] != 4 || b->dims[0] != s->dims[0] ||
+        b->dims[1] != s->dims[2])
         return nnd_op_fail(c, NND_E_SHAPE, "boxes [N,B,4] and scores [N,C,B] do not match");
     return NND_OK;
 }
@@ -91,7 +93,9 @@ static nnd_status check(const nnd_op_ctx *c)
 static nnd_status nms_run(nnd_op_ctx *c)
 {
     NND_TRY(check(c));
-    search s = {.c = c, .batches = c->in[1]->dims[0], .classes = c->in[1]->dims[1],
+    search s = {.c = c,
+                .batches = c->in[1]->dims[0],
+                .classes = c->in[1]->dims[1],
                 .boxes = c->in[1]->dims[2]};
     double limit = scalar(c, 2, 0);
     s.limit = limit > (double)s.boxes ? s.boxes : (int64_t)limit;
@@ -102,7 +106,8 @@ static nnd_status nms_run(nnd_op_ctx *c)
     size_t most = (size_t)(s.batches * s.classes) * (size_t)(s.limit > 0 ? s.limit : 0);
     s.list = nnd_calloc((size_t)s.boxes + 1, sizeof(*s.list));
     s.found = nnd_calloc(most + 1, 3 * sizeof(*s.found));
-    nnd_status status = s.list && s.found ? NND_OK : nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for NMS");
+    nnd_status status =
+        s.list && s.found ? NND_OK : nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for NMS");
     for (int64_t b = 0; b < s.batches && status == NND_OK; b++)
         for (int64_t k = 0; k < s.classes && status == NND_OK; k++) {
             one_class(&s, b, k);

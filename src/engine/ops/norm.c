@@ -62,7 +62,8 @@ static nnd_status batch_tile(void *user, size_t plane, int lane)
 static nnd_status batch_run(nnd_op_ctx *c)
 {
     const nnd_tensor *x = c->in[0];
-    job j = {.c = c, .channels = x->rank > 1 ? (size_t)x->dims[1] : 1,
+    job j = {.c = c,
+             .channels = x->rank > 1 ? (size_t)x->dims[1] : 1,
              .area = (size_t)nnd_op_span(x, x->rank > 1 ? 2 : x->rank, x->rank),
              .epsilon = (double)nnd_node_float(c->node, "epsilon", 1e-5f)};
     for (size_t i = 1; i < c->out_count; i++)
@@ -81,7 +82,7 @@ typedef struct row_job {
     size_t rows, n, channels, area, groups;
     double epsilon;
     const nnd_tensor *scale, *bias;
-    bool per_channel;     /* GROUP: parameters per channel, not per group */
+    bool per_channel; /* GROUP: parameters per channel, not per group */
 } row_job;
 
 static void statistics(const row_job *j, size_t row, double *mean, double *inverse)
@@ -145,22 +146,26 @@ static nnd_status rows_infer(nnd_op_ctx *c)
         int64_t n = nnd_tensor_count(c->in[i]);
         bool fits = true;
         if (v == INSTANCE) fits = x->rank > 2 && n == x->dims[1];
-        if (v == GROUP) fits = x->rank > 1 && (n == x->dims[1] || n == nnd_node_int(c->node, "num_groups", 0));
+        if (v == GROUP)
+            fits = x->rank > 1 && (n == x->dims[1] || n == nnd_node_int(c->node, "num_groups", 0));
         if (!fits) return nnd_op_fail(c, NND_E_SHAPE, "input %zu does not fit the channels", i);
     }
     NND_TRY(nnd_op_like(c, 0, 0));
     if (v == GROUP) {
         int64_t groups = nnd_node_int(c->node, "num_groups", 0);
         if (x->rank < 2 || groups < 1 || x->dims[1] % groups)
-            return nnd_op_fail(c, NND_E_SHAPE, "%lld groups do not divide the channels", (long long)groups);
+            return nnd_op_fail(c, NND_E_SHAPE, "%lld groups do not divide the channels",
+                               (long long)groups);
     }
     if (v != LAYER && v != RMS) return NND_OK;
     int axis;
     int64_t dims[NND_MAX_RANK];
     NND_TRY(axis_of(c, &axis));
     for (size_t i = 1; i < c->in_count; i++) {
-        int64_t n = nnd_op_in(c, i) ? nnd_tensor_count(c->in[i]) : 1, all = nnd_op_span(x, axis, x->rank);
-        if (n == 0 || all % n) return nnd_op_fail(c, NND_E_SHAPE, "input %zu does not broadcast", i);
+        int64_t n = nnd_op_in(c, i) ? nnd_tensor_count(c->in[i]) : 1,
+                all = nnd_op_span(x, axis, x->rank);
+        if (n == 0 || all % n)
+            return nnd_op_fail(c, NND_E_SHAPE, "input %zu does not broadcast", i);
     }
     for (int i = 0; i < x->rank; i++)
         dims[i] = i < axis ? x->dims[i] : 1;
@@ -173,8 +178,12 @@ static nnd_status rows_run(nnd_op_ctx *c)
 {
     const nnd_tensor *x = c->in[0];
     int axis = 2, v = c->op->variant;
-    row_job j = {.c = c, .variant = v, .scale = nnd_op_in(c, 1), .bias = nnd_op_in(c, 2),
-                 .epsilon = (double)nnd_node_float(c->node, "epsilon", 1e-5f), .groups = 1};
+    row_job j = {.c = c,
+                 .variant = v,
+                 .scale = nnd_op_in(c, 1),
+                 .bias = nnd_op_in(c, 2),
+                 .epsilon = (double)nnd_node_float(c->node, "epsilon", 1e-5f),
+                 .groups = 1};
     if (v == LAYER || v == RMS) NND_TRY(axis_of(c, &axis));
     if (v == GROUP) {
         j.groups = (size_t)nnd_node_int(c->node, "num_groups", 1);
@@ -207,7 +216,8 @@ static nnd_status lrn_tile(void *user, size_t plane, int lane)
     int64_t size = nnd_node_int(n, "size", 1), k = (int64_t)(plane % j->channels);
     int64_t first = k - (size - 1) / 2, last = k + size / 2;
     double alpha = (double)nnd_node_float(n, "alpha", 1e-4f) / (double)size;
-    double beta = (double)nnd_node_float(n, "beta", 0.75f), bias = (double)nnd_node_float(n, "bias", 1.0f);
+    double beta = (double)nnd_node_float(n, "beta", 0.75f),
+           bias = (double)nnd_node_float(n, "bias", 1.0f);
     (void)lane;
     if (first < 0) first = 0;
     if (last >= (int64_t)j->channels) last = (int64_t)j->channels - 1;
@@ -266,11 +276,16 @@ static nnd_status lp_run(nnd_op_ctx *c)
 }
 
 static const nnd_op ops[] = {
-    {"", "BatchNormalization", 1, 0, 5, 5, 1, 5, NND_OP_INPLACE, batch_infer, batch_run, .variant = BATCH},
-    {"", "InstanceNormalization", 1, 0, 3, 3, 1, 1, NND_OP_INPLACE, rows_infer, rows_run, .variant = INSTANCE},
-    {"", "LayerNormalization", 17, 0, 2, 3, 1, 3, NND_OP_INPLACE, rows_infer, rows_run, .variant = LAYER},
-    {"", "GroupNormalization", 18, 0, 3, 3, 1, 1, NND_OP_INPLACE, rows_infer, rows_run, .variant = GROUP},
-    {"", "RMSNormalization", 23, 0, 2, 2, 1, 1, NND_OP_INPLACE, rows_infer, rows_run, .variant = RMS},
+    {"", "BatchNormalization", 1, 0, 5, 5, 1, 5, NND_OP_INPLACE, batch_infer, batch_run,
+     .variant = BATCH},
+    {"", "InstanceNormalization", 1, 0, 3, 3, 1, 1, NND_OP_INPLACE, rows_infer, rows_run,
+     .variant = INSTANCE},
+    {"", "LayerNormalization", 17, 0, 2, 3, 1, 3, NND_OP_INPLACE, rows_infer, rows_run,
+     .variant = LAYER},
+    {"", "GroupNormalization", 18, 0, 3, 3, 1, 1, NND_OP_INPLACE, rows_infer, rows_run,
+     .variant = GROUP},
+    {"", "RMSNormalization", 23, 0, 2, 2, 1, 1, NND_OP_INPLACE, rows_infer, rows_run,
+     .variant = RMS},
     {"", "LRN", 1, 0, 1, 1, 1, 1, 0, lrn_infer, lrn_run, .variant = 0},
     {"", "LpNormalization", 1, 0, 1, 1, 1, 1, NND_OP_INPLACE, lp_infer, lp_run, .variant = LP},
 };

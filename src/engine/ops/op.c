@@ -81,7 +81,8 @@ nnd_status nnd_op_list(const nnd_op_ctx *c, size_t i, const char *attr, int64_t 
     } else if (!list) {
         return NND_OK;
     }
-    if (n > max) return nnd_op_fail(c, NND_E_LIMIT, "%s has %zu items, at most %zu fit", attr, n, max);
+    if (n > max)
+        return nnd_op_fail(c, NND_E_LIMIT, "%s has %zu items, at most %zu fit", attr, n, max);
     for (size_t k = 0; k < n; k++)
         items[k] = t ? nnd_op_int_at(t, k) : list[k];
     *count = n;
@@ -97,7 +98,8 @@ nnd_status nnd_op_axis(const nnd_op_ctx *c, int64_t axis, int rank, int *out)
     return NND_OK;
 }
 
-nnd_status nnd_op_axes(const nnd_op_ctx *c, const int64_t *axes, size_t count, int rank, uint32_t *out)
+nnd_status nnd_op_axes(const nnd_op_ctx *c, const int64_t *axes, size_t count, int rank,
+                       uint32_t *out)
 {
     *out = 0;
     for (size_t i = 0; i < count; i++) {
@@ -109,7 +111,8 @@ nnd_status nnd_op_axes(const nnd_op_ctx *c, const int64_t *axes, size_t count, i
     return NND_OK;
 }
 
-nnd_status nnd_op_broadcast(const nnd_op_ctx *c, size_t first, size_t count, int *rank, int64_t *dims)
+nnd_status nnd_op_broadcast(const nnd_op_ctx *c, size_t first, size_t count, int *rank,
+                            int64_t *dims)
 {
     *rank = 0;
     for (size_t i = first; i < first + count; i++) {
@@ -157,11 +160,12 @@ size_t nnd_op_element(nnd_dtype dtype)
 /* ---- the table ----------------------------------------------------------------------------- */
 
 static const nnd_op_family *const families[] = {
-    &nnd_ops_binary,  &nnd_ops_unary,   &nnd_ops_logic,    &nnd_ops_cast,   &nnd_ops_conv,
-    &nnd_ops_conv_transpose, &nnd_ops_pool,    &nnd_ops_norm,     &nnd_ops_matmul, &nnd_ops_softmax,
-    &nnd_ops_reduce,  &nnd_ops_select,  &nnd_ops_shape,    &nnd_ops_move,   &nnd_ops_gather,
-    &nnd_ops_scatter, &nnd_ops_pad,     &nnd_ops_resize,   &nnd_ops_generate, &nnd_ops_quant,
-    &nnd_ops_nms,     &nnd_ops_control, &nnd_ops_einsum,   &nnd_ops_rnn};
+    &nnd_ops_binary, &nnd_ops_unary,          &nnd_ops_logic,    &nnd_ops_cast,
+    &nnd_ops_conv,   &nnd_ops_conv_transpose, &nnd_ops_pool,     &nnd_ops_norm,
+    &nnd_ops_matmul, &nnd_ops_softmax,        &nnd_ops_reduce,   &nnd_ops_select,
+    &nnd_ops_shape,  &nnd_ops_move,           &nnd_ops_gather,   &nnd_ops_scatter,
+    &nnd_ops_pad,    &nnd_ops_resize,         &nnd_ops_generate, &nnd_ops_quant,
+    &nnd_ops_nms,    &nnd_ops_control,        &nnd_ops_einsum,   &nnd_ops_rnn};
 
 size_t nnd_op_count(void)
 {

@@ -27,17 +27,17 @@ typedef struct nnd_op_ctx nnd_op_ctx;
 typedef struct nnd_op nnd_op;
 
 enum {
-    NND_OP_VIEW = 1u << 0,      /* output 0 has the bytes of input 0, only the shape differs */
-    NND_OP_INPLACE = 1u << 1,   /* output 0 may be written over input 0 of the same shape and dtype */
-    NND_OP_RANDOM = 1u << 2,    /* not a function of its inputs: never folded */
-    NND_OP_SHAPE_ONLY = 1u << 3,/* reads shapes of its inputs, never elements */
-    NND_OP_DYNAMIC = 1u << 4,   /* run makes its outputs itself by nnd_op_make_output */
-    NND_OP_EPILOGUE = 1u << 5   /* honours the node's epilogue */
+    NND_OP_VIEW = 1u << 0,    /* output 0 has the bytes of input 0, only the shape differs */
+    NND_OP_INPLACE = 1u << 1, /* output 0 may be written over input 0 of the same shape and dtype */
+    NND_OP_RANDOM = 1u << 2,  /* not a function of its inputs: never folded */
+    NND_OP_SHAPE_ONLY = 1u << 3, /* reads shapes of its inputs, never elements */
+    NND_OP_DYNAMIC = 1u << 4,    /* run makes its outputs itself by nnd_op_make_output */
+    NND_OP_EPILOGUE = 1u << 5    /* honours the node's epilogue */
 };
 
 struct nnd_op {
     const char *domain, *name;
-    int16_t since, until; /* opset versions, both included; until 0 = no end */
+    int16_t since, until;             /* opset versions, both included; until 0 = no end */
     int16_t min_inputs, max_inputs;   /* max −1 = any number */
     int16_t min_outputs, max_outputs; /* max −1 = any number */
     uint32_t flags;
@@ -62,16 +62,16 @@ struct nnd_op_ctx {
     size_t in_count;
     const nnd_tensor *const *in; /* all dense; NULL = absent */
     size_t out_count;
-    nnd_tensor *out;             /* infer: dtype, rank, dims; run: with data (NULL = not wanted) */
-    void *step;                  /* of plan */
+    nnd_tensor *out; /* infer: dtype, rank, dims; run: with data (NULL = not wanted) */
+    void *step;      /* of plan */
     size_t workspace_bytes, lane_bytes;
-    void *workspace;             /* 64-byte aligned */
-    char *lanes;                 /* lane i's scratch is at lanes + i·lane_stride */
+    void *workspace; /* 64-byte aligned */
+    char *lanes;     /* lane i's scratch is at lanes + i·lane_stride */
     size_t lane_stride;
-    nnd_gang *gang;              /* NULL = the calling thread only */
+    nnd_gang *gang; /* NULL = the calling thread only */
     const nnd_cancel *cancel;
-    struct nnd_exec *exec;       /* for sub-graphs and dynamic outputs */
-    const char *kernel;          /* set by plan for the profile; NULL = "reference" */
+    struct nnd_exec *exec; /* for sub-graphs and dynamic outputs */
+    const char *kernel;    /* set by plan for the profile; NULL = "reference" */
 };
 
 /* ---- 3 helpers for operators ----------------------------------------------------------- */
@@ -79,12 +79,14 @@ struct nnd_op_ctx {
 /* Error record with the node as its place. */
 nnd_status nnd_op_fail(const nnd_op_ctx *c, nnd_status status, const char *format, ...)
     NND_PRINTF(3, 4);
-/* Describes output i; NND_E_SHAPE for a bad dimension, NND_E_OVERFLOW when the size does not fit. */
+/* Describes output i; NND_E_SHAPE for a bad dimension, NND_E_OVERFLOW when the size does not fit.
+ */
 nnd_status nnd_op_output(nnd_op_ctx *c, size_t i, nnd_dtype dtype, int rank, const int64_t *dims);
 /* Output i like input k. */
 nnd_status nnd_op_like(nnd_op_ctx *c, size_t i, size_t k);
 /* DYNAMIC operators, in run: describes output i and gets its memory (zeroed bytes). */
-nnd_status nnd_op_make_output(nnd_op_ctx *c, size_t i, nnd_dtype dtype, int rank, const int64_t *dims);
+nnd_status nnd_op_make_output(nnd_op_ctx *c, size_t i, nnd_dtype dtype, int rank,
+                              const int64_t *dims);
 
 static inline const nnd_tensor *nnd_op_in(const nnd_op_ctx *c, size_t i)
 {
@@ -111,9 +113,11 @@ nnd_status nnd_op_list(const nnd_op_ctx *c, size_t i, const char *attr, int64_t 
 /* Brings axis into [0, rank) or fails. */
 nnd_status nnd_op_axis(const nnd_op_ctx *c, int64_t axis, int rank, int *out);
 /* A set of axes as bits; NND_E_SHAPE for repeated or outlying ones. */
-nnd_status nnd_op_axes(const nnd_op_ctx *c, const int64_t *axes, size_t count, int rank, uint32_t *out);
+nnd_status nnd_op_axes(const nnd_op_ctx *c, const int64_t *axes, size_t count, int rank,
+                       uint32_t *out);
 /* NumPy broadcasting of the shapes of inputs first … first+count−1. */
-nnd_status nnd_op_broadcast(const nnd_op_ctx *c, size_t first, size_t count, int *rank, int64_t *dims);
+nnd_status nnd_op_broadcast(const nnd_op_ctx *c, size_t first, size_t count, int *rank,
+                            int64_t *dims);
 
 /* Loops over tiles on the gang. */
 nnd_status nnd_op_for(const nnd_op_ctx *c, size_t tiles, nnd_tile_fn fn, void *user);

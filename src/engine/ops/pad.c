@@ -39,7 +39,8 @@ static nnd_status read_padding(const nnd_op_ctx *c, padding *p)
     for (size_t i = 0; i < n; i++) {
         int64_t axis = axis_count == SIZE_MAX ? (int64_t)i : axes[i];
         if (axis < 0) axis += x->rank;
-        if (pads[i] > INT32_MAX || pads[i] < INT32_MIN || pads[n + i] > INT32_MAX || pads[n + i] < INT32_MIN)
+        if (pads[i] > INT32_MAX || pads[i] < INT32_MIN || pads[n + i] > INT32_MAX ||
+            pads[n + i] < INT32_MIN)
             return nnd_op_fail(c, NND_E_LIMIT, "a pad is too large");
         p->begin[axis] = pads[i];
         p->end[axis] = pads[n + i];
@@ -100,11 +101,22 @@ static nnd_status tile(void *user, size_t row, int lane)
         if (k >= 0) from += (size_t)k * stride;
         stride *= (size_t)x->dims[d];
     }
-    for (size_t i = 0; i < n; i++, to += j->size) {
-        int64_t k = source(j->p.mode, (int64_t)i - j->p.begin[last], x->dims[last]);
-        bool fill = outside || k < 0;
-        memcpy(to, fill ? j->value : (const char *)x->data + (from + (size_t)(fill ? 0 : k)) * j->size,
-               j->size);
+    /* The part of the row that comes from the input as it is goes in one copy. */
+    int64_t begin = j->p.begin[last], extent = x->dims[last];
+    int64_t plain = begin > 0 ? begin : 0,
+            until = begin + extent < (int64_t)n ? begin + extent : (int64_t)n;
+    if (outside) until = plain;
+    for (int64_t i = 0; i < (int64_t)n; i++) {
+        if (i == plain && plain < until) {
+            memcpy(to + (size_t)i * j->size,
+                   (const char *)x->data + (from + (size_t)(i - begin)) * j->size,
+                   (size_t)(until - plain) * j->size);
+            i = until - 1;
+            continue;
+        }
+        int64_t k = outside ? -1 : source(j->p.mode, i - begin, extent);
+        const char *value = k < 0 ? j->value : (const char *)x->data + (from + (size_t)k) * j->size;
+        memcpy(to + (size_t)i * j->size, value, j->size);
     }
     return NND_OK;
 }

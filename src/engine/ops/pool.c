@@ -35,10 +35,19 @@ static nnd_status pool_plan(nnd_op_ctx *c)
         return NND_OK;
     int col = w.spatial - 1;
     nnd_pool_desc d = {.kind = c->op->variant == MAX ? NND_POOL_MAX : NND_POOL_AVERAGE,
-                       .batch = x->dims[0], .channels = x->dims[1], .in_h = 1, .in_w = w.in[col],
-                       .out_h = 1, .out_w = w.out[col], .kernel_h = 1, .kernel_w = w.kernel[col],
-                       .stride_h = 1, .stride_w = w.stride[col], .dilation_h = 1,
-                       .dilation_w = w.dilation[col], .pad_left = w.begin[col],
+                       .batch = x->dims[0],
+                       .channels = x->dims[1],
+                       .in_h = 1,
+                       .in_w = w.in[col],
+                       .out_h = 1,
+                       .out_w = w.out[col],
+                       .kernel_h = 1,
+                       .kernel_w = w.kernel[col],
+                       .stride_h = 1,
+                       .stride_w = w.stride[col],
+                       .dilation_h = 1,
+                       .dilation_w = w.dilation[col],
+                       .pad_left = w.begin[col],
                        .pad_right = w.end[col],
                        .count_include_pad = nnd_node_int(c->node, "count_include_pad", 0) != 0};
     if (w.spatial == 2) {
@@ -104,8 +113,8 @@ static bool next_cell(const nnd_window *w, int64_t *k)
 
 /* Where cell k of the window at output o lies. outside: not in the input; counted: inside the
    stated padding (the extra cells of ceil mode are not). */
-static bool locate(const nnd_window *w, const int64_t *o, const int64_t *k, size_t *at, size_t *column,
-                   bool *counted)
+static bool locate(const nnd_window *w, const int64_t *o, const int64_t *k, size_t *at,
+                   size_t *column, bool *counted)
 {
     bool inside = true;
     size_t stride = 1;
@@ -202,8 +211,8 @@ static nnd_status global_tile(void *user, size_t plane, int lane)
     size_t area = (size_t)nnd_op_span(x, 2, x->rank);
     (void)lane;
     if (x->dtype == NND_F32 && j->variant != LP && area) {
-        nnd_global_pool(j->variant == MAX ? NND_POOL_MAX : NND_POOL_AVERAGE, NND_KERNEL_NCHW, x->data,
-                        y->data, area, plane, 1);
+        nnd_global_pool(j->variant == MAX ? NND_POOL_MAX : NND_POOL_AVERAGE, NND_KERNEL_NCHW,
+                        x->data, y->data, area, plane, 1);
         return NND_OK;
     }
     double result = j->variant == MAX ? -INFINITY : 0.0;
@@ -228,11 +237,16 @@ static nnd_status global_run(nnd_op_ctx *c)
 }
 
 #define POOL(name, since, outs, v)                                                                 \
-    {"", name, since, 0, 1, 1, 1, outs, 0, pool_infer, pool_run, NULL, NULL, pool_plan, pool_unplan,  \
-     NULL, v}
-#define GLOBAL(name, v) {"", name, 1, 0, 1, 1, 1, 1, 0, global_infer, global_run, .variant = v}
+    {                                                                                              \
+        "", name, since, 0, 1, 1, 1, outs, 0, pool_infer, pool_run, NULL, NULL, pool_plan,         \
+            pool_unplan, NULL, v                                                                   \
+    }
+#define GLOBAL(name, v)                                                                            \
+    {                                                                                              \
+        "", name, 1, 0, 1, 1, 1, 1, 0, global_infer, global_run, .variant = v                      \
+    }
 static const nnd_op ops[] = {
-    POOL("MaxPool", 1, 2, MAX),      POOL("AveragePool", 1, 1, AVERAGE), POOL("LpPool", 1, 1, LP),
-    GLOBAL("GlobalMaxPool", MAX),    GLOBAL("GlobalAveragePool", AVERAGE), GLOBAL("GlobalLpPool", LP),
+    POOL("MaxPool", 1, 2, MAX),   POOL("AveragePool", 1, 1, AVERAGE),   POOL("LpPool", 1, 1, LP),
+    GLOBAL("GlobalMaxPool", MAX), GLOBAL("GlobalAveragePool", AVERAGE), GLOBAL("GlobalLpPool", LP),
 };
 const nnd_op_family nnd_ops_pool = {ops, NND_COUNT(ops)};

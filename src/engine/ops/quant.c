@@ -26,7 +26,8 @@ static nnd_status read_scaling(const nnd_op_ctx *c, scaling *s)
         if (scale->dims[0] == x->dims[axis]) return NND_OK;
     } else if (scale->rank == x->rank && scale->dims[axis] > 0) {
         s->block = (size_t)nnd_node_int(c->node, "block_size", 0);
-        if (!s->block) s->block = (s->extent + (size_t)scale->dims[axis] - 1) / (size_t)scale->dims[axis];
+        if (!s->block)
+            s->block = (s->extent + (size_t)scale->dims[axis] - 1) / (size_t)scale->dims[axis];
         bool fits = (size_t)scale->dims[axis] == (s->extent + s->block - 1) / s->block;
         for (int i = 0; fits && i < x->rank; i++)
             fits = i == axis || scale->dims[i] == x->dims[i];
@@ -81,7 +82,8 @@ static void quantize_one(const nnd_op_ctx *c, const scaling *s, size_t i)
     const nnd_tensor *x = c->in[0], *scale = c->in[1], *zero = nnd_op_in(c, 2), *y = &c->out[0];
     size_t k = scale_index(s, scale->rank > 1, i);
     /* In single precision, as the standard's own computation: ties are decided there. */
-    float v = (float)nnd_dtype_get(x->dtype, x->data, i) / (float)nnd_dtype_get(scale->dtype, scale->data, k);
+    float v = (float)nnd_dtype_get(x->dtype, x->data, i) /
+              (float)nnd_dtype_get(scale->dtype, scale->data, k);
     double z = zero ? nnd_dtype_get(zero->dtype, zero->data, k) : 0.0;
     double q = is_integer(y->dtype) ? clamp_to(y->dtype, nearbyint((double)v) + z) : (double)v + z;
     nnd_dtype_set(y->dtype, y->data, i, isnan(q) && is_integer(y->dtype) ? z : q);
@@ -94,10 +96,11 @@ typedef struct job {
 } job;
 
 /* The common case: f32 ↔ u8 or i8 with one scale. */
-static bool is_plain(const nnd_op_ctx *c, const scaling *s, const nnd_tensor *real, const nnd_tensor *whole)
+static bool is_plain(const nnd_op_ctx *c, const scaling *s, const nnd_tensor *real,
+                     const nnd_tensor *whole)
 {
-    return s->whole && real->dtype == NND_F32 && (whole->dtype == NND_U8 || whole->dtype == NND_I8) &&
-           c->in[1]->dtype == NND_F32;
+    return s->whole && real->dtype == NND_F32 &&
+           (whole->dtype == NND_U8 || whole->dtype == NND_I8) && c->in[1]->dtype == NND_F32;
 }
 
 static float zero_of(const nnd_op_ctx *c)
@@ -149,8 +152,7 @@ static nnd_status dequantize_infer(nnd_op_ctx *c)
     const nnd_tensor *x, *scale;
     NND_TRY(nnd_op_need(c, 0, &x));
     NND_TRY(nnd_op_need(c, 1, &scale));
-    if (x->dtype >= NND_STRING || x->dtype == NND_F8E8M0)
-        return nnd_op_expect(c, 0, 0);
+    if (x->dtype >= NND_STRING || x->dtype == NND_F8E8M0) return nnd_op_expect(c, 0, 0);
     NND_TRY(nnd_op_expect(c, 1, NND_FLOATS));
     NND_TRY(read_scaling(c, &s));
     nnd_dtype named = nnd_onnx_dtype((uint64_t)nnd_node_int(c->node, "output_dtype", 0));
@@ -216,7 +218,8 @@ static nnd_status dynamic_run(nnd_op_ctx *c)
     double zero = scale > 0 ? clamp_to(NND_U8, nearbyint((double)(0.0f - low / scale))) : 0.0;
     for (size_t i = 0; i < n && c->out[0].data; i++)
         nnd_dtype_set(NND_U8, c->out[0].data, i,
-                      scale > 0 ? clamp_to(NND_U8, nearbyint((double)(x[i] / scale)) + zero) : zero);
+                      scale > 0 ? clamp_to(NND_U8, nearbyint((double)(x[i] / scale)) + zero)
+                                : zero);
     if (c->out[1].data) *(float *)c->out[1].data = scale;
     if (c->out[2].data) *(uint8_t *)c->out[2].data = (uint8_t)zero;
     return NND_OK;

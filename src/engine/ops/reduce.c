@@ -9,9 +9,9 @@
 enum { SUM, MEAN, MAX, MIN, PROD, L1, L2, LOG_SUM, LOG_SUM_EXP, SUM_SQUARE };
 
 typedef struct reduction {
-    uint32_t axes;    /* bits */
-    bool nothing;     /* no axes and noop_with_empty_axes: element by element */
-    int rank;         /* of the result */
+    uint32_t axes; /* bits */
+    bool nothing;  /* no axes and noop_with_empty_axes: element by element */
+    int rank;      /* of the result */
     int64_t dims[NND_MAX_RANK];
 } reduction;
 
@@ -64,7 +64,8 @@ static void cut(job *j, uint32_t axes)
         size_t n = (size_t)j->x->dims[i];
         bool gone = (axes >> i & 1u) != 0;
         int *count = gone ? &j->gone : &j->kept;
-        size_t *dims = gone ? j->gone_dims : j->kept_dims, *strides = gone ? j->gone_strides : j->kept_strides;
+        size_t *dims = gone ? j->gone_dims : j->kept_dims,
+               *strides = gone ? j->gone_strides : j->kept_strides;
         if (*count && strides[*count - 1] * dims[*count - 1] == stride) {
             dims[*count - 1] *= n;
         } else {
@@ -120,13 +121,15 @@ static double reduce_real(const job *j, size_t base)
     if (j->variant == LOG_SUM_EXP) {
         top = -INFINITY;
         for (size_t i = 0; i < j->count; i++) {
-            double v = nnd_dtype_get(j->x->dtype, j->x->data, base + locate(i, j->gone, j->gone_dims, j->gone_strides));
+            double v = nnd_dtype_get(j->x->dtype, j->x->data,
+                                     base + locate(i, j->gone, j->gone_dims, j->gone_strides));
             top = v > top ? v : top;
         }
         if (isinf(top)) top = 0;
     }
     for (size_t i = 0; i < j->count; i++) {
-        double v = nnd_dtype_get(j->x->dtype, j->x->data, base + locate(i, j->gone, j->gone_dims, j->gone_strides));
+        double v = nnd_dtype_get(j->x->dtype, j->x->data,
+                                 base + locate(i, j->gone, j->gone_dims, j->gone_strides));
         if (j->variant == LOG_SUM_EXP)
             sum += exp(v - top);
         else
@@ -172,9 +175,11 @@ static nnd_status tile(void *user, size_t index, int lane)
     (void)lane;
     if (end > j->total) end = j->total;
     if (j->rows) {
-        nnd_row_op op = j->variant == SUM ? NND_ROW_SUM : j->variant == MAX ? NND_ROW_MAX : NND_ROW_MEAN;
-        nnd_reduce_rows(op, (const float *)j->x->data + begin * j->count, (float *)j->y->data + begin,
-                        end - begin, j->count);
+        nnd_row_op op = j->variant == SUM   ? NND_ROW_SUM
+                        : j->variant == MAX ? NND_ROW_MAX
+                                            : NND_ROW_MEAN;
+        nnd_reduce_rows(op, (const float *)j->x->data + begin * j->count,
+                        (float *)j->y->data + begin, end - begin, j->count);
         return NND_OK;
     }
     for (size_t i = begin; i < end; i++) {
@@ -203,16 +208,26 @@ static nnd_status reduce_run(nnd_op_ctx *c)
         return NND_OK;
     }
     bool simple = j.variant == SUM || j.variant == MAX || j.variant == MEAN;
-    j.rows = simple && j.x->dtype == NND_F32 && j.gone == 1 && j.gone_strides[0] == 1 && j.count > 1 &&
-             j.kept <= 1;
+    j.rows = simple && j.x->dtype == NND_F32 && j.gone == 1 && j.gone_strides[0] == 1 &&
+             j.count > 1 && j.kept <= 1;
     j.per_tile = j.count < NND_OP_GRAIN ? NND_OP_GRAIN / (j.count ? j.count : 1) : 1;
     return nnd_op_for(c, (j.total + j.per_tile - 1) / j.per_tile, tile, &j);
 }
 
-#define ROW(name, v) {"", name, 1, 0, 1, 2, 1, 1, 0, reduce_infer, reduce_run, .variant = v}
+#define ROW(name, v)                                                                               \
+    {                                                                                              \
+        "", name, 1, 0, 1, 2, 1, 1, 0, reduce_infer, reduce_run, .variant = v                      \
+    }
 static const nnd_op ops[] = {
-    ROW("ReduceSum", SUM), ROW("ReduceMean", MEAN), ROW("ReduceMax", MAX), ROW("ReduceMin", MIN),
-    ROW("ReduceProd", PROD), ROW("ReduceL1", L1), ROW("ReduceL2", L2), ROW("ReduceLogSum", LOG_SUM),
-    ROW("ReduceLogSumExp", LOG_SUM_EXP), ROW("ReduceSumSquare", SUM_SQUARE),
+    ROW("ReduceSum", SUM),
+    ROW("ReduceMean", MEAN),
+    ROW("ReduceMax", MAX),
+    ROW("ReduceMin", MIN),
+    ROW("ReduceProd", PROD),
+    ROW("ReduceL1", L1),
+    ROW("ReduceL2", L2),
+    ROW("ReduceLogSum", LOG_SUM),
+    ROW("ReduceLogSumExp", LOG_SUM_EXP),
+    ROW("ReduceSumSquare", SUM_SQUARE),
 };
 const nnd_op_family nnd_ops_reduce = {ops, NND_COUNT(ops)};

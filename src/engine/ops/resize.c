@@ -6,7 +6,12 @@
 #include "engine/ops/blocks.h"
 
 typedef enum coordinate {
-    HALF_PIXEL, HALF_PIXEL_SYMMETRIC, PYTORCH_HALF_PIXEL, ALIGN_CORNERS, ASYMMETRIC, CROP_AND_RESIZE
+    HALF_PIXEL,
+    HALF_PIXEL_SYMMETRIC,
+    PYTORCH_HALF_PIXEL,
+    ALIGN_CORNERS,
+    ASYMMETRIC,
+    CROP_AND_RESIZE
 } coordinate;
 typedef enum method { NEAREST, LINEAR, CUBIC } method;
 
@@ -24,8 +29,8 @@ typedef struct resizing {
 
 /* ---- attributes ---------------------------------------------------------------------------- */
 
-static nnd_status pick(const nnd_op_ctx *c, const char *value, const char *const *names, size_t count,
-                       int *out)
+static nnd_status pick(const nnd_op_ctx *c, const char *value, const char *const *names,
+                       size_t count, int *out)
 {
     for (size_t i = 0; i < count; i++)
         if (strcmp(value, names[i]) == 0) {
@@ -38,17 +43,18 @@ static nnd_status pick(const nnd_op_ctx *c, const char *value, const char *const
 static nnd_status read_modes(const nnd_op_ctx *c, resizing *r)
 {
     static const char *const methods[] = {"nearest", "linear", "cubic"};
-    static const char *const coordinates[] = {"half_pixel",     "half_pixel_symmetric",
+    static const char *const coordinates[] = {"half_pixel",         "half_pixel_symmetric",
                                               "pytorch_half_pixel", "align_corners",
-                                              "asymmetric",     "tf_crop_and_resize"};
+                                              "asymmetric",         "tf_crop_and_resize"};
     const nnd_graph_node *n = c->node;
     bool old = c->op->variant == 1 || n->opset < 11;
     const char *mode = nnd_node_string(n, "mode", "nearest");
     int m, k;
     if (strcmp(mode, "bilinear") == 0) mode = "linear";
     NND_TRY(pick(c, mode, methods, NND_COUNT(methods), &m));
-    NND_TRY(pick(c, nnd_node_string(n, "coordinate_transformation_mode", old ? "asymmetric" : "half_pixel"),
-                 coordinates, NND_COUNT(coordinates), &k));
+    NND_TRY(pick(
+        c, nnd_node_string(n, "coordinate_transformation_mode", old ? "asymmetric" : "half_pixel"),
+        coordinates, NND_COUNT(coordinates), &k));
     r->method = (method)m;
     r->coordinate = (coordinate)k;
     r->nearest = nnd_node_string(n, "nearest_mode", old ? "floor" : "round_prefer_floor");
@@ -139,7 +145,8 @@ static nnd_status read_resizing(const nnd_op_ctx *c, resizing *r)
     bool three = c->op->variant == 0 && c->node->opset >= 11; /* X, roi, scales, sizes */
     size_t at = three ? 2 : 1;
     if (nnd_op_in(c, at) && nnd_tensor_count(c->in[at]) > 0) NND_TRY(nnd_op_known(c, at, &scales));
-    if (three && nnd_op_in(c, 3) && nnd_tensor_count(c->in[3]) > 0) NND_TRY(nnd_op_known(c, 3, &sizes));
+    if (three && nnd_op_in(c, 3) && nnd_tensor_count(c->in[3]) > 0)
+        NND_TRY(nnd_op_known(c, 3, &sizes));
     if (r->coordinate == CROP_AND_RESIZE) {
         NND_TRY(nnd_op_known(c, 1, &roi));
         if ((size_t)nnd_tensor_count(roi) != 2 * count)
@@ -164,7 +171,7 @@ static nnd_status resize_infer(nnd_op_ctx *c)
 
 typedef struct taps {
     size_t per_output;
-    int64_t *index;   /* −1 = outside: the extrapolation value */
+    int64_t *index; /* −1 = outside: the extrapolation value */
     double *weight;
 } taps;
 
@@ -214,8 +221,8 @@ static int64_t clamp_index(int64_t i, int64_t extent)
     return i < 0 ? 0 : i >= extent ? extent - 1 : i;
 }
 
-static void interpolate(const resizing *r, int d, double x, int64_t *index, double *weight, size_t n,
-                        double stretch)
+static void interpolate(const resizing *r, int d, double x, int64_t *index, double *weight,
+                        size_t n, double stretch)
 {
     int64_t first = (int64_t)floor(x) - (int64_t)n / 2 + 1;
     double sum = 0;
@@ -288,7 +295,8 @@ static nnd_status axis_tile(void *user, size_t outer, int lane)
         for (size_t i = 0; i < j->inner; i++) {
             double sum = 0;
             for (size_t k = 0; k < t->per_output; k++)
-                if (weight[k] != 0) sum += weight[k] * (double)base[(size_t)index[k] * j->inner + i];
+                if (weight[k] != 0)
+                    sum += weight[k] * (double)base[(size_t)index[k] * j->inner + i];
             to[i] = (float)sum;
         }
     }
@@ -330,8 +338,12 @@ static nnd_status nearest_tile(void *user, size_t index, int lane)
 
 static nnd_status run_nearest(nnd_op_ctx *c, const resizing *r, const taps *t)
 {
-    nearest_job j = {.r = r, .x = c->in[0], .y = &c->out[0], .taps = t,
-                     .row = (size_t)r->out[r->rank - 1], .size = nnd_op_element(c->in[0]->dtype)};
+    nearest_job j = {.r = r,
+                     .x = c->in[0],
+                     .y = &c->out[0],
+                     .taps = t,
+                     .row = (size_t)r->out[r->rank - 1],
+                     .size = nnd_op_element(c->in[0]->dtype)};
     return nnd_op_for(c, (size_t)nnd_tensor_count(j.y) / j.row, nearest_tile, &j);
 }
 
@@ -351,15 +363,21 @@ static nnd_status run_separable(nnd_op_ctx *c, const resizing *r, const taps *t)
         status = nnd_dtype_convert(c->in[0]->dtype, c->in[0]->data, NND_F32, a,
                                    (size_t)nnd_tensor_count(c->in[0]));
     for (int d = 0; d < r->rank && status == NND_OK; d++) {
-        bool changes = r->in[d] != r->out[d] || r->coordinate == CROP_AND_RESIZE || r->scale[d] != 1.0;
+        bool changes =
+            r->in[d] != r->out[d] || r->coordinate == CROP_AND_RESIZE || r->scale[d] != 1.0;
         if (!changes) continue;
         size_t outer = 1, inner = 1;
         for (int i = 0; i < d; i++)
             outer *= (size_t)dims[i];
         for (int i = d + 1; i < r->rank; i++)
             inner *= (size_t)dims[i];
-        axis_job j = {.from = a, .to = b, .in = (size_t)r->in[d], .out = (size_t)r->out[d],
-                      .inner = inner, .t = &t[d], .outside = (float)r->outside};
+        axis_job j = {.from = a,
+                      .to = b,
+                      .in = (size_t)r->in[d],
+                      .out = (size_t)r->out[d],
+                      .inner = inner,
+                      .t = &t[d],
+                      .outside = (float)r->outside};
         status = nnd_op_for(c, outer, axis_tile, &j);
         dims[d] = r->out[d];
         float *swap = a;
@@ -385,7 +403,8 @@ static nnd_status double_tile(void *user, size_t plane, int lane)
 {
     const double_job *j = user;
     (void)lane;
-    nnd_upsample2_nearest(j->x + plane * j->h * j->w, j->y + plane * j->h * j->w * 4, 1, j->h, j->w, 1);
+    nnd_upsample2_nearest(j->x + plane * j->h * j->w, j->y + plane * j->h * j->w * 4, 1, j->h, j->w,
+                          1);
     return NND_OK;
 }
 

@@ -26,7 +26,10 @@ static nnd_status read_recurrence(const nnd_op_ctx *c, recurrence *r)
     NND_TRY(nnd_op_expect(c, 2, 1u << NND_F32));
     NND_TRY(nnd_op_need(c, 2, &rec));
     const char *direction = nnd_node_string(c->node, "direction", "forward");
-    *r = (recurrence){.kind = c->op->variant, .gates = c->op->variant == LSTM ? 4 : c->op->variant == GRU ? 3 : 1};
+    *r = (recurrence){.kind = c->op->variant,
+                      .gates = c->op->variant == LSTM  ? 4
+                               : c->op->variant == GRU ? 3
+                                                       : 1};
     r->directions = strcmp(direction, "bidirectional") == 0 ? 2 : 1;
     r->reverse = strcmp(direction, "reverse") == 0;
     r->batch_first = nnd_node_int(c->node, "layout", 0) == 1;
@@ -39,11 +42,12 @@ static nnd_status read_recurrence(const nnd_op_ctx *c, recurrence *r)
     r->batch = x->dims[!r->batch_first];
     r->input = x->dims[2];
     r->hidden = rec->dims[2];
-    bool fits = w->dims[0] == r->directions && rec->dims[0] == r->directions && w->dims[2] == r->input &&
-                w->dims[1] == r->gates * r->hidden && rec->dims[1] == r->gates * r->hidden;
+    bool fits = w->dims[0] == r->directions && rec->dims[0] == r->directions &&
+                w->dims[2] == r->input && w->dims[1] == r->gates * r->hidden &&
+                rec->dims[1] == r->gates * r->hidden;
     const int64_t sizes[] = {2 * r->gates * r->hidden * r->directions, r->batch,
-                             r->directions * r->batch * r->hidden, r->directions * r->batch * r->hidden,
-                             3 * r->hidden * r->directions};
+                             r->directions * r->batch * r->hidden,
+                             r->directions * r->batch * r->hidden, 3 * r->hidden * r->directions};
     for (size_t i = 3; i < c->in_count && i < 8; i++)
         if (nnd_op_in(c, i)) {
             fits = fits && nnd_tensor_count(c->in[i]) == sizes[i - 3];
@@ -56,7 +60,8 @@ static nnd_status rnn_infer(nnd_op_ctx *c)
 {
     recurrence r;
     NND_TRY(read_recurrence(c, &r));
-    int64_t y[4] = {r.steps, r.directions, r.batch, r.hidden}, last[3] = {r.directions, r.batch, r.hidden};
+    int64_t y[4] = {r.steps, r.directions, r.batch, r.hidden},
+            last[3] = {r.directions, r.batch, r.hidden};
     if (r.batch_first) {
         int64_t other[4] = {r.batch, r.steps, r.directions, r.hidden};
         memcpy(y, other, sizeof(y));
@@ -70,8 +75,20 @@ static nnd_status rnn_infer(nnd_op_ctx *c)
 
 /* ---- activations ---------------------------------------------------------------------------- */
 
-typedef enum gate_fn { SIGMOID_FN, TANH_FN, RELU_FN, AFFINE_FN, LEAKY_FN, THRESHOLDED_FN, SCALED_TANH_FN,
-               HARD_SIGMOID_FN, ELU_FN, SOFTSIGN_FN, SOFTPLUS_FN, GATE_FN_COUNT } gate_fn;
+typedef enum gate_fn {
+    SIGMOID_FN,
+    TANH_FN,
+    RELU_FN,
+    AFFINE_FN,
+    LEAKY_FN,
+    THRESHOLDED_FN,
+    SCALED_TANH_FN,
+    HARD_SIGMOID_FN,
+    ELU_FN,
+    SOFTSIGN_FN,
+    SOFTPLUS_FN,
+    GATE_FN_COUNT
+} gate_fn;
 typedef struct gate_act {
     gate_fn fn;
     float a, b;
@@ -80,10 +97,12 @@ typedef struct gate_act {
 static const struct {
     const char *name;
     float a, b;
-} gate_fns[GATE_FN_COUNT] = {
-    {"Sigmoid", 0, 0},     {"Tanh", 0, 0},       {"Relu", 0, 0},        {"Affine", 1, 0},
-    {"LeakyRelu", 0.01f, 0}, {"ThresholdedRelu", 1, 0}, {"ScaledTanh", 1, 1}, {"HardSigmoid", 0.2f, 0.5f},
-    {"Elu", 1, 0},         {"Softsign", 0, 0},   {"Softplus", 0, 0}};
+} gate_fns[GATE_FN_COUNT] = {{"Sigmoid", 0, 0},       {"Tanh", 0, 0},
+                             {"Relu", 0, 0},          {"Affine", 1, 0},
+                             {"LeakyRelu", 0.01f, 0}, {"ThresholdedRelu", 1, 0},
+                             {"ScaledTanh", 1, 1},    {"HardSigmoid", 0.2f, 0.5f},
+                             {"Elu", 1, 0},           {"Softsign", 0, 0},
+                             {"Softplus", 0, 0}};
 
 static float apply(const gate_act *g, float x)
 {
@@ -124,7 +143,8 @@ static bool same_name(const char *a, const char *b)
 static nnd_status read_activations(const nnd_op_ctx *c, const recurrence *r, int64_t direction,
                                    gate_act act[3])
 {
-    static const gate_fn defaults[3][3] = {{TANH_FN, TANH_FN, TANH_FN}, {SIGMOID_FN, TANH_FN, TANH_FN},
+    static const gate_fn defaults[3][3] = {{TANH_FN, TANH_FN, TANH_FN},
+                                           {SIGMOID_FN, TANH_FN, TANH_FN},
                                            {SIGMOID_FN, TANH_FN, TANH_FN}};
     size_t n = r->kind == RNN ? 1 : r->kind == GRU ? 2 : 3, alphas, betas;
     const nnd_attr *names = nnd_node_attr(c->node, "activations");
@@ -245,8 +265,10 @@ static nnd_status run_entry(const nnd_op_ctx *c, direction_job *j, int64_t d, in
     const nnd_tensor *lengths = nnd_op_in(c, 4);
     int64_t n = lengths ? nnd_op_int_at(lengths, (size_t)b) : r->steps;
     bool backwards = r->reverse || d == 1;
-    if (n < 0 || n > r->steps) return nnd_op_fail(c, NND_E_SHAPE, "a sequence length is impossible");
-    size_t state = (size_t)((r->batch_first ? b * r->directions + d : d * r->batch + b) * r->hidden);
+    if (n < 0 || n > r->steps)
+        return nnd_op_fail(c, NND_E_SHAPE, "a sequence length is impossible");
+    size_t state =
+        (size_t)((r->batch_first ? b * r->directions + d : d * r->batch + b) * r->hidden);
     size_t bytes = (size_t)r->hidden * sizeof(float);
     memset(j->h, 0, bytes);
     memset(j->cell, 0, bytes);
@@ -254,8 +276,9 @@ static nnd_status run_entry(const nnd_op_ctx *c, direction_job *j, int64_t d, in
     if (nnd_op_in(c, 6)) memcpy(j->cell, part(c, 6, (int64_t)state), bytes);
     for (int64_t i = 0; i < r->steps; i++) {
         int64_t t = backwards ? n - 1 - i : i;
-        size_t row = (size_t)(r->batch_first ? (b * r->steps + (i < n ? t : i)) * r->directions + d
-                                             : ((i < n ? t : i) * r->directions + d) * r->batch + b);
+        size_t row =
+            (size_t)(r->batch_first ? (b * r->steps + (i < n ? t : i)) * r->directions + d
+                                    : ((i < n ? t : i) * r->directions + d) * r->batch + b);
         if (i >= n) { /* behind the end of a short sequence */
             if (y) memset(y + row * (size_t)r->hidden, 0, bytes);
             continue;
@@ -301,8 +324,8 @@ static double rnn_flops(const nnd_op_ctx *c)
 {
     recurrence r;
     if (read_recurrence(c, &r) != NND_OK) return 0;
-    return 2.0 * (double)(r.directions * r.gates) * (double)r.hidden * (double)(r.input + r.hidden) *
-           (double)r.steps * (double)r.batch;
+    return 2.0 * (double)(r.directions * r.gates) * (double)r.hidden *
+           (double)(r.input + r.hidden) * (double)r.steps * (double)r.batch;
 }
 
 static const nnd_op ops[] = {

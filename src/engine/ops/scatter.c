@@ -18,7 +18,8 @@ static nnd_status read_merge(const nnd_op_ctx *c, merge *out)
     return nnd_op_fail(c, NND_E_UNSUPPORTED, "the reduction '%s' is not known", text);
 }
 
-static void merge_one(const nnd_tensor *y, size_t to, const nnd_tensor *update, size_t from, merge how)
+static void merge_one(const nnd_tensor *y, size_t to, const nnd_tensor *update, size_t from,
+                      merge how)
 {
     size_t size = nnd_op_element(y->dtype);
     nnd_class in = nnd_class_of(y->dtype);
@@ -27,8 +28,12 @@ static void merge_one(const nnd_tensor *y, size_t to, const nnd_tensor *update, 
         return;
     }
     if (in <= NND_IN_F64) {
-        double a = nnd_dtype_get(y->dtype, y->data, to), b = nnd_dtype_get(update->dtype, update->data, from);
-        double v = how == ADD ? a + b : how == MULTIPLY ? a * b : how == MINIMUM ? fmin(a, b) : fmax(a, b);
+        double a = nnd_dtype_get(y->dtype, y->data, to),
+               b = nnd_dtype_get(update->dtype, update->data, from);
+        double v = how == ADD        ? a + b
+                   : how == MULTIPLY ? a * b
+                   : how == MINIMUM  ? fmin(a, b)
+                                     : fmax(a, b);
         nnd_dtype_set(y->dtype, y->data, to, v);
         return;
     }
@@ -61,8 +66,8 @@ static nnd_status copy_input(nnd_op_ctx *c)
 
 static nnd_status bad_index(const nnd_op_ctx *c, int64_t index, int64_t extent)
 {
-    return nnd_op_fail(c, NND_E_SHAPE, "index %lld is outside of a dimension of %lld", (long long)index,
-                       (long long)extent);
+    return nnd_op_fail(c, NND_E_SHAPE, "index %lld is outside of a dimension of %lld",
+                       (long long)index, (long long)extent);
 }
 
 /* ---- ScatterElements ------------------------------------------------------------------------ */
@@ -125,7 +130,8 @@ static nnd_status nd_run(nnd_op_ctx *c)
     NND_TRY(read_merge(c, &how));
     NND_TRY(copy_input(c));
     int depth = (int)index->dims[index->rank - 1];
-    size_t piece = (size_t)nnd_op_span(x, depth, x->rank), n = (size_t)nnd_op_span(index, 0, index->rank - 1);
+    size_t piece = (size_t)nnd_op_span(x, depth, x->rank),
+           n = (size_t)nnd_op_span(index, 0, index->rank - 1);
     for (size_t i = 0; i < n; i++) {
         size_t to = 0;
         for (int d = 0; d < depth; d++) {
@@ -141,7 +147,8 @@ static nnd_status nd_run(nnd_op_ctx *c)
 
 static const nnd_op ops[] = {
     {"", "Scatter", 9, 0, 3, 3, 1, 1, NND_OP_INPLACE, elements_infer, elements_run, .variant = 0},
-    {"", "ScatterElements", 11, 0, 3, 3, 1, 1, NND_OP_INPLACE, elements_infer, elements_run, .variant = 0},
+    {"", "ScatterElements", 11, 0, 3, 3, 1, 1, NND_OP_INPLACE, elements_infer, elements_run,
+     .variant = 0},
     {"", "ScatterND", 11, 0, 3, 3, 1, 1, NND_OP_INPLACE, nd_infer, nd_run, .variant = 0},
 };
 const nnd_op_family nnd_ops_scatter = {ops, NND_COUNT(ops)};

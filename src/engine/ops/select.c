@@ -31,7 +31,8 @@ static nnd_status arg_infer(nnd_op_ctx *c)
     NND_TRY(nnd_op_axis(c, nnd_node_int(c->node, "axis", 0), x->rank, &axis));
     if (x->dims[axis] == 0) return nnd_op_fail(c, NND_E_SHAPE, "axis %d is empty", axis);
     for (int i = 0; i < x->rank; i++)
-        if (i != axis || nnd_node_int(c->node, "keepdims", 1)) dims[rank++] = i == axis ? 1 : x->dims[i];
+        if (i != axis || nnd_node_int(c->node, "keepdims", 1))
+            dims[rank++] = i == axis ? 1 : x->dims[i];
     return nnd_op_output(c, 0, NND_I64, rank, dims);
 }
 
@@ -93,7 +94,8 @@ typedef struct candidates {
 /* True when index a comes before b: better, or equal and earlier. */
 static bool before(const candidates *s, int64_t a, int64_t b)
 {
-    int order = s->sign * compare(s->x, s->base + (size_t)a * s->inner, s->base + (size_t)b * s->inner);
+    int order =
+        s->sign * compare(s->x, s->base + (size_t)a * s->inner, s->base + (size_t)b * s->inner);
     return order != 0 ? order > 0 : a < b;
 }
 
@@ -149,7 +151,8 @@ static nnd_status topk_run(nnd_op_ctx *c)
             size_t to = r / inner * (size_t)k * inner + i * inner + r % inner;
             size_t from = s.base + (size_t)heap[i] * inner;
             if (c->out[0].data)
-                memcpy((char *)c->out[0].data + to * size, (const char *)x->data + from * size, size);
+                memcpy((char *)c->out[0].data + to * size, (const char *)x->data + from * size,
+                       size);
             if (c->out[1].data) ((int64_t *)c->out[1].data)[to] = heap[i];
         }
     }

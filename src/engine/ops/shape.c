@@ -25,8 +25,9 @@ static nnd_status reshape_infer(nnd_op_ctx *c)
     for (size_t i = 0; i < count; i++) {
         if (dims[i] == 0 && !keep_zero) {
             if ((int)i >= x->rank)
-                return nnd_op_fail(c, NND_E_SHAPE, "dimension %zu is to be copied from an input of rank %d",
-                                   i, x->rank);
+                return nnd_op_fail(c, NND_E_SHAPE,
+                                   "dimension %zu is to be copied from an input of rank %d", i,
+                                   x->rank);
             dims[i] = x->dims[i];
         }
         if (dims[i] < -1 || (dims[i] == -1 && wildcard >= 0))
@@ -41,8 +42,8 @@ static nnd_status reshape_infer(nnd_op_ctx *c)
     int64_t total = nnd_tensor_count(x);
     if (wildcard >= 0) {
         if (known == 0 || total % known)
-            return nnd_op_fail(c, NND_E_SHAPE, "%lld elements do not divide by %lld", (long long)total,
-                               (long long)known);
+            return nnd_op_fail(c, NND_E_SHAPE, "%lld elements do not divide by %lld",
+                               (long long)total, (long long)known);
         dims[wildcard] = total / known;
     } else if (known != total) {
         return nnd_op_fail(c, NND_E_SHAPE, "%lld elements do not fill a shape of %lld",
@@ -75,7 +76,8 @@ static nnd_status squeeze_infer(nnd_op_ctx *c)
     for (int i = 0; i < x->rank; i++) {
         bool drop = count == SIZE_MAX ? x->dims[i] == 1 : (set >> i & 1u) != 0;
         if (drop && x->dims[i] != 1)
-            return nnd_op_fail(c, NND_E_SHAPE, "dimension %d is %lld, not 1", i, (long long)x->dims[i]);
+            return nnd_op_fail(c, NND_E_SHAPE, "dimension %d is %lld, not 1", i,
+                               (long long)x->dims[i]);
         if (!drop) dims[rank++] = x->dims[i];
     }
     return nnd_op_output(c, 0, x->dtype, rank, dims);
@@ -91,7 +93,8 @@ static nnd_status unsqueeze_infer(nnd_op_ctx *c)
     NND_TRY(nnd_op_list(c, 1, "axes", axes, NND_MAX_RANK, &count));
     if (count == SIZE_MAX) return nnd_op_fail(c, NND_E_FORMAT, "there are no axes");
     int rank = x->rank + (int)count;
-    if (rank > NND_MAX_RANK) return nnd_op_fail(c, NND_E_UNSUPPORTED, "the result has rank %d", rank);
+    if (rank > NND_MAX_RANK)
+        return nnd_op_fail(c, NND_E_UNSUPPORTED, "the result has rank %d", rank);
     NND_TRY(nnd_op_axes(c, axes, count, rank, &set));
     for (int i = 0, k = 0; i < rank; i++)
         dims[i] = set >> i & 1u ? 1 : x->dims[k++];
@@ -156,9 +159,9 @@ static nnd_status dropout_infer(nnd_op_ctx *c)
         NND_TRY(nnd_op_known(c, 2, &training));
         const nnd_tensor *ratio = nnd_op_in(c, 1);
         if (ratio) NND_TRY(nnd_op_known(c, 1, &ratio));
-        bool drops = *(const uint8_t *)training->data && (!ratio || nnd_dtype_get(ratio->dtype, ratio->data, 0) != 0);
-        if (drops)
-            return nnd_op_fail(c, NND_E_UNSUPPORTED, "training mode is not supported");
+        bool drops = *(const uint8_t *)training->data &&
+                     (!ratio || nnd_dtype_get(ratio->dtype, ratio->data, 0) != 0);
+        if (drops) return nnd_op_fail(c, NND_E_UNSUPPORTED, "training mode is not supported");
     }
     NND_TRY(nnd_op_like(c, 0, 0));
     nnd_dtype mask = c->node->opset >= 10 ? NND_BOOL : x->dtype;
@@ -208,10 +211,11 @@ static nnd_status constant_run(nnd_op_ctx *c)
     const nnd_attr *a = NULL;
     for (size_t i = 0; i < c->node->attr_count && !a; i++)
         if (c->node->attrs[i].kind != NND_ATTR_OTHER) a = &c->node->attrs[i];
-    const void *from = a->kind == NND_ATTR_TENSOR ? a->u.tensor->data
-                       : a->kind == NND_ATTR_INT || a->kind == NND_ATTR_FLOAT || a->kind == NND_ATTR_STRING
-                           ? (const void *)&a->u
-                           : a->u.ints;
+    const void *from =
+        a->kind == NND_ATTR_TENSOR ? a->u.tensor->data
+        : a->kind == NND_ATTR_INT || a->kind == NND_ATTR_FLOAT || a->kind == NND_ATTR_STRING
+            ? (const void *)&a->u
+            : a->u.ints;
     size_t bytes = nnd_tensor_bytes(&c->out[0]);
     if (bytes) memcpy(c->out[0].data, from, bytes);
     return NND_OK;

@@ -27,7 +27,9 @@ static nnd_status layout(const nnd_op_ctx *c, job *j)
     }
     *j = (job){.x = x, .y = &c->out[0], .variant = c->op->variant};
     j->outer = (size_t)nnd_op_span(x, 0, axis);
-    j->n = matrix ? (size_t)nnd_op_span(x, axis, x->rank) : axis < x->rank ? (size_t)x->dims[axis] : 1;
+    j->n = matrix           ? (size_t)nnd_op_span(x, axis, x->rank)
+           : axis < x->rank ? (size_t)x->dims[axis]
+                            : 1;
     j->inner = matrix || !x->rank ? 1 : (size_t)nnd_op_span(x, axis + 1, x->rank);
     return NND_OK;
 }
@@ -56,7 +58,7 @@ static void one_row(const job *j, size_t row)
     for (size_t i = 0; i < j->n; i++) {
         size_t at = base + i * j->inner;
         double v = nnd_dtype_get(j->x->dtype, j->x->data, at) - top;
-        double y = j->variant == HARD ? (double)(i == best)
+        double y = j->variant == HARD    ? (double)(i == best)
                    : j->variant == PLAIN ? exp(v) / sum
                                          : v - log(sum);
         nnd_dtype_set(j->y->dtype, j->y->data, at, y);
@@ -94,6 +96,9 @@ static nnd_status softmax_run(nnd_op_ctx *c)
 }
 
 #define ROW(name, v)                                                                               \
-    {"", name, 1, 0, 1, 1, 1, 1, NND_OP_INPLACE, softmax_infer, softmax_run, .variant = v}
-static const nnd_op ops[] = {ROW("Softmax", PLAIN), ROW("LogSoftmax", LOGARITHM), ROW("Hardmax", HARD)};
+    {                                                                                              \
+        "", name, 1, 0, 1, 1, 1, 1, NND_OP_INPLACE, softmax_infer, softmax_run, .variant = v       \
+    }
+static const nnd_op ops[] = {ROW("Softmax", PLAIN), ROW("LogSoftmax", LOGARITHM),
+                             ROW("Hardmax", HARD)};
 const nnd_op_family nnd_ops_softmax = {ops, NND_COUNT(ops)};

@@ -6,14 +6,51 @@
 #include "engine/ops/blocks.h"
 
 enum {
-    NEG, ABS, EXP, LOG, SQRT, RECIPROCAL, FLOOR, CEIL, ROUND, SIGN, ERF, SIN, COS, TAN, ASIN, ACOS, ATAN,
-    SINH, COSH, TANH, ASINH, ACOSH, ATANH, SIGMOID, RELU, LEAKY_RELU, ELU, SELU, CELU, SOFTPLUS,
-    SOFTSIGN, HARD_SIGMOID, HARD_SWISH, MISH, GELU, SWISH, THRESHOLDED_RELU, SHRINK, CLIP, BIT_NOT,
+    NEG,
+    ABS,
+    EXP,
+    LOG,
+    SQRT,
+    RECIPROCAL,
+    FLOOR,
+    CEIL,
+    ROUND,
+    SIGN,
+    ERF,
+    SIN,
+    COS,
+    TAN,
+    ASIN,
+    ACOS,
+    ATAN,
+    SINH,
+    COSH,
+    TANH,
+    ASINH,
+    ACOSH,
+    ATANH,
+    SIGMOID,
+    RELU,
+    LEAKY_RELU,
+    ELU,
+    SELU,
+    CELU,
+    SOFTPLUS,
+    SOFTSIGN,
+    HARD_SIGMOID,
+    HARD_SWISH,
+    MISH,
+    GELU,
+    SWISH,
+    THRESHOLDED_RELU,
+    SHRINK,
+    CLIP,
+    BIT_NOT,
     OP_COUNT
 };
 
 typedef struct params {
-    double a, b;      /* the operator's parameters */
+    double a, b;       /* the operator's parameters */
     int64_t low, high; /* Clip of integers */
     bool flag;
 } params;
@@ -61,12 +98,12 @@ REAL(f_softsign, x / (1.0 + fabs(x)))
 REAL(f_hard_sigmoid, fmin(fmax(p->a *x + p->b, 0.0), 1.0))
 REAL(f_hard_swish, x *fmin(fmax(x / 6.0 + 0.5, 0.0), 1.0))
 REAL(f_mish, x *tanh(f_softplus(x, p)))
-REAL(f_gelu, p->flag ? 0.5 * x * (1.0 + tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)))
+REAL(f_gelu, p->flag ? 0.5 * x *(1.0 + tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)))
                      : 0.5 * x * (1.0 + erf(x * 0.7071067811865476)))
 REAL(f_swish, x / (1.0 + exp(-p->a * x)))
 REAL(f_thresholded, x > p->a ? x : 0.0)
-REAL(f_shrink, x < -p->a ? x + p->b : x > p->a ? x - p->b : 0.0)
-REAL(f_clip, x < p->a ? (p->a > p->b ? p->b : p->a) : x > p->b ? p->b : x)
+REAL(f_shrink, x<-p->a ? x + p->b : x> p->a ? x - p->b : 0.0)
+REAL(f_clip, x<p->a ? (p->a > p->b ? p->b : p->a) : x> p->b ? p->b : x)
 
 #define INTEGER(name, expr)                                                                        \
     static int64_t name(int64_t x, const params *p)                                                \
@@ -78,13 +115,12 @@ INTEGER(i_neg, (int64_t)(0 - (uint64_t)x))
 INTEGER(i_abs, x < 0 ? (int64_t)(0 - (uint64_t)x) : x)
 INTEGER(i_sign, x > 0 ? 1 : x < 0 ? -1 : 0)
 INTEGER(i_relu, x > 0 ? x : 0)
-INTEGER(i_clip, x < p->low ? (p->low > p->high ? p->high : p->low) : x > p->high ? p->high : x)
+INTEGER(i_clip, x<p->low ? (p->low > p->high ? p->high : p->low) : x> p->high ? p->high : x)
 INTEGER(i_not, ~x)
 INTEGER(i_same, x)
 INTEGER(u_sign, x != 0)
-INTEGER(u_clip, (uint64_t)x < (uint64_t)p->low ? p->low
-                : (uint64_t)x > (uint64_t)p->high ? p->high
-                                                  : x)
+INTEGER(u_clip,
+        (uint64_t)x<(uint64_t)p->low ? p->low : (uint64_t)x>(uint64_t) p->high ? p->high : x)
 
 static int64_t i_shrink(int64_t x, const params *p)
 {
@@ -144,10 +180,13 @@ static void attr_params(const nnd_graph_node *n, int variant, params *p)
     static const struct {
         int variant;
         float a, b;
-    } defaults[] = {{LEAKY_RELU, 0.01f, 0},        {ELU, 1.0f, 0},
+    } defaults[] = {{LEAKY_RELU, 0.01f, 0},
+                    {ELU, 1.0f, 0},
                     {SELU, 1.67326319217681884765625f, 1.05070102214813232421875f},
-                    {CELU, 1.0f, 0},               {HARD_SIGMOID, 0.2f, 0.5f},
-                    {THRESHOLDED_RELU, 1.0f, 0},   {SWISH, 1.0f, 0},
+                    {CELU, 1.0f, 0},
+                    {HARD_SIGMOID, 0.2f, 0.5f},
+                    {THRESHOLDED_RELU, 1.0f, 0},
+                    {SWISH, 1.0f, 0},
                     {SHRINK, 0.5f, 0}};
     for (size_t i = 0; i < NND_COUNT(defaults); i++) {
         if (defaults[i].variant != variant) continue;
@@ -203,18 +242,24 @@ static void find_kernel(job *j)
     static const struct {
         int variant;
         nnd_act_kind kind;
-    } acts[] = {{SIGMOID, NND_ACT_SIGMOID},       {TANH, NND_ACT_TANH},
-                {RELU, NND_ACT_RELU},             {LEAKY_RELU, NND_ACT_LEAKY_RELU},
-                {ELU, NND_ACT_ELU},               {SOFTPLUS, NND_ACT_SOFTPLUS},
-                {HARD_SIGMOID, NND_ACT_HARD_SIGMOID}, {HARD_SWISH, NND_ACT_HARD_SWISH},
-                {MISH, NND_ACT_MISH},             {CLIP, NND_ACT_CLIP}};
+    } acts[] = {{SIGMOID, NND_ACT_SIGMOID},
+                {TANH, NND_ACT_TANH},
+                {RELU, NND_ACT_RELU},
+                {LEAKY_RELU, NND_ACT_LEAKY_RELU},
+                {ELU, NND_ACT_ELU},
+                {SOFTPLUS, NND_ACT_SOFTPLUS},
+                {HARD_SIGMOID, NND_ACT_HARD_SIGMOID},
+                {HARD_SWISH, NND_ACT_HARD_SWISH},
+                {MISH, NND_ACT_MISH},
+                {CLIP, NND_ACT_CLIP}};
     static const struct {
         int variant;
         nnd_unary_op op;
-    } kernels[] = {{NEG, NND_UNARY_NEG},     {ABS, NND_UNARY_ABS},     {SQRT, NND_UNARY_SQRT},
-                   {EXP, NND_UNARY_EXP},     {LOG, NND_UNARY_LOG},     {ERF, NND_UNARY_ERF},
-                   {FLOOR, NND_UNARY_FLOOR}, {CEIL, NND_UNARY_CEIL},   {ROUND, NND_UNARY_ROUND},
-                   {RECIPROCAL, NND_UNARY_RECIPROCAL}};
+    } kernels[] = {{NEG, NND_UNARY_NEG},     {ABS, NND_UNARY_ABS},
+                   {SQRT, NND_UNARY_SQRT},   {EXP, NND_UNARY_EXP},
+                   {LOG, NND_UNARY_LOG},     {ERF, NND_UNARY_ERF},
+                   {FLOOR, NND_UNARY_FLOOR}, {CEIL, NND_UNARY_CEIL},
+                   {ROUND, NND_UNARY_ROUND}, {RECIPROCAL, NND_UNARY_RECIPROCAL}};
     if (j->x->dtype != NND_F32 || j->y->dtype != NND_F32) return;
     for (size_t i = 0; i < NND_COUNT(acts); i++)
         if (acts[i].variant == j->variant) {
@@ -244,7 +289,8 @@ static void run_block(const job *j, size_t begin, size_t n)
         for (size_t i = 0; i < n; i++)
             my.f64[i] = functions[j->variant].real(((const double *)x)[i], p);
     } else {
-        int_fn fn = j->in == NND_IN_I64 ? functions[j->variant].integer : functions[j->variant].natural;
+        int_fn fn =
+            j->in == NND_IN_I64 ? functions[j->variant].integer : functions[j->variant].natural;
         for (size_t i = 0; i < n; i++)
             my.i64[i] = fn(((const int64_t *)x)[i], p);
     }
@@ -272,8 +318,11 @@ static nnd_status tile(void *user, size_t index, int lane)
 
 static nnd_status unary_run(nnd_op_ctx *c)
 {
-    job j = {.x = c->in[0], .y = &c->out[0], .variant = c->op->variant,
-             .in = nnd_class_of(c->in[0]->dtype), .total = (size_t)nnd_tensor_count(&c->out[0])};
+    job j = {.x = c->in[0],
+             .y = &c->out[0],
+             .variant = c->op->variant,
+             .in = nnd_class_of(c->in[0]->dtype),
+             .total = (size_t)nnd_tensor_count(&c->out[0])};
     attr_params(c->node, j.variant, &j.p);
     if (j.variant == CLIP) NND_TRY(clip_params(c, &j.p));
     find_kernel(&j);
@@ -285,7 +334,7 @@ static nnd_status unary_infer(nnd_op_ctx *c)
     NND_TRY(nnd_op_expect(c, 0, NND_NUMBERS));
     nnd_class in = nnd_class_of(c->in[0]->dtype);
     int v = c->op->variant;
-    bool ok = in <= NND_IN_F64 ? functions[v].real != NULL
+    bool ok = in <= NND_IN_F64   ? functions[v].real != NULL
               : in == NND_IN_I64 ? functions[v].integer != NULL
                                  : functions[v].natural != NULL;
     if (!ok) return nnd_op_expect(c, 0, 0);
@@ -309,7 +358,8 @@ static void prelu_block(void *user, size_t out, const size_t *at, size_t n)
     for (size_t i = 0; i < n; i += NND_BLOCK) {
         size_t m = n - i < NND_BLOCK ? n - i : NND_BLOCK;
         const void *x = nnd_block_load(j->in, j->x->dtype, j->x->data, at[0] + i * sx, sx, m, &mx);
-        const void *s = nnd_block_load(j->in, j->slope->dtype, j->slope->data, at[1] + i * ss, ss, m, &ms);
+        const void *s =
+            nnd_block_load(j->in, j->slope->dtype, j->slope->data, at[1] + i * ss, ss, m, &ms);
         for (size_t k = 0; k < m; k++) {
             if (j->in == NND_IN_F32) {
                 float v = ((const float *)x)[k];
@@ -344,7 +394,8 @@ static nnd_tensor prelu_slope(const nnd_op_ctx *c)
     nnd_tensor slope = *c->in[1];
     const nnd_tensor *x = c->in[0];
     bool per_channel = slope.rank == 1 && x->rank > 2 && slope.dims[0] == x->dims[1] &&
-                       slope.dims[0] != 1 && (c->node->opset < 9 || slope.dims[0] != x->dims[x->rank - 1]);
+                       slope.dims[0] != 1 &&
+                       (c->node->opset < 9 || slope.dims[0] != x->dims[x->rank - 1]);
     if (!per_channel) return slope;
     slope.rank = x->rank - 1;
     for (int i = 1; i < slope.rank; i++)
@@ -356,8 +407,8 @@ static nnd_status prelu_run(nnd_op_ctx *c)
 {
     nnd_tensor slope = prelu_slope(c);
     const nnd_tensor *in[2] = {c->in[0], &slope};
-    prelu_job j = {.x = c->in[0], .slope = &slope, .y = &c->out[0],
-                   .in = nnd_class_of(c->in[0]->dtype)};
+    prelu_job j = {
+        .x = c->in[0], .slope = &slope, .y = &c->out[0], .in = nnd_class_of(c->in[0]->dtype)};
     nnd_broadcast_init(&j.broadcast, &c->out[0], in, 2);
     return nnd_op_for(c, nnd_op_tiles(j.broadcast.total), prelu_tile, &j);
 }
@@ -377,22 +428,52 @@ static nnd_status prelu_infer(nnd_op_ctx *c)
 }
 
 #define ROW(name, since, v)                                                                        \
-    {"", name, since, 0, 1, 1, 1, 1, NND_OP_INPLACE, unary_infer, unary_run, .variant = v}
+    {                                                                                              \
+        "", name, since, 0, 1, 1, 1, 1, NND_OP_INPLACE, unary_infer, unary_run, .variant = v       \
+    }
 static const nnd_op ops[] = {
-    ROW("Neg", 1, NEG), ROW("Abs", 1, ABS), ROW("Exp", 1, EXP), ROW("Log", 1, LOG),
-    ROW("Sqrt", 1, SQRT), ROW("Reciprocal", 1, RECIPROCAL), ROW("Floor", 1, FLOOR),
-    ROW("Ceil", 1, CEIL), ROW("Round", 11, ROUND), ROW("Sign", 9, SIGN), ROW("Erf", 9, ERF),
-    ROW("Sin", 7, SIN), ROW("Cos", 7, COS), ROW("Tan", 7, TAN), ROW("Asin", 7, ASIN),
-    ROW("Acos", 7, ACOS), ROW("Atan", 7, ATAN), ROW("Sinh", 9, SINH), ROW("Cosh", 9, COSH),
-    ROW("Tanh", 1, TANH), ROW("Asinh", 9, ASINH), ROW("Acosh", 9, ACOSH), ROW("Atanh", 9, ATANH),
-    ROW("Sigmoid", 1, SIGMOID), ROW("Relu", 1, RELU), ROW("LeakyRelu", 1, LEAKY_RELU),
-    ROW("Elu", 1, ELU), ROW("Selu", 1, SELU), ROW("Celu", 12, CELU), ROW("Softplus", 1, SOFTPLUS),
-    ROW("Softsign", 1, SOFTSIGN), ROW("HardSigmoid", 1, HARD_SIGMOID),
-    ROW("HardSwish", 14, HARD_SWISH), ROW("Mish", 18, MISH), ROW("Gelu", 20, GELU),
-    ROW("Swish", 24, SWISH), ROW("ThresholdedRelu", 10, THRESHOLDED_RELU), ROW("Shrink", 9, SHRINK),
+    ROW("Neg", 1, NEG),
+    ROW("Abs", 1, ABS),
+    ROW("Exp", 1, EXP),
+    ROW("Log", 1, LOG),
+    ROW("Sqrt", 1, SQRT),
+    ROW("Reciprocal", 1, RECIPROCAL),
+    ROW("Floor", 1, FLOOR),
+    ROW("Ceil", 1, CEIL),
+    ROW("Round", 11, ROUND),
+    ROW("Sign", 9, SIGN),
+    ROW("Erf", 9, ERF),
+    ROW("Sin", 7, SIN),
+    ROW("Cos", 7, COS),
+    ROW("Tan", 7, TAN),
+    ROW("Asin", 7, ASIN),
+    ROW("Acos", 7, ACOS),
+    ROW("Atan", 7, ATAN),
+    ROW("Sinh", 9, SINH),
+    ROW("Cosh", 9, COSH),
+    ROW("Tanh", 1, TANH),
+    ROW("Asinh", 9, ASINH),
+    ROW("Acosh", 9, ACOSH),
+    ROW("Atanh", 9, ATANH),
+    ROW("Sigmoid", 1, SIGMOID),
+    ROW("Relu", 1, RELU),
+    ROW("LeakyRelu", 1, LEAKY_RELU),
+    ROW("Elu", 1, ELU),
+    ROW("Selu", 1, SELU),
+    ROW("Celu", 12, CELU),
+    ROW("Softplus", 1, SOFTPLUS),
+    ROW("Softsign", 1, SOFTSIGN),
+    ROW("HardSigmoid", 1, HARD_SIGMOID),
+    ROW("HardSwish", 14, HARD_SWISH),
+    ROW("Mish", 18, MISH),
+    ROW("Gelu", 20, GELU),
+    ROW("Swish", 24, SWISH),
+    ROW("ThresholdedRelu", 10, THRESHOLDED_RELU),
+    ROW("Shrink", 9, SHRINK),
     ROW("BitwiseNot", 18, BIT_NOT),
     {"", "Clip", 1, 0, 1, 3, 1, 1, NND_OP_INPLACE, unary_infer, unary_run, .variant = CLIP},
     {"", "PRelu", 1, 0, 2, 2, 1, 1, NND_OP_INPLACE, prelu_infer, prelu_run, .variant = 0},
-    {"com.microsoft", "Gelu", 1, 0, 1, 1, 1, 1, NND_OP_INPLACE, unary_infer, unary_run, .variant = GELU},
+    {"com.microsoft", "Gelu", 1, 0, 1, 1, 1, 1, NND_OP_INPLACE, unary_infer, unary_run,
+     .variant = GELU},
 };
 const nnd_op_family nnd_ops_unary = {ops, NND_COUNT(ops)};

@@ -43,7 +43,8 @@ static nnd_status fit(const nnd_op_ctx *c, nnd_window *w, int i, const char *aut
     if (strcmp(auto_pad, "VALID") == 0) w->begin[i] = w->end[i] = 0;
     int64_t room = w->in[i] + w->begin[i] + w->end[i] - reach;
     if (room < 0)
-        return nnd_op_fail(c, NND_E_SHAPE, "the window (%lld) is larger than the padded input (%lld)",
+        return nnd_op_fail(c, NND_E_SHAPE,
+                           "the window (%lld) is larger than the padded input (%lld)",
                            (long long)reach, (long long)(room + reach));
     w->out[i] = room / w->stride[i] + 1;
     if (w->ceil_mode) {

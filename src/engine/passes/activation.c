@@ -1,6 +1,7 @@
 /*
  * Moves an activation into the Conv, Gemm or MatMul whose result only it reads: Relu, LeakyRelu,
- * Clip with constant limits, Sigmoid, Tanh, HardSigmoid, HardSwish, and SiLU written as x·Sigmoid(x).
+ * Clip with constant limits, Sigmoid, Tanh, HardSigmoid, HardSwish, and SiLU written as
+ * x·Sigmoid(x).
  */
 #include <math.h>
 #include <string.h>

@@ -1,6 +1,7 @@
 /*
  * Folds a BatchNormalization with constant parameters into the Conv before it:
- *   scale·(W∗x + b − mean)/√(var + ε) + bias  =  (f·W)∗x + f·(b − mean) + bias,  f = scale/√(var + ε)
+ *   scale·(W∗x + b − mean)/√(var + ε) + bias  =  (f·W)∗x + f·(b − mean) + bias,  f = scale/√(var +
+ * ε)
  */
 #include <math.h>
 #include <string.h>
@@ -38,7 +39,8 @@ static nnd_status match(nnd_graph *g, nnd_graph_node *norm, folding *f, bool *fo
     if (producer == NND_NO_ID || nnd_graph_single_reader(g, norm->inputs[0]) == NND_NO_ID)
         return NND_OK;
     f->conv = &g->nodes[producer];
-    if (f->conv->domain[0] || strcmp(f->conv->type, "Conv") != 0 || f->conv->epilogue) return NND_OK;
+    if (f->conv->domain[0] || strcmp(f->conv->type, "Conv") != 0 || f->conv->epilogue)
+        return NND_OK;
     if (f->conv->formal_count < 2) return NND_OK;
     const nnd_tensor *weight;
     NND_TRY(nnd_graph_constant(g, f->conv->inputs[1], &weight));

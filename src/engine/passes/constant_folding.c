@@ -35,7 +35,8 @@ static nnd_status allocate(nnd_op_ctx *c, void **memory)
     for (size_t k = 0; k < c->out_count; k++) {
         if (c->node->outputs[k] == NND_NO_ID) continue;
         memory[k] = nnd_alloc_aligned(nnd_tensor_bytes(&c->out[k]) + 1, 64);
-        if (!memory[k]) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a folded constant");
+        if (!memory[k])
+            return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a folded constant");
         c->out[k].data = memory[k];
     }
     return NND_OK;
@@ -49,8 +50,12 @@ static nnd_status fold_node(nnd_graph *g, nnd_graph_node *n, bool *done)
     memset(out, 0, sizeof(out));
     for (size_t k = 0; k < n->input_count; k++)
         NND_TRY(nnd_graph_constant(g, n->inputs[k], &in[k]));
-    nnd_op_ctx c = {.node = n, .op = n->op, .in_count = n->input_count, .in = in,
-                    .out_count = n->output_count, .out = out};
+    nnd_op_ctx c = {.node = n,
+                    .op = n->op,
+                    .in_count = n->input_count,
+                    .in = in,
+                    .out_count = n->output_count,
+                    .out = out};
     nnd_status status = n->op->infer(&c);
     if (status == NND_E_AGAIN) return NND_OK;
     NND_TRY(status);

@@ -53,8 +53,12 @@ static void init_slots(planner *p, const nnd_tensor *inputs)
 static bool gather(planner *p, const nnd_graph_node *n, nnd_op_ctx *c)
 {
     bool known = true;
-    *c = (nnd_op_ctx){.node = n, .op = n->op, .in_count = n->input_count, .in = p->in,
-                      .out_count = n->output_count, .out = p->out};
+    *c = (nnd_op_ctx){.node = n,
+                      .op = n->op,
+                      .in_count = n->input_count,
+                      .in = p->in,
+                      .out_count = n->output_count,
+                      .out = p->out};
     memset(p->out, 0, n->output_count * sizeof(*p->out));
     for (size_t k = 0; k < n->input_count; k++) {
         p->in[k] = NULL;
@@ -157,6 +161,35 @@ static nnd_status plan_node(planner *p, uint32_t index)
     return NND_OK;
 }
 
+/* Steps whose results only fed shape computations, or nothing, are dropped again. */
+static nnd_status drop_idle_steps(planner *p)
+{
+    nnd_plan *plan = p->plan;
+    bool *needed = nnd_calloc(p->graph->value_count + 1, sizeof(*needed));
+    if (!needed) return out_of_memory();
+    for (size_t i = 0; i < p->graph->output_count; i++)
+        needed[p->graph->outputs[i]] = true;
+    size_t kept = plan->step_count;
+    for (size_t i = plan->step_count; i-- > 0;) {
+        const nnd_graph_node *n = &p->graph->nodes[plan->steps[i].node];
+        bool reads = false;
+        for (size_t k = 0; k < n->output_count; k++)
+            reads = reads || (n->outputs[k] != NND_NO_ID && needed[n->outputs[k]]);
+        if (!reads) {
+            plan->flops -= plan->steps[i].flops;
+            if (n->op->unplan && plan->steps[i].op_step) n->op->unplan(plan->steps[i].op_step);
+            continue;
+        }
+        for (size_t k = 0; k < n->input_count; k++)
+            if (n->inputs[k] != NND_NO_ID) needed[n->inputs[k]] = true;
+        plan->steps[--kept] = plan->steps[i];
+    }
+    plan->step_count -= kept;
+    memmove(plan->steps, plan->steps + kept, plan->step_count * sizeof(*plan->steps));
+    nnd_free(needed);
+    return NND_OK;
+}
+
 /* ---- lives and sharing --------------------------------------------------------------------- */
 
 static uint32_t root_of(const nnd_plan *plan, uint32_t id)
@@ -233,10 +266,12 @@ static void share_in_place(planner *p)
     for (uint32_t i = 0; i < p->plan->step_count; i++) {
         const nnd_plan_step *step = &p->plan->steps[i];
         const nnd_graph_node *n = &p->graph->nodes[step->node];
-        if (step->dynamic || !(n->op->flags & NND_OP_INPLACE) || n->outputs[0] == NND_NO_ID) continue;
+        if (step->dynamic || !(n->op->flags & NND_OP_INPLACE) || n->outputs[0] == NND_NO_ID)
+            continue;
         nnd_slot *out = &p->plan->slots[n->outputs[0]];
         if (out->kind != NND_SLOT_ARENA || out->root != n->outputs[0]) continue;
-        if (n->input_count && can_take_over(p, i, n, 0)) share(p->plan, n->outputs[0], n->inputs[0]);
+        if (n->input_count && can_take_over(p, i, n, 0))
+            share(p->plan, n->outputs[0], n->inputs[0]);
     }
 }
 
@@ -269,9 +304,9 @@ static nnd_status place_arena(planner *p)
             items[n++] = (nnd_memory_item){plan->steps[i].workspace_bytes, i, i, 0};
     nnd_status status = nnd_memory_assign(items, n, &plan->arena_bytes);
     if (status == NND_OK && plan->arena_bytes > p->options->max_arena_bytes)
-        status = nnd_error_set(NND_E_LIMIT,
-                               "the model's activations need %zu bytes, the limit is %llu",
-                               plan->arena_bytes, (unsigned long long)p->options->max_arena_bytes);
+        status =
+            nnd_error_set(NND_E_LIMIT, "the model's activations need %zu bytes, the limit is %llu",
+                          plan->arena_bytes, (unsigned long long)p->options->max_arena_bytes);
     n = 0;
     for (uint32_t i = 0; i < p->graph->value_count && status == NND_OK; i++) {
         nnd_slot *s = &plan->slots[i];
@@ -334,6 +369,7 @@ static nnd_status make(planner *p, const nnd_tensor *inputs)
     init_slots(p, inputs);
     for (uint32_t i = 0; i < g->node_count; i++)
         NND_TRY(plan_node(p, i));
+    NND_TRY(drop_idle_steps(p));
     find_lives(p);
     share_views(p);
     share_in_place(p);
@@ -342,8 +378,8 @@ static nnd_status make(planner *p, const nnd_tensor *inputs)
     return list_frees(p);
 }
 
-nnd_status nnd_plan_create(nnd_graph *graph, const nnd_tensor *inputs, const nnd_plan_options *options,
-                           nnd_plan **out)
+nnd_status nnd_plan_create(nnd_graph *graph, const nnd_tensor *inputs,
+                           const nnd_plan_options *options, nnd_plan **out)
 {
     *out = NULL;
     planner p = {.graph = graph, .options = options};

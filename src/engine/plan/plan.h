@@ -33,7 +33,7 @@ typedef struct nnd_slot {
 
 typedef struct nnd_plan_step {
     uint32_t node;
-    bool dynamic;           /* infer and plan again at run time */
+    bool dynamic; /* infer and plan again at run time */
     void *op_step;
     const char *kernel;
     size_t workspace_bytes, workspace_offset, lane_bytes;
@@ -43,17 +43,17 @@ typedef struct nnd_plan_step {
 
 typedef struct nnd_plan {
     nnd_graph *graph;
-    nnd_slot *slots;        /* one per value of the graph */
+    nnd_slot *slots; /* one per value of the graph */
     size_t step_count;
     nnd_plan_step *steps;
     size_t free_count;
     uint32_t *frees;
-    size_t arena_bytes;     /* activations and workspaces */
-    size_t lane_bytes;      /* the largest of all steps */
-    size_t input_count;     /* graph inputs and captures: the signature */
+    size_t arena_bytes; /* activations and workspaces */
+    size_t lane_bytes;  /* the largest of all steps */
+    size_t input_count; /* graph inputs and captures: the signature */
     nnd_tensor *inputs;
     size_t folded_bytes;
-    nnd_arena folded;       /* memory of the plan's own constants */
+    nnd_arena folded; /* memory of the plan's own constants */
     uint64_t flops;
 } nnd_plan;
 
@@ -64,8 +64,8 @@ typedef struct nnd_plan_options {
 
 /* inputs: dtype and shape of every graph input, then of every capture; a capture that is constant
    in the graph is ignored. */
-nnd_status nnd_plan_create(nnd_graph *graph, const nnd_tensor *inputs, const nnd_plan_options *options,
-                           nnd_plan **out);
+nnd_status nnd_plan_create(nnd_graph *graph, const nnd_tensor *inputs,
+                           const nnd_plan_options *options, nnd_plan **out);
 void nnd_plan_destroy(nnd_plan *plan); /* takes NULL */
 bool nnd_plan_matches(const nnd_plan *plan, const nnd_graph *graph, const nnd_tensor *inputs);
 /* The plan as one JSON object: size, peak, one entry per value in memory. */

@@ -41,9 +41,12 @@ static bool bind_fused_conv(nnd_graph_node *n)
     static const struct {
         const char *name;
         nnd_epilogue kind;
-    } known[] = {{"Relu", NND_EPILOGUE_RELU},       {"Sigmoid", NND_EPILOGUE_SIGMOID},
-                 {"Tanh", NND_EPILOGUE_TANH},       {"Clip", NND_EPILOGUE_CLIP},
-                 {"LeakyRelu", NND_EPILOGUE_LEAKY_RELU}, {"HardSigmoid", NND_EPILOGUE_HARD_SIGMOID}};
+    } known[] = {{"Relu", NND_EPILOGUE_RELU},
+                 {"Sigmoid", NND_EPILOGUE_SIGMOID},
+                 {"Tanh", NND_EPILOGUE_TANH},
+                 {"Clip", NND_EPILOGUE_CLIP},
+                 {"LeakyRelu", NND_EPILOGUE_LEAKY_RELU},
+                 {"HardSigmoid", NND_EPILOGUE_HARD_SIGMOID}};
     if (strcmp(n->domain, "com.microsoft") != 0 || strcmp(n->type, "FusedConv") != 0) return false;
     if (n->formal_count < 2 || n->formal_count > 3 || n->output_count != 1) return false;
     const char *activation = nnd_node_string(n, "activation", "");
@@ -99,8 +102,10 @@ nnd_status nnd_graph_bind(nnd_graph *graph)
 
 nnd_status nnd_graph_prepare(nnd_graph *g)
 {
-    for (nnd_graph *child = g->children; child; child = child->sibling)
+    for (nnd_graph *child = g->children; child; child = child->sibling) {
         NND_TRY(nnd_graph_prepare(child));
+        g->packed_bytes += child->packed_bytes;
+    }
     for (size_t i = 0; i < g->node_count; i++)
         if (g->nodes[i].op->prepare) NND_TRY(g->nodes[i].op->prepare(g, &g->nodes[i]));
     return NND_OK;

@@ -17,8 +17,8 @@ static nnd_status allocate(nnd_exec *x, uint32_t value)
 {
     size_t bytes = nnd_tensor_bytes(&x->values[value]), padded;
     if (bytes > x->env->cache->options.max_arena_bytes || !nnd_size_add(bytes, 64, &padded))
-        return nnd_error_set(NND_E_LIMIT, "a tensor of %zu bytes is beyond the limit of %llu", bytes,
-                             (unsigned long long)x->env->cache->options.max_arena_bytes);
+        return nnd_error_set(NND_E_LIMIT, "a tensor of %zu bytes is beyond the limit of %llu",
+                             bytes, (unsigned long long)x->env->cache->options.max_arena_bytes);
     nnd_free_aligned(x->owned[value]);
     x->owned[value] = nnd_alloc_aligned(padded, 64);
     if (!x->owned[value]) return out_of_memory();
@@ -140,9 +140,15 @@ static nnd_status run_step(nnd_exec *x, const nnd_plan_step *step)
     const nnd_graph_node *n = &x->plan->graph->nodes[step->node];
     operands o;
     NND_TRY(operands_init(&o, x, n));
-    nnd_op_ctx c = {.node = n, .op = n->op, .in_count = n->input_count, .in = o.in,
-                    .out_count = n->output_count, .out = o.out, .gang = x->env->gang,
-                    .cancel = x->env->cancel, .exec = x};
+    nnd_op_ctx c = {.node = n,
+                    .op = n->op,
+                    .in_count = n->input_count,
+                    .in = o.in,
+                    .out_count = n->output_count,
+                    .out = o.out,
+                    .gang = x->env->gang,
+                    .cancel = x->env->cancel,
+                    .exec = x};
     x->node = step->node;
     nnd_status status = step->dynamic ? run_dynamic(x, n, &c) : run_static(x, step, n, &c);
     operands_fini(&o);
@@ -206,7 +212,8 @@ void nnd_exec_fini(nnd_exec *x)
 
 /* ---- for operators ------------------------------------------------------------------------- */
 
-nnd_status nnd_op_make_output(nnd_op_ctx *c, size_t i, nnd_dtype dtype, int rank, const int64_t *dims)
+nnd_status nnd_op_make_output(nnd_op_ctx *c, size_t i, nnd_dtype dtype, int rank,
+                              const int64_t *dims)
 {
     NND_TRY(nnd_op_output(c, i, dtype, rank, dims));
     if (i >= c->out_count || c->node->outputs[i] == NND_NO_ID) return NND_OK;
@@ -230,8 +237,8 @@ static nnd_status body_outputs(const nnd_plan *plan, void **outputs)
     return NND_OK;
 }
 
-static nnd_status run_body_plan(nnd_op_ctx *c, const nnd_plan *plan, const nnd_tensor *const *inputs,
-                                void **outputs,
+static nnd_status run_body_plan(nnd_op_ctx *c, const nnd_plan *plan,
+                                const nnd_tensor *const *inputs, void **outputs,
                                 nnd_status (*take)(void *user, size_t index, const nnd_tensor *t),
                                 void *user)
 {
@@ -240,7 +247,8 @@ static nnd_status run_body_plan(nnd_op_ctx *c, const nnd_plan *plan, const nnd_t
     nnd_graph *body = plan->graph;
     nnd_status status = body_outputs(plan, outputs);
     if (status == NND_OK) status = nnd_block_reserve(&arena, plan->arena_bytes);
-    if (status == NND_OK) status = nnd_exec_run(&x, plan, c->exec->env, inputs, outputs, arena.data);
+    if (status == NND_OK)
+        status = nnd_exec_run(&x, plan, c->exec->env, inputs, outputs, arena.data);
     for (size_t i = 0; i < body->output_count && status == NND_OK; i++)
         status = take(user, i, &x.values[body->outputs[i]]);
     nnd_exec_fini(&x);
@@ -255,7 +263,8 @@ nnd_status nnd_op_run_body(nnd_op_ctx *c, nnd_graph *body, const nnd_tensor *con
 {
     nnd_exec_env *env = c->exec->env;
     if (env->depth >= MAX_BODY_DEPTH)
-        return nnd_op_fail(c, NND_E_LIMIT, "sub-graphs are nested more than %d deep", MAX_BODY_DEPTH);
+        return nnd_op_fail(c, NND_E_LIMIT, "sub-graphs are nested more than %d deep",
+                           MAX_BODY_DEPTH);
     size_t count = body->input_count + body->capture_count;
     nnd_tensor *descs = nnd_calloc(count + 1, sizeof(*descs));
     const nnd_tensor **all = nnd_calloc(count + 1, sizeof(*all));

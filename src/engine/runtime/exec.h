@@ -10,7 +10,7 @@
 enum { NND_PLAN_CACHE_SIZE = 16 };
 typedef struct nnd_plan_cache {
     nnd_plan *plans[NND_PLAN_CACHE_SIZE];
-    uint32_t pins[NND_PLAN_CACHE_SIZE];  /* runs that use it now */
+    uint32_t pins[NND_PLAN_CACHE_SIZE]; /* runs that use it now */
     uint64_t used[NND_PLAN_CACHE_SIZE];
     uint64_t clock;
     nnd_plan_options options;
@@ -36,9 +36,9 @@ typedef struct nnd_exec_env {
     nnd_plan_cache *cache;
     nnd_gang *gang;
     const nnd_cancel *cancel;
-    nnd_block lanes;      /* scratch of the gang's lanes; grown as plans ask */
-    int depth;            /* of sub-graphs */
-    int64_t *step_ns;     /* per step of the main plan; NULL = no profile */
+    nnd_block lanes;  /* scratch of the gang's lanes; grown as plans ask */
+    int depth;        /* of sub-graphs */
+    int64_t *step_ns; /* per step of the main plan; NULL = no profile */
 } nnd_exec_env;
 
 /* State of one run of one plan. */
@@ -46,10 +46,10 @@ typedef struct nnd_exec {
     const nnd_plan *plan;
     nnd_exec_env *env;
     size_t value_count;
-    nnd_tensor *values;   /* per value of the graph; data NULL = not there (yet) */
-    void **owned;         /* per value: memory of dynamic ones */
+    nnd_tensor *values; /* per value of the graph; data NULL = not there (yet) */
+    void **owned;       /* per value: memory of dynamic ones */
     char *arena;
-    uint32_t node;        /* that runs now */
+    uint32_t node; /* that runs now */
 } nnd_exec;
 
 /* Runs the plan. inputs: as in nnd_plan_create, with data. outputs: memory for the graph outputs

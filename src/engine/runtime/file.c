@@ -72,8 +72,8 @@ nnd_status nnd_engine_model_load_file(const char *path, const nnd_engine_options
     nnd_buffer *buffer;
     NND_TRY(map_file(path, &buffer));
     const char *slash = strrchr(path, '/');
-    char *folder = slash ? nnd_strdup_n(path, slash == path ? 1 : (size_t)(slash - path))
-                         : nnd_strdup(".");
+    char *folder =
+        slash ? nnd_strdup_n(path, slash == path ? 1 : (size_t)(slash - path)) : nnd_strdup(".");
     nnd_status status =
         folder ? NND_OK : nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a path");
     if (!o.open) {

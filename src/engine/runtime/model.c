@@ -120,6 +120,7 @@ static nnd_status load(nnd_engine_model *m, const void *bytes, size_t size)
     drop_unused_constants(m->graph);
     NND_TRY(nnd_graph_prepare(m->graph));
     NND_TRY(align_constants(m->graph));
+    m->packed_bytes = m->graph->packed_bytes;
     return plan_declared(m);
 }
 

@@ -10,15 +10,15 @@
 
 struct nnd_engine_model {
     atomic_uint holders;
-    nnd_buffer *bytes;          /* the file; NULL when the caller keeps it */
+    nnd_buffer *bytes; /* the file; NULL when the caller keeps it */
     nnd_onnx_model onnx;
-    nnd_graph *graph;           /* = onnx.graph */
+    nnd_graph *graph; /* = onnx.graph */
     size_t input_count, output_count;
     nnd_engine_port *inputs, *outputs;
     uint32_t passes;
     size_t changes[NND_PASS_COUNT];
     nnd_plan_options plan_options;
-    nnd_plan *plan;             /* at the declared shapes; NULL when they are open */
+    nnd_plan *plan; /* at the declared shapes; NULL when they are open */
     uint64_t packed_bytes;
     char *name;
 };

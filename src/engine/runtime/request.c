@@ -7,13 +7,13 @@
 typedef struct bound_input {
     bool is_bound;
     nnd_tensor tensor;
-    nnd_buffer *held;   /* keeps the caller's memory, or our copy of a strided tensor */
+    nnd_buffer *held; /* keeps the caller's memory, or our copy of a strided tensor */
 } bound_input;
 
 typedef struct output {
-    nnd_buffer *own;    /* memory that the request brings */
+    nnd_buffer *own; /* memory that the request brings */
     bool is_bound;
-    nnd_tensor bound;   /* memory that the caller brings */
+    nnd_tensor bound; /* memory that the caller brings */
     nnd_buffer *held;
     nnd_tensor result;
 } output;
@@ -22,16 +22,16 @@ struct nnd_engine_request {
     nnd_engine_model *model;
     bound_input *inputs;
     output *outputs;
-    nnd_tensor *signature;        /* scratch: descriptions of the inputs */
-    const nnd_tensor **in;        /* scratch: pointers to the inputs */
-    void **memory;                /* scratch: memory of the outputs */
+    nnd_tensor *signature; /* scratch: descriptions of the inputs */
+    const nnd_tensor **in; /* scratch: pointers to the inputs */
+    void **memory;         /* scratch: memory of the outputs */
     nnd_plan_cache cache;
     nnd_exec exec;
     nnd_exec_env env;
     nnd_block arena;
     bool has_result;
     bool profile;
-    const nnd_plan *profiled;     /* plan that the profile counts */
+    const nnd_plan *profiled; /* plan that the profile counts */
     int64_t *step_ns;
     uint64_t runs;
 };
@@ -100,8 +100,8 @@ static nnd_status check_against(const nnd_engine_port *p, const char *what, cons
                              nnd_tensor_describe(t, text, sizeof(text)));
     for (int i = 0; i < p->rank; i++)
         if (p->dims[i].value >= 0 && p->dims[i].value != t->dims[i])
-            return nnd_error_set(NND_E_SHAPE, "%s '%s': dimension %d is %lld, got %s", what, p->name,
-                                 i, (long long)p->dims[i].value,
+            return nnd_error_set(NND_E_SHAPE, "%s '%s': dimension %d is %lld, got %s", what,
+                                 p->name, i, (long long)p->dims[i].value,
                                  nnd_tensor_describe(t, text, sizeof(text)));
     return NND_OK;
 }
@@ -140,7 +140,8 @@ static nnd_status copy_input(bound_input *in, const nnd_tensor *t)
 nnd_status nnd_engine_request_bind_input(nnd_engine_request *r, size_t index, const nnd_tensor *t)
 {
     if (index >= r->model->input_count)
-        return nnd_error_set(NND_E_INVALID_ARGUMENT, "the model has %zu inputs, there is no input %zu",
+        return nnd_error_set(NND_E_INVALID_ARGUMENT,
+                             "the model has %zu inputs, there is no input %zu",
                              r->model->input_count, index);
     bound_input *in = &r->inputs[index];
     if (t) {
@@ -193,8 +194,9 @@ static nnd_status output_memory(nnd_engine_request *r, size_t i, const nnd_tenso
     if (o->is_bound) {
         char got[160];
         const char *name = r->model->outputs[i].name;
-        bool same = o->bound.rank == want->rank &&
-                    memcmp(o->bound.dims, want->dims, (size_t)want->rank * sizeof(want->dims[0])) == 0;
+        bool same =
+            o->bound.rank == want->rank &&
+            memcmp(o->bound.dims, want->dims, (size_t)want->rank * sizeof(want->dims[0])) == 0;
         if (o->bound.dtype != want->dtype)
             return nnd_error_set(NND_E_TYPE, "output '%s' is %s, the bound memory is %s", name,
                                  nnd_dtype_name(want->dtype), nnd_dtype_name(o->bound.dtype));
@@ -351,8 +353,12 @@ nnd_status nnd_engine_request_profile_step(const nnd_engine_request *r, size_t i
         return nnd_error_set(NND_E_NOT_FOUND, "the profile has no step %zu", index);
     const nnd_plan_step *step = &r->profiled->steps[index];
     const nnd_graph_node *n = &r->profiled->graph->nodes[step->node];
-    *out = (nnd_engine_step_profile){.name = n->name, .op = n->type, .kernel = step->kernel,
-                                     .runs = r->runs, .ns = r->step_ns[index],
-                                     .flops = step->flops, .bytes = step->bytes};
+    *out = (nnd_engine_step_profile){.name = n->name,
+                                     .op = n->type,
+                                     .kernel = step->kernel,
+                                     .runs = r->runs,
+                                     .ns = r->step_ns[index],
+                                     .flops = step->flops,
+                                     .bytes = step->bytes};
     return NND_OK;
 }
