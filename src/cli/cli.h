@@ -106,8 +106,9 @@ struct cli {
     NND_VEC(cli_given) options; /* in the order of the command line */
     NND_VEC(const char *) operands;
     bool json;
-    bool running;       /* failures from now on are those of the run, not of what was given */
-    nnd_json_writer *w; /* the result while it is made */
+    bool running;         /* failures from now on are those of the run, not of what was given */
+    const char *document; /* file that findings without a file are about; may be NULL */
+    nnd_json_writer *w;   /* the result while it is made */
 };
 
 /* ---- 4 arguments ------------------------------------------------------------------------- */
@@ -137,8 +138,8 @@ int cli_usage(cli *c, const char *format, ...) NND_PRINTF(2, 3);
 int cli_fail(cli *c, nnd_status status, const nnd_diagnostics *diags);
 /* The exit code of a failure. */
 int cli_exit_code(const cli *c, nnd_status status, const nnd_diagnostics *diags);
-/* Prints warnings and errors of the list on stderr. */
-void cli_print_diagnostics(const nnd_diagnostics *diags);
+/* Prints warnings and errors of the list on stderr, one line each. */
+void cli_print_diagnostics(const cli *c, const nnd_diagnostics *diags);
 /* A line on stderr, "nndeploy: warning: …". */
 void cli_warn(const char *format, ...) NND_PRINTF(1, 2);
 /* Begins the JSON result {"schema": "nndeploy.<name>/1", …; NULL without memory. */

@@ -50,6 +50,7 @@ static int worse(int a, int b)
 static int validate_one(cli *c, const char *path, nnd_registry *registry, bool *failed)
 {
     nnd_diagnostics *diags = NULL;
+    c->document = path;
     nnd_status status = nnd_diagnostics_create(&diags);
     if (status == NND_OK) status = check_file(c, path, registry, diags);
     int code;
@@ -66,7 +67,7 @@ static int validate_one(cli *c, const char *path, nnd_registry *registry, bool *
         else
             printf("%s: ok\n", path);
         fflush(stdout);
-        cli_print_diagnostics(diags);
+        cli_print_diagnostics(c, diags);
     }
     nnd_error_clear();
     nnd_diagnostics_destroy(diags);

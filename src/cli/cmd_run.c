@@ -3,6 +3,7 @@
 
 #include "base/port_status.h"
 #include "nndeploy/nodes.h"
+#include "nndeploy/ops.h"
 #include "nndeploy/sched.h"
 #include "port/port.h"
 
@@ -33,6 +34,7 @@ static int load(job *j)
 {
     cli *c = j->c;
     const char *path = cli_operand(c, 0);
+    c->document = path;
     nnd_status status = nnd_diagnostics_create(&j->diags);
     if (status == NND_OK) status = cli_registry(c, &j->registry);
     if (status == NND_OK) status = cli_apply_threads(c);
@@ -88,6 +90,20 @@ static nnd_status compile(job *j)
     nnd_status status = compile_with(j, set);
     nnd_free(set);
     return status;
+}
+
+/* The plan knows what the outputs are: a name that no picture can have is refused before work. */
+static int check_output_types(job *j)
+{
+    for (size_t i = 0; i < nnd_plan_output_count(j->plan) && i < j->outputs.count; i++) {
+        const char *pattern = j->outputs.items[i].pattern;
+        if (!pattern || strcmp(nnd_plan_output_type(j->plan, i), "image") != 0) continue;
+        if (nnd_image_codec_from_name(pattern) != NND_CODEC_NONE) continue;
+        if (nnd_str_ends_with(pattern, ".json")) continue;
+        return cli_usage(j->c, "output '%s' is an image: '%s' should end in .jpg, .png or .bmp",
+                         j->outputs.items[i].name, pattern);
+    }
+    return CLI_OK;
 }
 
 /* ---- the run -----------------------------------------------------------------------------------
@@ -367,7 +383,9 @@ static int run_job(job *j)
     nnd_status status = cli_watch_begin(c, &j->cancel);
     if (status == NND_OK) status = compile(j);
     if (status != NND_OK) return run_failed(j, status);
-    cli_print_diagnostics(j->diags);
+    code = check_output_types(j);
+    if (code != CLI_OK) return code;
+    cli_print_diagnostics(c, j->diags);
     int64_t begin = nnd_clock_now();
     cli_watch_progress("running", 0, 0);
     c->running = true;

@@ -155,7 +155,8 @@ int cli_usage(cli *c, const char *format, ...)
    that only where a node or the compiler looked for a file or device, else it is a wrong name. */
 static bool is_missing_resource(const nnd_diagnostic *d)
 {
-    static const char *const lookups[] = {"prepare", "device", "ref", "file"};
+    static const char *const lookups[] = {"prepare", "device", "ref", "file", "ports"};
+    if (d->severity != NND_SEVERITY_ERROR) return false;
     if (d->status == NND_E_MISSING) return true;
     if (d->status != NND_E_NOT_FOUND) return false;
     for (size_t i = 0; i < NND_COUNT(lookups); i++)
@@ -163,16 +164,25 @@ static bool is_missing_resource(const nnd_diagnostic *d)
     return false;
 }
 
+/* A node whose model or type is missing has no ports, which its edges then miss. */
+static bool follows_from_missing(const nnd_diagnostics *diags, const nnd_diagnostic *d)
+{
+    if (strcmp(d->code, "unknown-port") != 0) return false;
+    for (size_t i = 0; i < nnd_diagnostics_count(diags); i++) {
+        const nnd_diagnostic *other = nnd_diagnostics_at(diags, i);
+        if (is_missing_resource(other) && strcmp(other->node, d->node) == 0) return true;
+    }
+    return false;
+}
+
 static bool only_resources_are_missing(const nnd_diagnostics *diags)
 {
-    size_t missing = 0;
     for (size_t i = 0; i < nnd_diagnostics_count(diags); i++) {
         const nnd_diagnostic *d = nnd_diagnostics_at(diags, i);
-        if (d->severity != NND_SEVERITY_ERROR) continue;
-        if (!is_missing_resource(d)) return false;
-        missing++;
+        if (d->severity != NND_SEVERITY_ERROR || is_missing_resource(d)) continue;
+        if (!follows_from_missing(diags, d)) return false;
     }
-    return missing > 0;
+    return true;
 }
 
 int cli_exit_code(const cli *c, nnd_status status, const nnd_diagnostics *diags)
@@ -198,11 +208,34 @@ int cli_exit_code(const cli *c, nnd_status status, const nnd_diagnostics *diags)
     }
 }
 
-void cli_print_diagnostics(const nnd_diagnostics *diags)
+/* "file:12:9: error: node 'net': …" per finding; those without a file are of the document.
+   What only follows from something missing would hide it, so it is left out. */
+void cli_print_diagnostics(const cli *c, const nnd_diagnostics *diags)
 {
-    char *text = nnd_diagnostics_count(diags) ? nnd_diagnostics_to_string(diags) : NULL;
-    if (text) fputs(text, stderr);
-    nnd_free(text);
+    for (size_t i = 0; i < nnd_diagnostics_count(diags); i++) {
+        const nnd_diagnostic *d = nnd_diagnostics_at(diags, i);
+        if (follows_from_missing(diags, d)) continue;
+        const char *file = d->file[0] ? d->file : c->document ? c->document : "";
+        if (file[0]) fprintf(stderr, "%s:", file);
+        if (d->line) fprintf(stderr, "%u:%u:", (unsigned)d->line, (unsigned)d->column);
+        if (file[0] || d->line) fputc(' ', stderr);
+        fputs(d->severity == NND_SEVERITY_ERROR ? "error: " : "warning: ", stderr);
+        if (d->node[0]) fprintf(stderr, "node '%s'%s", d->node, d->port[0] ? ", " : ": ");
+        if (d->port[0]) fprintf(stderr, "'%s': ", d->port);
+        fputs(d->message, stderr);
+        if (d->suggestion[0]) fprintf(stderr, " (did you mean '%s'?)", d->suggestion);
+        fputc('\n', stderr);
+    }
+}
+
+static size_t count_shown_errors(const nnd_diagnostics *diags)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < nnd_diagnostics_count(diags); i++) {
+        const nnd_diagnostic *d = nnd_diagnostics_at(diags, i);
+        count += d->severity == NND_SEVERITY_ERROR && !follows_from_missing(diags, d);
+    }
+    return count;
 }
 
 int cli_fail(cli *c, nnd_status status, const nnd_diagnostics *diags)
@@ -210,9 +243,9 @@ int cli_fail(cli *c, nnd_status status, const nnd_diagnostics *diags)
     nnd_error *error = nnd_error_take();
     int code = cli_exit_code(c, status, diags);
     cli_watch_end();
-    cli_print_diagnostics(diags);
+    cli_print_diagnostics(c, diags);
     if (nnd_diagnostics_error_count(diags)) {
-        size_t n = nnd_diagnostics_error_count(diags);
+        size_t n = count_shown_errors(diags);
         fprintf(stderr, "nndeploy: %zu error%s\n", n, n == 1 ? "" : "s");
     } else if (code == CLI_CANCELLED) {
         fputs("nndeploy: cancelled\n", stderr);
