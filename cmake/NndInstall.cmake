@@ -11,5 +11,8 @@ write_basic_package_version_file(${CMAKE_BINARY_DIR}/nndeployConfigVersion.cmake
   VERSION ${PROJECT_VERSION} COMPATIBILITY SameMajorVersion)
 install(FILES ${CMAKE_BINARY_DIR}/nndeployConfig.cmake ${CMAKE_BINARY_DIR}/nndeployConfigVersion.cmake
   DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/nndeploy)
+# Relative, so that an installed tree can be moved.
+file(RELATIVE_PATH NND_PC_TO_PREFIX "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/")
+string(REGEX REPLACE "/$" "" NND_PC_TO_PREFIX "${NND_PC_TO_PREFIX}")
 configure_file(${CMAKE_SOURCE_DIR}/cmake/nndeploy.pc.in ${CMAKE_BINARY_DIR}/nndeploy.pc @ONLY)
 install(FILES ${CMAKE_BINARY_DIR}/nndeploy.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
