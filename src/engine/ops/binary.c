@@ -204,6 +204,20 @@ static int kernel_of(int variant, const job *j)
     return plain && variant <= MEAN ? kernels[variant] : -1;
 }
 
+/* Before opset 7, with broadcast = 1, the second operand was laid over the first one from dimension
+   `axis` on: ones behind it make today's rule out of that. */
+static nnd_tensor second_operand(const nnd_op_ctx *c)
+{
+    nnd_tensor b = *c->in[1];
+    int rank = c->in[0]->rank;
+    if (c->node->opset >= 7 || !nnd_node_int(c->node, "broadcast", 0)) return b;
+    int64_t axis = nnd_node_int(c->node, "axis", rank - b.rank);
+    if (axis < 0) axis += rank;
+    for (int64_t missing = rank - axis - b.rank; missing > 0 && b.rank < NND_MAX_RANK; missing--)
+        b.dims[b.rank++] = 1;
+    return b;
+}
+
 static nnd_status combine(nnd_op_ctx *c, const nnd_tensor *a, const nnd_tensor *b, float scale)
 {
     const nnd_tensor *in[2] = {a, b};
@@ -230,7 +244,8 @@ static nnd_status binary_run(nnd_op_ctx *c)
         return NND_OK;
     }
     float mean = c->op->variant == MEAN ? 1.0f / (float)n : 1.0f;
-    NND_TRY(combine(c, c->in[0], c->in[1], n == 2 ? mean : 1.0f));
+    nnd_tensor second = second_operand(c);
+    NND_TRY(combine(c, c->in[0], &second, n == 2 ? mean : 1.0f));
     for (size_t i = 2; i < n; i++)
         NND_TRY(combine(c, &c->out[0], c->in[i], i + 1 == n ? mean : 1.0f));
     return NND_OK;
@@ -238,27 +253,20 @@ static nnd_status binary_run(nnd_op_ctx *c)
 
 /* ---- shapes -------------------------------------------------------------------------------- */
 
-/* Before opset 7 the second operand was laid over the first one at `axis` when broadcast = 1; only
-   trailing alignment is the same as today's rule. */
-static nnd_status check_old_broadcast(const nnd_op_ctx *c)
-{
-    if (c->node->opset >= 7 || c->in_count != 2 || !nnd_node_int(c->node, "broadcast", 0))
-        return NND_OK;
-    const nnd_tensor *a = c->in[0], *b = c->in[1];
-    int64_t axis = nnd_node_int(c->node, "axis", a->rank - b->rank);
-    if (axis < 0) axis += a->rank;
-    if (axis + b->rank == a->rank) return NND_OK;
-    return nnd_op_fail(c, NND_E_UNSUPPORTED,
-                       "the old broadcast form with axis %lld is not supported", (long long)axis);
-}
-
 static nnd_status binary_infer(nnd_op_ctx *c)
 {
     int64_t dims[NND_MAX_RANK];
     int rank;
     size_t n = c->node->formal_count;
-    NND_TRY(nnd_op_broadcast(c, 0, n, &rank, dims));
-    NND_TRY(check_old_broadcast(c));
+    const nnd_tensor *operands[2] = {nnd_op_in(c, 0), NULL};
+    nnd_tensor second;
+    nnd_op_ctx pair = *c;
+    if (n == 2 && operands[0] && nnd_op_in(c, 1)) {
+        second = second_operand(c);
+        operands[1] = &second;
+        pair.in = operands;
+    }
+    NND_TRY(nnd_op_broadcast(&pair, 0, n, &rank, dims));
     nnd_dtype dtype = c->in[0]->dtype;
     if (!block_fns[c->op->variant][nnd_class_of(dtype)] || !(NND_NUMBERS >> dtype & 1u))
         return nnd_op_expect(c, 0, 0);
