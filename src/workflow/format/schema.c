@@ -25,7 +25,7 @@ static void ref(writer *w, const char *key, const char *name)
     char *target = nnd_strf("#/$defs/%s", name);
     nnd_json_key(w, key);
     nnd_json_begin_object(w);
-    text(w, "$ref", target ? target : "");
+    text(w, "$ref", target ? target : "#");
     nnd_json_end_object(w);
     nnd_free(target);
 }
@@ -121,7 +121,13 @@ static void param_kind(writer *w, const nnd_param *p)
         type(w, "boolean");
         break;
     case NND_PARAM_KIND_INT:
-        type(w, "integer");
+        /* Whole numbers beyond 2^53 are written as text. */
+        nnd_json_key(w, "type");
+        nnd_json_begin_array(w);
+        nnd_json_put_string(w, "integer");
+        nnd_json_put_string(w, "string");
+        nnd_json_end_array(w);
+        text(w, "pattern", "^-?[0-9]+$");
         param_bounds(w, p);
         break;
     case NND_PARAM_KIND_FLOAT:
@@ -185,6 +191,12 @@ static void param(writer *w, const nnd_param *p)
     nnd_json_end_object(w);
 }
 
+static bool holds_graph(const nnd_node_type *t)
+{
+    return strcmp(t->type, "flow.graph") == 0 || strcmp(t->type, "flow.map") == 0 ||
+           strcmp(t->type, "flow.loop") == 0;
+}
+
 static void node_params(writer *w, const nnd_node_type *t)
 {
     nnd_json_begin_object(w);
@@ -196,8 +208,7 @@ static void node_params(writer *w, const nnd_node_type *t)
     for (size_t i = 0; i < t->params.count; i++)
         param(w, wf_param_at(&t->params, i));
     nnd_json_end_object(w);
-    /* Nodes with dynamic ports or sub-graphs may take further parameters. */
-    if (!t->resolve_ports && strncmp(t->type, "flow.", 5) != 0) {
+    if (!holds_graph(t)) { /* those take the parameters that their graph promotes */
         nnd_json_key(w, "additionalProperties");
         nnd_json_put_bool(w, false);
     }
@@ -296,6 +307,10 @@ static void define_boundary(writer *w)
     number(w, "age_ms", "number", 0);
     enumeration(w, "policy", "block|drop_oldest|drop_newest|latest|fault");
     close_object(w);
+    open_object(w, "carry", "in out");
+    simple(w, "in", "string", "input of the body's next turn");
+    simple(w, "out", "string", "output of the body");
+    close_object(w);
     open_object(w, "port", "name");
     simple(w, "name", "string", NULL);
     simple(w, "type", "string", NULL);
@@ -332,10 +347,7 @@ static void node_members(writer *w)
     open_object(w, "graph", NULL);
     graph_members(w);
     close_object(w);
-    nnd_json_key(w, "carry");
-    nnd_json_begin_object(w);
-    type(w, "array");
-    nnd_json_end_object(w);
+    array_of(w, "carry", "carry");
     simple(w, "count", NULL, "flow.loop: number of turns");
     simple(w, "until", "string", "flow.loop: bool output that ends it");
 }
@@ -369,7 +381,7 @@ nnd_status nnd_workflow_schema(nnd_registry *registry, nnd_json_writer *w)
     text(w, "$schema", "https://json-schema.org/draft/2020-12/schema");
     text(w, "title", "nndeploy workflow, format 1");
     type(w, "object");
-    required(w, "format name nodes");
+    required(w, "format");
     nnd_json_key(w, "properties");
     nnd_json_begin_object(w);
     enumeration(w, "format", "nndeploy/1");

@@ -700,10 +700,12 @@ static nnd_status check_cycles(const scope *s)
     uint8_t *color = nnd_calloc(nodes, 1);
     size_t *stack = nnd_calloc(nodes, sizeof *stack);
     size_t *next = nnd_calloc(nodes, sizeof *next);
-    nnd_status status = no_memory();
+    nnd_status status;
     if (a.first && a.heads && tails && color && stack && next) {
         fill_adjacency(s, &a, tails);
         status = search_cycles(s, &a, color, stack, next);
+    } else {
+        status = no_memory();
     }
     nnd_free(a.first);
     nnd_free(a.heads);
