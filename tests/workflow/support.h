@@ -37,37 +37,63 @@ static const nnd_param t_by[] = {NND_PARAM_INT("by", 1, -1000000, 1000000, "", "
 
 static nnd_status t_inc_process(nnd_ctx *ctx)
 {
-    return t_emit_int(ctx, 0, t_int(nnd_ctx_input(ctx, 0)) +
-                                  nnd_params_int(nnd_ctx_params(ctx), "by"));
+    return t_emit_int(ctx, 0,
+                      t_int(nnd_ctx_input(ctx, 0)) + nnd_params_int(nnd_ctx_params(ctx), "by"));
 }
-static const nnd_node_type t_inc = {.struct_size = sizeof(nnd_node_type), .type = "t.inc",
-    .version = 1, .category = "test", .title = "inc", .text = "in + by",
-    .inputs = NND_ARRAY(t_in), .outputs = NND_ARRAY(t_out), .params = NND_ARRAY(t_by),
-    .flags = NND_NODE_PURE, .process = t_inc_process};
+static const nnd_node_type t_inc = {.struct_size = sizeof(nnd_node_type),
+                                    .type = "t.inc",
+                                    .version = 1,
+                                    .category = "test",
+                                    .title = "inc",
+                                    .text = "in + by",
+                                    .inputs = NND_ARRAY(t_in),
+                                    .outputs = NND_ARRAY(t_out),
+                                    .params = NND_ARRAY(t_by),
+                                    .flags = NND_NODE_PURE,
+                                    .process = t_inc_process};
 
 static nnd_status t_mul_process(nnd_ctx *ctx)
 {
-    return t_emit_int(ctx, 0, t_int(nnd_ctx_input(ctx, 0)) *
-                                  nnd_params_int(nnd_ctx_params(ctx), "by"));
+    return t_emit_int(ctx, 0,
+                      t_int(nnd_ctx_input(ctx, 0)) * nnd_params_int(nnd_ctx_params(ctx), "by"));
 }
-static const nnd_node_type t_mul = {.struct_size = sizeof(nnd_node_type), .type = "t.mul",
-    .version = 1, .category = "test", .title = "mul", .text = "in × by",
-    .inputs = NND_ARRAY(t_in), .outputs = NND_ARRAY(t_out), .params = NND_ARRAY(t_by),
-    .flags = NND_NODE_PURE, .process = t_mul_process};
+static const nnd_node_type t_mul = {.struct_size = sizeof(nnd_node_type),
+                                    .type = "t.mul",
+                                    .version = 1,
+                                    .category = "test",
+                                    .title = "mul",
+                                    .text = "in × by",
+                                    .inputs = NND_ARRAY(t_in),
+                                    .outputs = NND_ARRAY(t_out),
+                                    .params = NND_ARRAY(t_by),
+                                    .flags = NND_NODE_PURE,
+                                    .process = t_mul_process};
 
 static nnd_status t_add_process(nnd_ctx *ctx)
 {
     int64_t b = nnd_ctx_input(ctx, 1) ? t_int(nnd_ctx_input(ctx, 1)) : 1000;
     return t_emit_int(ctx, 0, t_int(nnd_ctx_input(ctx, 0)) + b);
 }
-static const nnd_node_type t_add = {.struct_size = sizeof(nnd_node_type), .type = "t.add",
-    .version = 1, .category = "test", .title = "add", .text = "a + b",
-    .inputs = NND_ARRAY(t_two_in), .outputs = NND_ARRAY(t_out), .flags = NND_NODE_PURE,
-    .process = t_add_process};
-static const nnd_node_type t_addopt = {.struct_size = sizeof(nnd_node_type), .type = "t.addopt",
-    .version = 1, .category = "test", .title = "add", .text = "a + b, b missing counts 1000",
-    .inputs = NND_ARRAY(t_opt_in), .outputs = NND_ARRAY(t_out), .flags = NND_NODE_PURE,
-    .process = t_add_process};
+static const nnd_node_type t_add = {.struct_size = sizeof(nnd_node_type),
+                                    .type = "t.add",
+                                    .version = 1,
+                                    .category = "test",
+                                    .title = "add",
+                                    .text = "a + b",
+                                    .inputs = NND_ARRAY(t_two_in),
+                                    .outputs = NND_ARRAY(t_out),
+                                    .flags = NND_NODE_PURE,
+                                    .process = t_add_process};
+static const nnd_node_type t_addopt = {.struct_size = sizeof(nnd_node_type),
+                                       .type = "t.addopt",
+                                       .version = 1,
+                                       .category = "test",
+                                       .title = "add",
+                                       .text = "a + b, b missing counts 1000",
+                                       .inputs = NND_ARRAY(t_opt_in),
+                                       .outputs = NND_ARRAY(t_out),
+                                       .flags = NND_NODE_PURE,
+                                       .process = t_add_process};
 
 /* Lets through what is divisible by `by`. */
 static nnd_status t_filter_process(nnd_ctx *ctx)
@@ -76,21 +102,34 @@ static nnd_status t_filter_process(nnd_ctx *ctx)
     if (by == 0 || t_int(nnd_ctx_input(ctx, 0)) % by != 0) return NND_OK;
     return nnd_ctx_emit(ctx, 0, nnd_ctx_take_input(ctx, 0));
 }
-static const nnd_node_type t_filter = {.struct_size = sizeof(nnd_node_type), .type = "t.filter",
-    .version = 1, .category = "test", .title = "filter", .text = "",
-    .inputs = NND_ARRAY(t_in), .outputs = NND_ARRAY(t_out), .params = NND_ARRAY(t_by),
-    .process = t_filter_process};
+static const nnd_node_type t_filter = {.struct_size = sizeof(nnd_node_type),
+                                       .type = "t.filter",
+                                       .version = 1,
+                                       .category = "test",
+                                       .title = "filter",
+                                       .text = "",
+                                       .inputs = NND_ARRAY(t_in),
+                                       .outputs = NND_ARRAY(t_out),
+                                       .params = NND_ARRAY(t_by),
+                                       .process = t_filter_process};
 
 /* Puts out 0 … in−1. */
 static nnd_status t_range_process(nnd_ctx *ctx)
 {
     int64_t n = t_int(nnd_ctx_input(ctx, 0));
-    for (int64_t i = 0; i < n; i++) NND_TRY(t_emit_int(ctx, 0, i));
+    for (int64_t i = 0; i < n; i++)
+        NND_TRY(t_emit_int(ctx, 0, i));
     return NND_OK;
 }
-static const nnd_node_type t_range = {.struct_size = sizeof(nnd_node_type), .type = "t.range",
-    .version = 1, .category = "test", .title = "range", .text = "",
-    .inputs = NND_ARRAY(t_in), .outputs = NND_ARRAY(t_out), .process = t_range_process};
+static const nnd_node_type t_range = {.struct_size = sizeof(nnd_node_type),
+                                      .type = "t.range",
+                                      .version = 1,
+                                      .category = "test",
+                                      .title = "range",
+                                      .text = "",
+                                      .inputs = NND_ARRAY(t_in),
+                                      .outputs = NND_ARRAY(t_out),
+                                      .process = t_range_process};
 
 static atomic_int t_const_calls;
 static nnd_status t_const_process(nnd_ctx *ctx)
@@ -98,9 +137,15 @@ static nnd_status t_const_process(nnd_ctx *ctx)
     atomic_fetch_add(&t_const_calls, 1);
     return t_emit_int(ctx, 0, nnd_params_int(nnd_ctx_params(ctx), "by"));
 }
-static const nnd_node_type t_const = {.struct_size = sizeof(nnd_node_type), .type = "t.const",
-    .version = 1, .category = "test", .title = "const", .text = "",
-    .outputs = NND_ARRAY(t_out), .params = NND_ARRAY(t_by), .process = t_const_process};
+static const nnd_node_type t_const = {.struct_size = sizeof(nnd_node_type),
+                                      .type = "t.const",
+                                      .version = 1,
+                                      .category = "test",
+                                      .title = "const",
+                                      .text = "",
+                                      .outputs = NND_ARRAY(t_out),
+                                      .params = NND_ARRAY(t_by),
+                                      .process = t_const_process};
 
 /* A source of `by` numbers. */
 static nnd_status t_count_open(nnd_ctx *ctx, void **state)
@@ -123,11 +168,18 @@ static nnd_status t_source_process(nnd_ctx *ctx)
     }
     return t_emit_int(ctx, 0, (*next)++);
 }
-static const nnd_node_type t_source = {.struct_size = sizeof(nnd_node_type), .type = "t.source",
-    .version = 1, .category = "test", .title = "source", .text = "",
-    .outputs = NND_ARRAY(t_out), .params = NND_ARRAY(t_by),
-    .flags = NND_NODE_SOURCE | NND_NODE_STATEFUL, .open = t_count_open, .close = t_count_close,
-    .process = t_source_process};
+static const nnd_node_type t_source = {.struct_size = sizeof(nnd_node_type),
+                                       .type = "t.source",
+                                       .version = 1,
+                                       .category = "test",
+                                       .title = "source",
+                                       .text = "",
+                                       .outputs = NND_ARRAY(t_out),
+                                       .params = NND_ARRAY(t_by),
+                                       .flags = NND_NODE_SOURCE | NND_NODE_STATEFUL,
+                                       .open = t_count_open,
+                                       .close = t_count_close,
+                                       .process = t_source_process};
 
 /* Gives the sum of everything at the end. */
 static nnd_status t_sum_process(nnd_ctx *ctx)
@@ -139,10 +191,19 @@ static nnd_status t_sum_flush(nnd_ctx *ctx)
 {
     return t_emit_int(ctx, 0, *(int64_t *)nnd_ctx_state(ctx));
 }
-static const nnd_node_type t_sum = {.struct_size = sizeof(nnd_node_type), .type = "t.sum",
-    .version = 1, .category = "test", .title = "sum", .text = "",
-    .inputs = NND_ARRAY(t_in), .outputs = NND_ARRAY(t_out), .flags = NND_NODE_STATEFUL,
-    .open = t_count_open, .close = t_count_close, .process = t_sum_process, .flush = t_sum_flush};
+static const nnd_node_type t_sum = {.struct_size = sizeof(nnd_node_type),
+                                    .type = "t.sum",
+                                    .version = 1,
+                                    .category = "test",
+                                    .title = "sum",
+                                    .text = "",
+                                    .inputs = NND_ARRAY(t_in),
+                                    .outputs = NND_ARRAY(t_out),
+                                    .flags = NND_NODE_STATEFUL,
+                                    .open = t_count_open,
+                                    .close = t_count_close,
+                                    .process = t_sum_process,
+                                    .flush = t_sum_flush};
 
 /* Ends after `by` packets. */
 static nnd_status t_first_process(nnd_ctx *ctx)
@@ -151,26 +212,39 @@ static nnd_status t_first_process(nnd_ctx *ctx)
     if (++*count >= nnd_params_int(nnd_ctx_params(ctx), "by")) nnd_ctx_end(ctx);
     return nnd_ctx_emit(ctx, 0, nnd_ctx_take_input(ctx, 0));
 }
-static const nnd_node_type t_first = {.struct_size = sizeof(nnd_node_type), .type = "t.first",
-    .version = 1, .category = "test", .title = "first", .text = "",
-    .inputs = NND_ARRAY(t_in), .outputs = NND_ARRAY(t_out), .params = NND_ARRAY(t_by),
-    .flags = NND_NODE_STATEFUL, .open = t_count_open, .close = t_count_close,
-    .process = t_first_process};
+static const nnd_node_type t_first = {.struct_size = sizeof(nnd_node_type),
+                                      .type = "t.first",
+                                      .version = 1,
+                                      .category = "test",
+                                      .title = "first",
+                                      .text = "",
+                                      .inputs = NND_ARRAY(t_in),
+                                      .outputs = NND_ARRAY(t_out),
+                                      .params = NND_ARRAY(t_by),
+                                      .flags = NND_NODE_STATEFUL,
+                                      .open = t_count_open,
+                                      .close = t_count_close,
+                                      .process = t_first_process};
 
 /* in < by */
 static const nnd_port t_bool_out[] = {NND_PORT("out", "bool", "")};
 static nnd_status t_less_process(nnd_ctx *ctx)
 {
     nnd_value *value = NULL;
-    NND_TRY(nnd_value_new_bool(t_int(nnd_ctx_input(ctx, 0)) <
-                                   nnd_params_int(nnd_ctx_params(ctx), "by"),
-                               &value));
+    NND_TRY(nnd_value_new_bool(
+        t_int(nnd_ctx_input(ctx, 0)) < nnd_params_int(nnd_ctx_params(ctx), "by"), &value));
     return nnd_ctx_emit(ctx, 0, value);
 }
-static const nnd_node_type t_less = {.struct_size = sizeof(nnd_node_type), .type = "t.less",
-    .version = 1, .category = "test", .title = "less", .text = "",
-    .inputs = NND_ARRAY(t_in), .outputs = NND_ARRAY(t_bool_out), .params = NND_ARRAY(t_by),
-    .process = t_less_process};
+static const nnd_node_type t_less = {.struct_size = sizeof(nnd_node_type),
+                                     .type = "t.less",
+                                     .version = 1,
+                                     .category = "test",
+                                     .title = "less",
+                                     .text = "",
+                                     .inputs = NND_ARRAY(t_in),
+                                     .outputs = NND_ARRAY(t_bool_out),
+                                     .params = NND_ARRAY(t_by),
+                                     .process = t_less_process};
 
 /* Fails when the input equals `at`. */
 static const nnd_param t_at[] = {
@@ -204,10 +278,16 @@ static nnd_status t_fail_process(nnd_ctx *ctx)
     nnd_error_set(NND_E_IO, "the disk is gone");
     return nnd_error_wrap(NND_E_BACKEND, "number %lld", (long long)n);
 }
-static const nnd_node_type t_fail = {.struct_size = sizeof(nnd_node_type), .type = "t.fail",
-    .version = 1, .category = "test", .title = "fail", .text = "",
-    .inputs = NND_ARRAY(t_in), .outputs = NND_ARRAY(t_out), .params = NND_ARRAY(t_at),
-    .process = t_fail_process};
+static const nnd_node_type t_fail = {.struct_size = sizeof(nnd_node_type),
+                                     .type = "t.fail",
+                                     .version = 1,
+                                     .category = "test",
+                                     .title = "fail",
+                                     .text = "",
+                                     .inputs = NND_ARRAY(t_in),
+                                     .outputs = NND_ARRAY(t_out),
+                                     .params = NND_ARRAY(t_at),
+                                     .process = t_fail_process};
 
 /* Waits until it is cancelled. */
 static atomic_int t_hang_inside;
@@ -215,13 +295,18 @@ static nnd_status t_hang_process(nnd_ctx *ctx)
 {
     atomic_store(&t_hang_inside, 1);
     nnd_status status;
-    while ((status = nnd_cancel_check(nnd_ctx_cancel(ctx))) == NND_OK) {
-    }
+    while ((status = nnd_cancel_check(nnd_ctx_cancel(ctx))) == NND_OK) {}
     return status;
 }
-static const nnd_node_type t_hang = {.struct_size = sizeof(nnd_node_type), .type = "t.hang",
-    .version = 1, .category = "test", .title = "hang", .text = "",
-    .inputs = NND_ARRAY(t_in), .outputs = NND_ARRAY(t_out), .process = t_hang_process};
+static const nnd_node_type t_hang = {.struct_size = sizeof(nnd_node_type),
+                                     .type = "t.hang",
+                                     .version = 1,
+                                     .category = "test",
+                                     .title = "hang",
+                                     .text = "",
+                                     .inputs = NND_ARRAY(t_in),
+                                     .outputs = NND_ARRAY(t_out),
+                                     .process = t_hang_process};
 
 static atomic_int t_sink_calls;
 static nnd_status t_sink_process(nnd_ctx *ctx)
@@ -230,9 +315,15 @@ static nnd_status t_sink_process(nnd_ctx *ctx)
     atomic_fetch_add(&t_sink_calls, 1);
     return NND_OK;
 }
-static const nnd_node_type t_sink = {.struct_size = sizeof(nnd_node_type), .type = "t.sink",
-    .version = 1, .category = "test", .title = "sink", .text = "",
-    .inputs = NND_ARRAY(t_in), .flags = NND_NODE_SINK, .process = t_sink_process};
+static const nnd_node_type t_sink = {.struct_size = sizeof(nnd_node_type),
+                                     .type = "t.sink",
+                                     .version = 1,
+                                     .category = "test",
+                                     .title = "sink",
+                                     .text = "",
+                                     .inputs = NND_ARRAY(t_in),
+                                     .flags = NND_NODE_SINK,
+                                     .process = t_sink_process};
 
 static const nnd_port t_any_in[] = {NND_PORT("in", "any", "")};
 static const nnd_port t_any_out[] = {NND_PORT("out", "any", "")};
@@ -240,20 +331,27 @@ static nnd_status t_pass_process(nnd_ctx *ctx)
 {
     return nnd_ctx_emit(ctx, 0, nnd_ctx_take_input(ctx, 0));
 }
-static const nnd_node_type t_any = {.struct_size = sizeof(nnd_node_type), .type = "t.any",
-    .version = 1, .category = "test", .title = "any", .text = "",
-    .inputs = NND_ARRAY(t_any_in), .outputs = NND_ARRAY(t_any_out), .process = t_pass_process};
+static const nnd_node_type t_any = {.struct_size = sizeof(nnd_node_type),
+                                    .type = "t.any",
+                                    .version = 1,
+                                    .category = "test",
+                                    .title = "any",
+                                    .text = "",
+                                    .inputs = NND_ARRAY(t_any_in),
+                                    .outputs = NND_ARRAY(t_any_out),
+                                    .process = t_pass_process};
 
 static const nnd_node_type *const t_types[] = {
-    &t_inc,  &t_mul,  &t_add,   &t_addopt, &t_filter, &t_range, &t_const, &t_source,
-    &t_sum,  &t_first, &t_less, &t_fail,   &t_hang,   &t_sink,  &t_any,
+    &t_inc, &t_mul,   &t_add,  &t_addopt, &t_filter, &t_range, &t_const, &t_source,
+    &t_sum, &t_first, &t_less, &t_fail,   &t_hang,   &t_sink,  &t_any,
 };
 
 static T_UNUSED nnd_registry *t_registry(void)
 {
     nnd_registry *r = NULL;
     assert_ok(nnd_registry_create(&r));
-    for (size_t i = 0; i < NND_COUNT(t_types); i++) assert_ok(nnd_registry_add(r, t_types[i]));
+    for (size_t i = 0; i < NND_COUNT(t_types); i++)
+        assert_ok(nnd_registry_add(r, t_types[i]));
     return r;
 }
 
@@ -291,11 +389,10 @@ static T_UNUSED nnd_workflow *t_parse(const char *text)
 #define T_DOC(nodes, edges, last)                                                                  \
     "{'format':'nndeploy/1','name':'t','inputs':[{'name':'x','type':'int'}],"                      \
     "'outputs':[{'name':'y','from':['" last "','out']}],'nodes':[" nodes "],'edges':[" edges "]}"
-#define T_NODE(id, type)         "{'id':'" id "','type':'" type "'}"
-#define T_NODE_P(id, type, p)    "{'id':'" id "','type':'" type "','params':{" p "}}"
-#define T_EDGE(a, ap, b, bp)     "{'from':['" a "','" ap "'],'to':['" b "','" bp "']}"
-#define T_EDGE_X(a, ap, b, bp, more)                                                               \
-    "{'from':['" a "','" ap "'],'to':['" b "','" bp "']," more "}"
+#define T_NODE(id, type)             "{'id':'" id "','type':'" type "'}"
+#define T_NODE_P(id, type, p)        "{'id':'" id "','type':'" type "','params':{" p "}}"
+#define T_EDGE(a, ap, b, bp)         "{'from':['" a "','" ap "'],'to':['" b "','" bp "']}"
+#define T_EDGE_X(a, ap, b, bp, more) "{'from':['" a "','" ap "'],'to':['" b "','" bp "']," more "}"
 
 static T_UNUSED nnd_status t_try_compile(nnd_registry *r, const char *text, nnd_diagnostics *diags,
                                          nnd_plan **plan)
@@ -367,9 +464,11 @@ static T_UNUSED void t_expect(const char *text, const int64_t *in, size_t in_cou
 {
     nnd_plan *plan = t_compile(text);
     nnd_run *run = t_run(plan);
-    for (size_t i = 0; i < in_count; i++) assert_ok(t_push(run, "x", in[i]));
+    for (size_t i = 0; i < in_count; i++)
+        assert_ok(t_push(run, "x", in[i]));
     assert_ok(nnd_run_drain(run));
-    for (size_t i = 0; i < out_count; i++) assert_pops(run, "y", out[i]);
+    for (size_t i = 0; i < out_count; i++)
+        assert_pops(run, "y", out[i]);
     int64_t more = 0;
     nnd_status end = t_pop(run, "y", &more);
     if (end == NND_OK) fprintf(stderr, "surplus result %lld\n", (long long)more);
@@ -378,6 +477,6 @@ static T_UNUSED void t_expect(const char *text, const int64_t *in, size_t in_cou
     nnd_run_destroy(run);
     nnd_plan_unref(plan);
 }
-#define T_IN(...)  (const int64_t[]){__VA_ARGS__}, sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)
+#define T_IN(...) (const int64_t[]){__VA_ARGS__}, sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)
 
 #endif

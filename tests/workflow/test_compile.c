@@ -43,9 +43,16 @@ static nnd_status picky_negotiate(nnd_negotiation *n)
     (void)n;
     return nnd_error_set(NND_E_SHAPE, "needs 640 x 480");
 }
-static const nnd_node_type t_picky = {.struct_size = sizeof(nnd_node_type), .type = "t.picky",
-    .version = 1, .category = "test", .title = "picky", .text = "", .inputs = NND_ARRAY(t_in),
-    .outputs = NND_ARRAY(t_out), .negotiate = picky_negotiate, .process = t_inc_process};
+static const nnd_node_type t_picky = {.struct_size = sizeof(nnd_node_type),
+                                      .type = "t.picky",
+                                      .version = 1,
+                                      .category = "test",
+                                      .title = "picky",
+                                      .text = "",
+                                      .inputs = NND_ARRAY(t_in),
+                                      .outputs = NND_ARRAY(t_out),
+                                      .negotiate = picky_negotiate,
+                                      .process = t_inc_process};
 
 static nnd_status lost_prepare(nnd_prepare *p, void **prepared)
 {
@@ -53,9 +60,16 @@ static nnd_status lost_prepare(nnd_prepare *p, void **prepared)
     (void)prepared;
     return nnd_prepare_find_model(p, "no-such-model", &path);
 }
-static const nnd_node_type t_lost = {.struct_size = sizeof(nnd_node_type), .type = "t.lost",
-    .version = 1, .category = "test", .title = "lost", .text = "", .inputs = NND_ARRAY(t_in),
-    .outputs = NND_ARRAY(t_out), .prepare = lost_prepare, .process = t_inc_process};
+static const nnd_node_type t_lost = {.struct_size = sizeof(nnd_node_type),
+                                     .type = "t.lost",
+                                     .version = 1,
+                                     .category = "test",
+                                     .title = "lost",
+                                     .text = "",
+                                     .inputs = NND_ARRAY(t_in),
+                                     .outputs = NND_ARRAY(t_out),
+                                     .prepare = lost_prepare,
+                                     .process = t_inc_process};
 
 /* As many outputs as the parameter says. */
 static const nnd_param fan_params[] = {
@@ -77,9 +91,15 @@ static nnd_status fan_process(nnd_ctx *ctx)
         NND_TRY(t_emit_int(ctx, (size_t)i, t_int(nnd_ctx_input(ctx, 0)) + i));
     return NND_OK;
 }
-static const nnd_node_type t_fan = {.struct_size = sizeof(nnd_node_type), .type = "t.fan",
-    .version = 1, .category = "test", .title = "fan", .text = "", .params = NND_ARRAY(fan_params),
-    .resolve_ports = fan_ports, .process = fan_process};
+static const nnd_node_type t_fan = {.struct_size = sizeof(nnd_node_type),
+                                    .type = "t.fan",
+                                    .version = 1,
+                                    .category = "test",
+                                    .title = "fan",
+                                    .text = "",
+                                    .params = NND_ARRAY(fan_params),
+                                    .resolve_ports = fan_ports,
+                                    .process = fan_process};
 
 static nnd_registry *registry(void)
 {
@@ -97,12 +117,14 @@ static void test_all_at_once(void **state)
     (void)state;
     nnd_registry *r = registry();
     const wanted prepare[] = {{"prepare", "a", NULL}, {"prepare", "b", NULL}};
-    expect_errors(r, T_DOC(T_NODE("a", "t.lost") "," T_NODE("b", "t.lost"),
-                           T_EDGE("@", "x", "a", "in") "," T_EDGE("a", "out", "b", "in"), "b"),
+    expect_errors(r,
+                  T_DOC(T_NODE("a", "t.lost") "," T_NODE("b", "t.lost"),
+                        T_EDGE("@", "x", "a", "in") "," T_EDGE("a", "out", "b", "in"), "b"),
                   prepare, 2);
     const wanted negotiate[] = {{"negotiate", "a", NULL}, {"negotiate", "b", NULL}};
-    expect_errors(r, T_DOC(T_NODE("a", "t.picky") "," T_NODE("b", "t.picky"),
-                           T_EDGE("@", "x", "a", "in") "," T_EDGE("a", "out", "b", "in"), "b"),
+    expect_errors(r,
+                  T_DOC(T_NODE("a", "t.picky") "," T_NODE("b", "t.picky"),
+                        T_EDGE("@", "x", "a", "in") "," T_EDGE("a", "out", "b", "in"), "b"),
                   negotiate, 2);
     nnd_registry_unref(r);
 }
@@ -112,23 +134,31 @@ static void test_structure(void **state)
     (void)state;
     nnd_registry *r = registry();
     const wanted endless[] = {{"endless-cycle", "d", NULL}};
-    expect_errors(r, "{'format':'nndeploy/1','name':'t','outputs':[{'name':'y','from':['a','out']}],"
-                     "'nodes':[{'id':'a','type':'t.inc'},"
-                     "{'id':'d','type':'flow.delay','params':{'initial':0}}],"
-                     "'edges':[{'from':['a','out'],'to':['d','in']},"
-                     "{'from':['d','out'],'to':['a','in']}]}", endless, 1);
+    expect_errors(r,
+                  "{'format':'nndeploy/1','name':'t','outputs':[{'name':'y','from':['a','out']}],"
+                  "'nodes':[{'id':'a','type':'t.inc'},"
+                  "{'id':'d','type':'flow.delay','params':{'initial':0}}],"
+                  "'edges':[{'from':['a','out'],'to':['d','in']},"
+                  "{'from':['d','out'],'to':['a','in']}]}",
+                  endless, 1);
     const wanted source[] = {{"source-in-body", "m/s", NULL}};
-    expect_errors(r, "{'format':'nndeploy/1','name':'t','inputs':[{'name':'x','type':'list<int>'}],"
-                     "'outputs':[{'name':'y','from':['m','o']}],"
-                     "'nodes':[{'id':'m','type':'flow.map','graph':{"
-                     "'inputs':[{'name':'i','type':'int'}],'outputs':[{'name':'o','from':['a','out']}],"
-                     "'nodes':[{'id':'s','type':'t.source'},{'id':'a','type':'t.add'}],"
-                     "'edges':[{'from':['@','i'],'to':['a','a']},"
-                     "{'from':['s','out'],'to':['a','b']}]}}],"
-                     "'edges':[{'from':['@','x'],'to':['m','i']}]}", source, 1);
+    expect_errors(
+        r,
+        "{'format':'nndeploy/1','name':'t','inputs':[{'name':'x','type':'list<int>'}],"
+        "'outputs':[{'name':'y','from':['m','o']}],"
+        "'nodes':[{'id':'m','type':'flow.map','graph':{"
+        "'inputs':[{'name':'i','type':'int'}],'outputs':[{'name':'o','from':['a','out']}],"
+        "'nodes':[{'id':'s','type':'t.source'},{'id':'a','type':'t.add'}],"
+        "'edges':[{'from':['@','i'],'to':['a','a']},"
+        "{'from':['s','out'],'to':['a','b']}]}}],"
+        "'edges':[{'from':['@','x'],'to':['m','i']}]}",
+        source, 1);
     const wanted fallback[] = {{"bad-fallback", "a", NULL}};
-    expect_errors(r, T_DOC("{'id':'a','type':'t.inc','on_error':{'fallback':'b'}},"
-                           T_NODE("b", "t.add"), T_EDGE("@", "x", "a", "in"), "a"), fallback, 1);
+    expect_errors(
+        r,
+        T_DOC("{'id':'a','type':'t.inc','on_error':{'fallback':'b'}}," T_NODE("b", "t.add"),
+              T_EDGE("@", "x", "a", "in"), "a"),
+        fallback, 1);
     nnd_registry_unref(r);
 }
 
@@ -139,9 +169,11 @@ static void test_unused_nodes_are_told(void **state)
     nnd_diagnostics *diags = NULL;
     nnd_plan *plan = NULL;
     assert_ok(nnd_diagnostics_create(&diags));
-    assert_ok(t_try_compile(r, T_DOC(T_NODE("a", "t.inc") "," T_NODE("b", "t.lost"),
-                                     T_EDGE("@", "x", "a", "in") "," T_EDGE("a", "out", "b", "in"),
-                                     "a"), diags, &plan)); /* b is not even prepared */
+    assert_ok(
+        t_try_compile(r,
+                      T_DOC(T_NODE("a", "t.inc") "," T_NODE("b", "t.lost"),
+                            T_EDGE("@", "x", "a", "in") "," T_EDGE("a", "out", "b", "in"), "a"),
+                      diags, &plan)); /* b is not even prepared */
     bool told = false;
     for (size_t i = 0; i < nnd_diagnostics_count(diags); i++)
         told |= strcmp(nnd_diagnostics_at(diags, i)->code, "unused-node") == 0 &&
@@ -217,8 +249,11 @@ static void test_overrides(void **state)
         size_t count;
         int64_t result;
     } cases[] = {
-        {{NULL}, 0, 5},        {{"s/a.by=7"}, 1, 7},           {{"s.by=8"}, 1, 8},
-        {{"@.step=9"}, 1, 9},  {{"s/a.by=7", "s/a.by=6"}, 2, 6},
+        {{NULL}, 0, 5},
+        {{"s/a.by=7"}, 1, 7},
+        {{"s.by=8"}, 1, 8},
+        {{"@.step=9"}, 1, 9},
+        {{"s/a.by=7", "s/a.by=6"}, 2, 6},
     };
     for (size_t i = 0; i < NND_COUNT(cases); i++) {
         nnd_plan *plan = compile_with(text, NND_RUN_DEFAULT, cases[i].set, cases[i].count, NND_OK);
@@ -228,7 +263,8 @@ static void test_overrides(void **state)
         nnd_run_destroy(run);
         nnd_plan_unref(plan);
     }
-    static const char *const bad[] = {"s/a.by", "nobody.by=1", "s/a.nope=1", "s/a.by=text", "=", ""};
+    static const char *const bad[] = {"s/a.by",      "nobody.by=1", "s/a.nope=1",
+                                      "s/a.by=text", "=",           ""};
     for (size_t i = 0; i < NND_COUNT(bad); i++)
         assert_null(compile_with(text, NND_RUN_DEFAULT, &bad[i], 1, NND_E_VALIDATION));
 }
@@ -248,8 +284,10 @@ static void test_modes(void **state)
         assert_non_null(strstr(json, "\"scheduled_as\":\"serial\""));
         nnd_free(json);
         nnd_run *run = t_run(plan);
-        for (int k = 0; k < 20; k++) assert_ok(t_push(run, "x", k));
-        for (int k = 0; k < 20; k++) assert_pops(run, "y", k + 1);
+        for (int k = 0; k < 20; k++)
+            assert_ok(t_push(run, "x", k));
+        for (int k = 0; k < 20; k++)
+            assert_pops(run, "y", k + 1);
         nnd_run_destroy(run);
         nnd_plan_unref(plan);
     }
@@ -267,6 +305,61 @@ static void plan_hash(const char *text, const char *set, char out[40])
     nnd_plan_unref(plan);
 }
 
+/* ---- models through the host ------------------------------------------------------------- */
+
+static char found_name[64], found_sha[64];
+
+static nnd_status find_model(void *user, const char *name, const char *sha256, char **path)
+{
+    assert_string_equal(user, "host");
+    snprintf(found_name, sizeof(found_name), "%s", name);
+    snprintf(found_sha, sizeof(found_sha), "%s", sha256 ? sha256 : "");
+    *path = nnd_strdup("/models/there.onnx");
+    return *path ? NND_OK : nnd_error_set(NND_E_OUT_OF_MEMORY, "out of memory");
+}
+static nnd_status model_prepare(nnd_prepare *p, void **prepared)
+{
+    char *path = NULL;
+    NND_TRY(nnd_prepare_find_model(p, "there", &path));
+    *prepared = path;
+    return NND_OK;
+}
+static const nnd_node_type t_model = {.struct_size = sizeof(nnd_node_type),
+                                      .type = "t.model",
+                                      .version = 1,
+                                      .category = "test",
+                                      .title = "model",
+                                      .text = "",
+                                      .inputs = NND_ARRAY(t_in),
+                                      .outputs = NND_ARRAY(t_out),
+                                      .prepare = model_prepare,
+                                      .release = nnd_free,
+                                      .process = t_inc_process};
+
+static void test_models_come_from_the_host(void **state)
+{
+    (void)state;
+    nnd_registry *r = registry();
+    assert_ok(nnd_registry_add(r, &t_model));
+    nnd_workflow *wf =
+        t_parse("{'format':'nndeploy/1','name':'t','inputs':[{'name':'x','type':'int'}],"
+                "'outputs':[{'name':'y','from':['m','out']}],'nodes':[{'id':'m','type':'t.model'}],"
+                "'edges':[{'from':['@','x'],'to':['m','in']}],"
+                "'models':{'there':{'sha256':"
+                "'0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef'}}}");
+    nnd_services services = {sizeof(services), (void *)(uintptr_t) "host", find_model, NULL};
+    nnd_compile_options o = NND_COMPILE_OPTIONS_INIT;
+    nnd_plan *plan = NULL;
+    o.registry = r;
+    o.services = &services;
+    assert_ok(nnd_plan_compile(wf, &o, NULL, &plan));
+    assert_string_equal(found_name, "there");
+    assert_memory_equal(found_sha, "0123456789abcdef", 16);
+    nnd_plan_unref(plan);
+    nnd_workflow_destroy(wf);
+    nnd_registry_unref(r);
+}
+
 static void test_hash(void **state)
 {
     (void)state;
@@ -277,7 +370,8 @@ static void test_hash(void **state)
     assert_string_equal(one, two);
     plan_hash(text, "a.by=2", two);
     assert_string_not_equal(one, two);
-    plan_hash(T_DOC(T_NODE("a", "t.inc"), T_EDGE_X("@", "x", "a", "in", "'queue':3"), "a"), NULL, two);
+    plan_hash(T_DOC(T_NODE("a", "t.inc"), T_EDGE_X("@", "x", "a", "in", "'queue':3"), "a"), NULL,
+              two);
     assert_string_not_equal(one, two);
 }
 
@@ -305,6 +399,7 @@ int main(void)
         cmocka_unit_test(test_dynamic_ports),
         cmocka_unit_test(test_overrides),
         cmocka_unit_test(test_modes),
+        cmocka_unit_test(test_models_come_from_the_host),
         cmocka_unit_test(test_hash),
         cmocka_unit_test(test_bad_calls),
     };

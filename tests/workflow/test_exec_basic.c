@@ -12,10 +12,12 @@ static void test_chain(void **state)
 static void test_diamond(void **state)
 {
     (void)state;
-    t_expect(T_DOC(T_NODE("a", "t.inc") "," T_NODE_P("b", "t.mul", "'by':10") "," T_NODE("c", "t.add"),
-                   T_EDGE("@", "x", "a", "in") "," T_EDGE("@", "x", "b", "in") ","
-                   T_EDGE("a", "out", "c", "a") "," T_EDGE("b", "out", "c", "b"), "c"),
-             T_IN(1, 2, 3), T_IN(12, 23, 34));
+    t_expect(
+        T_DOC(T_NODE("a", "t.inc") "," T_NODE_P("b", "t.mul", "'by':10") "," T_NODE("c", "t.add"),
+              T_EDGE("@", "x", "a", "in") "," T_EDGE("@", "x", "b", "in") "," T_EDGE(
+                  "a", "out", "c", "a") "," T_EDGE("b", "out", "c", "b"),
+              "c"),
+        T_IN(1, 2, 3), T_IN(12, 23, 34));
 }
 
 /* A branch that drops packets does not hold the join up. */
@@ -23,8 +25,9 @@ static void test_gap_at_required_input(void **state)
 {
     (void)state;
     t_expect(T_DOC(T_NODE_P("f", "t.filter", "'by':2") "," T_NODE("c", "t.add"),
-                   T_EDGE("@", "x", "f", "in") "," T_EDGE("@", "x", "c", "a") ","
-                   T_EDGE("f", "out", "c", "b"), "c"),
+                   T_EDGE("@", "x", "f", "in") "," T_EDGE("@", "x", "c", "a") "," T_EDGE("f", "out",
+                                                                                         "c", "b"),
+                   "c"),
              T_IN(1, 2, 3, 4), T_IN(4, 8));
 }
 
@@ -32,18 +35,20 @@ static void test_gap_at_optional_input(void **state)
 {
     (void)state;
     t_expect(T_DOC(T_NODE_P("f", "t.filter", "'by':2") "," T_NODE("c", "t.addopt"),
-                   T_EDGE("@", "x", "f", "in") "," T_EDGE("@", "x", "c", "a") ","
-                   T_EDGE("f", "out", "c", "b"), "c"),
+                   T_EDGE("@", "x", "f", "in") "," T_EDGE("@", "x", "c", "a") "," T_EDGE("f", "out",
+                                                                                         "c", "b"),
+                   "c"),
              T_IN(1, 2, 3, 4), T_IN(1001, 4, 1003, 8));
 }
 
 static void test_many_outputs_per_input(void **state)
 {
     (void)state;
-    t_expect(T_DOC(T_NODE("r", "t.range") "," T_NODE("a", "t.inc"),
-                   T_EDGE("@", "x", "r", "in") "," T_EDGE("r", "out", "a", "in"), "a"),
-             T_IN(3, 0, 2, 20), T_IN(1, 2, 3, 1, 2, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14,
-                                     15, 16, 17, 18, 19, 20));
+    t_expect(
+        T_DOC(T_NODE("r", "t.range") "," T_NODE("a", "t.inc"),
+              T_EDGE("@", "x", "r", "in") "," T_EDGE("r", "out", "a", "in"), "a"),
+        T_IN(3, 0, 2, 20),
+        T_IN(1, 2, 3, 1, 2, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20));
 }
 
 static void test_flush(void **state)
@@ -58,10 +63,11 @@ static void test_constant_meets_every_packet(void **state)
 {
     (void)state;
     atomic_store(&t_const_calls, 0);
-    t_expect(T_DOC(T_NODE_P("k", "t.const", "'by':100") "," T_NODE("k1", "t.inc") ","
-                   T_NODE("c", "t.add"),
-                   T_EDGE("k", "out", "k1", "in") "," T_EDGE("@", "x", "c", "a") ","
-                   T_EDGE("k1", "out", "c", "b"), "c"),
+    t_expect(T_DOC(T_NODE_P("k", "t.const",
+                            "'by':100") "," T_NODE("k1", "t.inc") "," T_NODE("c", "t.add"),
+                   T_EDGE("k", "out", "k1", "in") "," T_EDGE("@", "x", "c",
+                                                             "a") "," T_EDGE("k1", "out", "c", "b"),
+                   "c"),
              T_IN(1, 2, 3), T_IN(102, 103, 104));
     assert_int_equal(atomic_load(&t_const_calls), 1);
 }
@@ -69,9 +75,9 @@ static void test_constant_meets_every_packet(void **state)
 static void test_constant_alone(void **state)
 {
     (void)state;
-    nnd_plan *plan = t_compile(
-        "{'format':'nndeploy/1','name':'t','outputs':[{'name':'y','from':['k','out']}],"
-        "'nodes':[{'id':'k','type':'t.const','params':{'by':5}}]}");
+    nnd_plan *plan =
+        t_compile("{'format':'nndeploy/1','name':'t','outputs':[{'name':'y','from':['k','out']}],"
+                  "'nodes':[{'id':'k','type':'t.const','params':{'by':5}}]}");
     nnd_run *run = t_run(plan);
     assert_pops(run, "y", 5);
     int64_t n;
@@ -93,7 +99,8 @@ static void test_source(void **state)
         "'edges':[{'from':['s','out'],'to':['a','in']}]}";
     nnd_plan *plan = t_compile(text);
     nnd_run *run = t_run(plan);
-    for (int i = 0; i < 30; i++) assert_pops(run, "y", i + 1);
+    for (int i = 0; i < 30; i++)
+        assert_pops(run, "y", i + 1);
     int64_t n;
     assert_status(t_pop(run, "y", &n), NND_E_CLOSED);
     nnd_run_destroy(run);
@@ -112,7 +119,8 @@ static void test_early_end(void **state)
     nnd_plan *plan = t_compile(text);
     nnd_run *run = t_run(plan);
     assert_ok(nnd_run_drain(run));
-    for (int i = 0; i < 3; i++) assert_pops(run, "y", i);
+    for (int i = 0; i < 3; i++)
+        assert_pops(run, "y", i);
     int64_t n;
     assert_status(t_pop(run, "y", &n), NND_E_CLOSED);
     nnd_run_destroy(run);
@@ -140,7 +148,8 @@ static void test_join_by_sequence(void **state)
         assert_ok(nnd_run_push(run, "x", value));
         nnd_value_unref(value);
     }
-    for (int64_t i = 0; i < 5; i++) assert_ok(t_push(run, "z", i));
+    for (int64_t i = 0; i < 5; i++)
+        assert_ok(t_push(run, "z", i));
     assert_pops(run, "y", 0);
     assert_pops(run, "y", 22);
     assert_pops(run, "y", 44);
@@ -159,7 +168,8 @@ static void test_push_without_room(void **state)
     nnd_run *run = t_run(plan);
     int pushed = 0;
     nnd_status status;
-    while ((status = t_push(run, "x", pushed)) == NND_OK) assert_true(++pushed < 1000);
+    while ((status = t_push(run, "x", pushed)) == NND_OK)
+        assert_true(++pushed < 1000);
     assert_status(status, NND_E_FULL);
     assert_true(pushed >= 8);
     for (int i = 0; i < pushed; i++) {
@@ -197,7 +207,8 @@ static void test_sink_runs_without_outputs(void **state)
         "'nodes':[{'id':'s','type':'t.sink'},{'id':'unused','type':'t.inc'}],"
         "'edges':[{'from':['@','x'],'to':['s','in']},{'from':['@','x'],'to':['unused','in']}]}");
     nnd_run *run = t_run(plan);
-    for (int i = 0; i < 5; i++) assert_ok(t_push(run, "x", i));
+    for (int i = 0; i < 5; i++)
+        assert_ok(t_push(run, "x", i));
     assert_ok(nnd_run_drain(run));
     assert_int_equal(atomic_load(&t_sink_calls), 5);
     nnd_run_destroy(run);
@@ -227,11 +238,11 @@ static void test_param_changes_at_packet_boundary(void **state)
 static void test_param_edge(void **state)
 {
     (void)state;
-    nnd_plan *plan = t_compile(
-        "{'format':'nndeploy/1','name':'t','inputs':[{'name':'x','type':'int'},"
-        "{'name':'z','type':'int'}],'outputs':[{'name':'y','from':['a','out']}],"
-        "'nodes':[{'id':'a','type':'t.inc'}],'edges':[{'from':['@','x'],'to':['a','in']},"
-        "{'from':['@','z'],'to':['a','by'],'kind':'param'}]}");
+    nnd_plan *plan =
+        t_compile("{'format':'nndeploy/1','name':'t','inputs':[{'name':'x','type':'int'},"
+                  "{'name':'z','type':'int'}],'outputs':[{'name':'y','from':['a','out']}],"
+                  "'nodes':[{'id':'a','type':'t.inc'}],'edges':[{'from':['@','x'],'to':['a','in']},"
+                  "{'from':['@','z'],'to':['a','by'],'kind':'param'}]}");
     nnd_run *run = t_run(plan);
     assert_ok(t_push(run, "x", 1));
     assert_ok(t_push(run, "z", 10));
@@ -253,11 +264,11 @@ static void test_param_edge(void **state)
 static void test_input_reference_as_param(void **state)
 {
     (void)state;
-    nnd_plan *plan = t_compile(
-        "{'format':'nndeploy/1','name':'t','inputs':[{'name':'x','type':'int'},"
-        "{'name':'z','type':'int'}],'outputs':[{'name':'y','from':['a','out']}],"
-        "'nodes':[{'id':'a','type':'t.inc','params':{'by':{'$input':'z'}}}],"
-        "'edges':[{'from':['@','x'],'to':['a','in']}]}");
+    nnd_plan *plan =
+        t_compile("{'format':'nndeploy/1','name':'t','inputs':[{'name':'x','type':'int'},"
+                  "{'name':'z','type':'int'}],'outputs':[{'name':'y','from':['a','out']}],"
+                  "'nodes':[{'id':'a','type':'t.inc','params':{'by':{'$input':'z'}}}],"
+                  "'edges':[{'from':['@','x'],'to':['a','in']}]}");
     nnd_run *run = t_run(plan);
     assert_ok(t_push(run, "z", 7));
     assert_ok(t_push(run, "x", 1));
@@ -269,11 +280,11 @@ static void test_input_reference_as_param(void **state)
 static void test_any_is_checked_at_run_time(void **state)
 {
     (void)state;
-    nnd_plan *plan = t_compile(
-        "{'format':'nndeploy/1','name':'t','inputs':[{'name':'x','type':'any'}],"
-        "'outputs':[{'name':'y','from':['a','out']}],'nodes':[{'id':'p','type':'t.any'},"
-        "{'id':'a','type':'t.inc'}],'edges':[{'from':['@','x'],'to':['p','in']},"
-        "{'from':['p','out'],'to':['a','in']}]}");
+    nnd_plan *plan =
+        t_compile("{'format':'nndeploy/1','name':'t','inputs':[{'name':'x','type':'any'}],"
+                  "'outputs':[{'name':'y','from':['a','out']}],'nodes':[{'id':'p','type':'t.any'},"
+                  "{'id':'a','type':'t.inc'}],'edges':[{'from':['@','x'],'to':['p','in']},"
+                  "{'from':['p','out'],'to':['a','in']}]}");
     nnd_run *run = t_run(plan);
     assert_ok(t_push(run, "x", 1));
     assert_pops(run, "y", 2);

@@ -14,10 +14,13 @@ static void expect_kept(const char *text, const int64_t *kept, size_t count)
 {
     nnd_plan *plan = t_compile(text);
     nnd_run *run = t_run(plan);
-    for (int i = 0; i < 10; i++) assert_ok(t_push(run, "x", i));
-    for (int i = 0; i < 10; i++) assert_ok(t_push(run, "z", 0));
+    for (int i = 0; i < 10; i++)
+        assert_ok(t_push(run, "x", i));
+    for (int i = 0; i < 10; i++)
+        assert_ok(t_push(run, "z", 0));
     assert_ok(nnd_run_drain(run));
-    for (size_t i = 0; i < count; i++) assert_pops(run, "y", kept[i]);
+    for (size_t i = 0; i < count; i++)
+        assert_pops(run, "y", kept[i]);
     int64_t n;
     assert_status(t_pop(run, "y", &n), NND_E_CLOSED);
     nnd_run_destroy(run);
@@ -67,10 +70,12 @@ static void test_age(void **state)
     (void)state;
     nnd_plan *plan = t_compile(T_JOIN(",'queue':20,'age_ms':20"));
     nnd_run *run = t_run(plan);
-    for (int i = 0; i < 3; i++) assert_ok(t_push(run, "x", i));
+    for (int i = 0; i < 3; i++)
+        assert_ok(t_push(run, "x", i));
     nnd_port_sleep(60000000);
     assert_ok(t_push(run, "x", 3));
-    for (int i = 0; i < 4; i++) assert_ok(t_push(run, "z", 0));
+    for (int i = 0; i < 4; i++)
+        assert_ok(t_push(run, "z", 0));
     assert_ok(nnd_run_drain(run));
     assert_pops(run, "y", 3);
     int64_t n;
@@ -85,7 +90,8 @@ static void test_drops_are_counted(void **state)
     (void)state;
     nnd_plan *plan = t_compile(T_JOIN(",'queue':3,'policy':'drop_oldest'"));
     nnd_run *run = t_run(plan);
-    for (int i = 0; i < 10; i++) assert_ok(t_push(run, "x", i));
+    for (int i = 0; i < 10; i++)
+        assert_ok(t_push(run, "x", i));
     nnd_json_writer *w = NULL;
     char *text = NULL;
     assert_ok(nnd_json_writer_create(0, &w));
@@ -105,12 +111,15 @@ static void test_dropping_branch_and_join(void **state)
     static const char *const policies[] = {"block", "drop_oldest", "drop_newest", "latest"};
     for (size_t i = 0; i < NND_COUNT(policies); i++) {
         char text[2048];
-        snprintf(text, sizeof(text),
-                 T_DOC(T_NODE("r", "t.range") "," T_NODE("s", "t.sum") "," T_NODE("c", "t.addopt"),
-                       T_EDGE("@", "x", "r", "in") ","
-                       T_EDGE_X("r", "out", "s", "in", "'queue':1,'policy':'%s'") ","
-                       T_EDGE("@", "x", "c", "a") "," T_EDGE("s", "out", "c", "b"), "c"),
-                 policies[i]);
+        snprintf(
+            text, sizeof(text),
+            T_DOC(T_NODE("r", "t.range") "," T_NODE("s", "t.sum") "," T_NODE("c", "t.addopt"),
+                  T_EDGE("@", "x", "r", "in") "," T_EDGE_X(
+                      "r", "out", "s", "in",
+                      "'queue':1,'policy':'%s'") "," T_EDGE("@", "x", "c",
+                                                            "a") "," T_EDGE("s", "out", "c", "b"),
+                  "c"),
+            policies[i]);
         nnd_plan *plan = t_compile(text);
         nnd_run *run = t_run(plan);
         for (int k = 0; k < 20; k++) {
@@ -127,14 +136,23 @@ static void test_dropping_branch_and_join(void **state)
 static void test_reconvergence_with_capacity_one(void **state)
 {
     (void)state;
-    t_expect(T_DOC(T_NODE("a", "t.inc") "," T_NODE("b", "t.inc") "," T_NODE("d", "t.inc") ","
-                   T_NODE("c", "t.add"),
-                   T_EDGE_X("@", "x", "a", "in", "'queue':1") ","
-                   T_EDGE_X("a", "out", "b", "in", "'queue':1") ","
-                   T_EDGE_X("b", "out", "d", "in", "'queue':1") ","
-                   T_EDGE_X("d", "out", "c", "b", "'queue':1") ","
-                   T_EDGE_X("@", "x", "c", "a", "'queue':1"), "c"),
-             T_IN(1, 2, 3, 4, 5, 6), T_IN(5, 7, 9, 11, 13, 15));
+    t_expect(
+        T_DOC(
+            T_NODE("a", "t.inc") "," T_NODE("b", "t.inc") "," T_NODE("d", "t.inc") "," T_NODE(
+                "c", "t.add"),
+            T_EDGE_X("@", "x", "a", "in", "'queue':1") "," T_EDGE_X(
+                "a", "out", "b", "in",
+                "'queue':1") "," T_EDGE_X("b", "out", "d", "in",
+                                          "'queue':1") "," T_EDGE_X("d", "out", "c", "b",
+                                                                    "'queue':1") "," T_EDGE_X("@",
+                                                                                              "x",
+                                                                                              "c",
+                                                                                              "a",
+                                                                                              "'que"
+                                                                                              "ue':"
+                                                                                              "1"),
+            "c"),
+        T_IN(1, 2, 3, 4, 5, 6), T_IN(5, 7, 9, 11, 13, 15));
 }
 
 static void test_byte_limit_lets_one_packet_pass(void **state)

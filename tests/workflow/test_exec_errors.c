@@ -4,8 +4,8 @@
 
 /* Node f fails at number 2 under the given on_error; a node behind it adds one. */
 #define T_FAIL(more, how)                                                                          \
-    T_DOC("{'id':'f','type':'t.fail','params':{'at':2,'how':'" how "'}" more "}," T_NODE("a",      \
-          "t.inc"),                                                                                \
+    T_DOC("{'id':'f','type':'t.fail','params':{'at':2,'how':'" how "'}" more                       \
+          "}," T_NODE("a", "t.inc"),                                                               \
           T_EDGE("@", "x", "f", "in") "," T_EDGE("f", "out", "a", "in"), "a")
 
 /* 1. A failing node made the caller wait for ever. 2. … and run had said OK. */
@@ -16,9 +16,9 @@ static void test_regression_1_2_failure_reaches_the_caller(void **state)
         const char *text;
         nnd_status status;
     } cases[] = {
-        {T_FAIL("", "error"), NND_E_BACKEND},  {T_FAIL("", "silent"), NND_E_IO},
+        {T_FAIL("", "error"), NND_E_BACKEND},         {T_FAIL("", "silent"), NND_E_IO},
         {T_FAIL("", "null"), NND_E_INVALID_ARGUMENT}, {T_FAIL("", "wrong_type"), NND_E_TYPE},
-        {T_FAIL("", "no_status"), NND_E_INTERNAL},  {T_FAIL("", "twice"), NND_E_BACKEND},
+        {T_FAIL("", "no_status"), NND_E_INTERNAL},    {T_FAIL("", "twice"), NND_E_BACKEND},
     };
     for (size_t i = 0; i < NND_COUNT(cases); i++) {
         nnd_plan *plan = t_compile(cases[i].text);
@@ -50,12 +50,14 @@ static void test_skip(void **state)
 {
     (void)state;
     t_expect(T_FAIL(",'on_error':'skip'", "error"), T_IN(1, 2, 3), T_IN(2, 4));
-    t_expect(T_FAIL(",'on_error':'skip'", "twice"), T_IN(1, 2, 3), T_IN(2, 4)); /* no half results */
+    t_expect(T_FAIL(",'on_error':'skip'", "twice"), T_IN(1, 2, 3),
+             T_IN(2, 4)); /* no half results */
     t_expect(T_FAIL(",'on_error':'isolate'", "error"), T_IN(1, 2, 3), T_IN(2, 4));
     t_expect(T_FAIL(",'on_error':'restart'", "error"), T_IN(1, 2, 3), T_IN(2, 4));
     nnd_plan *plan = t_compile(T_FAIL(",'on_error':'skip'", "error"));
     nnd_run *run = t_run(plan);
-    for (int i = 0; i < 5; i++) assert_ok(t_push(run, "x", 2));
+    for (int i = 0; i < 5; i++)
+        assert_ok(t_push(run, "x", 2));
     assert_int_equal(nnd_run_error_count(run), 5); /* reported, though not fatal */
     assert_ok(nnd_run_drain(run));
     assert_ok(nnd_run_close(run));
@@ -78,8 +80,7 @@ static void test_retry(void **state)
 static void test_fallback(void **state)
 {
     (void)state;
-#define T_FALLBACK                                                                                 \
-    ",'on_error':{'fallback':'r'}},{'id':'r','type':'t.mul','params':{'by':100}"
+#define T_FALLBACK ",'on_error':{'fallback':'r'}},{'id':'r','type':'t.mul','params':{'by':100}"
     t_expect(T_FAIL(T_FALLBACK, "error"), T_IN(1, 2, 3), T_IN(2, 201, 4));
     t_expect(T_FAIL(T_FALLBACK, "twice"), T_IN(2), T_IN(201));
 }
@@ -137,11 +138,14 @@ static void test_regression_4_12_nothing_is_lost(void **state)
     (void)state;
     nnd_plan *plan = t_compile(T_DOC(T_NODE("a", "t.inc"), T_EDGE("@", "x", "a", "in"), "a"));
     nnd_run *run = t_run(plan);
-    for (int i = 0; i < 500; i++) assert_ok(t_push(run, "x", i));
+    for (int i = 0; i < 500; i++)
+        assert_ok(t_push(run, "x", i));
     assert_ok(nnd_run_drain(run));
-    for (int i = 0; i < 250; i++) assert_pops(run, "y", i + 1);
+    for (int i = 0; i < 250; i++)
+        assert_pops(run, "y", i + 1);
     assert_ok(nnd_run_close(run));
-    for (int i = 250; i < 500; i++) assert_pops(run, "y", i + 1); /* also after close */
+    for (int i = 250; i < 500; i++)
+        assert_pops(run, "y", i + 1); /* also after close */
     int64_t n;
     assert_status(t_pop(run, "y", &n), NND_E_STATE);
     nnd_run_destroy(run);
@@ -156,14 +160,14 @@ static void test_regression_5_cycle_is_an_error(void **state)
     nnd_diagnostics *diags = NULL;
     nnd_plan *plan = NULL;
     assert_ok(nnd_diagnostics_create(&diags));
-    assert_status(t_try_compile(r,
-                                T_DOC(T_NODE("a", "t.add") "," T_NODE("b", "t.inc") ","
-                                      T_NODE("c", "t.inc"),
-                                      T_EDGE("@", "x", "a", "a") "," T_EDGE("a", "out", "b", "in")
-                                      "," T_EDGE("b", "out", "c", "in") ","
-                                      T_EDGE("c", "out", "a", "b"), "a"),
-                                diags, &plan),
-                  NND_E_VALIDATION);
+    assert_status(
+        t_try_compile(r,
+                      T_DOC(T_NODE("a", "t.add") "," T_NODE("b", "t.inc") "," T_NODE("c", "t.inc"),
+                            T_EDGE("@", "x", "a", "a") "," T_EDGE("a", "out", "b", "in") "," T_EDGE(
+                                "b", "out", "c", "in") "," T_EDGE("c", "out", "a", "b"),
+                            "a"),
+                      diags, &plan),
+        NND_E_VALIDATION);
     assert_int_equal(nnd_diagnostics_error_count(diags), 1);
     assert_string_equal(nnd_diagnostics_at(diags, 0)->code, "cycle");
     assert_non_null(strstr(nnd_diagnostics_at(diags, 0)->message, "b → c"));
@@ -179,12 +183,12 @@ static void test_regression_8_types_are_checked(void **state)
     nnd_diagnostics *diags = NULL;
     nnd_plan *plan = NULL;
     assert_ok(nnd_diagnostics_create(&diags));
-    assert_status(t_try_compile(r,
-                                T_DOC(T_NODE("l", "t.less") "," T_NODE("a", "t.inc"),
-                                      T_EDGE("@", "x", "l", "in") "," T_EDGE("l", "out", "a", "in"),
-                                      "a"),
-                                diags, &plan),
-                  NND_E_VALIDATION);
+    assert_status(
+        t_try_compile(r,
+                      T_DOC(T_NODE("l", "t.less") "," T_NODE("a", "t.inc"),
+                            T_EDGE("@", "x", "l", "in") "," T_EDGE("l", "out", "a", "in"), "a"),
+                      diags, &plan),
+        NND_E_VALIDATION);
     assert_int_equal(nnd_diagnostics_error_count(diags), 1);
     const nnd_diagnostic *d = nnd_diagnostics_at(diags, 0);
     assert_string_equal(d->code, "type-mismatch");
@@ -214,7 +218,8 @@ static void test_regression_10_runs_again_and_again(void **state)
 
 static void cancel_soon(void *arg)
 {
-    while (!atomic_load(&t_hang_inside)) nnd_port_sleep(100000);
+    while (!atomic_load(&t_hang_inside))
+        nnd_port_sleep(100000);
     nnd_run_cancel(arg);
 }
 
@@ -249,7 +254,8 @@ static void test_regression_3_cancel_while_working(void **state)
     nnd_port_thread *thread = NULL;
     atomic_store(&t_hang_inside, 0);
     assert_int_equal(nnd_port_thread_create("push", push_one, run, &thread), 0);
-    while (!atomic_load(&t_hang_inside)) nnd_port_sleep(100000);
+    while (!atomic_load(&t_hang_inside))
+        nnd_port_sleep(100000);
     int64_t begin = nnd_clock_now();
     nnd_run_cancel(run);
     nnd_port_thread_join(thread);
@@ -274,10 +280,10 @@ static void test_run_deadline(void **state)
 static void test_node_deadline(void **state)
 {
     (void)state;
-    const char *text = T_DOC("{'id':'h','type':'t.hang','deadline_ms':5,'on_error':'skip'},"
-                             T_NODE("a", "t.addopt"),
-                             T_EDGE("@", "x", "h", "in") "," T_EDGE("@", "x", "a", "a") ","
-                             T_EDGE("h", "out", "a", "b"), "a");
+    const char *text = T_DOC(
+        "{'id':'h','type':'t.hang','deadline_ms':5,'on_error':'skip'}," T_NODE("a", "t.addopt"),
+        T_EDGE("@", "x", "h", "in") "," T_EDGE("@", "x", "a", "a") "," T_EDGE("h", "out", "a", "b"),
+        "a");
     t_expect(text, T_IN(1, 2), T_IN(1001, 1002));
 }
 
@@ -330,7 +336,8 @@ static void test_events_stats_trace(void **state)
     o.user = &s;
     o.trace = true;
     assert_ok(nnd_run_create(plan, &o, &s.run));
-    for (int i = 1; i <= 3; i++) assert_ok(t_push(s.run, "x", i));
+    for (int i = 1; i <= 3; i++)
+        assert_ok(t_push(s.run, "x", i));
     assert_ok(nnd_run_drain(s.run));
     assert_int_equal(s.begin, 5);
     assert_int_equal(s.end, 5);

@@ -25,8 +25,10 @@ static nnd_status fail_now(nnd_ctx *ctx)
 {
     nnd_value *value = NULL;
     switch (fault.way) {
-    case W_SILENT: return NND_E_TIMEOUT;
-    case W_NO_STATUS: return (nnd_status)-12345;
+    case W_SILENT:
+        return NND_E_TIMEOUT;
+    case W_NO_STATUS:
+        return (nnd_status)-12345;
     case W_NULL:
         if (ctx) (void)nnd_ctx_emit(ctx, 0, NULL);
         return ctx ? NND_OK : NND_E_IO;
@@ -35,8 +37,10 @@ static nnd_status fail_now(nnd_ctx *ctx)
         NND_TRY(nnd_value_new_text("x", SIZE_MAX, &value));
         (void)nnd_ctx_emit(ctx, 0, value);
         return NND_OK;
-    case W_LATE: return nnd_error_set(NND_E_STATE, "late");
-    default: return nnd_error_set(NND_E_IO, "struck");
+    case W_LATE:
+        return nnd_error_set(NND_E_STATE, "late");
+    default:
+        return nnd_error_set(NND_E_IO, "struck");
     }
 }
 
@@ -86,19 +90,32 @@ static nnd_status f_set_param(nnd_ctx *ctx, const char *name)
     (void)name;
     return strikes(C_SET_PARAM) ? fail_now(NULL) : NND_OK;
 }
-static const nnd_node_type t_faulty = {.struct_size = sizeof(nnd_node_type), .type = "t.faulty",
-    .version = 1, .category = "test", .title = "faulty", .text = "", .inputs = NND_ARRAY(t_in),
-    .outputs = NND_ARRAY(t_out), .params = NND_ARRAY(t_by), .prepare = f_prepare,
-    .release = f_release, .negotiate = f_negotiate, .open = f_open, .close = f_close,
-    .process = f_process, .flush = f_flush, .set_param = f_set_param};
+static const nnd_node_type t_faulty = {.struct_size = sizeof(nnd_node_type),
+                                       .type = "t.faulty",
+                                       .version = 1,
+                                       .category = "test",
+                                       .title = "faulty",
+                                       .text = "",
+                                       .inputs = NND_ARRAY(t_in),
+                                       .outputs = NND_ARRAY(t_out),
+                                       .params = NND_ARRAY(t_by),
+                                       .prepare = f_prepare,
+                                       .release = f_release,
+                                       .negotiate = f_negotiate,
+                                       .open = f_open,
+                                       .close = f_close,
+                                       .process = f_process,
+                                       .flush = f_flush,
+                                       .set_param = f_set_param};
 
 /* Three faulty nodes: in line, in a branch, behind a join; the on_error is that of all. */
 #define T_FAULTY(on_error)                                                                         \
-    T_DOC("{'id':'a','type':'t.faulty'" on_error "},{'id':'b','type':'t.faulty'" on_error "},"     \
-          T_NODE("j", "t.addopt") ",{'id':'c','type':'t.faulty'" on_error "}",                     \
-          T_EDGE("@", "x", "a", "in") "," T_EDGE("a", "out", "b", "in") ","                        \
-          T_EDGE("a", "out", "j", "a") "," T_EDGE("b", "out", "j", "b") ","                        \
-          T_EDGE("j", "out", "c", "in"), "c")
+    T_DOC("{'id':'a','type':'t.faulty'" on_error "},{'id':'b','type':'t.faulty'" on_error          \
+          "}," T_NODE("j", "t.addopt") ",{'id':'c','type':'t.faulty'" on_error "}",                \
+          T_EDGE("@", "x", "a", "in") "," T_EDGE("a", "out", "b", "in") "," T_EDGE(                \
+              "a", "out", "j", "a") "," T_EDGE("b", "out", "j", "b") "," T_EDGE("j", "out", "c",   \
+                                                                                "in"),             \
+          "c")
 
 /* One life of a workflow; returns the first failure. */
 static nnd_status live(nnd_registry *r, const char *text, nnd_plan **kept)
@@ -113,8 +130,7 @@ static nnd_status live(nnd_registry *r, const char *text, nnd_plan **kept)
     }
     if (status == NND_OK) status = nnd_run_drain(run);
     int64_t n;
-    while (status == NND_OK && t_pop(run, "y", &n) == NND_OK) {
-    }
+    while (status == NND_OK && t_pop(run, "y", &n) == NND_OK) {}
     nnd_run_destroy(run);
     *kept = plan;
     return status;
@@ -222,8 +238,7 @@ static nnd_status whole_life(const char *json)
     nnd_status status = nnd_registry_create(&r);
     for (size_t i = 0; i < NND_COUNT(t_types) && status == NND_OK; i++)
         status = nnd_registry_add(r, t_types[i]);
-    if (status == NND_OK)
-        status = nnd_workflow_parse(json, strlen(json), NULL, NULL, NULL, &wf);
+    if (status == NND_OK) status = nnd_workflow_parse(json, strlen(json), NULL, NULL, NULL, &wf);
     o.registry = r;
     if (status == NND_OK) status = nnd_plan_compile(wf, &o, NULL, &plan);
     if (status == NND_OK) status = nnd_run_create(plan, NULL, &run);

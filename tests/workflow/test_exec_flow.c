@@ -77,9 +77,11 @@ static void test_promoted_param_edge(void **state)
 static nnd_value *t_list(const int64_t *items, size_t count)
 {
     nnd_value *values[64] = {NULL}, *list = NULL;
-    for (size_t i = 0; i < count; i++) assert_ok(nnd_value_new_int(items[i], &values[i]));
+    for (size_t i = 0; i < count; i++)
+        assert_ok(nnd_value_new_int(items[i], &values[i]));
     assert_ok(nnd_value_new_list(values, count, &list));
-    for (size_t i = 0; i < count; i++) nnd_value_unref(values[i]);
+    for (size_t i = 0; i < count; i++)
+        nnd_value_unref(values[i]);
     return list;
 }
 
@@ -93,15 +95,16 @@ static void map_once(nnd_run *run, const int64_t *in, size_t n, int64_t k, const
     assert_ok(nnd_run_pop(run, "y", &result));
     assert_true(nnd_value_is(result, "list"));
     assert_int_equal(nnd_value_list_count(result), m);
-    for (size_t i = 0; i < m; i++) assert_int_equal(t_int(nnd_value_list_at(result, i)), out[i]);
+    for (size_t i = 0; i < m; i++)
+        assert_int_equal(t_int(nnd_value_list_at(result, i)), out[i]);
     nnd_value_unref(result);
 }
 
 static void test_map(void **state)
 {
     (void)state;
-    nnd_plan *plan = t_compile(T_MAP(T_NODE("a", "t.add"), T_EDGE("@", "i", "a", "a") ","
-                                     T_EDGE("@", "k", "a", "b"), "a"));
+    nnd_plan *plan = t_compile(T_MAP(
+        T_NODE("a", "t.add"), T_EDGE("@", "i", "a", "a") "," T_EDGE("@", "k", "a", "b"), "a"));
     nnd_run *run = t_run(plan);
     map_once(run, (int64_t[]){1, 2, 3}, 3, 10, (int64_t[]){11, 12, 13}, 3);
     map_once(run, (int64_t[]){0}, 0, 10, (int64_t[]){0}, 0); /* empty in, empty out */
@@ -122,8 +125,8 @@ static void test_map(void **state)
 static void test_map_filters_and_expands(void **state)
 {
     (void)state;
-    nnd_plan *plan = t_compile(T_MAP(T_NODE_P("f", "t.filter", "'by':2"),
-                                     T_EDGE("@", "i", "f", "in"), "f"));
+    nnd_plan *plan =
+        t_compile(T_MAP(T_NODE_P("f", "t.filter", "'by':2"), T_EDGE("@", "i", "f", "in"), "f"));
     nnd_run *run = t_run(plan);
     map_once(run, (int64_t[]){1, 2, 3, 4}, 4, 0, (int64_t[]){2, 4}, 2);
     map_once(run, (int64_t[]){1, 3}, 2, 0, (int64_t[]){0}, 0);
@@ -172,7 +175,8 @@ static void test_map_inside_map(void **state)
     assert_int_equal(nnd_value_list_count(nnd_value_list_at(result, 1)), 0);
     assert_int_equal(t_int(nnd_value_list_at(nnd_value_list_at(result, 0), 1)), 3);
     assert_int_equal(t_int(nnd_value_list_at(nnd_value_list_at(result, 2), 0)), 8);
-    for (int i = 0; i < 3; i++) nnd_value_unref(rows[i]);
+    for (int i = 0; i < 3; i++)
+        nnd_value_unref(rows[i]);
     nnd_value_unref(outer);
     nnd_value_unref(result);
     nnd_run_destroy(run);
@@ -182,11 +186,13 @@ static void test_map_inside_map(void **state)
 /* ---- flow.switch and flow.merge ---------------------------------------------------------- */
 
 #define T_SWITCH(params, select)                                                                   \
-    T_DOC("{'id':'s','type':'flow.switch','params':{" params "}}," T_NODE_P("a", "t.mul",          \
-          "'by':10") "," T_NODE_P("b", "t.mul", "'by':100") "," T_NODE("m", "flow.merge"),         \
-          T_EDGE("@", "x", "s", "value") "," select T_EDGE("s", "even", "a", "in") ","              \
-          T_EDGE("s", "odd", "b", "in") "," T_EDGE("a", "out", "m", "in") ","                      \
-          T_EDGE("b", "out", "m", "in"), "m")
+    T_DOC("{'id':'s','type':'flow.switch','params':{" params                                       \
+          "}}," T_NODE_P("a", "t.mul", "'by':10") "," T_NODE_P(                                    \
+              "b", "t.mul", "'by':100") "," T_NODE("m", "flow.merge"),                             \
+          T_EDGE("@", "x", "s", "value") "," select T_EDGE("s", "even", "a", "in") "," T_EDGE(     \
+              "s", "odd", "b", "in") "," T_EDGE("a", "out", "m", "in") "," T_EDGE("b", "out", "m", \
+                                                                                  "in"),           \
+          "m")
 
 static void test_switch_by_number(void **state)
 {
@@ -194,8 +200,9 @@ static void test_switch_by_number(void **state)
     /* 2 and more are no case: dropped without a default */
     t_expect(T_SWITCH("'cases':['even','odd']", T_EDGE("@", "x", "s", "select") ","),
              T_IN(0, 1, 2, 1), T_IN(0, 100, 100));
-    t_expect(T_SWITCH("'cases':['even','odd'],'default':'even'", T_EDGE("@", "x", "s", "select") ","),
-             T_IN(0, 1, 2, 3), T_IN(0, 100, 20, 30));
+    t_expect(
+        T_SWITCH("'cases':['even','odd'],'default':'even'", T_EDGE("@", "x", "s", "select") ","),
+        T_IN(0, 1, 2, 3), T_IN(0, 100, 20, 30));
 }
 
 static void test_switch_by_param(void **state)
@@ -217,12 +224,16 @@ static void test_switch_by_param(void **state)
 static void test_switch_by_bool(void **state)
 {
     (void)state;
-    t_expect(T_DOC("{'id':'s','type':'flow.switch'}," T_NODE_P("l", "t.less", "'by':3") ","
-                   T_NODE_P("a", "t.mul", "'by':10") "," T_NODE("m", "flow.merge"),
-                   T_EDGE("@", "x", "s", "value") "," T_EDGE("@", "x", "l", "in") ","
-                   T_EDGE("l", "out", "s", "select") "," T_EDGE("s", "true", "a", "in") ","
-                   T_EDGE("a", "out", "m", "in") "," T_EDGE("s", "false", "m", "in"), "m"),
-             T_IN(1, 5, 2, 3), T_IN(10, 5, 20, 3));
+    t_expect(
+        T_DOC("{'id':'s','type':'flow.switch'}," T_NODE_P("l", "t.less", "'by':3") "," T_NODE_P(
+                  "a", "t.mul", "'by':10") "," T_NODE("m", "flow.merge"),
+              T_EDGE("@", "x", "s", "value") "," T_EDGE("@", "x", "l", "in") "," T_EDGE(
+                  "l", "out", "s",
+                  "select") "," T_EDGE("s", "true", "a",
+                                       "in") "," T_EDGE("a", "out", "m",
+                                                        "in") "," T_EDGE("s", "false", "m", "in"),
+              "m"),
+        T_IN(1, 5, 2, 3), T_IN(10, 5, 20, 3));
 }
 
 /* ---- flow.loop --------------------------------------------------------------------------- */
@@ -231,8 +242,8 @@ static void test_switch_by_bool(void **state)
     "{'format':'nndeploy/1','name':'t','inputs':[{'name':'x','type':'int'},"                       \
     "{'name':'n','type':'int'}],'outputs':[{'name':'y','from':['l','o']}],"                        \
     "'nodes':[{'id':'l','type':'flow.loop'," fields ",'carry':[{'in':'i','out':'o'}],"             \
-    "'graph':{'inputs':[{'name':'i','type':'int'}],'outputs':[{'name':'o','from':['a','out']}"     \
-    until_output "],'nodes':[{'id':'a','type':'t.mul','params':{'by':2}},"                         \
+    "'graph':{'inputs':[{'name':'i','type':'int'}],'outputs':[{'name':'o','from':['a','out']"      \
+    "}" until_output "],'nodes':[{'id':'a','type':'t.mul','params':{'by':2}},"                     \
     "{'id':'less','type':'t.less','params':{'by':-100}}],"                                         \
     "'edges':[{'from':['@','i'],'to':['a','in']},{'from':['a','out'],'to':['less','in']}]}}],"     \
     "'edges':[{'from':['@','x'],'to':['l','i']}]}"
@@ -248,7 +259,8 @@ static void test_loop_count(void **state)
         assert_ok(t_push(run, "x", 1));
         assert_ok(t_push(run, "n", n));
     }
-    for (int64_t n = 1; n < 5; n++) assert_pops(run, "y", 1 << n); /* no turn: nothing */
+    for (int64_t n = 1; n < 5; n++)
+        assert_pops(run, "y", 1 << n); /* no turn: nothing */
     nnd_run_destroy(run);
     nnd_plan_unref(plan);
 }
@@ -275,8 +287,9 @@ static void test_delay_in_a_line(void **state)
                    T_EDGE("@", "x", "d", "in"), "d"),
              T_IN(1, 2, 3), T_IN(7, 1, 2));
     t_expect(T_DOC("{'id':'d','type':'flow.delay'}," T_NODE("a", "t.addopt"),
-                   T_EDGE("@", "x", "d", "in") "," T_EDGE("@", "x", "a", "a") ","
-                   T_EDGE("d", "out", "a", "b"), "a"),
+                   T_EDGE("@", "x", "d", "in") "," T_EDGE("@", "x", "a", "a") "," T_EDGE("d", "out",
+                                                                                         "a", "b"),
+                   "a"),
              T_IN(1, 2, 3), T_IN(1001, 3, 5));
 }
 
@@ -285,14 +298,16 @@ static void test_delay_in_a_cycle(void **state)
 {
     (void)state;
     t_expect(T_DOC(T_NODE("a", "t.add") ",{'id':'d','type':'flow.delay','params':{'initial':0}}",
-                   T_EDGE("@", "x", "a", "a") "," T_EDGE("d", "out", "a", "b") ","
-                   T_EDGE("a", "out", "d", "in"), "a"),
+                   T_EDGE("@", "x", "a", "a") "," T_EDGE("d", "out", "a",
+                                                         "b") "," T_EDGE("a", "out", "d", "in"),
+                   "a"),
              T_IN(1, 2, 3, 4, 5), T_IN(1, 3, 6, 10, 15));
     /* with a node between delay and join, and what the delay gives outside */
-    t_expect(T_DOC(T_NODE("a", "t.add") "," T_NODE("i", "t.inc")
-                   ",{'id':'d','type':'flow.delay','params':{'initial':0}}",
-                   T_EDGE("@", "x", "a", "a") "," T_EDGE("d", "out", "i", "in") ","
-                   T_EDGE("i", "out", "a", "b") "," T_EDGE("a", "out", "d", "in"), "d"),
+    t_expect(T_DOC(T_NODE("a", "t.add") "," T_NODE(
+                       "i", "t.inc") ",{'id':'d','type':'flow.delay','params':{'initial':0}}",
+                   T_EDGE("@", "x", "a", "a") "," T_EDGE("d", "out", "i", "in") "," T_EDGE(
+                       "i", "out", "a", "b") "," T_EDGE("a", "out", "d", "in"),
+                   "d"),
              T_IN(1, 2, 3), T_IN(0, 2, 5));
 }
 
@@ -300,10 +315,11 @@ static void test_delay_cycle_with_gaps(void **state)
 {
     (void)state;
     /* odd numbers do not come: the sum of the even ones */
-    t_expect(T_DOC(T_NODE_P("f", "t.filter", "'by':2") "," T_NODE("a", "t.addopt")
-                   ",{'id':'d','type':'flow.delay','params':{'initial':0}}",
-                   T_EDGE("@", "x", "f", "in") "," T_EDGE("f", "out", "a", "a") ","
-                   T_EDGE("d", "out", "a", "b") "," T_EDGE("a", "out", "d", "in"), "a"),
+    t_expect(T_DOC(T_NODE_P("f", "t.filter", "'by':2") "," T_NODE(
+                       "a", "t.addopt") ",{'id':'d','type':'flow.delay','params':{'initial':0}}",
+                   T_EDGE("@", "x", "f", "in") "," T_EDGE("f", "out", "a", "a") "," T_EDGE(
+                       "d", "out", "a", "b") "," T_EDGE("a", "out", "d", "in"),
+                   "a"),
              T_IN(2, 4, 6), T_IN(2, 6, 12));
 }
 
@@ -312,10 +328,11 @@ static void test_delay_cycle_with_gaps(void **state)
 static void test_list_and_unlist(void **state)
 {
     (void)state;
-    t_expect(T_DOC(T_NODE("a", "t.inc") "," T_NODE("l", "flow.list") ","
-                   T_NODE_P("u", "flow.unlist", "'index':-1"),
-                   T_EDGE("@", "x", "l", "in") "," T_EDGE("@", "x", "a", "in") ","
-                   T_EDGE("a", "out", "l", "in") "," T_EDGE("l", "out", "u", "in"), "u"),
+    t_expect(T_DOC(T_NODE("a", "t.inc") "," T_NODE("l", "flow.list") "," T_NODE_P(
+                       "u", "flow.unlist", "'index':-1"),
+                   T_EDGE("@", "x", "l", "in") "," T_EDGE("@", "x", "a", "in") "," T_EDGE(
+                       "a", "out", "l", "in") "," T_EDGE("l", "out", "u", "in"),
+                   "u"),
              T_IN(1, 2), T_IN(2, 3));
     t_expect(T_DOC(T_NODE("l", "flow.list") "," T_NODE_P("u", "flow.unlist", "'index':3"),
                    T_EDGE("@", "x", "l", "in") "," T_EDGE("l", "out", "u", "in"), "u"),

@@ -1,4 +1,5 @@
-/* Where values lie: no copies on the host, shared memory, transfers to the simulated accelerator. */
+/* Where values lie: no copies on the host, shared memory, transfers to the simulated accelerator.
+ */
 #include "workflow/support.h"
 
 static const nnd_port t_tensor_in[] = {NND_PORT("in", "tensor", "")};
@@ -11,12 +12,19 @@ static nnd_status make_process(nnd_ctx *ctx)
     int64_t dims[1] = {4}, n = t_int(nnd_ctx_input(ctx, 0));
     NND_TRY(nnd_ctx_alloc_tensor(ctx, 0, NND_F32, 1, dims, &value));
     float *data = nnd_value_tensor(value)->data;
-    for (int i = 0; i < 4; i++) data[i] = (float)n;
+    for (int i = 0; i < 4; i++)
+        data[i] = (float)n;
     return nnd_ctx_emit(ctx, 0, value);
 }
-static const nnd_node_type t_make = {.struct_size = sizeof(nnd_node_type), .type = "t.make",
-    .version = 1, .category = "test", .title = "make", .text = "", .inputs = NND_ARRAY(t_in),
-    .outputs = NND_ARRAY(t_tensor_out), .process = make_process};
+static const nnd_node_type t_make = {.struct_size = sizeof(nnd_node_type),
+                                     .type = "t.make",
+                                     .version = 1,
+                                     .category = "test",
+                                     .title = "make",
+                                     .text = "",
+                                     .inputs = NND_ARRAY(t_in),
+                                     .outputs = NND_ARRAY(t_tensor_out),
+                                     .process = make_process};
 
 /* Doubles in place. */
 static nnd_status twice_process(nnd_ctx *ctx)
@@ -24,13 +32,20 @@ static nnd_status twice_process(nnd_ctx *ctx)
     nnd_value *value = NULL;
     NND_TRY(nnd_value_writable(nnd_ctx_take_input(ctx, 0), &value));
     const nnd_tensor *t = nnd_value_tensor(value);
-    for (int i = 0; i < 4; i++) ((float *)t->data)[i] *= 2;
+    for (int i = 0; i < 4; i++)
+        ((float *)t->data)[i] *= 2;
     return nnd_ctx_emit(ctx, 0, value);
 }
-static const nnd_node_type t_twice = {.struct_size = sizeof(nnd_node_type), .type = "t.twice",
-    .version = 1, .category = "test", .title = "twice", .text = "",
-    .inputs = NND_ARRAY(t_tensor_in), .outputs = NND_ARRAY(t_tensor_out),
-    .flags = NND_NODE_INPLACE, .process = twice_process};
+static const nnd_node_type t_twice = {.struct_size = sizeof(nnd_node_type),
+                                      .type = "t.twice",
+                                      .version = 1,
+                                      .category = "test",
+                                      .title = "twice",
+                                      .text = "",
+                                      .inputs = NND_ARRAY(t_tensor_in),
+                                      .outputs = NND_ARRAY(t_tensor_out),
+                                      .flags = NND_NODE_INPLACE,
+                                      .process = twice_process};
 
 /* Adds 1 on the accelerator: queued work on device memory. */
 typedef struct job {
@@ -41,7 +56,8 @@ static nnd_status add_on_device(void *user)
     job *j = user;
     const float *in = nnd_device_sim_data(nnd_value_buffer(j->in));
     float *out = nnd_device_sim_data(nnd_value_buffer(j->out));
-    for (int i = 0; i < 4; i++) out[i] = in[i] + 1;
+    for (int i = 0; i < 4; i++)
+        out[i] = in[i] + 1;
     nnd_value_unref(j->in);
     nnd_value_unref(j->out);
     nnd_free(j);
@@ -78,10 +94,16 @@ static nnd_status dev_negotiate(nnd_negotiation *n)
     NND_TRY(nnd_negotiation_accept(n, 0, &spec));
     return nnd_negotiation_produce(n, 0, &spec);
 }
-static const nnd_node_type t_dev = {.struct_size = sizeof(nnd_node_type), .type = "t.dev",
-    .version = 1, .category = "test", .title = "dev", .text = "",
-    .inputs = NND_ARRAY(t_tensor_in), .outputs = NND_ARRAY(t_tensor_out),
-    .negotiate = dev_negotiate, .process = dev_process};
+static const nnd_node_type t_dev = {.struct_size = sizeof(nnd_node_type),
+                                    .type = "t.dev",
+                                    .version = 1,
+                                    .category = "test",
+                                    .title = "dev",
+                                    .text = "",
+                                    .inputs = NND_ARRAY(t_tensor_in),
+                                    .outputs = NND_ARRAY(t_tensor_out),
+                                    .negotiate = dev_negotiate,
+                                    .process = dev_process};
 
 /* Wants memory that another process could map. */
 static atomic_int t_share_kind;
@@ -99,16 +121,23 @@ static nnd_status share_process(nnd_ctx *ctx)
     atomic_store(&t_share_kind, (int)nnd_buffer_kind(buffer));
     return nnd_ctx_emit(ctx, 0, nnd_ctx_take_input(ctx, 0));
 }
-static const nnd_node_type t_share = {.struct_size = sizeof(nnd_node_type), .type = "t.share",
-    .version = 1, .category = "test", .title = "share", .text = "",
-    .inputs = NND_ARRAY(t_tensor_in), .outputs = NND_ARRAY(t_tensor_out),
-    .negotiate = share_negotiate, .process = share_process};
+static const nnd_node_type t_share = {.struct_size = sizeof(nnd_node_type),
+                                      .type = "t.share",
+                                      .version = 1,
+                                      .category = "test",
+                                      .title = "share",
+                                      .text = "",
+                                      .inputs = NND_ARRAY(t_tensor_in),
+                                      .outputs = NND_ARRAY(t_tensor_out),
+                                      .negotiate = share_negotiate,
+                                      .process = share_process};
 
 static nnd_plan *compile(const char *text)
 {
     nnd_registry *r = t_registry();
     const nnd_node_type *const more[] = {&t_make, &t_twice, &t_dev, &t_share};
-    for (size_t i = 0; i < NND_COUNT(more); i++) assert_ok(nnd_registry_add(r, more[i]));
+    for (size_t i = 0; i < NND_COUNT(more); i++)
+        assert_ok(nnd_registry_add(r, more[i]));
     nnd_plan *plan = NULL;
     nnd_diagnostics *diags = NULL;
     assert_ok(nnd_diagnostics_create(&diags));
@@ -125,18 +154,20 @@ static void expect_floats(nnd_run *run, float wanted)
     const nnd_tensor *t = nnd_value_tensor(value);
     assert_non_null(t);
     assert_non_null(t->data);
-    for (int i = 0; i < 4; i++) assert_true(((const float *)t->data)[i] == wanted);
+    for (int i = 0; i < 4; i++)
+        assert_true(((const float *)t->data)[i] == wanted);
     nnd_value_unref(value);
 }
 
 static void test_linear_host_workflow_copies_nothing(void **state)
 {
     (void)state;
-    nnd_plan *plan = compile(T_DOC(T_NODE("m", "t.make") "," T_NODE("a", "t.twice") ","
-                                   T_NODE("b", "t.twice") "," T_NODE("c", "t.any"),
-                                   T_EDGE("@", "x", "m", "in") "," T_EDGE("m", "out", "a", "in") ","
-                                   T_EDGE("a", "out", "b", "in") ","
-                                   T_EDGE("b", "out", "c", "in"), "c"));
+    nnd_plan *plan =
+        compile(T_DOC(T_NODE("m", "t.make") "," T_NODE("a", "t.twice") "," T_NODE(
+                          "b", "t.twice") "," T_NODE("c", "t.any"),
+                      T_EDGE("@", "x", "m", "in") "," T_EDGE("m", "out", "a", "in") "," T_EDGE(
+                          "a", "out", "b", "in") "," T_EDGE("b", "out", "c", "in"),
+                      "c"));
     assert_int_equal(nnd_plan_transfer_count(plan), 0);
     nnd_run *run = t_run(plan);
     nnd_copy_stats before, after;
@@ -176,9 +207,11 @@ static void test_fan_out_keeps_values_apart(void **state)
 
 #define T_ON_DEVICE                                                                                \
     T_DOC(T_NODE("m", "t.make") ",{'id':'d1','type':'t.dev','device':'sim:0'},"                    \
-          "{'id':'d2','type':'t.dev','device':'sim:0'}," T_NODE("h", "t.twice"),                   \
-          T_EDGE("@", "x", "m", "in") "," T_EDGE("m", "out", "d1", "in") ","                       \
-          T_EDGE("d1", "out", "d2", "in") "," T_EDGE("d2", "out", "h", "in"), "h")
+                                "{'id':'d2','type':'t.dev','device':'sim:0'}," T_NODE("h",         \
+                                                                                      "t.twice"),  \
+          T_EDGE("@", "x", "m", "in") "," T_EDGE("m", "out", "d1", "in") "," T_EDGE(               \
+              "d1", "out", "d2", "in") "," T_EDGE("d2", "out", "h", "in"),                         \
+          "h")
 
 static void test_middle_on_the_accelerator(void **state)
 {
@@ -238,16 +271,17 @@ static void test_loop_on_the_accelerator(void **state)
 {
     (void)state;
     assert_ok(nnd_device_enable_simulated(2, 1000));
-    nnd_plan *plan = compile(
-        "{'format':'nndeploy/1','name':'t','inputs':[{'name':'x','type':'int'}],"
-        "'outputs':[{'name':'y','from':['l','o']}],'nodes':[{'id':'m','type':'t.make'},"
-        "{'id':'d0','type':'t.dev','device':'sim:0'},"
-        "{'id':'l','type':'flow.loop','count':5,'carry':[{'in':'i','out':'o'}],"
-        "'graph':{'inputs':[{'name':'i','type':'tensor'}],'outputs':[{'name':'o','from':['d','out']}],"
-        "'nodes':[{'id':'d','type':'t.dev','device':'sim:0'}],"
-        "'edges':[{'from':['@','i'],'to':['d','in']}]}}],"
-        "'edges':[{'from':['@','x'],'to':['m','in']},{'from':['m','out'],'to':['d0','in']},"
-        "{'from':['d0','out'],'to':['l','i']}]}");
+    nnd_plan *plan =
+        compile("{'format':'nndeploy/1','name':'t','inputs':[{'name':'x','type':'int'}],"
+                "'outputs':[{'name':'y','from':['l','o']}],'nodes':[{'id':'m','type':'t.make'},"
+                "{'id':'d0','type':'t.dev','device':'sim:0'},"
+                "{'id':'l','type':'flow.loop','count':5,'carry':[{'in':'i','out':'o'}],"
+                "'graph':{'inputs':[{'name':'i','type':'tensor'}],'outputs':[{'name':'o','from':['"
+                "d','out']}],"
+                "'nodes':[{'id':'d','type':'t.dev','device':'sim:0'}],"
+                "'edges':[{'from':['@','i'],'to':['d','in']}]}}],"
+                "'edges':[{'from':['@','x'],'to':['m','in']},{'from':['m','out'],'to':['d0','in']},"
+                "{'from':['d0','out'],'to':['l','i']}]}");
     assert_int_equal(nnd_plan_transfer_count(plan), 2);
     nnd_run *run = t_run(plan);
     assert_ok(t_push(run, "x", 5));
@@ -259,9 +293,9 @@ static void test_loop_on_the_accelerator(void **state)
 static void test_shared_memory_where_asked(void **state)
 {
     (void)state;
-    nnd_plan *plan = compile(T_DOC(T_NODE("m", "t.make") "," T_NODE("s", "t.share"),
-                                   T_EDGE("@", "x", "m", "in") "," T_EDGE("m", "out", "s", "in"),
-                                   "s"));
+    nnd_plan *plan =
+        compile(T_DOC(T_NODE("m", "t.make") "," T_NODE("s", "t.share"),
+                      T_EDGE("@", "x", "m", "in") "," T_EDGE("m", "out", "s", "in"), "s"));
     assert_int_equal(nnd_plan_transfer_count(plan), 0); /* it is made there in the first place */
     nnd_run *run = t_run(plan);
     nnd_copy_stats before, after;
@@ -283,15 +317,19 @@ static void test_device_that_does_not_exist(void **state)
     nnd_plan *plan = NULL;
     nnd_diagnostics *diags = NULL;
     assert_ok(nnd_diagnostics_create(&diags));
-    assert_status(t_try_compile(r, T_DOC("{'id':'m','type':'t.make','device':'npu:7'}",
-                                         T_EDGE("@", "x", "m", "in"), "m"), diags, &plan),
+    assert_status(t_try_compile(r,
+                                T_DOC("{'id':'m','type':'t.make','device':'npu:7'}",
+                                      T_EDGE("@", "x", "m", "in"), "m"),
+                                diags, &plan),
                   NND_E_VALIDATION);
     assert_string_equal(nnd_diagnostics_at(diags, 0)->node, "m");
     nnd_diagnostics_destroy(diags);
     assert_ok(nnd_device_enable_simulated(2, 1000));
     assert_ok(nnd_diagnostics_create(&diags)); /* a node that knows nothing of devices */
-    assert_status(t_try_compile(r, T_DOC("{'id':'m','type':'t.make','device':'sim:0'}",
-                                         T_EDGE("@", "x", "m", "in"), "m"), diags, &plan),
+    assert_status(t_try_compile(r,
+                                T_DOC("{'id':'m','type':'t.make','device':'sim:0'}",
+                                      T_EDGE("@", "x", "m", "in"), "m"),
+                                diags, &plan),
                   NND_E_VALIDATION);
     assert_int_equal(nnd_diagnostics_at(diags, 0)->status, NND_E_UNSUPPORTED);
     nnd_diagnostics_destroy(diags);

@@ -10,7 +10,7 @@
 typedef enum kind { K_INC, K_MUL, K_FILTER, K_ADD, K_ADDOPT, K_DELAY, K_MERGE, KINDS } kind;
 typedef struct node {
     kind kind;
-    int from[2];  /* −1 = workflow input */
+    int from[2]; /* −1 = workflow input */
     int by;
     int queue;
 } node;
@@ -33,22 +33,34 @@ static cell oracle_node(const node *v, cell a, cell b, cell *memory)
 {
     cell none = {false, 0}, out = a;
     switch (v->kind) {
-    case K_INC: out.n = a.n + v->by; return a.present ? out : none;
-    case K_MUL: out.n = (a.n * v->by) % 1000003; return a.present ? out : none;
-    case K_FILTER: return a.present && a.n % v->by == 0 ? a : none;
-    case K_ADD: out.n = (a.n + b.n) % 1000003; return a.present && b.present ? out : none;
+    case K_INC:
+        out.n = a.n + v->by;
+        return a.present ? out : none;
+    case K_MUL:
+        out.n = (a.n * v->by) % 1000003;
+        return a.present ? out : none;
+    case K_FILTER:
+        return a.present && a.n % v->by == 0 ? a : none;
+    case K_ADD:
+        out.n = (a.n + b.n) % 1000003;
+        return a.present && b.present ? out : none;
     case K_ADDOPT:
         out.n = (a.n + (b.present ? b.n : 1000)) % 1000003;
         return a.present ? out : none;
-    case K_DELAY: out = *memory; *memory = a; return out;
-    default: return a.present ? a : b; /* merge */
+    case K_DELAY:
+        out = *memory;
+        *memory = a;
+        return out;
+    default:
+        return a.present ? a : b; /* merge */
     }
 }
 
 static void oracle(const node *nodes, int count, cell results[PACKETS])
 {
     static cell memory[NODES], cells[NODES];
-    for (int i = 0; i < count; i++) memory[i] = (cell){true, nodes[i].by};
+    for (int i = 0; i < count; i++)
+        memory[i] = (cell){true, nodes[i].by};
     for (int p = 0; p < PACKETS; p++) {
         for (int i = 0; i < count; i++) {
             cell in[2];
@@ -64,31 +76,51 @@ static void oracle(const node *nodes, int count, cell results[PACKETS])
 
 static nnd_status mod_mul_process(nnd_ctx *ctx)
 {
-    return t_emit_int(ctx, 0, (t_int(nnd_ctx_input(ctx, 0)) *
-                               nnd_params_int(nnd_ctx_params(ctx), "by")) % 1000003);
+    return t_emit_int(ctx, 0,
+                      (t_int(nnd_ctx_input(ctx, 0)) * nnd_params_int(nnd_ctx_params(ctx), "by")) %
+                          1000003);
 }
-static const nnd_node_type r_mul = {.struct_size = sizeof(nnd_node_type), .type = "r.mul",
-    .version = 1, .category = "test", .title = "mul", .text = "", .inputs = NND_ARRAY(t_in),
-    .outputs = NND_ARRAY(t_out), .params = NND_ARRAY(t_by), .process = mod_mul_process};
+static const nnd_node_type r_mul = {.struct_size = sizeof(nnd_node_type),
+                                    .type = "r.mul",
+                                    .version = 1,
+                                    .category = "test",
+                                    .title = "mul",
+                                    .text = "",
+                                    .inputs = NND_ARRAY(t_in),
+                                    .outputs = NND_ARRAY(t_out),
+                                    .params = NND_ARRAY(t_by),
+                                    .process = mod_mul_process};
 
 static nnd_status mod_add_process(nnd_ctx *ctx)
 {
     int64_t b = nnd_ctx_input(ctx, 1) ? t_int(nnd_ctx_input(ctx, 1)) : 1000;
     return t_emit_int(ctx, 0, (t_int(nnd_ctx_input(ctx, 0)) + b) % 1000003);
 }
-static const nnd_node_type r_add = {.struct_size = sizeof(nnd_node_type), .type = "r.add",
-    .version = 1, .category = "test", .title = "add", .text = "", .inputs = NND_ARRAY(t_two_in),
-    .outputs = NND_ARRAY(t_out), .process = mod_add_process};
-static const nnd_node_type r_addopt = {.struct_size = sizeof(nnd_node_type), .type = "r.addopt",
-    .version = 1, .category = "test", .title = "add", .text = "", .inputs = NND_ARRAY(t_opt_in),
-    .outputs = NND_ARRAY(t_out), .process = mod_add_process};
+static const nnd_node_type r_add = {.struct_size = sizeof(nnd_node_type),
+                                    .type = "r.add",
+                                    .version = 1,
+                                    .category = "test",
+                                    .title = "add",
+                                    .text = "",
+                                    .inputs = NND_ARRAY(t_two_in),
+                                    .outputs = NND_ARRAY(t_out),
+                                    .process = mod_add_process};
+static const nnd_node_type r_addopt = {.struct_size = sizeof(nnd_node_type),
+                                       .type = "r.addopt",
+                                       .version = 1,
+                                       .category = "test",
+                                       .title = "add",
+                                       .text = "",
+                                       .inputs = NND_ARRAY(t_opt_in),
+                                       .outputs = NND_ARRAY(t_out),
+                                       .process = mod_add_process};
 
 static const struct {
     const char *type, *ports[2], *param;
 } table[KINDS] = {
-    {"t.inc", {"in", NULL}, "by"},       {"r.mul", {"in", NULL}, "by"},
-    {"t.filter", {"in", NULL}, "by"},    {"r.add", {"a", "b"}, NULL},
-    {"r.addopt", {"a", "b"}, NULL},      {"flow.delay", {"in", NULL}, "initial"},
+    {"t.inc", {"in", NULL}, "by"},      {"r.mul", {"in", NULL}, "by"},
+    {"t.filter", {"in", NULL}, "by"},   {"r.add", {"a", "b"}, NULL},
+    {"r.addopt", {"a", "b"}, NULL},     {"flow.delay", {"in", NULL}, "initial"},
     {"flow.merge", {"in", "in"}, NULL},
 };
 

@@ -21,21 +21,23 @@ static void run_plan(void *arg)
         w->status = t_push(run, "x", i + w->offset);
     if (w->status == NND_OK) w->status = nnd_run_drain(run);
     int64_t n = 0;
-    while (w->status == NND_OK && t_pop(run, "y", &n) == NND_OK) w->sum += n;
+    while (w->status == NND_OK && t_pop(run, "y", &n) == NND_OK)
+        w->sum += n;
     nnd_run_destroy(run);
 }
 
 static void test_one_plan_many_runs(void **state)
 {
     (void)state;
-    nnd_plan *plan = t_compile(T_DOC(T_NODE("a", "t.inc") "," T_NODE_P("k", "t.const", "'by':3") ","
-                                     T_NODE("c", "t.add")
-                                     ",{'id':'d','type':'flow.delay','params':{'initial':0}},"
-                                     T_NODE("e", "t.add"),
-                                     T_EDGE("@", "x", "a", "in") "," T_EDGE("a", "out", "c", "a")
-                                     "," T_EDGE("k", "out", "c", "b") ","
-                                     T_EDGE("c", "out", "e", "a") "," T_EDGE("d", "out", "e", "b")
-                                     "," T_EDGE("e", "out", "d", "in"), "e"));
+    nnd_plan *plan = t_compile(T_DOC(
+        T_NODE("a", "t.inc") "," T_NODE_P("k", "t.const", "'by':3") "," T_NODE(
+            "c", "t.add") ",{'id':'d','type':'flow.delay','params':{'initial':0}}," T_NODE("e",
+                                                                                           "t.add"),
+        T_EDGE("@", "x", "a", "in") "," T_EDGE("a", "out", "c", "a") "," T_EDGE(
+            "k", "out", "c", "b") "," T_EDGE("c", "out", "e",
+                                             "a") "," T_EDGE("d", "out", "e",
+                                                             "b") "," T_EDGE("e", "out", "d", "in"),
+        "e"));
     worker workers[RUNS];
     nnd_port_thread *threads[RUNS];
     for (int i = 0; i < RUNS; i++) {
@@ -65,7 +67,8 @@ static void push_all(void *arg)
 {
     pusher *p = arg;
     for (int64_t i = 0; i < PACKETS; i++) {
-        while ((p->status = t_push(p->run, p->input, i)) == NND_E_FULL) nnd_port_yield();
+        while ((p->status = t_push(p->run, p->input, i)) == NND_E_FULL)
+            nnd_port_yield();
         if (p->status != NND_OK) return;
     }
     p->status = nnd_run_end(p->run, p->input);
@@ -83,12 +86,12 @@ static void change_param(void *arg)
 static void test_push_and_pop_in_threads(void **state)
 {
     (void)state;
-    nnd_plan *plan = t_compile(
-        "{'format':'nndeploy/1','name':'t','inputs':[{'name':'x','type':'int'},"
-        "{'name':'z','type':'int'}],'outputs':[{'name':'y','from':['c','out']},"
-        "{'name':'w','from':['i','out']}],'nodes':[{'id':'c','type':'t.add'},"
-        "{'id':'i','type':'t.inc'}],'edges':[{'from':['@','x'],'to':['c','a']},"
-        "{'from':['@','z'],'to':['c','b']},{'from':['@','x'],'to':['i','in']}]}");
+    nnd_plan *plan =
+        t_compile("{'format':'nndeploy/1','name':'t','inputs':[{'name':'x','type':'int'},"
+                  "{'name':'z','type':'int'}],'outputs':[{'name':'y','from':['c','out']},"
+                  "{'name':'w','from':['i','out']}],'nodes':[{'id':'c','type':'t.add'},"
+                  "{'id':'i','type':'t.inc'}],'edges':[{'from':['@','x'],'to':['c','a']},"
+                  "{'from':['@','z'],'to':['c','b']},{'from':['@','x'],'to':['i','in']}]}");
     nnd_run *run = t_run(plan);
     pusher a = {run, "x", NND_OK}, b = {run, "z", NND_OK};
     nnd_port_thread *ta, *tb, *tc;
@@ -131,14 +134,22 @@ static void call_at_random(void *arg)
     for (int i = 0; i < 200; i++) {
         f->seed = f->seed * 1664525u + 1013904223u;
         uint32_t draw = (f->seed >> 16) % 200;
-        if (draw < 80) (void)t_push(f->run, draw % 2 ? "x" : "z", (int64_t)draw);
-        else if (draw < 150) (void)t_pop(f->run, draw % 2 ? "y" : "w", &n);
-        else if (draw < 180) (void)nnd_run_set_param(f->run, "i", "by", "3");
-        else if (draw < 190) (void)nnd_run_error_count(f->run);
-        else if (draw < 196) (void)nnd_run_end(f->run, draw % 2 ? "x" : "z");
-        else if (draw < 197) (void)nnd_run_drain(f->run);
-        else if (draw < 198) nnd_run_cancel(f->run);
-        else if (draw < 199) (void)nnd_run_close(f->run);
+        if (draw < 80)
+            (void)t_push(f->run, draw % 2 ? "x" : "z", (int64_t)draw);
+        else if (draw < 150)
+            (void)t_pop(f->run, draw % 2 ? "y" : "w", &n);
+        else if (draw < 180)
+            (void)nnd_run_set_param(f->run, "i", "by", "3");
+        else if (draw < 190)
+            (void)nnd_run_error_count(f->run);
+        else if (draw < 196)
+            (void)nnd_run_end(f->run, draw % 2 ? "x" : "z");
+        else if (draw < 197)
+            (void)nnd_run_drain(f->run);
+        else if (draw < 198)
+            nnd_run_cancel(f->run);
+        else if (draw < 199)
+            (void)nnd_run_close(f->run);
         nnd_error_clear();
     }
 }
@@ -146,14 +157,14 @@ static void call_at_random(void *arg)
 static void test_any_call_at_any_time(void **state)
 {
     (void)state;
-    nnd_plan *plan = t_compile(
-        "{'format':'nndeploy/1','name':'t','inputs':[{'name':'x','type':'int'},"
-        "{'name':'z','type':'int'}],'outputs':[{'name':'y','from':['c','out']},"
-        "{'name':'w','from':['i','out']}],'nodes':[{'id':'c','type':'t.add'},"
-        "{'id':'i','type':'t.inc'},{'id':'s','type':'t.source','params':{'by':20}},"
-        "{'id':'q','type':'t.sink'}],'edges':[{'from':['@','x'],'to':['c','a']},"
-        "{'from':['@','z'],'to':['c','b']},{'from':['@','x'],'to':['i','in']},"
-        "{'from':['s','out'],'to':['q','in']}]}");
+    nnd_plan *plan =
+        t_compile("{'format':'nndeploy/1','name':'t','inputs':[{'name':'x','type':'int'},"
+                  "{'name':'z','type':'int'}],'outputs':[{'name':'y','from':['c','out']},"
+                  "{'name':'w','from':['i','out']}],'nodes':[{'id':'c','type':'t.add'},"
+                  "{'id':'i','type':'t.inc'},{'id':'s','type':'t.source','params':{'by':20}},"
+                  "{'id':'q','type':'t.sink'}],'edges':[{'from':['@','x'],'to':['c','a']},"
+                  "{'from':['@','z'],'to':['c','b']},{'from':['@','x'],'to':['i','in']},"
+                  "{'from':['s','out'],'to':['q','in']}]}");
     for (uint32_t round = 0; round < 30; round++) {
         nnd_run *run = t_run(plan);
         fuzzer fuzzers[4];
@@ -163,7 +174,8 @@ static void test_any_call_at_any_time(void **state)
             assert_int_equal(
                 nnd_port_thread_create("fuzz", call_at_random, &fuzzers[i], &threads[i]), 0);
         }
-        for (int i = 0; i < 4; i++) nnd_port_thread_join(threads[i]);
+        for (int i = 0; i < 4; i++)
+            nnd_port_thread_join(threads[i]);
         nnd_run_destroy(run);
     }
     nnd_plan_unref(plan);
@@ -204,10 +216,18 @@ static void heavy_release(void *prepared)
 {
     nnd_shared_release("t.heavy/weights", prepared);
 }
-static const nnd_node_type t_heavy = {.struct_size = sizeof(nnd_node_type), .type = "t.heavy",
-    .version = 1, .category = "test", .title = "heavy", .text = "", .inputs = NND_ARRAY(t_in),
-    .outputs = NND_ARRAY(t_out), .prepare = heavy_prepare, .release = heavy_release,
-    .process = t_inc_process, .params = NND_ARRAY(t_by)};
+static const nnd_node_type t_heavy = {.struct_size = sizeof(nnd_node_type),
+                                      .type = "t.heavy",
+                                      .version = 1,
+                                      .category = "test",
+                                      .title = "heavy",
+                                      .text = "",
+                                      .inputs = NND_ARRAY(t_in),
+                                      .outputs = NND_ARRAY(t_out),
+                                      .prepare = heavy_prepare,
+                                      .release = heavy_release,
+                                      .process = t_inc_process,
+                                      .params = NND_ARRAY(t_by)};
 
 typedef struct compile_job {
     nnd_registry *registry;
@@ -218,8 +238,9 @@ typedef struct compile_job {
 static void compile_heavy(void *arg)
 {
     compile_job *j = arg;
-    j->status = t_try_compile(j->registry, T_DOC(T_NODE("h", "t.heavy"),
-                                                 T_EDGE("@", "x", "h", "in"), "h"), NULL, &j->plan);
+    j->status =
+        t_try_compile(j->registry, T_DOC(T_NODE("h", "t.heavy"), T_EDGE("@", "x", "h", "in"), "h"),
+                      NULL, &j->plan);
 }
 
 static void test_plans_share_what_prepare_made(void **state)

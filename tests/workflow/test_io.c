@@ -174,7 +174,8 @@ static void test_listing(void **state)
     assert_ok(nnd_io_list(io, "in", &names, &count));
     assert_true(count >= 2);
     assert_string_equal(names[0], "a.txt");
-    for (size_t i = 0; i < count; i++) nnd_free(names[i]);
+    for (size_t i = 0; i < count; i++)
+        nnd_free(names[i]);
     nnd_free(names);
     nnd_io_unref(io);
 }
@@ -238,9 +239,9 @@ static void test_bad_policy(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_reading),  cmocka_unit_test(test_writing),
-        cmocka_unit_test(test_links),    cmocka_unit_test(test_listing),
-        cmocka_unit_test(test_limits),   cmocka_unit_test(test_hosts_and_devices),
+        cmocka_unit_test(test_reading),    cmocka_unit_test(test_writing),
+        cmocka_unit_test(test_links),      cmocka_unit_test(test_listing),
+        cmocka_unit_test(test_limits),     cmocka_unit_test(test_hosts_and_devices),
         cmocka_unit_test(test_safe_names), cmocka_unit_test(test_bad_policy),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -138,15 +138,16 @@ static void test_host_table(void **state)
     assert_string_equal(h->version, nnd_version());
     void (*entries[(sizeof(*h) - offsetof(nnd_host, error_set)) / sizeof(void (*)(void))])(void);
     memcpy(entries, (const char *)h + offsetof(nnd_host, error_set), sizeof(entries));
-    for (size_t i = 0; i < NND_COUNT(entries); i++) assert_true(entries[i] != NULL);
+    for (size_t i = 0; i < NND_COUNT(entries); i++)
+        assert_true(entries[i] != NULL);
     assert_true(NND_HOST_HAS(h, io_safe_name));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_good),       cmocka_unit_test(test_larger_struct),
-        cmocka_unit_test(test_value_type), cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_good),        cmocka_unit_test(test_larger_struct),
+        cmocka_unit_test(test_value_type),  cmocka_unit_test(test_refused),
         cmocka_unit_test(test_wrong_files), cmocka_unit_test(test_host_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
