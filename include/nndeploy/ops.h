@@ -155,11 +155,15 @@ NND_API nnd_status nnd_image_normalise(nnd_image *dst, const nnd_image *src, dou
                                        const double std[4]);
 
 /* Two levels: dst = max_value where the pixel is above the threshold, else 0 (`invert`: the other
-   way round). GRAY u8. used (may be NULL): the threshold that was applied, −1 for ADAPTIVE, which
-   compares each pixel with the mean of the block × block pixels around it minus `offset` (edges
-   repeated). */
+   way round). GRAY u8. used (may be NULL): the threshold that was applied, −1 for the two kinds that
+   look at the block × block pixels around each pixel:
+   ADAPTIVE, as OpenCV: above is more than their mean, rounded to a level, minus `offset`; beyond the
+   picture its edge repeats.
+   LOCAL: above is a value − offset ≥ the exact mean of those of them that lie in the picture; with
+   `invert`, value + offset ≤ that mean gives max_value. So foreground of either kind stands out by
+   at least `offset` > 0. */
 typedef enum nnd_threshold_kind {
-    NND_THRESHOLD_FIXED = 0, NND_THRESHOLD_OTSU = 1, NND_THRESHOLD_ADAPTIVE = 2
+    NND_THRESHOLD_FIXED = 0, NND_THRESHOLD_OTSU = 1, NND_THRESHOLD_ADAPTIVE = 2, NND_THRESHOLD_LOCAL = 3
 } nnd_threshold_kind;
 typedef struct nnd_threshold_options {
     size_t size; /* = sizeof(nnd_threshold_options) */
@@ -167,8 +171,8 @@ typedef struct nnd_threshold_options {
     bool invert;
     uint8_t max_value;
     int value;       /* FIXED: 0…255 */
-    int block;       /* ADAPTIVE: odd, 3…255 */
-    double offset;   /* ADAPTIVE */
+    int block;       /* ADAPTIVE, LOCAL: odd, 3…255 */
+    double offset;   /* ADAPTIVE, LOCAL */
 } nnd_threshold_options;
 #define NND_THRESHOLD_OPTIONS_INIT                                                                 \
     {sizeof(nnd_threshold_options), NND_THRESHOLD_FIXED, false, 255, 127, 11, 2.0}

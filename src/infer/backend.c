@@ -44,13 +44,16 @@ nnd_status nnd_backend_register(const nnd_backend *backend)
         return nnd_error_set(NND_E_INVALID_ARGUMENT,
                              "backend '%s': its table is incomplete or of another version",
                              backend && backend->name ? backend->name : "?");
-    if (nnd_backend_find(backend->name))
-        return nnd_error_set(NND_E_EXISTS, "a backend named '%s' exists already", backend->name);
     nnd_port_mutex_lock(&list_lock);
-    bool fits = list_count < MAX_BACKENDS;
-    if (fits) list[list_count++] = backend;
+    bool exists = false, fits = list_count < MAX_BACKENDS;
+    for (size_t i = 0; i < list_count && !exists; i++)
+        exists = strcmp(list[i]->name, backend->name) == 0;
+    if (!exists && fits) list[list_count++] = backend;
     nnd_port_mutex_unlock(&list_lock);
-    return fits ? NND_OK
-                : nnd_error_set(NND_E_LIMIT, "no more than %d backends can be registered",
-                                MAX_BACKENDS);
+    if (exists)
+        return nnd_error_set(NND_E_EXISTS, "a backend named '%s' exists already", backend->name);
+    if (!fits)
+        return nnd_error_set(NND_E_LIMIT, "no more than %d backends can be registered",
+                             MAX_BACKENDS);
+    return NND_OK;
 }

@@ -20,6 +20,11 @@ extern const nnd_backend nnd_backend_builtin;
 /* Position of a port by name; NND_E_NOT_FOUND with the names that exist. */
 nnd_status nnd_model_port_index(const nnd_model *model, bool outputs, const char *name,
                                 size_t *out);
+/* Maps `name`, a file of the model in `folder` (a real path): what open_file does when the host
+   brings none. NND_E_PERMISSION when its real path lies outside of the folder, NND_E_MISSING when
+   it is not there. */
+nnd_status nnd_model_open_beside(const char *folder, const char *name, const void **bytes,
+                                 size_t *size, void (**release)(void *handle), void **handle);
 /* "f32[1,3,h,w]" of a model's port into text; returns text. */
 const char *nnd_model_port_describe(const nnd_model_port *port, char *text, size_t size);
 

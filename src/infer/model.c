@@ -29,10 +29,6 @@ static nnd_status model_folder(const char *path, char **out)
     return nnd_error_from_port(rc, "cannot find the folder of model", path);
 }
 
-typedef struct beside {
-    char *folder; /* real path */
-} beside;
-
 static void beside_release(void *handle)
 {
     nnd_port_map *map = handle;
@@ -57,11 +53,10 @@ static nnd_status beside_map(const char *real, const char *name, const void **by
     return NND_OK;
 }
 
-static nnd_status beside_open(void *user, const char *name, const void **bytes, size_t *size,
-                              void (**release)(void *handle), void **handle)
+nnd_status nnd_model_open_beside(const char *folder, const char *name, const void **bytes,
+                                 size_t *size, void (**release)(void *handle), void **handle)
 {
-    const beside *b = user;
-    char *wanted = nnd_strf("%s/%s", b->folder, name);
+    char *wanted = nnd_strf("%s/%s", folder, name);
     if (!wanted) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a path");
     char *real = NULL;
     int rc = nnd_port_path_real(wanted, &real);
@@ -70,11 +65,11 @@ static nnd_status beside_open(void *user, const char *name, const void **bytes, 
         status =
             nnd_error_set(rc == NND_PORT_E_NOT_FOUND ? NND_E_MISSING : nnd_status_from_port(rc),
                           "external data '%s' should lie beside the model in '%s': %s", name,
-                          b->folder, nnd_port_error_text(rc));
-    else if (!path_is_below(real, b->folder))
+                          folder, nnd_port_error_text(rc));
+    else if (!path_is_below(real, folder))
         status = nnd_error_set(NND_E_PERMISSION,
                                "external data '%s' leads outside of the model's folder '%s'", name,
-                               b->folder);
+                               folder);
     else
         status = beside_map(real, name, bytes, size, release, handle);
     nnd_port_free(real);
@@ -82,14 +77,29 @@ static nnd_status beside_open(void *user, const char *name, const void **bytes, 
     return status;
 }
 
+static nnd_status open_in_folder(void *user, const char *name, const void **bytes, size_t *size,
+                                 void (**release)(void *handle), void **handle)
+{
+    return nnd_model_open_beside(user, name, bytes, size, release, handle);
+}
+
 /* ---- choosing a backend ------------------------------------------------------------------ */
+
+static bool same_suffix(const char *a, const char *b, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        char x = a[i] >= 'A' && a[i] <= 'Z' ? (char)(a[i] - 'A' + 'a') : a[i];
+        if (x != b[i]) return false;
+    }
+    return true;
+}
 
 static bool format_listed(const char *formats, const char *suffix)
 {
     size_t n = strlen(suffix);
     for (const char *p = formats; *p;) {
         size_t word = strcspn(p, " ");
-        if (word == n && strncmp(p, suffix, n) == 0) return true;
+        if (word == n && same_suffix(suffix, p, n)) return true;
         p += word;
         p += strspn(p, " ");
     }
@@ -151,14 +161,18 @@ static nnd_status model_load(nnd_model *model, const void *bytes, size_t size, c
 {
     NND_TRY(choose_backend(options->backend, path, &model->backend));
     nnd_model_options effective = *options;
-    beside folder = {NULL};
+    char *folder = NULL;
     if (!effective.open_file && path) {
-        NND_TRY(model_folder(path, &folder.folder));
-        effective.open_file = beside_open;
-        effective.open_user = &folder;
+        NND_TRY(model_folder(path, &folder));
+        effective.open_file = open_in_folder;
+        effective.open_user = folder;
     }
-    nnd_status status = model->backend->load(bytes, size, path, &effective, &model->impl);
-    nnd_port_free(folder.folder);
+    nnd_status status = nnd_cancel_check(options->cancel);
+    if (status != NND_OK)
+        nnd_error_set(status, "model '%s': loading was stopped", model->name);
+    else
+        status = model->backend->load(bytes, size, path, &effective, &model->impl);
+    nnd_port_free(folder);
     return status;
 }
 

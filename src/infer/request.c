@@ -17,6 +17,7 @@ struct nnd_request {
     nnd_port_mutex lock;
     nnd_port_cond ended;
     bool running;
+    bool started; /* once: there is something to wait for */
     nnd_cancel *cancel;
     nnd_status status;
     nnd_error *error;
@@ -116,6 +117,16 @@ static nnd_status require_idle(nnd_request *r, const char *what)
     return nnd_error_set(NND_E_STATE, "%s: the request is running; wait for it first", what);
 }
 
+/* A vector of one element is as good as a scalar: many callers have no scalars. */
+static bool shape_fits(const nnd_model_port *port, const nnd_tensor *t)
+{
+    if (port->rank < 0 || (port->rank == 0 && nnd_tensor_count(t) == 1)) return true;
+    bool fits = port->rank == t->rank;
+    for (int d = 0; fits && d < port->rank; d++)
+        fits = port->dims[d].value < 0 || port->dims[d].value == t->dims[d];
+    return fits;
+}
+
 /* A tensor that can stand at a port: dtype, rank and the fixed dimensions agree. */
 static nnd_status check_tensor(const nnd_model *model, const nnd_model_port *port,
                                const nnd_value *value, const char *what)
@@ -128,14 +139,11 @@ static nnd_status check_tensor(const nnd_model *model, const nnd_model_port *por
                              "model '%s', %s '%s': wants a tensor %s, got a value of type %s",
                              model->name, what, port->name, wanted, nnd_value_type_name(value));
     nnd_tensor_describe(t, given, sizeof given);
-    if (t->dtype != port->dtype)
+    if (port->dtype != NND_DTYPE_INVALID && t->dtype != port->dtype)
         return nnd_error_set(
             NND_E_TYPE, "model '%s', %s '%s': wants %s, got %s (convert it to %s first)",
             model->name, what, port->name, wanted, given, nnd_dtype_name(port->dtype));
-    bool fits = port->rank < 0 || port->rank == t->rank;
-    for (int d = 0; fits && d < port->rank; d++)
-        fits = port->dims[d].value < 0 || port->dims[d].value == t->dims[d];
-    if (!fits)
+    if (!shape_fits(port, t))
         return nnd_error_set(NND_E_SHAPE, "model '%s', %s '%s': wants %s, got %s", model->name,
                              what, port->name, wanted, given);
     return NND_OK;
@@ -221,10 +229,13 @@ static nnd_status check_inputs(const nnd_request *r)
     return NND_OK;
 }
 
-/* One run in this thread. Results replace the earlier ones only when all is well. */
+/* One run in this thread. The results of the run before are let go first: unless somebody holds
+   them, the backend writes into their memory again. */
 static nnd_status run_now(nnd_request *r, nnd_cancel *cancel)
 {
     NND_TRY(check_inputs(r));
+    for (size_t i = 0; i < r->output_count; i++)
+        replace(&r->results[i], NULL);
     nnd_value **outputs = nnd_calloc(r->output_count + 1, sizeof *outputs);
     if (!outputs) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a run");
     for (size_t i = 0; i < r->output_count; i++)
@@ -266,6 +277,13 @@ static void run_task(void *user)
     nnd_port_mutex_unlock(&r->lock);
 }
 
+static void set_running(nnd_request *r, bool running)
+{
+    nnd_port_mutex_lock(&r->lock);
+    r->running = r->started = running;
+    nnd_port_mutex_unlock(&r->lock);
+}
+
 nnd_status nnd_request_start(nnd_request *r, nnd_cancel *cancel)
 {
     NND_TRY(require_idle(r, "nnd_request_start"));
@@ -273,9 +291,9 @@ nnd_status nnd_request_start(nnd_request *r, nnd_cancel *cancel)
     nnd_cancel_ref(cancel);
     nnd_cancel_unref(r->cancel);
     r->cancel = cancel;
-    r->running = true;
+    set_running(r, true);
     nnd_status status = nnd_sched_submit(run_task, r);
-    if (status != NND_OK) r->running = false;
+    if (status != NND_OK) set_running(r, false);
     return status;
 }
 
@@ -286,12 +304,17 @@ nnd_status nnd_request_wait(nnd_request *r, const nnd_cancel *cancel)
     const int64_t look_again = 2 * 1000 * 1000;
     nnd_status status = NND_OK;
     nnd_port_mutex_lock(&r->lock);
+    bool started = r->started;
     while (r->running && (status = nnd_cancel_check(cancel)) == NND_OK)
         nnd_port_cond_wait(&r->ended, &r->lock,
                            cancel ? nnd_port_now() + look_again : NND_PORT_FOREVER);
     bool running = r->running;
-    if (!running) status = r->status;
+    if (started && !running) status = r->status;
     nnd_port_mutex_unlock(&r->lock);
+    if (!started)
+        return nnd_error_set(NND_E_STATE,
+                             "model '%s': nothing was started that could be waited for",
+                             r->model->name);
     if (running)
         return nnd_error_set(status, "model '%s': waiting was stopped; the run goes on",
                              r->model->name);
@@ -305,8 +328,9 @@ nnd_status nnd_request_output(nnd_request *r, const char *name, nnd_value **out)
     NND_TRY(require_idle(r, "nnd_request_output"));
     NND_TRY(nnd_model_port_index(r->model, true, name, &i));
     if (!r->results[i])
-        return nnd_error_set(NND_E_STATE, "model '%s', output '%s': no run has succeeded yet",
-                             r->model->name, name);
+        return nnd_error_set(
+            NND_E_STATE, "model '%s', output '%s': the request has not run, or its last run failed",
+            r->model->name, name);
     *out = nnd_value_ref(r->results[i]);
     return NND_OK;
 }

@@ -177,10 +177,10 @@ nnd_status nnd_app_run(nnd_app *app, nnd_cancel *cancel)
     nnd_run_options options = NND_RUN_OPTIONS_INIT;
     nnd_value *outputs = NULL;
     options.cancel = cancel;
-    NND_TRY(nnd_workflow_run(app->plan, &options, app->inputs, &outputs));
+    nnd_status status = nnd_workflow_run(app->plan, &options, app->inputs, &outputs);
     nnd_value_unref(app->outputs);
-    app->outputs = outputs;
-    return NND_OK;
+    app->outputs = status == NND_OK ? outputs : NULL;
+    return status;
 }
 
 nnd_value *nnd_app_get(const nnd_app *app, const char *output)
@@ -192,7 +192,8 @@ nnd_status nnd_app_get_json(const nnd_app *app, char **json)
 {
     nnd_json_writer *w = NULL;
     if (!app->outputs)
-        return nnd_error_set(NND_E_STATE, "the workflow has not run yet: there are no results");
+        return nnd_error_set(
+            NND_E_STATE, "there are no results: the workflow has not run, or its last run failed");
     NND_TRY(nnd_json_writer_create(2, &w));
     nnd_status status = nnd_value_to_json(app->outputs, w);
     if (status == NND_OK) status = nnd_json_writer_take(w, json, NULL);

@@ -59,13 +59,17 @@ nnd_registry *nnd_nodes_registry(void)
 
 /* ---- what families share ----------------------------------------------------------------- */
 
+static void complain(const nnd_value *value, size_t port, const char *wanted)
+{
+    nnd_error_set(NND_E_TYPE, "input %zu wants %s, got %s", port, wanted,
+                  value ? nnd_value_type_name(value) : "nothing");
+}
+
 const nnd_image *nnd_node_image(nnd_ctx *ctx, size_t port)
 {
     const nnd_value *value = nnd_ctx_input(ctx, port);
     const nnd_image *image = value ? nnd_value_image(value) : NULL;
-    if (!image)
-        nnd_error_set(NND_E_TYPE, "input %zu wants an image, got %s", port,
-                      value ? nnd_value_type_name(value) : "nothing");
+    if (!image) complain(value, port, "an image");
     return image;
 }
 
@@ -73,10 +77,16 @@ const nnd_tensor *nnd_node_tensor(nnd_ctx *ctx, size_t port)
 {
     const nnd_value *value = nnd_ctx_input(ctx, port);
     const nnd_tensor *tensor = value ? nnd_value_tensor(value) : NULL;
-    if (!tensor)
-        nnd_error_set(NND_E_TYPE, "input %zu wants a tensor, got %s", port,
-                      value ? nnd_value_type_name(value) : "nothing");
+    if (!tensor) complain(value, port, "a tensor");
     return tensor;
+}
+
+const nnd_detections *nnd_node_detections(nnd_ctx *ctx, size_t port)
+{
+    const nnd_value *value = nnd_ctx_input(ctx, port);
+    const nnd_detections *detections = value ? nnd_value_detections(value) : NULL;
+    if (!detections) complain(value, port, "detections");
+    return detections;
 }
 
 const nnd_geometry *nnd_node_geometry(nnd_ctx *ctx, size_t port)
@@ -105,6 +115,20 @@ nnd_status nnd_node_numbers(const nnd_params *params, const char *name, double *
     return NND_OK;
 }
 
+nnd_status nnd_node_levels(const nnd_params *params, const char *name, nnd_pixel_format format,
+                           double out[4])
+{
+    size_t given = nnd_params_numbers(params, name, out, 4);
+    size_t channels = (size_t)nnd_pixel_format_channels(format);
+    if (given == 1) {
+        out[1] = out[2] = out[3] = out[0];
+        return NND_OK;
+    }
+    if (given == channels) return NND_OK;
+    return nnd_error_set(NND_E_SHAPE, "parameter '%s' has %zu numbers; a %s picture wants 1 or %zu",
+                         name, given, nnd_pixel_format_name(format), channels);
+}
+
 nnd_status nnd_node_color(const nnd_params *params, const char *name, uint32_t *out)
 {
     const char *text = nnd_params_text(params, name);
@@ -118,21 +142,56 @@ nnd_status nnd_node_color(const nnd_params *params, const char *name, uint32_t *
     return NND_OK;
 }
 
-nnd_status nnd_node_labels_prepare(const nnd_prepare *prepare, nnd_node_labels *out)
+nnd_status nnd_node_finish(nnd_ctx *ctx, nnd_status status, nnd_value *take_value)
+{
+    if (status == NND_OK) return nnd_ctx_emit(ctx, 0, take_value);
+    nnd_value_unref(take_value);
+    return status;
+}
+
+nnd_status nnd_node_io(nnd_ctx *ctx, const char *path, nnd_io **out)
+{
+    *out = nnd_ctx_io(ctx);
+    if (*out) return NND_OK;
+    return nnd_error_set(NND_E_PERMISSION, "'%s': this host does not let workflows touch files",
+                         path);
+}
+
+nnd_status nnd_node_prepare_file(nnd_prepare *prepare, const char *what, const char *path,
+                                 void **bytes, size_t *size)
+{
+    nnd_io *io = nnd_prepare_io(prepare);
+    if (!io)
+        return nnd_error_set(NND_E_PERMISSION,
+                             "%s '%s': this host does not let workflows touch files", what, path);
+    return nnd_io_read_file(io, path, bytes, size);
+}
+
+nnd_status nnd_node_labels_prepare(nnd_prepare *prepare, void **prepared)
 {
     const char *path = nnd_params_text(nnd_prepare_params(prepare), "labels");
     void *bytes = NULL;
     size_t size = 0;
-    if (!path[0]) return NND_OK;
-    if (!nnd_prepare_io(prepare))
-        return nnd_error_set(NND_E_PERMISSION, "labels '%s': files are not allowed here", path);
-    NND_TRY(nnd_io_read_file(nnd_prepare_io(prepare), path, &bytes, &size));
-    nnd_status status = nnd_labels_parse(bytes, size, &out->names, &out->count);
+    nnd_node_labels *labels = nnd_calloc(1, sizeof *labels);
+    if (!labels) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for labels");
+    nnd_status status = NND_OK;
+    if (path[0]) status = nnd_node_prepare_file(prepare, "labels", path, &bytes, &size);
+    if (status == NND_OK && path[0]) {
+        status = nnd_labels_parse(bytes, size, &labels->names, &labels->count);
+        if (status != NND_OK) nnd_error_wrap(status, "labels '%s'", path);
+    }
     nnd_free(bytes);
-    return status == NND_OK ? status : nnd_error_wrap(status, "labels '%s'", path);
+    if (status != NND_OK) {
+        nnd_node_labels_release(labels);
+        return status;
+    }
+    *prepared = labels;
+    return NND_OK;
 }
 
-void nnd_node_labels_fini(nnd_node_labels *labels)
+void nnd_node_labels_release(void *prepared)
 {
+    nnd_node_labels *labels = prepared;
     nnd_labels_free(labels->names, labels->count);
+    nnd_free(labels);
 }

@@ -36,23 +36,36 @@ extern const nnd_node_type nnd_node_text_lines;
 /* The image on an input port; NULL with an error naming the port when there is none. */
 const nnd_image *nnd_node_image(nnd_ctx *ctx, size_t port);
 const nnd_tensor *nnd_node_tensor(nnd_ctx *ctx, size_t port);
+const nnd_detections *nnd_node_detections(nnd_ctx *ctx, size_t port);
 /* Geometry of an optional input; NULL when it is not connected. */
 const nnd_geometry *nnd_node_geometry(nnd_ctx *ctx, size_t port);
 nnd_status nnd_node_emit_geometry(nnd_ctx *ctx, size_t port, const nnd_geometry *geometry);
 /* Fills out[0 … count) from a NUMBERS parameter: one number counts for all. NND_E_SHAPE when there
    is another number of them. */
 nnd_status nnd_node_numbers(const nnd_params *params, const char *name, double *out, size_t count);
+/* A colour per channel from a NUMBERS parameter, for an image of that format: one number counts for
+   all channels, else there are as many as the format has. */
+nnd_status nnd_node_levels(const nnd_params *params, const char *name, nnd_pixel_format format,
+                           double out[4]);
 /* 0xRRGGBB from "#RRGGBB" or "RRGGBB"; NND_E_INVALID_ARGUMENT otherwise. */
 nnd_status nnd_node_color(const nnd_params *params, const char *name, uint32_t *out);
 
-/* Labels named by a parameter: a file of lines, or the strings themselves. */
+/* Ends a process: the value goes out on port 0 when all went well, else it goes away. */
+nnd_status nnd_node_finish(nnd_ctx *ctx, nnd_status status, nnd_value *take_value);
+/* The run's files; NND_E_PERMISSION naming `path` when the host allows none. */
+nnd_status nnd_node_io(nnd_ctx *ctx, const char *path, nnd_io **out);
+/* A file that a parameter names, while a plan is prepared; nnd_free. `what` is for the message. */
+nnd_status nnd_node_prepare_file(nnd_prepare *prepare, const char *what, const char *path,
+                                 void **bytes, size_t *size);
+
+/* What prepare keeps for nodes with a parameter "labels" (FILE): its lines, none without a path.
+   The two functions are callbacks of node types. */
 typedef struct nnd_node_labels {
     char **names;
     size_t count;
 } nnd_node_labels;
-/* Reads parameter "labels" (FILE): an empty path gives none. */
-nnd_status nnd_node_labels_prepare(const nnd_prepare *prepare, nnd_node_labels *out);
-void nnd_node_labels_fini(nnd_node_labels *labels);
+nnd_status nnd_node_labels_prepare(nnd_prepare *prepare, void **prepared);
+void nnd_node_labels_release(void *prepared);
 
 /* Filter and fit choices as the parameters spell them. */
 #define NND_NODE_FILTERS "nearest|nearest-centre|bilinear|bicubic|area|lanczos"

@@ -107,6 +107,14 @@ static bool name_is_plain(const char *name)
     return name[0] && name[0] != '.' && !strpbrk(name, "/\\:");
 }
 
+static bool same_hex(const char *lower, const char *any)
+{
+    for (; *lower && (*any == *lower || (*any >= 'A' && *any <= 'F' && *any - 'A' + 'a' == *lower));
+         any++)
+        lower++;
+    return *lower == '\0' && *any == '\0';
+}
+
 static nnd_status check_sha256(const char *path, const char *name, const char *wanted)
 {
     uint8_t digest[NND_SHA256_SIZE];
@@ -114,7 +122,7 @@ static nnd_status check_sha256(const char *path, const char *name, const char *w
     if (!wanted || !wanted[0]) return NND_OK;
     NND_TRY(nnd_sha256_file(path, digest));
     nnd_sha256_text(digest, text);
-    if (strcmp(text, wanted) == 0) return NND_OK;
+    if (same_hex(text, wanted)) return NND_OK;
     return nnd_error_set(NND_E_FORMAT,
                          "model '%s': '%s' is not the file that the workflow pins (sha256 %s, "
                          "wanted %s)",
@@ -159,9 +167,14 @@ static nnd_status find_secret(void *user, const char *name, char **value)
     (void)user;
     char *variable = nnd_strf("NNDEPLOY_SECRET_%s", name);
     if (!variable) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a secret");
-    int rc = nnd_port_env_dup(variable, value);
+    char *found = NULL;
+    int rc = nnd_port_env_dup(variable, &found);
     nnd_free(variable);
-    if (rc == 0) return NND_OK;
+    if (rc == 0) {
+        *value = nnd_strdup(found);
+        nnd_port_free(found);
+        return *value ? NND_OK : nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a secret");
+    }
     return nnd_error_set(NND_E_MISSING,
                          "the secret '%s' is not set; put it into the environment as "
                          "NNDEPLOY_SECRET_%s",

@@ -9,9 +9,16 @@
 
 static const size_t max_bytes = (size_t)1 << 32;
 
+/* Whether `name` is one of the types in "a|b|c". */
 static bool mentions(const char *type, const char *name)
 {
-    return strcmp(type, name) == 0 || (strchr(type, '|') && strstr(type, name));
+    size_t wanted = strlen(name);
+    for (const char *p = type; *p;) {
+        size_t n = strcspn(p, "|");
+        if (n == wanted && strncmp(p, name, n) == 0) return true;
+        p += n + (p[n] == '|');
+    }
+    return false;
 }
 
 /* What a file of an "any" port holds, by its suffix. */

@@ -1,25 +1,6 @@
 /* The best classes of a score vector, soft-max. */
 #include "nodes/nodes_internal.h"
 
-static nnd_status labels_prepare(nnd_prepare *prepare, void **prepared)
-{
-    nnd_node_labels *labels = nnd_calloc(1, sizeof *labels);
-    if (!labels) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for labels");
-    nnd_status status = nnd_node_labels_prepare(prepare, labels);
-    if (status != NND_OK) {
-        nnd_free(labels);
-        return status;
-    }
-    *prepared = labels;
-    return NND_OK;
-}
-
-static void labels_release(void *prepared)
-{
-    nnd_node_labels_fini(prepared);
-    nnd_free(prepared);
-}
-
 static nnd_status top_k_process(nnd_ctx *ctx)
 {
     const nnd_params *p = nnd_ctx_params(ctx);
@@ -51,8 +32,8 @@ const nnd_node_type nnd_node_classify_top_k = {
     .outputs = NND_ARRAY(classes_out),
     .params = NND_ARRAY(top_k_params),
     .flags = NND_NODE_PURE | NND_NODE_REENTRANT,
-    .prepare = labels_prepare,
-    .release = labels_release,
+    .prepare = nnd_node_labels_prepare,
+    .release = nnd_node_labels_release,
     .process = top_k_process,
 };
 

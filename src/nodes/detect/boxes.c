@@ -12,8 +12,9 @@ static const nnd_port detections_out[] = {NND_PORT("detections", "detections", "
 static nnd_status nms_process(nnd_ctx *ctx)
 {
     const nnd_params *p = nnd_ctx_params(ctx);
-    const nnd_detections *in = nnd_value_detections(nnd_ctx_input(ctx, 0));
+    const nnd_detections *in = nnd_node_detections(ctx, 0);
     nnd_value *value = NULL;
+    if (!in) return NND_E_TYPE;
     NND_TRY(nnd_detections_nms(in, (float)nnd_params_float(p, "iou"),
                                nnd_params_bool(p, "class_aware"), nnd_params_int(p, "max"),
                                &value));
@@ -45,7 +46,7 @@ static bool label_is_wanted(const nnd_params *p, const nnd_detections *all, cons
 {
     size_t count = nnd_params_string_count(p, "labels");
     for (size_t i = 0; i < count; i++)
-        if (d->label >= 0 &&
+        if (d->label >= 0 && (size_t)d->label < all->label_count &&
             strcmp(all->labels[d->label], nnd_params_string_at(p, "labels", i)) == 0)
             return true;
     return count == 0;
@@ -61,8 +62,9 @@ static bool is_wanted(const nnd_params *p, const nnd_detections *all, const nnd_
 static nnd_status filter_process(nnd_ctx *ctx)
 {
     const nnd_params *p = nnd_ctx_params(ctx);
-    const nnd_detections *in = nnd_value_detections(nnd_ctx_input(ctx, 0));
+    const nnd_detections *in = nnd_node_detections(ctx, 0);
     nnd_value *value = NULL;
+    if (!in) return NND_E_TYPE;
     size_t kept = 0;
     for (size_t i = 0; i < in->count; i++)
         kept += is_wanted(p, in, &in->items[i]);

@@ -3,26 +3,6 @@
 
 #include <string.h>
 
-/* What prepare keeps: the names of the classes. */
-static nnd_status labels_prepare(nnd_prepare *prepare, void **prepared)
-{
-    nnd_node_labels *labels = nnd_calloc(1, sizeof *labels);
-    if (!labels) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for labels");
-    nnd_status status = nnd_node_labels_prepare(prepare, labels);
-    if (status != NND_OK) {
-        nnd_free(labels);
-        return status;
-    }
-    *prepared = labels;
-    return NND_OK;
-}
-
-static void labels_release(void *prepared)
-{
-    nnd_node_labels_fini(prepared);
-    nnd_free(prepared);
-}
-
 /* Options that all decoders share; geometry comes from the optional input `geometry_port`. */
 static void common_options(nnd_ctx *ctx, size_t geometry_port, nnd_decode_boxes_options *options)
 {
@@ -93,8 +73,8 @@ const nnd_node_type nnd_node_detect_decode_ssd = {
     .outputs = NND_ARRAY(detections_out),
     .params = NND_ARRAY(ssd_params),
     .flags = NND_NODE_PURE | NND_NODE_REENTRANT,
-    .prepare = labels_prepare,
-    .release = labels_release,
+    .prepare = nnd_node_labels_prepare,
+    .release = nnd_node_labels_release,
     .process = ssd_process,
 };
 
@@ -146,8 +126,8 @@ const nnd_node_type nnd_node_detect_decode_yunet = {
     .outputs = NND_ARRAY(detections_out),
     .params = NND_ARRAY(yunet_params),
     .flags = NND_NODE_PURE | NND_NODE_REENTRANT,
-    .prepare = labels_prepare,
-    .release = labels_release,
+    .prepare = nnd_node_labels_prepare,
+    .release = nnd_node_labels_release,
     .process = yunet_process,
 };
 
@@ -192,7 +172,7 @@ const nnd_node_type nnd_node_detect_decode_yolox = {
     .outputs = NND_ARRAY(detections_out),
     .params = NND_ARRAY(yolox_params),
     .flags = NND_NODE_PURE | NND_NODE_REENTRANT,
-    .prepare = labels_prepare,
-    .release = labels_release,
+    .prepare = nnd_node_labels_prepare,
+    .release = nnd_node_labels_release,
     .process = yolox_process,
 };

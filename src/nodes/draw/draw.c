@@ -25,9 +25,7 @@ static nnd_status font_load(nnd_prepare *prepare, font_file *f)
     const char *path = nnd_params_text(nnd_prepare_params(prepare), "font");
     size_t size = 0;
     if (!path[0]) return nnd_font_create(NULL, &f->font);
-    if (!nnd_prepare_io(prepare))
-        return nnd_error_set(NND_E_PERMISSION, "font '%s': files are not allowed here", path);
-    NND_TRY(nnd_io_read_file(nnd_prepare_io(prepare), path, &f->bytes, &size));
+    NND_TRY(nnd_node_prepare_file(prepare, "font", path, &f->bytes, &size));
     return nnd_font_create_memory(f->bytes, size, &f->font);
 }
 
@@ -51,13 +49,6 @@ static nnd_status canvas(nnd_ctx *ctx, nnd_value **out)
     return nnd_value_writable(nnd_ctx_take_input(ctx, 0), out);
 }
 
-static nnd_status finish(nnd_ctx *ctx, nnd_status status, nnd_value *take_value)
-{
-    if (status == NND_OK) return nnd_ctx_emit(ctx, 0, take_value);
-    nnd_value_unref(take_value);
-    return status;
-}
-
 #define FONT_PARAM                                                                                 \
     {                                                                                              \
         "font", NND_PARAM_KIND_FILE, NND_PARAM_STATIC, 0, "", 0, 0, NULL, "",                      \
@@ -72,9 +63,10 @@ static nnd_status draw_detections_process(nnd_ctx *ctx)
 {
     const nnd_params *p = nnd_ctx_params(ctx);
     const font_file *font = nnd_ctx_prepared(ctx);
-    const nnd_detections *detections = nnd_value_detections(nnd_ctx_input(ctx, 1));
+    const nnd_detections *detections = nnd_node_detections(ctx, 1);
     nnd_draw_options options = NND_DRAW_OPTIONS_INIT;
     nnd_value *value = NULL;
+    if (!detections) return NND_E_TYPE;
     options.font = font->font;
     options.thickness = (float)nnd_params_float(p, "thickness");
     options.text_size = (float)nnd_params_float(p, "text_size");
@@ -83,7 +75,8 @@ static nnd_status draw_detections_process(nnd_ctx *ctx)
     options.points = nnd_params_bool(p, "points");
     if (nnd_params_text(p, "color")[0]) NND_TRY(nnd_node_color(p, "color", &options.color));
     NND_TRY(canvas(ctx, &value));
-    return finish(ctx, nnd_draw_detections(nnd_value_edit(value), detections, &options), value);
+    return nnd_node_finish(ctx, nnd_draw_detections(nnd_value_edit(value), detections, &options),
+                           value);
 }
 
 static const nnd_port draw_detections_in[] = {
@@ -151,7 +144,8 @@ static nnd_status draw_text_process(nnd_ctx *ctx)
     uint32_t color = 0;
     NND_TRY(nnd_node_color(p, "color", &color));
     NND_TRY(canvas(ctx, &value));
-    return finish(ctx, draw_lines(nnd_value_edit(value), font->font, p, color, what), value);
+    return nnd_node_finish(ctx, draw_lines(nnd_value_edit(value), font->font, p, color, what),
+                           value);
 }
 
 static const nnd_port draw_text_in[] = {

@@ -20,14 +20,6 @@ static nnd_status image_like(nnd_ctx *ctx, const nnd_image *src, int width, int 
     return NND_OK;
 }
 
-/* Ends a process: the value goes out when all went well, else it goes away. */
-static nnd_status finish(nnd_ctx *ctx, nnd_status status, nnd_value *take_value)
-{
-    if (status == NND_OK) return nnd_ctx_emit(ctx, 0, take_value);
-    nnd_value_unref(take_value);
-    return status;
-}
-
 /* ---- image.resize ------------------------------------------------------------------------ */
 
 /* A missing side follows from the other one and the picture's ratio. */
@@ -66,7 +58,7 @@ static nnd_status resize_process(nnd_ctx *ctx)
     options.threads = nnd_ctx_threads(ctx);
     options.cancel = nnd_ctx_cancel(ctx);
     NND_TRY(image_like(ctx, src, width, height, &value, &dst));
-    return finish(ctx, nnd_image_resize(dst, src, &options), value);
+    return nnd_node_finish(ctx, nnd_image_resize(dst, src, &options), value);
 }
 
 static const nnd_param resize_params[] = {
@@ -104,12 +96,12 @@ static nnd_status letterbox_process(nnd_ctx *ctx)
     options.fit = (nnd_fit)nnd_params_enum(p, "fit");
     options.align = (nnd_align)nnd_params_enum(p, "align");
     NND_TRY(nnd_filter_from_name(nnd_params_text(p, "filter"), &options.filter));
-    NND_TRY(nnd_node_numbers(p, "color", options.value, 4));
+    NND_TRY(nnd_node_levels(p, "color", src->format, options.value));
     options.threads = nnd_ctx_threads(ctx);
     options.cancel = nnd_ctx_cancel(ctx);
     NND_TRY(image_like(ctx, src, (int)nnd_params_int(p, "width"), (int)nnd_params_int(p, "height"),
                        &value, &dst));
-    NND_TRY(finish(ctx, nnd_image_letterbox(dst, src, &options, &geometry), value));
+    NND_TRY(nnd_node_finish(ctx, nnd_image_letterbox(dst, src, &options, &geometry), value));
     return nnd_node_emit_geometry(ctx, 1, &geometry);
 }
 
@@ -156,7 +148,7 @@ static nnd_status crop_process(nnd_ctx *ctx)
                              "of %d × %d",
                              rect.x, rect.y, rect.width, rect.height, src->width, src->height);
     NND_TRY(image_like(ctx, src, rect.width, rect.height, &value, &dst));
-    NND_TRY(finish(ctx, nnd_image_crop(dst, src, rect, &geometry), value));
+    NND_TRY(nnd_node_finish(ctx, nnd_image_crop(dst, src, rect, &geometry), value));
     return nnd_node_emit_geometry(ctx, 1, &geometry);
 }
 
@@ -197,10 +189,10 @@ static nnd_status pad_process(nnd_ctx *ctx)
         return nnd_error_set(NND_E_LIMIT,
                              "the padded picture would have more than %d pixels per side",
                              NND_IMAGE_MAX_SIDE);
-    NND_TRY(nnd_node_numbers(p, "color", color, 4));
+    NND_TRY(nnd_node_levels(p, "color", src->format, color));
     NND_TRY(image_like(ctx, src, (int)width, (int)height, &value, &dst));
     nnd_border border = (nnd_border)nnd_params_enum(p, "border");
-    return finish(ctx, nnd_image_pad(dst, src, (int)left, (int)top, border, color), value);
+    return nnd_node_finish(ctx, nnd_image_pad(dst, src, (int)left, (int)top, border, color), value);
 }
 
 #define PAD_PARAM(name, about) NND_PARAM_INT(name, 0, 0, NND_IMAGE_MAX_SIDE, "px", about)
@@ -238,7 +230,7 @@ static nnd_status flip_process(nnd_ctx *ctx)
     if (!src) return NND_E_TYPE;
     nnd_flip flip = flips[nnd_params_enum(nnd_ctx_params(ctx), "axis")];
     NND_TRY(image_like(ctx, src, src->width, src->height, &value, &dst));
-    return finish(ctx, nnd_image_flip(dst, src, flip), value);
+    return nnd_node_finish(ctx, nnd_image_flip(dst, src, flip), value);
 }
 
 static const nnd_param flip_params[] = {
@@ -268,7 +260,7 @@ static nnd_status rotate_process(nnd_ctx *ctx)
     bool turned = degrees == 90 || degrees == 270;
     NND_TRY(image_like(ctx, src, turned ? src->height : src->width,
                        turned ? src->width : src->height, &value, &dst));
-    return finish(ctx, nnd_image_rotate(dst, src, degrees), value);
+    return nnd_node_finish(ctx, nnd_image_rotate(dst, src, degrees), value);
 }
 
 static const nnd_param rotate_params[] = {
@@ -304,7 +296,7 @@ static nnd_status convert_process(nnd_ctx *ctx)
     options.threads = nnd_ctx_threads(ctx);
     options.cancel = nnd_ctx_cancel(ctx);
     NND_TRY(nnd_ctx_alloc_image(ctx, 0, format, dtype, src->width, src->height, &value));
-    return finish(ctx, nnd_image_convert(nnd_value_edit(value), src, &options), value);
+    return nnd_node_finish(ctx, nnd_image_convert(nnd_value_edit(value), src, &options), value);
 }
 
 static const nnd_param convert_params[] = {
@@ -340,7 +332,7 @@ static nnd_status normalise_process(nnd_ctx *ctx)
     NND_TRY(nnd_ctx_alloc_image(ctx, 0, src->format, NND_F32, src->width, src->height, &value));
     nnd_status status =
         nnd_image_normalise(nnd_value_edit(value), src, nnd_params_float(p, "scale"), mean, std);
-    return finish(ctx, status, value);
+    return nnd_node_finish(ctx, status, value);
 }
 
 static const nnd_param normalise_params[] = {
@@ -378,7 +370,7 @@ static nnd_status blur_process(nnd_ctx *ctx)
     options.threads = nnd_ctx_threads(ctx);
     options.cancel = nnd_ctx_cancel(ctx);
     NND_TRY(image_like(ctx, src, src->width, src->height, &value, &dst));
-    return finish(ctx, nnd_image_blur(dst, src, &options), value);
+    return nnd_node_finish(ctx, nnd_image_blur(dst, src, &options), value);
 }
 
 static const nnd_param blur_params[] = {
@@ -408,15 +400,16 @@ static nnd_status threshold_gray(nnd_ctx *ctx, const nnd_image *gray)
     const nnd_params *p = nnd_ctx_params(ctx);
     nnd_threshold_options options = NND_THRESHOLD_OPTIONS_INIT;
     nnd_value *value = NULL;
-    options.kind = (nnd_threshold_kind)nnd_params_enum(p, "kind");
+    static const nnd_threshold_kind kinds[] = {NND_THRESHOLD_FIXED, NND_THRESHOLD_OTSU,
+                                               NND_THRESHOLD_LOCAL};
+    options.kind = kinds[nnd_params_enum(p, "kind")];
     options.invert = nnd_params_enum(p, "foreground") == 0;
     options.value = (int)nnd_params_int(p, "value");
     options.block = (int)nnd_params_int(p, "window") | 1;
     options.offset = nnd_params_float(p, "offset");
-    /* Light foreground has to stand out by the offset too. */
-    if (!options.invert) options.offset = -options.offset;
     NND_TRY(nnd_ctx_alloc_image(ctx, 0, NND_PIX_GRAY, NND_U8, gray->width, gray->height, &value));
-    return finish(ctx, nnd_image_threshold(nnd_value_edit(value), gray, &options, NULL), value);
+    return nnd_node_finish(ctx, nnd_image_threshold(nnd_value_edit(value), gray, &options, NULL),
+                           value);
 }
 
 static nnd_status threshold_process(nnd_ctx *ctx)

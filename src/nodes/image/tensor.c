@@ -5,13 +5,6 @@
 
 #define ORDERS "rgb|bgr|gray|rgba|bgra"
 
-static nnd_status finish(nnd_ctx *ctx, nnd_status status, nnd_value *take_value)
-{
-    if (status == NND_OK) return nnd_ctx_emit(ctx, 0, take_value);
-    nnd_value_unref(take_value);
-    return status;
-}
-
 /* ---- image.to_tensor --------------------------------------------------------------------- */
 
 static nnd_status to_tensor_options(nnd_ctx *ctx, nnd_to_tensor_options *o)
@@ -55,8 +48,8 @@ static nnd_status to_tensor_process(nnd_ctx *ctx)
                              nhwc ? channels : width};
     memcpy(desc.dims, dims, sizeof dims);
     NND_TRY(nnd_ctx_alloc(ctx, 0, &desc, &value));
-    NND_TRY(
-        finish(ctx, nnd_image_to_tensor(nnd_value_edit(value), src, &options, &geometry), value));
+    NND_TRY(nnd_node_finish(
+        ctx, nnd_image_to_tensor(nnd_value_edit(value), src, &options, &geometry), value));
     return nnd_node_emit_geometry(ctx, 1, &geometry);
 }
 
@@ -157,7 +150,8 @@ static nnd_status from_tensor_process(nnd_ctx *ctx)
     NND_TRY(picture_size(&src, nhwc, &width, &height));
     nnd_pixel_format format = nnd_pixel_format_from_name(nnd_params_text(p, "format"));
     NND_TRY(nnd_ctx_alloc_image(ctx, 0, format, NND_U8, width, height, &value));
-    return finish(ctx, nnd_image_from_tensor(nnd_value_edit(value), &src, &options), value);
+    return nnd_node_finish(ctx, nnd_image_from_tensor(nnd_value_edit(value), &src, &options),
+                           value);
 }
 
 static const nnd_port from_tensor_in[] = {

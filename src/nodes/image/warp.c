@@ -18,14 +18,14 @@ static const nnd_port perspective_out[] = {NND_PORT("image", "image", "the resul
                        "what is outside of the picture"),                                          \
         NND_PARAM_NUMBERS("color", "[0]", 0, 65535, "", "colour per channel for 'constant'")
 
-static nnd_status warp_options(nnd_ctx *ctx, nnd_warp_options *options)
+static nnd_status warp_options(nnd_ctx *ctx, const nnd_image *src, nnd_warp_options *options)
 {
     const nnd_params *p = nnd_ctx_params(ctx);
     options->filter = nnd_params_enum(p, "filter") == 0 ? NND_FILTER_NEAREST : NND_FILTER_BILINEAR;
     options->border = (nnd_border)nnd_params_enum(p, "border");
     options->threads = nnd_ctx_threads(ctx);
     options->cancel = nnd_ctx_cancel(ctx);
-    return nnd_node_numbers(p, "color", options->value, 4);
+    return nnd_node_levels(p, "color", src->format, options->value);
 }
 
 static nnd_status warp_target(nnd_ctx *ctx, const nnd_image *src, nnd_value **out)
@@ -34,13 +34,6 @@ static nnd_status warp_target(nnd_ctx *ctx, const nnd_image *src, nnd_value **ou
     int width = (int)nnd_params_int(p, "width"), height = (int)nnd_params_int(p, "height");
     return nnd_ctx_alloc_image(ctx, 0, src->format, src->dtype, width ? width : src->width,
                                height ? height : src->height, out);
-}
-
-static nnd_status finish(nnd_ctx *ctx, nnd_status status, nnd_value *take_value)
-{
-    if (status == NND_OK) return nnd_ctx_emit(ctx, 0, take_value);
-    nnd_value_unref(take_value);
-    return status;
 }
 
 static nnd_status matrix_numbers(const nnd_params *p, const char *name, double *out, size_t count)
@@ -62,11 +55,11 @@ static nnd_status affine_process(nnd_ctx *ctx)
     nnd_value *value = NULL;
     if (!src) return NND_E_TYPE;
     NND_TRY(matrix_numbers(nnd_ctx_params(ctx), "matrix", m, 6));
-    NND_TRY(warp_options(ctx, &options));
+    NND_TRY(warp_options(ctx, src, &options));
     options.inverse = nnd_params_bool(nnd_ctx_params(ctx), "inverse");
     NND_TRY(warp_target(ctx, src, &value));
-    NND_TRY(finish(ctx, nnd_image_warp_affine(nnd_value_edit(value), src, m, &options, &geometry),
-                   value));
+    NND_TRY(nnd_node_finish(
+        ctx, nnd_image_warp_affine(nnd_value_edit(value), src, m, &options, &geometry), value));
     return nnd_node_emit_geometry(ctx, 1, &geometry);
 }
 
@@ -100,14 +93,14 @@ static nnd_status perspective_process(nnd_ctx *ctx)
     nnd_value *value = NULL;
     if (!src) return NND_E_TYPE;
     NND_TRY(matrix_numbers(nnd_ctx_params(ctx), "corners", corners, 8));
-    NND_TRY(warp_options(ctx, &options));
+    NND_TRY(warp_options(ctx, src, &options));
     NND_TRY(warp_target(ctx, src, &value));
     nnd_image *dst = nnd_value_edit(value);
     double w = dst->width, h = dst->height;
     const double target[8] = {0, 0, w, 0, w, h, 0, h};
     nnd_status status = nnd_perspective_from_points(corners, target, m);
     if (status == NND_OK) status = nnd_image_warp_perspective(dst, src, m, &options);
-    return finish(ctx, status, value);
+    return nnd_node_finish(ctx, status, value);
 }
 
 static const nnd_param perspective_params[] = {
@@ -143,8 +136,8 @@ static void box_region(const nnd_detection *box, const crop_plan *plan, double r
     double cx = (box->x1 + box->x2) / 2.0, cy = (box->y1 + box->y2) / 2.0;
     double w = (double)box->x2 - box->x1, h = (double)box->y2 - box->y1;
     if (plan->square) w = h = w > h ? w : h;
-    w *= plan->scale;
-    h *= plan->scale;
+    w = fmax(w, 1) * plan->scale; /* what a box without area stands for is a pixel */
+    h = fmax(h, 1) * plan->scale;
     region[0] = cx - w / 2;
     region[1] = cy - h / 2;
     region[2] = w;
@@ -187,8 +180,8 @@ static nnd_status crop_all(nnd_ctx *ctx, const nnd_image *src, const nnd_detecti
     for (size_t i = 0; i < boxes->count; i++) {
         double region[4];
         box_region(&boxes->items[i], plan, region);
-        if (!(region[2] > 0) || !(region[3] > 0))
-            return nnd_error_set(NND_E_SHAPE, "box %zu has no area", i);
+        if (!isfinite(region[0] + region[1]) || !isfinite(region[2] + region[3]))
+            return nnd_error_set(NND_E_SHAPE, "the coordinates of box %zu are no numbers", i);
         NND_TRY(crop_region(src, region, plan, nnd_ctx_cancel(ctx), &crops[i]));
     }
     return NND_OK;
@@ -198,9 +191,9 @@ static nnd_status crop_boxes_process(nnd_ctx *ctx)
 {
     const nnd_params *p = nnd_ctx_params(ctx);
     const nnd_image *src = nnd_node_image(ctx, 0);
-    const nnd_detections *boxes = nnd_value_detections(nnd_ctx_input(ctx, 1));
+    const nnd_detections *boxes = nnd_node_detections(ctx, 1);
     nnd_value *list = NULL;
-    if (!src) return NND_E_TYPE;
+    if (!src || !boxes) return NND_E_TYPE;
     crop_plan plan = {(int)nnd_params_int(p, "width"), (int)nnd_params_int(p, "height"),
                       nnd_params_float(p, "scale"), nnd_params_bool(p, "square")};
     nnd_value **crops = nnd_calloc(boxes->count + 1, sizeof *crops);
@@ -210,7 +203,7 @@ static nnd_status crop_boxes_process(nnd_ctx *ctx)
     for (size_t i = 0; i < boxes->count; i++)
         nnd_value_unref(crops[i]);
     nnd_free(crops);
-    return finish(ctx, status, list);
+    return nnd_node_finish(ctx, status, list);
 }
 
 static const nnd_port crop_boxes_in[] = {

@@ -1,8 +1,9 @@
 /* infer.model: one node over every backend. Its ports are those of the model. */
 #include "nodes/nodes_internal.h"
 
+#include "base/port_status.h"
 #include "base/str.h"
-#include "port/port.h"
+#include "infer/infer.h"
 
 #include <string.h>
 
@@ -21,27 +22,18 @@ typedef struct load_request {
     char *folder; /* real path */
 } load_request;
 
+/* A file beside the model: the policy has to cover it, and it lies in the model's folder. */
 static nnd_status open_beside(void *user, const char *name, const void **bytes, size_t *size,
                               void (**release)(void *handle), void **handle)
 {
     const load_request *request = user;
     char *wanted = nnd_strf("%s/%s", request->folder, name), *real = NULL;
-    void *content = NULL;
     if (!wanted) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a path");
-    nnd_io *io = nnd_prepare_io(request->prepare);
-    nnd_status status = nnd_io_resolve_read(io, wanted, &real);
-    size_t n = strlen(request->folder);
-    if (status == NND_OK && (strncmp(real, request->folder, n) != 0 || real[n] != '/'))
-        status = nnd_error_set(NND_E_PERMISSION,
-                               "external data '%s' leads outside of the model's folder", name);
-    if (status == NND_OK) status = nnd_io_read_file(io, real, &content, size);
+    nnd_status status = nnd_io_resolve_read(nnd_prepare_io(request->prepare), wanted, &real);
     nnd_free(real);
     nnd_free(wanted);
     NND_TRY(status);
-    *bytes = content;
-    *release = nnd_free;
-    *handle = content;
-    return NND_OK;
+    return nnd_model_open_beside(request->folder, name, bytes, size, release, handle);
 }
 
 static nnd_status make_model(void *user, void **object)
@@ -79,17 +71,19 @@ static void destroy_model(void *object)
     nnd_model_unref(object);
 }
 
-static char *key_of(const nnd_params *p, const char *path)
+static nnd_status key_of(const nnd_params *p, const char *path, char **out)
 {
     nnd_port_file_info info;
     char *real = NULL;
-    if (nnd_port_file_stat(path, &info) || nnd_port_path_real(path, &real)) return nnd_strdup("");
-    char *key = nnd_strf("infer.model|%s|%llu|%llu|%lld|%s|%s|%s", real,
-                         (unsigned long long)info.id, (unsigned long long)info.size,
-                         (long long)info.mtime, nnd_params_text(p, "backend"),
-                         nnd_params_text(p, "precision"), nnd_params_text(p, "config"));
+    int rc = nnd_port_file_stat(path, &info);
+    if (rc == 0) rc = nnd_port_path_real(path, &real);
+    NND_TRY(nnd_error_from_port(rc, "cannot open model", path));
+    *out = nnd_strf("infer.model|%s|%llu|%llu|%lld|%s|%s|%s", real, (unsigned long long)info.id,
+                    (unsigned long long)info.size, (long long)info.mtime,
+                    nnd_params_text(p, "backend"), nnd_params_text(p, "precision"),
+                    nnd_params_text(p, "config"));
     nnd_port_free(real);
-    return key;
+    return *out ? NND_OK : nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a model");
 }
 
 static nnd_status get_model(const nnd_prepare *prepare, shared_model *out)
@@ -99,9 +93,10 @@ static nnd_status get_model(const nnd_prepare *prepare, shared_model *out)
     void *object = NULL;
     NND_TRY(nnd_prepare_find_model(prepare, nnd_params_text(p, "model"), &path));
     load_request request = {prepare, path, NULL};
-    char *key = key_of(p, path);
-    nnd_status status = key ? nnd_shared_get(key, make_model, &request, destroy_model, &object)
-                            : nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a model");
+    char *key = NULL;
+    nnd_status status = key_of(p, path, &key);
+    if (status == NND_OK)
+        status = nnd_shared_get(key, make_model, &request, destroy_model, &object);
     nnd_free(path);
     if (status != NND_OK) {
         nnd_free(key);
@@ -158,37 +153,18 @@ static const char *port_type(const nnd_model_port *port)
                                              : "record";
 }
 
-static void describe(const nnd_model_port *port, char *text, size_t size)
-{
-    nnd_str s = {0};
-    nnd_str_printf(&s, "%s[", nnd_dtype_name(port->dtype));
-    for (int d = 0; d < port->rank; d++) {
-        const nnd_dim *dim = &port->dims[d];
-        if (d) nnd_str_add(&s, ",");
-        if (dim->value >= 0)
-            nnd_str_printf(&s, "%lld", (long long)dim->value);
-        else
-            nnd_str_add(&s, dim->symbol ? dim->symbol : "?");
-    }
-    nnd_str_add(&s, port->rank < 0 ? "…]" : "]");
-    size_t n = s.data ? nnd_utf8_valid_prefix(s.data, s.size < size ? s.size : size - 1) : 0;
-    if (n) memcpy(text, s.data, n);
-    text[n] = '\0';
-    nnd_str_free(&s);
-}
-
 static nnd_status list_ports(const nnd_model *model, nnd_port_list *list)
 {
     char text[160];
     for (size_t i = 0; i < nnd_model_input_count(model); i++) {
         const nnd_model_port *port = nnd_model_input(model, i);
-        describe(port, text, sizeof text);
+        nnd_model_port_describe(port, text, sizeof text);
         NND_TRY(nnd_port_list_add_input(list, port->name, port_type(port), text,
                                         port->optional ? NND_PORT_OPTIONAL : 0));
     }
     for (size_t i = 0; i < nnd_model_output_count(model); i++) {
         const nnd_model_port *port = nnd_model_output(model, i);
-        describe(port, text, sizeof text);
+        nnd_model_port_describe(port, text, sizeof text);
         NND_TRY(nnd_port_list_add_output(list, port->name, port_type(port), text, 0));
     }
     return NND_OK;
@@ -291,14 +267,29 @@ static void model_close(nnd_ctx *ctx, void *state)
     nnd_request_destroy(state);
 }
 
+static nnd_status bind_packet(nnd_ctx *ctx, const nnd_model *model, nnd_request *request)
+{
+    for (size_t i = 0; i < nnd_model_input_count(model); i++)
+        NND_TRY(nnd_request_bind_input(request, nnd_model_input(model, i)->name,
+                                       nnd_ctx_input(ctx, i)));
+    return NND_OK;
+}
+
+/* The request keeps nothing of the packet: its memory is free for the next one. */
+static void unbind_packet(const nnd_model *model, nnd_request *request)
+{
+    for (size_t i = 0; i < nnd_model_input_count(model); i++)
+        (void)nnd_request_bind_input(request, nnd_model_input(model, i)->name, NULL);
+}
+
 static nnd_status model_process(nnd_ctx *ctx)
 {
     const shared_model *m = nnd_ctx_prepared(ctx);
     nnd_request *request = nnd_ctx_state(ctx);
-    for (size_t i = 0; i < nnd_model_input_count(m->model); i++)
-        NND_TRY(nnd_request_bind_input(request, nnd_model_input(m->model, i)->name,
-                                       nnd_ctx_input(ctx, i)));
-    NND_TRY(nnd_request_run(request, nnd_ctx_cancel(ctx)));
+    nnd_status status = bind_packet(ctx, m->model, request);
+    if (status == NND_OK) status = nnd_request_run(request, nnd_ctx_cancel(ctx));
+    unbind_packet(m->model, request);
+    NND_TRY(status);
     for (size_t i = 0; i < nnd_model_output_count(m->model); i++) {
         nnd_value *value = NULL;
         if (!nnd_ctx_output_is_used(ctx, i)) continue;

@@ -5,14 +5,6 @@
 
 #include <string.h>
 
-static nnd_status need_io(nnd_ctx *ctx, const char *path, nnd_io **io)
-{
-    *io = nnd_ctx_io(ctx);
-    if (*io) return NND_OK;
-    return nnd_error_set(NND_E_PERMISSION, "'%s': this host does not let workflows touch files",
-                         path);
-}
-
 static nnd_status read_image(nnd_ctx *ctx, nnd_io *io, const char *path, nnd_value **out)
 {
     const nnd_params *params = nnd_ctx_params(ctx);
@@ -38,7 +30,7 @@ static nnd_status read_image_process(nnd_ctx *ctx)
     const char *path = nnd_params_text(nnd_ctx_params(ctx), "path");
     nnd_io *io = NULL;
     nnd_value *value = NULL;
-    NND_TRY(need_io(ctx, path, &io));
+    NND_TRY(nnd_node_io(ctx, path, &io));
     NND_TRY(read_image(ctx, io, path, &value));
     NND_TRY(nnd_ctx_emit(ctx, 0, value));
     nnd_ctx_end(ctx);
@@ -86,7 +78,7 @@ static nnd_status folder_open(nnd_ctx *ctx, void **state)
 {
     const char *path = nnd_params_text(nnd_ctx_params(ctx), "path");
     nnd_io *io = NULL;
-    NND_TRY(need_io(ctx, path, &io));
+    NND_TRY(nnd_node_io(ctx, path, &io));
     folder_state *f = nnd_calloc(1, sizeof *f);
     if (!f) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory to list '%s'", path);
     nnd_status status = nnd_io_list(io, path, &f->names, &f->count);
@@ -190,14 +182,16 @@ static nnd_status write_image_process(nnd_ctx *ctx)
     size_t size = 0;
     char *path = NULL;
     if (!image) return NND_E_TYPE;
-    NND_TRY(need_io(ctx, pattern, &io));
-    options.codec = nnd_image_codec_from_name(pattern);
-    options.quality = (int)nnd_params_int(params, "quality");
-    if (options.codec == NND_CODEC_NONE)
-        return nnd_error_set(NND_E_UNSUPPORTED,
-                             "'%s': the file's suffix must be .jpg, .jpeg, .png or .bmp", pattern);
+    NND_TRY(nnd_node_io(ctx, pattern, &io));
     NND_TRY(target_path(ctx, pattern, &path));
-    nnd_status status = nnd_image_encode(image, &options, &bytes, &size);
+    options.codec = nnd_image_codec_from_name(path);
+    options.quality = (int)nnd_params_int(params, "quality");
+    nnd_status status;
+    if (options.codec == NND_CODEC_NONE)
+        status = nnd_error_set(NND_E_UNSUPPORTED,
+                               "'%s': the file's suffix must be .jpg, .jpeg, .png or .bmp", path);
+    else
+        status = nnd_image_encode(image, &options, &bytes, &size);
     if (status == NND_OK) status = nnd_io_write_file(io, path, bytes, size);
     nnd_free(bytes);
     nnd_free(path);

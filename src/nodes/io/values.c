@@ -1,14 +1,6 @@
 /* Tensors and texts from and to files, constants. */
 #include "nodes/nodes_internal.h"
 
-static nnd_status need_io(nnd_ctx *ctx, const char *path, nnd_io **io)
-{
-    *io = nnd_ctx_io(ctx);
-    if (*io) return NND_OK;
-    return nnd_error_set(NND_E_PERMISSION, "'%s': this host does not let workflows touch files",
-                         path);
-}
-
 static nnd_status emit_once(nnd_ctx *ctx, nnd_value *take_value)
 {
     NND_TRY(nnd_ctx_emit(ctx, 0, take_value));
@@ -30,7 +22,7 @@ static nnd_status read_tensor_process(nnd_ctx *ctx)
     void *bytes = NULL;
     size_t size = 0;
     nnd_value *value = NULL;
-    NND_TRY(need_io(ctx, path, &io));
+    NND_TRY(nnd_node_io(ctx, path, &io));
     NND_TRY(nnd_io_read_file(io, path, &bytes, &size));
     nnd_status status = nnd_npy_parse(bytes, size, &value);
     nnd_free(bytes);
@@ -61,7 +53,7 @@ static nnd_status write_tensor_process(nnd_ctx *ctx)
     void *bytes = NULL;
     size_t size = 0;
     if (!tensor) return NND_E_TYPE;
-    NND_TRY(need_io(ctx, path, &io));
+    NND_TRY(nnd_node_io(ctx, path, &io));
     NND_TRY(nnd_npy_write(tensor, &bytes, &size));
     nnd_status status = nnd_io_write_file(io, path, bytes, size);
     nnd_free(bytes);
@@ -92,7 +84,7 @@ static nnd_status read_text_process(nnd_ctx *ctx)
     void *bytes = NULL;
     size_t size = 0;
     nnd_value *value = NULL;
-    NND_TRY(need_io(ctx, path, &io));
+    NND_TRY(nnd_node_io(ctx, path, &io));
     NND_TRY(nnd_io_read_file(io, path, &bytes, &size));
     nnd_status status = nnd_value_new_text(bytes, size, &value);
     nnd_free(bytes);
@@ -133,7 +125,7 @@ static nnd_status write_text_process(nnd_ctx *ctx)
     nnd_io *io = NULL;
     char *json = NULL;
     size_t size = 0;
-    NND_TRY(need_io(ctx, path, &io));
+    NND_TRY(nnd_node_io(ctx, path, &io));
     if (text) return nnd_io_write_file(io, path, text->text, text->size);
     NND_TRY(value_to_text(value, &json, &size));
     nnd_status status = nnd_io_write_file(io, path, json, size);

@@ -181,8 +181,9 @@ static nnd_status emit_detections(nnd_ctx *ctx, const nnd_detections *boxes, con
 
 static nnd_status lines_process(nnd_ctx *ctx)
 {
-    const nnd_detections *boxes = nnd_value_detections(nnd_ctx_input(ctx, 0));
+    const nnd_detections *boxes = nnd_node_detections(ctx, 0);
     page pg = {0};
+    if (!boxes) return NND_E_TYPE;
     nnd_status status = collect(ctx, boxes, nnd_ctx_input(ctx, 1), &pg);
     if (status == NND_OK) {
         group(&pg, nnd_ctx_params(ctx));

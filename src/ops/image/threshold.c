@@ -1,5 +1,6 @@
 /* Thresholds: fixed, Otsu's, and the mean of the neighbourhood by an integral image. */
 #include <math.h>
+#include <string.h>
 
 #include "ops/ops_common.h"
 
@@ -100,6 +101,59 @@ static nnd_status apply_adaptive(nnd_image *dst, const nnd_image *src,
     return NND_OK;
 }
 
+/* Sums over everything above and left of (x, y), (width + 1) × (height + 1), modulo 2³² as above.
+ */
+static void integrate_inside(uint32_t *sums, const nnd_image *src)
+{
+    const size_t columns = (size_t)src->width + 1;
+    memset(sums, 0, columns * sizeof *sums);
+    for (int y = 0; y < src->height; y++) {
+        const uint8_t *row = nnd_ops_row(src, 0, y);
+        const uint32_t *above = sums + (size_t)y * columns;
+        uint32_t *out = sums + (size_t)(y + 1) * columns, line = 0;
+        out[0] = 0;
+        for (int x = 0; x < src->width; x++) {
+            line += row[x];
+            out[x + 1] = above[x + 1] + line;
+        }
+    }
+}
+
+static nnd_status apply_local(nnd_image *dst, const nnd_image *src,
+                              const nnd_threshold_options *options)
+{
+    const int radius = options->block / 2, width = src->width, height = src->height;
+    const size_t columns = (size_t)width + 1, rows = (size_t)height + 1;
+    uint32_t *sums = nnd_calloc(columns * rows, sizeof(uint32_t));
+    if (!sums) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for the sums of a threshold");
+    integrate_inside(sums, src);
+    for (int y = 0; y < height; y++) {
+        const int y0 = y > radius ? y - radius : 0;
+        const int y1 = y < height - radius ? y + radius + 1 : height;
+        const uint32_t *top = sums + (size_t)y0 * columns, *bottom = sums + (size_t)y1 * columns;
+        const uint8_t *in = nnd_ops_row(src, 0, y);
+        uint8_t *out = nnd_ops_row(dst, 0, y);
+        for (int x = 0; x < width; x++) {
+            const int x0 = x > radius ? x - radius : 0;
+            const int x1 = x < width - radius ? x + radius + 1 : width;
+            const double sum = bottom[x1] - bottom[x0] - top[x1] + top[x0];
+            const double count = (double)(x1 - x0) * (y1 - y0);
+            const bool ink = options->invert ? (in[x] + options->offset) * count <= sum
+                                             : (in[x] - options->offset) * count >= sum;
+            out[x] = ink ? options->max_value : 0;
+        }
+    }
+    nnd_free(sums);
+    return NND_OK;
+}
+
+static nnd_status check_block(const nnd_threshold_options *options)
+{
+    if (options->block >= 3 && options->block <= 255 && options->block % 2 == 1) return NND_OK;
+    return nnd_error_set(NND_E_INVALID_ARGUMENT, "threshold block is %d, expected odd, 3 to 255",
+                         options->block);
+}
+
 nnd_status nnd_image_threshold(nnd_image *dst, const nnd_image *src,
                                const nnd_threshold_options *options, int *used)
 {
@@ -125,10 +179,12 @@ nnd_status nnd_image_threshold(nnd_image *dst, const nnd_image *src,
         apply_level(dst, src, level, above, below);
         break;
     case NND_THRESHOLD_ADAPTIVE:
-        if (options->block < 3 || options->block > 255 || options->block % 2 == 0)
-            return nnd_error_set(NND_E_INVALID_ARGUMENT,
-                                 "threshold block is %d, expected odd, 3 to 255", options->block);
+        NND_TRY(check_block(options));
         NND_TRY(apply_adaptive(dst, src, options, above, below));
+        break;
+    case NND_THRESHOLD_LOCAL:
+        NND_TRY(check_block(options));
+        NND_TRY(apply_local(dst, src, options));
         break;
     default:
         return nnd_error_set(NND_E_INVALID_ARGUMENT, "unknown threshold kind %d",

@@ -79,13 +79,18 @@ static const nnd_option config_options[] = {
                     "debug: every activation in memory of its own"),
 };
 
-/* "key=value key=value" as the public options have it → the comma form of base/options.h. */
+/* "key=value  key=value" as the public options have it → the comma form of base/options.h. */
 static nnd_status parse_config(const char *text, builtin_config *config)
 {
-    char *list = nnd_strdup(text ? text : "");
+    char *list = nnd_strdup(text ? text : ""), *end = list;
     if (!list) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for options");
-    for (char *p = list; *p; p++)
-        if (*p == ' ') *p = ',';
+    for (const char *p = list; *p; p++) {
+        if (*p != ' ')
+            *end++ = *p;
+        else if (end != list && p[1] != ' ' && p[1] != '\0')
+            *end++ = ',';
+    }
+    *end = '\0';
     nnd_status status = nnd_options_parse(config_options, NND_COUNT(config_options), list,
                                           "backend builtin", config);
     nnd_free(list);
@@ -238,12 +243,21 @@ static nnd_status bind_ports(builtin_request *r, nnd_value *const *inputs, nnd_v
     return NND_OK;
 }
 
+/* The engine lets go of what it was given: a pool may use the memory for the next packet. */
+static void unbind_inputs(builtin_request *r)
+{
+    for (size_t i = 0; i < r->model->input_count; i++)
+        (void)nnd_engine_request_bind_input(r->engine, i, NULL);
+}
+
 static nnd_status builtin_run(void *request, nnd_value *const *inputs, nnd_value **outputs,
                               nnd_cancel *cancel)
 {
     builtin_request *r = request;
-    NND_TRY(bind_ports(r, inputs, outputs, cancel));
-    NND_TRY(nnd_engine_request_run(r->engine, r->threads, cancel));
+    nnd_status status = bind_ports(r, inputs, outputs, cancel);
+    if (status == NND_OK) status = nnd_engine_request_run(r->engine, r->threads, cancel);
+    unbind_inputs(r);
+    NND_TRY(status);
     for (size_t i = 0; i < r->model->output_count; i++) {
         nnd_tensor view;
         if (outputs[i]) continue;
