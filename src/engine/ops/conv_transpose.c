@@ -1,7 +1,11 @@
-/* ConvTranspose in one to three dimensions: each result gathers the inputs that reach it. */
+/*
+ * ConvTranspose in one to three dimensions. f32: a matrix product gives, for every input pixel, its
+ * contribution to each tap of the window, and a second loop adds them up where they belong. Other
+ * types: each result gathers the inputs that reach it.
+ */
 #include <string.h>
 
-#include "engine/ops/epilogue.h"
+#include "engine/kernels/kernels.h"
 #include "engine/ops/window.h"
 
 typedef struct geometry {
@@ -182,15 +186,140 @@ static nnd_status tile(void *user, size_t index, int lane)
     return NND_OK;
 }
 
+/* ---- f32 ------------------------------------------------------------------------------------ */
+
+/* Products larger than this are not worth their memory. */
+static const size_t MAX_COLUMNS = (size_t)1 << 28;
+
+typedef struct transpose_step {
+    geometry g; /* widened */
+    nnd_gemm gemm;
+    size_t packed_bytes; /* of the input of one group, rounded */
+    int64_t taps, area, out_area;
+} transpose_step;
+
 static nnd_status transpose_plan(nnd_op_ctx *c)
 {
+    geometry g;
     const nnd_tensor *y = &c->out[0];
     c->lane_bytes = (size_t)(y->dims[y->rank - 1] > 0 ? y->dims[y->rank - 1] : 1) * sizeof(double);
+    NND_TRY(read_geometry(c, &g));
+    widen(&g);
+    int64_t taps = g.kernel[0] * g.kernel[1] * g.kernel[2], area = g.in[0] * g.in[1] * g.in[2];
+    double columns = (double)g.out_group * (double)taps * (double)area * sizeof(float);
+    if (c->in[0]->dtype != NND_F32 || nnd_tensor_count(y) == 0 || columns > (double)MAX_COLUMNS)
+        return NND_OK;
+    transpose_step *s = nnd_calloc(1, sizeof(*s));
+    if (!s) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a plan");
+    *s = (transpose_step){.g = g, .taps = taps, .area = area};
+    s->out_area = g.out[0] * g.out[1] * g.out[2];
+    nnd_gemm_desc d = {
+        .m = g.out_group * taps, .n = area, .k = g.in_group, .trans_a = true, .alpha = 1.0f};
+    nnd_status status = nnd_gemm_plan(&d, &s->gemm);
+    if (status != NND_OK) {
+        nnd_free(s);
+        return status;
+    }
+    s->packed_bytes = (nnd_gemm_packed_bytes(&s->gemm) + 63u) & ~(size_t)63u;
+    c->step = s;
+    c->lane_bytes = nnd_gemm_lane_bytes(&s->gemm);
+    c->workspace_bytes = s->packed_bytes + (size_t)(d.m * d.n) * sizeof(float);
+    c->kernel = "gemm";
+    return NND_OK;
+}
+
+static void transpose_unplan(void *step)
+{
+    nnd_free(step);
+}
+
+typedef struct kernel_job {
+    const nnd_op_ctx *c;
+    const transpose_step *s;
+    nnd_gemm_args args;
+    const float *x;
+    float *packed, *y; /* y: first channel of the group */
+    const float *bias; /* of the group; NULL = none */
+} kernel_job;
+
+static nnd_status pack_tile(void *user, size_t index, int lane)
+{
+    const kernel_job *j = user;
+    (void)lane;
+    nnd_gemm_pack_b_tile(&j->s->gemm, j->x, j->packed, index);
+    return NND_OK;
+}
+
+static nnd_status product_tile(void *user, size_t index, int lane)
+{
+    const kernel_job *j = user;
+    nnd_gemm_run_tile(&j->s->gemm, &j->args, index, nnd_op_lane(j->c, lane));
+    return NND_OK;
+}
+
+/* Adds one tap's contributions of the whole input to an output plane. */
+static void add_tap(const geometry *g, const int64_t *k, const float *from, float *plane)
+{
+    int64_t shift[NND_MAX_SPATIAL];
+    for (int d = 0; d < NND_MAX_SPATIAL; d++)
+        shift[d] = k[d] * g->dilation[d] - g->begin[d];
+    for (int64_t z = 0; z < g->in[0]; z++) {
+        int64_t oz = z * g->stride[0] + shift[0];
+        for (int64_t y = 0; y < g->in[1]; y++, from += g->in[2]) {
+            int64_t oy = y * g->stride[1] + shift[1];
+            if (oz < 0 || oz >= g->out[0] || oy < 0 || oy >= g->out[1]) continue;
+            float *row = plane + (oz * g->out[1] + oy) * g->out[2];
+            for (int64_t x = 0; x < g->in[2]; x++) {
+                int64_t ox = x * g->stride[2] + shift[2];
+                if (ox >= 0 && ox < g->out[2]) row[ox] += from[x];
+            }
+        }
+    }
+}
+
+static nnd_status plane_tile(void *user, size_t channel, int lane)
+{
+    const kernel_job *j = user;
+    const transpose_step *s = j->s;
+    const float *from = j->args.c + channel * (size_t)(s->taps * s->area);
+    float *plane = j->y + channel * (size_t)s->out_area, start = j->bias ? j->bias[channel] : 0.0f;
+    int64_t k[NND_MAX_SPATIAL];
+    (void)lane;
+    for (int64_t i = 0; i < s->out_area; i++)
+        plane[i] = start;
+    for (k[0] = 0; k[0] < s->g.kernel[0]; k[0]++)
+        for (k[1] = 0; k[1] < s->g.kernel[1]; k[1]++)
+            for (k[2] = 0; k[2] < s->g.kernel[2]; k[2]++, from += s->area)
+                add_tap(&s->g, k, from, plane);
+    return NND_OK;
+}
+
+static nnd_status run_kernel(nnd_op_ctx *c)
+{
+    const transpose_step *s = c->step;
+    const geometry *g = &s->g;
+    const nnd_tensor *bias = nnd_op_in(c, 2);
+    size_t groups = (size_t)(c->in[0]->dims[0] * g->groups);
+    for (size_t i = 0; i < groups; i++) {
+        size_t group = i % (size_t)g->groups;
+        kernel_job j = {.c = c, .s = s, .packed = c->workspace};
+        j.x = (const float *)c->in[0]->data + i * (size_t)(g->in_group * s->area);
+        j.y = (float *)c->out[0].data + i * (size_t)(g->out_group * s->out_area);
+        j.bias = bias ? (const float *)bias->data + group * (size_t)g->out_group : NULL;
+        j.args.a =
+            (const float *)c->in[1]->data + group * (size_t)(g->in_group * g->out_group * s->taps);
+        j.args.packed_b = j.packed;
+        j.args.c = (float *)((char *)c->workspace + s->packed_bytes);
+        NND_TRY(nnd_op_for(c, nnd_gemm_pack_tiles(&s->gemm), pack_tile, &j));
+        NND_TRY(nnd_op_for(c, nnd_gemm_tiles(&s->gemm), product_tile, &j));
+        NND_TRY(nnd_op_for(c, (size_t)g->out_group, plane_tile, &j));
+    }
     return NND_OK;
 }
 
 static nnd_status transpose_run(nnd_op_ctx *c)
 {
+    if (c->step) return run_kernel(c);
     job j = {.c = c};
     size_t count = (size_t)nnd_tensor_count(&c->out[0]);
     NND_TRY(read_geometry(c, &j.g));
@@ -208,6 +337,6 @@ static nnd_status transpose_run(nnd_op_ctx *c)
 
 static const nnd_op ops[] = {
     {"", "ConvTranspose", 1, 0, 2, 3, 1, 1, 0, transpose_infer, transpose_run, NULL, NULL,
-     transpose_plan, NULL, transpose_flops, 0},
+     transpose_plan, transpose_unplan, transpose_flops, 0},
 };
 const nnd_op_family nnd_ops_conv_transpose = {ops, NND_COUNT(ops)};
