@@ -2,7 +2,9 @@
 # make demo: reads the digits of a picture, with our own recogniser, without network or further data.
 set -eu
 cd "$(dirname "$0")/.."
-make -s build
+scripts/setup.sh
+cmake --preset release >/dev/null
+cmake --build --preset release --target nndeploy | grep -E "warning:|error:|FAILED" || true
 out=out
 mkdir -p "$out"
 echo "Reading examples/media/meter.jpg with workflows/read-digits.json:"
