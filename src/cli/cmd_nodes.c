@@ -1,7 +1,8 @@
-/* nodes: the node types for people, as JSON and as the reference page. */
+/* nodes: the node types for people in their language, as JSON and as the reference page. */
 #include "cli/cli.h"
 
 #include "base/number.h"
+#include "nndeploy/nodes.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,21 @@ static const nnd_port *port_at(const nnd_array *ports, size_t index)
 static const nnd_param *param_at(const nnd_array *params, size_t index)
 {
     return (const nnd_param *)((const char *)params->items + index * params->item_size);
+}
+
+/* One type and the language that it is explained in. */
+typedef struct explained {
+    const nnd_node_texts *texts; /* NULL = English */
+    const nnd_node_type *type;
+    bool name_values; /* enum values with their names in the language */
+} explained;
+
+/* A word of the command itself. */
+static const char *word(const nnd_node_texts *texts, const char *name, const char *english)
+{
+    char key[64];
+    snprintf(key, sizeof key, "cli.nodes.%s", name);
+    return nnd_node_texts_get(texts, key, english);
 }
 
 /* ---- parameters in words -----------------------------------------------------------------------
@@ -32,11 +48,11 @@ static void number_text(double value, char text[NND_NUMBER_TEXT])
     nnd_number_write(value, text);
 }
 
-static void default_text(const nnd_param *p, nnd_str *out)
+static void default_text(const explained *e, const nnd_param *p, nnd_str *out)
 {
     char number[NND_NUMBER_TEXT];
     if (p->flags & NND_PARAM_REQUIRED) {
-        nnd_str_add(out, "required");
+        nnd_str_add(out, word(e->texts, "required", "required"));
         return;
     }
     switch (p->kind) {
@@ -58,25 +74,40 @@ static void default_text(const nnd_param *p, nnd_str *out)
     }
 }
 
+/* "nearest, bilinear", each with its name when it has one and that is wanted. */
+static void values_text(const explained *e, const nnd_param *p, nnd_str *out)
+{
+    for (const char *v = p->values; *v;) {
+        size_t size = strcspn(v, "|");
+        char *value = nnd_strdup_n(v, size);
+        const char *name = value ? nnd_node_texts_value(e->texts, e->type, p, value) : "";
+        if (v != p->values) nnd_str_add(out, word(e->texts, "separator", ", "));
+        nnd_str_add_n(out, v, size);
+        if (value && e->name_values && strcmp(name, value) != 0)
+            nnd_str_printf(out, "%s%s%s", word(e->texts, "open", " ("), name,
+                           word(e->texts, "close", ")"));
+        nnd_free(value);
+        v += size + (v[size] == '|');
+    }
+}
+
 /* Bounds, values, unit and flags: "1 … 16384 px". */
-static void limits_text(const nnd_param *p, nnd_str *out)
+static void limits_text(const explained *e, const nnd_param *p, nnd_str *out)
 {
     char low[NND_NUMBER_TEXT], high[NND_NUMBER_TEXT];
     if (p->values) {
-        for (const char *v = p->values; *v; v++)
-            if (*v == '|')
-                nnd_str_add(out, ", ");
-            else
-                nnd_str_add_char(out, *v);
+        values_text(e, p, out);
     } else if (p->minimum != 0 || p->maximum != 0) {
         number_text(p->minimum, low);
         number_text(p->maximum, high);
         nnd_str_printf(out, "%s … %s", low, high);
     }
     if (p->unit && p->unit[0]) nnd_str_printf(out, "%s%s", out->size ? " " : "", p->unit);
-    if (p->flags & NND_PARAM_SECRET) nnd_str_printf(out, "%ssecret", out->size ? "; " : "");
+    if (p->flags & NND_PARAM_SECRET)
+        nnd_str_printf(out, "%s%s", out->size ? "; " : "", word(e->texts, "secret", "secret"));
     if (p->flags & NND_PARAM_STATIC)
-        nnd_str_printf(out, "%sfixed during a run", out->size ? "; " : "");
+        nnd_str_printf(out, "%s%s", out->size ? "; " : "",
+                       word(e->texts, "fixed", "fixed during a run"));
 }
 
 static const char *text_of(const nnd_str *s)
@@ -84,24 +115,27 @@ static const char *text_of(const nnd_str *s)
     return s->data ? s->data : "";
 }
 
-static void port_note(const nnd_port *p, nnd_str *out)
+static void port_note(const explained *e, const nnd_port *p, bool is_output, nnd_str *out)
 {
-    nnd_str_add(out, p->text ? p->text : "");
-    if (p->flags & NND_PORT_OPTIONAL) nnd_str_add(out, " (optional)");
-    if (p->flags & NND_PORT_VARIADIC) nnd_str_add(out, " (any number of edges)");
+    nnd_str_add(out, nnd_node_texts_port(e->texts, e->type, is_output, p));
+    if (p->flags & NND_PORT_OPTIONAL) nnd_str_add(out, word(e->texts, "optional", " (optional)"));
+    if (p->flags & NND_PORT_VARIADIC)
+        nnd_str_add(out, word(e->texts, "variadic", " (any number of edges)"));
 }
 
 /* ---- for people --------------------------------------------------------------------------------
  */
 
-static void print_ports(const char *title, const nnd_array *ports)
+static void print_ports(const explained *e, bool is_output)
 {
+    const nnd_array *ports = is_output ? &e->type->outputs : &e->type->inputs;
     if (!ports->count) return;
     cli_table table = {.columns = 3};
-    printf("\n%s:\n", title);
+    printf("\n%s:\n",
+           is_output ? word(e->texts, "outputs", "Outputs") : word(e->texts, "inputs", "Inputs"));
     for (size_t i = 0; i < ports->count; i++) {
         nnd_str note = {0};
-        port_note(port_at(ports, i), &note);
+        port_note(e, port_at(ports, i), is_output, &note);
         cli_table_add(&table, port_at(ports, i)->name);
         cli_table_add(&table, port_at(ports, i)->type);
         cli_table_add(&table, text_of(&note));
@@ -110,29 +144,31 @@ static void print_ports(const char *title, const nnd_array *ports)
     cli_table_print(&table, "  ");
 }
 
-static void print_params(const nnd_array *params)
+static void print_params(const explained *e)
 {
+    const nnd_array *params = &e->type->params;
     if (!params->count) return;
     cli_table table = {.columns = 5};
-    puts("\nParameters:");
+    printf("\n%s:\n", word(e->texts, "parameters", "Parameters"));
     for (size_t i = 0; i < params->count; i++) {
         const nnd_param *p = param_at(params, i);
         nnd_str value = {0}, limits = {0};
-        default_text(p, &value);
-        limits_text(p, &limits);
+        default_text(e, p, &value);
+        limits_text(e, p, &limits);
         cli_table_add(&table, p->name);
         cli_table_add(&table, kind_name(p->kind));
         cli_table_add(&table, text_of(&value));
         cli_table_add(&table, text_of(&limits));
-        cli_table_add(&table, p->text);
+        cli_table_add(&table, nnd_node_texts_param(e->texts, e->type, p));
         nnd_str_free(&value);
         nnd_str_free(&limits);
     }
     cli_table_print(&table, "  ");
 }
 
-static int print_type(cli *c, const nnd_node_type *t)
+static int print_type(cli *c, const nnd_node_texts *texts, const nnd_node_type *t)
 {
+    explained e = {texts, t, false};
     if (c->json) {
         nnd_json_writer *w = cli_json_begin(c, "nodes");
         if (!w) return cli_fail(c, NND_E_OUT_OF_MEMORY, NULL);
@@ -142,12 +178,13 @@ static int print_type(cli *c, const nnd_node_type *t)
         nnd_json_end_array(w);
         return cli_json_end(c, CLI_OK);
     }
-    printf("%s@%d: %s (%s)\n\n%s\n", t->type, t->version, t->title, t->category,
-           t->text ? t->text : "");
-    print_ports("Inputs", &t->inputs);
-    print_ports("Outputs", &t->outputs);
-    if (t->resolve_ports) puts("\nThe ports depend on the parameters.");
-    print_params(&t->params);
+    printf("%s@%d: %s (%s)\n\n%s\n", t->type, t->version, nnd_node_texts_title(texts, t),
+           nnd_node_texts_category(texts, t), nnd_node_texts_text(texts, t));
+    print_ports(&e, false);
+    print_ports(&e, true);
+    if (t->resolve_ports)
+        printf("\n%s\n", word(texts, "dynamic", "The ports depend on the parameters."));
+    print_params(&e);
     return CLI_OK;
 }
 
@@ -203,7 +240,7 @@ static const nnd_node_type **sorted_types(const nnd_registry *registry, size_t *
     return types;
 }
 
-static void print_list(const nnd_node_type *const *types, size_t count)
+static void print_list(const nnd_node_texts *texts, const nnd_node_type *const *types, size_t count)
 {
     cli_table table = {.columns = 2};
     const char *category = "";
@@ -211,10 +248,10 @@ static void print_list(const nnd_node_type *const *types, size_t count)
         if (strcmp(category, types[i]->category) != 0) {
             cli_table_print(&table, "  ");
             category = types[i]->category;
-            printf("%s%s\n", i ? "\n" : "", category);
+            printf("%s%s\n", i ? "\n" : "", nnd_node_texts_category(texts, types[i]));
         }
         cli_table_addf(&table, "%s@%d", types[i]->type, types[i]->version);
-        cli_table_add(&table, types[i]->title);
+        cli_table_add(&table, nnd_node_texts_title(texts, types[i]));
     }
     cli_table_print(&table, "  ");
 }
@@ -230,13 +267,17 @@ static void add_cell(nnd_str *out, const char *text, bool code)
     nnd_str_add(out, code && text[0] ? "` |" : " |");
 }
 
-static void add_ports(nnd_str *out, const char *title, const nnd_array *ports)
+static void add_ports(nnd_str *out, const explained *e, bool is_output)
 {
+    const nnd_array *ports = is_output ? &e->type->outputs : &e->type->inputs;
     if (!ports->count) return;
-    nnd_str_printf(out, "\n| %s | type | |\n|---|---|---|\n", title);
+    nnd_str_printf(out, "\n| %s | %s | |\n|---|---|---|\n",
+                   is_output ? word(e->texts, "output", "output")
+                             : word(e->texts, "input", "input"),
+                   word(e->texts, "type", "type"));
     for (size_t i = 0; i < ports->count; i++) {
         nnd_str note = {0};
-        port_note(port_at(ports, i), &note);
+        port_note(e, port_at(ports, i), is_output, &note);
         nnd_str_add(out, "|");
         add_cell(out, port_at(ports, i)->name, true);
         add_cell(out, port_at(ports, i)->type, true);
@@ -246,51 +287,62 @@ static void add_ports(nnd_str *out, const char *title, const nnd_array *ports)
     }
 }
 
-static void add_params(nnd_str *out, const nnd_array *params)
+static void add_params(nnd_str *out, const explained *e)
 {
+    const nnd_array *params = &e->type->params;
     if (!params->count) return;
-    nnd_str_add(out, "\n| parameter | kind | default | values | |\n|---|---|---|---|---|\n");
+    nnd_str_printf(out, "\n| %s | %s | %s | %s | |\n|---|---|---|---|---|\n",
+                   word(e->texts, "parameter", "parameter"), word(e->texts, "kind", "kind"),
+                   word(e->texts, "default", "default"), word(e->texts, "values", "values"));
     for (size_t i = 0; i < params->count; i++) {
         const nnd_param *p = param_at(params, i);
         nnd_str value = {0}, limits = {0};
-        default_text(p, &value);
-        limits_text(p, &limits);
+        default_text(e, p, &value);
+        limits_text(e, p, &limits);
         nnd_str_add(out, "|");
         add_cell(out, p->name, true);
         add_cell(out, kind_name(p->kind), false);
         add_cell(out, text_of(&value), !(p->flags & NND_PARAM_REQUIRED));
         add_cell(out, text_of(&limits), false);
-        add_cell(out, p->text ? p->text : "", false);
+        add_cell(out, nnd_node_texts_param(e->texts, e->type, p), false);
         nnd_str_add_char(out, '\n');
         nnd_str_free(&value);
         nnd_str_free(&limits);
     }
 }
 
-static void add_page(nnd_str *out, const nnd_node_type *const *types, size_t count)
+static void add_page(nnd_str *out, const nnd_node_texts *texts, const nnd_node_type *const *types,
+                     size_t count)
 {
     const char *category = "";
-    nnd_str_add(out, "# Node types\n\nMade by `nndeploy nodes --markdown`; `nndeploy nodes TYPE` "
-                     "shows the same in a terminal.\n");
+    nnd_str_printf(out, "# %s\n\n%s\n", word(texts, "page", "Node types"),
+                   word(texts, "made_by",
+                        "Made by `nndeploy nodes --markdown`; `nndeploy nodes TYPE` shows the same "
+                        "in a terminal."));
     for (size_t i = 0; i < count; i++) {
         const nnd_node_type *t = types[i];
+        explained e = {texts, t, true};
         if (strcmp(category, t->category) != 0) {
             category = t->category;
-            nnd_str_printf(out, "\n## %s\n", category);
+            nnd_str_printf(out, "\n## %s\n", nnd_node_texts_category(texts, t));
         }
-        nnd_str_printf(out, "\n### %s@%d\n\n%s. %s\n", t->type, t->version, t->title,
-                       t->text ? t->text : "");
-        if (t->resolve_ports) nnd_str_add(out, "\nThe ports depend on the parameters.\n");
-        add_ports(out, "input", &t->inputs);
-        add_ports(out, "output", &t->outputs);
-        add_params(out, &t->params);
+        nnd_str_printf(out, "\n### %s@%d\n\n%s%s%s\n", t->type, t->version,
+                       nnd_node_texts_title(texts, t), word(texts, "stop", ". "),
+                       nnd_node_texts_text(texts, t));
+        if (t->resolve_ports)
+            nnd_str_printf(out, "\n%s\n",
+                           word(texts, "dynamic", "The ports depend on the parameters."));
+        add_ports(out, &e, false);
+        add_ports(out, &e, true);
+        add_params(out, &e);
     }
 }
 
-static int print_page(cli *c, const nnd_node_type *const *types, size_t count)
+static int print_page(cli *c, const nnd_node_texts *texts, const nnd_node_type *const *types,
+                      size_t count)
 {
     nnd_str page = {0};
-    add_page(&page, types, count);
+    add_page(&page, texts, types, count);
     if (page.failed) {
         nnd_str_free(&page);
         return cli_fail(c, cli_no_memory(), NULL);
@@ -312,16 +364,8 @@ static int print_all_json(cli *c, const nnd_node_type *const *types, size_t coun
     return cli_json_end(c, CLI_OK);
 }
 
-int cli_run_nodes(cli *c)
+static int show_all(cli *c, const nnd_node_texts *texts, const nnd_registry *registry)
 {
-    nnd_registry *registry = NULL;
-    nnd_status status = cli_registry(c, &registry);
-    if (status != NND_OK) return cli_fail(c, status, NULL);
-    const char *name = cli_operand(c, 0);
-    if (name) {
-        const nnd_node_type *type = find_type(registry, name);
-        return type ? print_type(c, type) : unknown_type(c, registry, name);
-    }
     size_t count = 0;
     int code = CLI_OK;
     const nnd_node_type **types = sorted_types(registry, &count);
@@ -329,9 +373,25 @@ int cli_run_nodes(cli *c)
     if (c->json)
         code = print_all_json(c, types, count);
     else if (cli_has(c, "markdown"))
-        code = print_page(c, types, count);
+        code = print_page(c, texts, types, count);
     else
-        print_list(types, count);
+        print_list(texts, types, count);
     nnd_free(types);
+    return code;
+}
+
+int cli_run_nodes(cli *c)
+{
+    nnd_registry *registry = NULL;
+    nnd_node_texts *texts = NULL;
+    nnd_status status = cli_registry(c, &registry);
+    if (status == NND_OK) status = nnd_node_texts_create(NULL, &texts);
+    if (status != NND_OK) return cli_fail(c, status, NULL);
+    const char *name = cli_operand(c, 0);
+    const nnd_node_type *type = name ? find_type(registry, name) : NULL;
+    int code = !name  ? show_all(c, texts, registry)
+               : type ? print_type(c, texts, type)
+                      : unknown_type(c, registry, name);
+    nnd_node_texts_destroy(texts);
     return code;
 }

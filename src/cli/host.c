@@ -26,8 +26,15 @@ nnd_status cli_apply_threads(const cli *c)
     return nnd_sched_set_threads((int)cli_int(c, "threads", 0));
 }
 
+static nnd_status refuse_folder(const char *path)
+{
+    if (!nnd_port_dir_exists(path)) return NND_OK;
+    return nnd_error_set(NND_E_FORMAT, "'%s' is a folder, not a file", path);
+}
+
 nnd_status cli_read_file(const char *path, char **data, size_t *size)
 {
+    NND_TRY(refuse_folder(path));
     int rc = nnd_port_file_read(path, FILE_LIMIT, data, size);
     return nnd_error_from_port(rc, "cannot read", path);
 }
@@ -118,7 +125,10 @@ nnd_status cli_workflow_load(const char *path, nnd_io *io, nnd_diagnostics *diag
 {
     char *text = NULL;
     size_t size = 0;
-    if (strcmp(path, "-") != 0) return nnd_workflow_load(path, io, diags, out);
+    if (strcmp(path, "-") != 0) {
+        NND_TRY(refuse_folder(path));
+        return nnd_workflow_load(path, io, diags, out);
+    }
     int rc = nnd_port_stream_read(stdin, FILE_LIMIT, &text, &size);
     if (rc) return nnd_error_from_port(rc, "cannot read", "standard input");
     nnd_status status = nnd_workflow_parse(text, size, "standard input", io, diags, out);

@@ -157,6 +157,8 @@ static bool is_missing_resource(const nnd_diagnostic *d)
 {
     static const char *const lookups[] = {"prepare", "device", "ref", "file", "ports"};
     if (d->severity != NND_SEVERITY_ERROR) return false;
+    /* A type that no known name resembles belongs to a plug-in; else the name is misspelt. */
+    if (strcmp(d->code, "unknown-type") == 0) return !d->suggestion[0];
     if (d->status == NND_E_MISSING) return true;
     if (d->status != NND_E_NOT_FOUND) return false;
     for (size_t i = 0; i < NND_COUNT(lookups); i++)

@@ -27,12 +27,24 @@ void cli_table_free(cli_table *t)
     nnd_vec_free(&t->cells);
 }
 
-/* Characters, not bytes; what is not UTF-8 counts by the byte. */
+/* Chinese, Japanese and Korean characters take two columns of a terminal (Unicode annex 11). */
+static bool is_wide(uint32_t c)
+{
+    static const uint32_t ranges[][2] = {{0x1100, 0x115F},  {0x2E80, 0x303E}, {0x3041, 0xA4CF},
+                                         {0xAC00, 0xD7A3},  {0xF900, 0xFAFF}, {0xFE30, 0xFE6F},
+                                         {0xFF00, 0xFF60},  {0xFFE0, 0xFFE6}, {0x1F300, 0x1FAFF},
+                                         {0x20000, 0x3FFFD}};
+    for (size_t i = 0; i < NND_COUNT(ranges); i++)
+        if (c >= ranges[i][0] && c <= ranges[i][1]) return true;
+    return false;
+}
+
+/* Columns of a terminal; what is not UTF-8 counts by the byte. */
 static size_t text_width(const char *text)
 {
     size_t size = strlen(text), width = 0, used = 0;
-    for (size_t i = 0; i < size; i += used, width++)
-        nnd_utf8_decode(text + i, size - i, &used);
+    for (size_t i = 0; i < size; i += used)
+        width += is_wide(nnd_utf8_decode(text + i, size - i, &used)) ? 2 : 1;
     return width;
 }
 
