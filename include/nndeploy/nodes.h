@@ -1,7 +1,7 @@
 /*
  * nndeploy/nodes.h: the node library, and the short way to run a workflow file.
  *
- * Sections: 1 node types and services · 2 the short way
+ * Sections: 1 node types and services · 2 the short way · 3 texts in other languages
  *
  * Part of nndeploy, Apache-2.0. Compiles alone as C11 and C++17.
  */
@@ -61,6 +61,39 @@ NND_API nnd_status nnd_value_read_file(const char *path, const char *type, nnd_v
 /* Writes a value: images by the suffix (.jpg .png .bmp), tensors as .npy, texts as they are, bytes as they are, all
    else as JSON. The file appears when it is complete. */
 NND_API nnd_status nnd_value_write_file(const nnd_value *value, const char *path);
+
+/* ---- 3 texts in other languages -------------------------------------------------------- */
+
+/* What people read about node types, in their language. English is in the descriptors; the files
+   of locale/ are part of the library; a plug-in's host adds those of the plug-in. Keys:
+     category.<category>
+     node.<type>.title, node.<type>.text
+     node.<type>.port.in.<port>.text, node.<type>.port.out.<port>.text
+     node.<type>.param.<parameter>.text, node.<type>.param.<parameter>.value.<value of an enum>
+   node.<type>@<version>.… comes first for versions after 1. In a file they may be nested objects.
+   Look-ups take NULL for texts (English), give borrowed strings that are never NULL, and may come
+   from any thread as long as nobody adds. */
+typedef struct nnd_node_texts nnd_node_texts;
+/* language: "zh"; NULL = the user's, by NNDEPLOY_LANG, LC_ALL, LC_MESSAGES or LANG. A language
+   without a file has the English texts. NND_E_INVALID_ARGUMENT for what is no language code. */
+NND_API nnd_status nnd_node_texts_create(const char *language, nnd_node_texts **out);
+NND_API void nnd_node_texts_destroy(nnd_node_texts *texts); /* takes NULL */
+/* Adds texts in this table's language; later ones replace earlier ones. file (may be NULL) names
+   the source in errors. NND_E_FORMAT with the place; then nothing has been added. */
+NND_API nnd_status nnd_node_texts_add(nnd_node_texts *texts, const char *json, size_t size, const char *file);
+NND_API const char *nnd_node_texts_language(const nnd_node_texts *texts);
+NND_API const char *nnd_node_texts_title(const nnd_node_texts *texts, const nnd_node_type *type);
+NND_API const char *nnd_node_texts_text(const nnd_node_texts *texts, const nnd_node_type *type);
+NND_API const char *nnd_node_texts_category(const nnd_node_texts *texts, const nnd_node_type *type);
+NND_API const char *nnd_node_texts_port(const nnd_node_texts *texts, const nnd_node_type *type,
+                                        bool is_output, const nnd_port *port);
+NND_API const char *nnd_node_texts_param(const nnd_node_texts *texts, const nnd_node_type *type,
+                                         const nnd_param *param);
+/* The name of an enum's value for people; the value itself when it has none. */
+NND_API const char *nnd_node_texts_value(const nnd_node_texts *texts, const nnd_node_type *type,
+                                         const nnd_param *param, const char *value);
+/* Any key; fallback (may be NULL) when there is no such text. */
+NND_API const char *nnd_node_texts_get(const nnd_node_texts *texts, const char *key, const char *fallback);
 
 #ifdef __cplusplus
 }
