@@ -162,31 +162,152 @@ static void mnist_reads_the_seven(void **state)
     nnd_plan_unref(plan);
 }
 
-/* Our own recogniser on our own pictures: every line as the truth beside the picture has it. */
-static void check_digits(const char *picture_name, const char *expected_name)
+/* Our own recogniser on our own pictures: every number as the reference implementation in
+   tools/train/digits has it. */
+
+static nnd_json_doc *read_expected(void)
 {
     size_t size = 0;
     nnd_json_doc *doc = NULL;
     char *bytes = read_bytes(path_in(NND_SOURCE_DIR, "tools/train/digits/expected.json"), &size);
     assert_ok(nnd_json_parse(bytes, size, "expected.json", &doc));
     free(bytes);
-    const nnd_json *lines = nnd_json_get(nnd_json_get(nnd_json_root(doc), expected_name), "lines");
-    assert_true(nnd_json_count(lines) > 0);
+    return doc;
+}
+
+static int64_t expected_int(const nnd_json *object, const char *name)
+{
+    int64_t n = -1;
+    assert_true(nnd_json_int(nnd_json_get(object, name), &n));
+    return n;
+}
+
+static uint64_t sum_of(const nnd_image *image, bool count)
+{
+    uint64_t sum = 0;
+    for (int y = 0; y < image->height; y++)
+        for (int x = 0; x < image->width; x++) {
+            uint8_t level = image->data[0][y * image->stride[0] + x];
+            sum += count ? level != 0 : level;
+        }
+    return sum;
+}
+
+/* Sections 1 to 3 of the specification: gray levels, ink, components. */
+static void check_ink(const nnd_image *picture, const nnd_json *expected)
+{
+    nnd_value *gray = NULL, *ink = NULL;
+    nnd_threshold_options options = NND_THRESHOLD_OPTIONS_INIT;
+    nnd_component *list = NULL;
+    size_t count = 0;
+    options.kind = NND_THRESHOLD_LOCAL;
+    options.invert = true;
+    options.block = 61;
+    options.offset = 18;
+    assert_ok(nnd_value_new_image(NND_PIX_GRAY, NND_U8, picture->width, picture->height, &gray));
+    assert_ok(nnd_value_new_image(NND_PIX_GRAY, NND_U8, picture->width, picture->height, &ink));
+    assert_ok(nnd_image_convert(nnd_value_edit(gray), picture, NULL));
+    assert_int_equal(sum_of(nnd_value_image(gray), false), expected_int(expected, "gray_sum"));
+    assert_ok(nnd_image_threshold(nnd_value_edit(ink), nnd_value_image(gray), &options, NULL));
+    assert_int_equal(sum_of(nnd_value_image(ink), true), expected_int(expected, "ink_pixels"));
+    assert_ok(nnd_image_components(nnd_value_image(ink), NULL, NULL, &list, &count));
+    assert_int_equal(count, expected_int(expected, "components"));
+    nnd_free(list);
+    nnd_value_unref(gray);
+    nnd_value_unref(ink);
+}
+
+static bool same_box(const nnd_detection *d, const nnd_json *box)
+{
+    const float sides[4] = {d->x1, d->y1, d->x2, d->y2};
+    for (size_t i = 0; i < 4; i++)
+        if (sides[i] != (float)nnd_json_number(nnd_json_at(box, i), -1)) return false;
+    return true;
+}
+
+/* Section 4: the plausible boxes, in their order; the score is the filled part. */
+static void check_boxes(const nnd_detections *boxes, const nnd_json *expected)
+{
+    assert_int_equal(boxes->count, nnd_json_count(expected));
+    for (size_t i = 0; i < boxes->count; i++) {
+        const nnd_detection *d = &boxes->items[i];
+        const nnd_json *box = nnd_json_at(expected, i);
+        double area = nnd_json_number(nnd_json_at(box, 4), -1);
+        assert_true(same_box(d, box));
+        assert_float_equal((double)d->score * (d->x2 - d->x1) * (d->y2 - d->y1), area, 0.01);
+    }
+}
+
+static bool has_digit(const nnd_detections *digits, const nnd_json *wanted)
+{
+    double score = nnd_json_number(nnd_json_get(wanted, "score"), -1);
+    for (size_t i = 0; i < digits->count; i++) {
+        const nnd_detection *d = &digits->items[i];
+        if (!same_box(d, nnd_json_get(wanted, "box"))) continue;
+        return d->score > score - 0.02 && d->score < score + 0.02 &&
+               strcmp(digits->labels[d->label],
+                      nnd_json_string(nnd_json_get(wanted, "label"), "?")) == 0;
+    }
+    return false;
+}
+
+/* Sections 5 to 7: each digit with its score, the lines. */
+static void check_lines(const nnd_value *outputs, const nnd_json *lines)
+{
+    const nnd_text *text = nnd_value_text(nnd_value_record_get(outputs, "text"));
+    const nnd_detections *digits = nnd_value_detections(nnd_value_record_get(outputs, "digits"));
     char wanted[4096] = "";
-    size_t digits = 0;
+    size_t count = 0;
+    assert_true(nnd_json_count(lines) > 0);
     for (size_t i = 0; i < nnd_json_count(lines); i++) {
-        const nnd_json *line = nnd_json_at(lines, i);
+        const nnd_json *line = nnd_json_at(lines, i), *items = nnd_json_get(line, "digits");
         strcat(wanted, nnd_json_string(nnd_json_get(line, "text"), "?"));
         strcat(wanted, "\n");
-        digits += nnd_json_count(nnd_json_get(line, "digits"));
+        for (size_t k = 0; k < nnd_json_count(items); k++)
+            assert_true(has_digit(digits, nnd_json_at(items, k)));
+        count += nnd_json_count(items);
     }
-    nnd_plan *plan = compile_workflow("workflows/read-digits.json", NULL, 0);
-    nnd_value *picture = read_picture(path_in(NND_SOURCE_DIR, picture_name));
-    nnd_value *outputs = run_on_picture(plan, picture);
-    const nnd_text *text = nnd_value_text(nnd_value_record_get(outputs, "text"));
-    const nnd_detections *boxes = nnd_value_detections(nnd_value_record_get(outputs, "digits"));
     assert_string_equal(text->text, wanted);
-    assert_int_equal(boxes->count, digits);
+    assert_int_equal(digits->count, count);
+}
+
+static nnd_plan *compile_with_boxes(void)
+{
+    nnd_workflow *wf = NULL;
+    nnd_compile_options options = NND_COMPILE_OPTIONS_INIT;
+    nnd_io_policy policy = NND_IO_POLICY_INIT;
+    const char *roots[] = {path_in(NND_SOURCE_DIR, "workflows")};
+    nnd_services services;
+    nnd_plan *plan = NULL;
+    nnd_io *io = NULL;
+    policy.base_dir = roots[0];
+    policy.read_roots = roots;
+    policy.read_root_count = 1;
+    assert_ok(nnd_io_create(&policy, &io));
+    assert_ok(
+        nnd_workflow_load(path_in(NND_SOURCE_DIR, "workflows/read-digits.json"), io, NULL, &wf));
+    assert_ok(nnd_workflow_add_output(wf, "boxes", "find", "detections"));
+    assert_ok(nnd_nodes_services(roots[0], &services));
+    options.registry = nnd_nodes_registry();
+    options.io = io;
+    options.services = &services;
+    assert_ok(nnd_plan_compile(wf, &options, NULL, &plan));
+    nnd_workflow_destroy(wf);
+    nnd_io_unref(io);
+    return plan;
+}
+
+static void check_digits(const char *picture_name, const char *expected_name)
+{
+    nnd_json_doc *doc = read_expected();
+    const nnd_json *expected = nnd_json_get(nnd_json_root(doc), expected_name);
+    nnd_plan *plan = compile_with_boxes();
+    nnd_value *picture = read_picture(path_in(NND_SOURCE_DIR, picture_name));
+    check_ink(nnd_value_image(picture), expected);
+    nnd_value *outputs = run_on_picture(plan, picture);
+    check_boxes(nnd_value_detections(nnd_value_record_get(outputs, "boxes")),
+                nnd_json_get(expected, "boxes"));
+    check_lines(outputs, nnd_json_get(expected, "lines"));
     check_picture(outputs, picture);
     nnd_value_unref(outputs);
     nnd_value_unref(picture);
@@ -206,9 +327,57 @@ static void our_reader_reads_the_sheet(void **state)
     check_digits("examples/media/sheet.png", "sheet.png");
 }
 
+/* ---- the files ----------------------------------------------------------------------------- */
+
+static const char *const gallery[] = {"face-detection", "face-detection-yunet",
+                                      "object-detection-yolox", "digit-mnist", "read-digits"};
+
+static void the_files_are_canonical(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < NND_COUNT(gallery); i++) {
+        char name[128];
+        size_t size = 0, saved_size = 0;
+        nnd_workflow *wf = NULL;
+        char *saved = NULL;
+        snprintf(name, sizeof name, "workflows/%s.json", gallery[i]);
+        char *text = read_bytes(path_in(NND_SOURCE_DIR, name), &size);
+        assert_ok(nnd_workflow_parse(text, size, name, NULL, NULL, &wf));
+        assert_string_equal(nnd_workflow_name(wf), gallery[i]);
+        assert_ok(nnd_workflow_save_text(wf, &saved, &saved_size));
+        if (size != saved_size || memcmp(text, saved, size) != 0)
+            fail_msg("%s is not in canonical form: nndeploy fmt writes it", name);
+        nnd_free(saved);
+        free(text);
+        nnd_workflow_destroy(wf);
+    }
+}
+
+/* Validation alone needs no model file: the ports are in the document. */
+static void the_files_are_valid_without_their_models(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < NND_COUNT(gallery); i++) {
+        char name[128];
+        nnd_workflow *wf = NULL;
+        nnd_diagnostics *diags = NULL;
+        snprintf(name, sizeof name, "workflows/%s.json", gallery[i]);
+        assert_ok(nnd_diagnostics_create(&diags));
+        assert_ok(nnd_workflow_load(path_in(NND_SOURCE_DIR, name), NULL, NULL, &wf));
+        nnd_status status = nnd_workflow_validate(wf, nnd_nodes_registry(), diags);
+        print_diagnostics(diags);
+        assert_ok(status);
+        assert_int_equal(nnd_diagnostics_count(diags), 0);
+        nnd_diagnostics_destroy(diags);
+        nnd_workflow_destroy(wf);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_files_are_canonical),
+        cmocka_unit_test(the_files_are_valid_without_their_models),
         cmocka_unit_test(our_reader_reads_the_meter),
         cmocka_unit_test(our_reader_reads_the_sheet),
         cmocka_unit_test(ultraface_finds_the_faces),
