@@ -76,7 +76,7 @@ static const struct check_case {
     {JOIN(NEED, ",\n{\"from\": [\"@\", \"q\"], \"to\": [\"j\", \"more\"]}"), "unknown-input", 5, "",
      "q", ""},
     {JOIN(NEED, ",\n{\"from\": [\"jj\", \"q\"], \"to\": [\"j\", \"more\"]}"), "unknown-node", 5, "",
-     "", "j"},
+     "", ""},
     {JOIN(NEED, ",\n{\"from\": [\"j\", \"txet\"], \"to\": [\"j\", \"more\"]}"), "unknown-port", 5,
      "j", "txet", "text"},
     {JOIN(NEED, ",\n{\"from\": [\"j\", \"text\"], \"to\": [\"@\", \"x\"]}"), "edge-to-boundary", 5,
@@ -122,7 +122,7 @@ static const struct check_case {
      "bad-on-error", 3, "a", "on_error", ""},
     {F IMAGE " \"nodes\": [{\"id\": \"a\", \"type\": \"test.filter\", \"on_error\": {\"fallback\": "
              "\"bb\"}}, " FILTER("b") "]}",
-     "unknown-node", 3, "", "", "b"},
+     "unknown-node", 3, "", "", ""},
     {F IMAGE " \"nodes\": [{\"id\": \"a\", \"type\": \"test.filter\", \"on_error\": {\"fallback\": "
              "\"b\"}}, " FILTER("b") "],\n \"edges\": [" TO("a") "]}",
      NULL, 0, "", "", ""},

@@ -166,14 +166,16 @@ static nnd_status make_params(wf_compiler *c, const wf_scope *scope, const wf_no
                 promoted |= strcmp(node->graph->params[k].name, givens.items[i].field.name) == 0;
             if (!promoted) fields[count++] = givens.items[i].field;
         }
-        wf_params_source source = {actor->type,
-                                   actor->path,
-                                   scope->file,
-                                   fields,
-                                   count,
-                                   c->options->io,
-                                   c->plan->has_services ? &c->plan->services : NULL,
-                                   false};
+        wf_params_source source = {
+            .type = actor->type,
+            .node = actor->path,
+            .file = scope->file,
+            .given = fields,
+            .given_count = count,
+            .io = c->options->io,
+            .services = c->plan->has_services ? &c->plan->services : NULL,
+            .place = node->place,
+        };
         status = wf_params_make(&source, c->diags, &actor->params);
         if (status == NND_E_VALIDATION) status = NND_OK; /* reported; go on without */
     }

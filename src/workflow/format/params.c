@@ -473,7 +473,7 @@ nnd_status wf_params_make(const wf_params_source *src, nnd_diagnostics *diags, n
         status = make_value(p, f ? f->json : NULL, &s, &params->values[i]);
         if (status == NND_OK) continue;
         failed = true;
-        status = report_value(src, diags, status, p, f ? f->place : (wf_place){0, 0});
+        status = report_value(src, diags, status, p, f ? f->place : src->place);
     }
     if (status == NND_OK && failed) status = NND_E_VALIDATION;
     if (status != NND_OK) {

@@ -18,6 +18,7 @@ typedef struct wf_params_source {
     nnd_io *io;                   /* for {"$file": …}; NULL = such values are errors */
     const nnd_services *services; /* for {"$secret": …}; NULL = such values are errors */
     bool check_only;              /* do not read files or secrets: their forms are enough */
+    wf_place place;               /* of the node, for a value that is missing */
 } wf_params_source;
 
 /* Reports every problem (unknown name, wrong kind, out of bounds, missing REQUIRED value) to diags

@@ -377,6 +377,7 @@ static nnd_status check_params(const scope *s, const wf_node *n, const nnd_node_
                                    .file = s->file,
                                    .given = given.items,
                                    .given_count = given.count,
+                                   .place = n->place,
                                    .check_only = true};
         status = wf_params_make(&source, s->diags, &params);
     }
