@@ -504,6 +504,50 @@ static void external_data_stays_in_the_folder(void **state)
     assert_int_equal(load_external("w.bin", "99999999999999999999", &asked), NND_E_FORMAT);
 }
 
+#ifndef _WIN32
+#include <unistd.h>
+
+static void write_file(const char *folder, const char *name, const void *data, size_t size)
+{
+    char path[1200];
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
+    assert_int_equal(nnd_port_file_write_atomic(path, data, size), 0);
+}
+
+/* A model file beside its weights loads; weights behind a link out of the folder do not. */
+static void links_out_of_the_folder_are_refused(void **state)
+{
+    (void)state;
+    const int64_t dims[2] = {2, 2};
+    char *root = NULL, folder[1024], path[1200], target[1200];
+    nnd_str graph = {0}, model = {0};
+    nnd_engine_model *m;
+    assert_int_equal(nnd_port_dir_create_temp("nnd-links", &root), 0);
+    snprintf(folder, sizeof(folder), "%s/model", root);
+    assert_int_equal(nnd_port_dir_create(folder), 0);
+    ow_external(&graph, "w", OW_F32, 2, dims, "w.bin", "0");
+    ow_value(&graph, OW_INPUT, "x", OW_F32, 2, dims, NULL);
+    ow_node(&graph, "MatMul", "x,w", "y", NULL);
+    ow_value(&graph, OW_OUTPUT, "y", OW_F32, 2, dims, NULL);
+    ow_model(&model, &graph, 13);
+    write_file(folder, "m.onnx", model.data, model.size);
+    snprintf(path, sizeof(path), "%s/m.onnx", folder);
+    assert_status(nnd_engine_model_load_file(path, NULL, &m), NND_E_NOT_FOUND);
+    write_file(folder, "w.bin", weights, 16);
+    assert_ok(nnd_engine_model_load_file(path, NULL, &m));
+    nnd_engine_model_unref(m);
+    write_file(root, "secret.bin", weights, 16);
+    snprintf(target, sizeof(target), "%s/w.bin", folder);
+    assert_int_equal(nnd_port_file_remove(target), 0);
+    assert_int_equal(symlink("../secret.bin", target), 0);
+    assert_status(nnd_engine_model_load_file(path, NULL, &m), NND_E_PERMISSION);
+    nnd_error_clear();
+    assert_int_equal(nnd_port_dir_remove_tree(root), 0);
+    nnd_port_free(root);
+    nnd_str_free(&model);
+}
+#endif
+
 /* ---- memory runs out ------------------------------------------------------------------------ */
 
 static nnd_status load_and_run(const nnd_str *bytes, nnd_tensor *inputs, size_t count)
@@ -595,6 +639,9 @@ int main(void)
         cmocka_unit_test(damaged_real_model_never_crashes),
         cmocka_unit_test(clear_messages_for_what_is_no_model),
         cmocka_unit_test(external_data_stays_in_the_folder),
+#ifndef _WIN32
+        cmocka_unit_test(links_out_of_the_folder_are_refused),
+#endif
         cmocka_unit_test(every_failed_allocation_is_reported),
         cmocka_unit_test(profile_counts_steps),
     };

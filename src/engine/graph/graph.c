@@ -277,14 +277,6 @@ static nnd_status add_attr(nnd_graph *g, nnd_graph_node *node, const char *name,
     return NND_OK;
 }
 
-nnd_status nnd_graph_set_attrs(nnd_graph *g, nnd_graph_node *node, size_t count)
-{
-    node->attrs = nnd_arena_calloc(&g->arena, count, sizeof(*node->attrs));
-    if (!node->attrs) return out_of_memory();
-    node->attr_count = count;
-    return NND_OK;
-}
-
 nnd_status nnd_node_add_int(nnd_graph *g, nnd_graph_node *node, const char *name, int64_t v)
 {
     nnd_attr *a;
@@ -443,20 +435,6 @@ uint32_t nnd_graph_single_reader(const nnd_graph *g, uint32_t value)
         for (size_t k = 0; k < g->nodes[i].input_count; k++)
             if (g->nodes[i].inputs[k] == value) return i;
     return NND_NO_ID;
-}
-
-void nnd_graph_replace_uses(nnd_graph *g, uint32_t from, uint32_t to)
-{
-    for (size_t i = 0; i < g->node_count; i++) {
-        nnd_graph_node *n = &g->nodes[i];
-        for (size_t k = 0; k < n->input_count; k++)
-            if (n->inputs[k] == from) n->inputs[k] = to;
-    }
-    for (size_t i = 0; i < g->output_count; i++)
-        if (g->outputs[i] == from) g->outputs[i] = to;
-    for (nnd_graph *child = g->children; child; child = child->sibling)
-        for (size_t i = 0; i < child->capture_count; i++)
-            if (child->captures[i].outer == from) child->captures[i].outer = to;
 }
 
 static size_t element_alignment(nnd_dtype dtype)

@@ -155,7 +155,6 @@ nnd_status nnd_graph_add_node(nnd_graph *graph, const char *domain, const char *
                               const char *name, size_t input_count, const uint32_t *inputs,
                               size_t output_count, const char *const *output_names,
                               nnd_graph_node **out);
-nnd_status nnd_graph_set_attrs(nnd_graph *graph, nnd_graph_node *node, size_t count);
 nnd_status nnd_node_add_int(nnd_graph *graph, nnd_graph_node *node, const char *name, int64_t v);
 nnd_status nnd_node_add_float(nnd_graph *graph, nnd_graph_node *node, const char *name, float v);
 nnd_status nnd_node_add_string(nnd_graph *graph, nnd_graph_node *node, const char *name,
@@ -186,8 +185,6 @@ void nnd_graph_index(nnd_graph *graph);
 /* The one node that reads `value`, NND_NO_ID when there are several readers, none, or the value is
    an output of the graph. Needs an index. */
 uint32_t nnd_graph_single_reader(const nnd_graph *graph, uint32_t value);
-/* Every reader of `from` (also graph outputs and captures) reads `to` instead. */
-void nnd_graph_replace_uses(nnd_graph *graph, uint32_t from, uint32_t to);
 bool nnd_graph_is_output(const nnd_graph *graph, uint32_t value);
 bool nnd_graph_is_input(const nnd_graph *graph, uint32_t value);
 /* The constant behind a value with aligned data (copied on first need), or NULL when the value is

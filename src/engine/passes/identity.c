@@ -31,20 +31,40 @@ static bool hands_on(const nnd_graph *g, const nnd_graph_node *n)
     return false;
 }
 
-nnd_status nnd_pass_identity(nnd_graph *g, size_t *changes)
+static uint32_t follow(const uint32_t *stands_for, uint32_t id)
 {
-    nnd_graph_index(g);
+    return id == NND_NO_ID ? id : stands_for[id];
+}
+
+/* One sweep in order of execution: what a removed node made stands for what it got. */
+static void sweep(nnd_graph *g, uint32_t *stands_for, size_t *changes)
+{
     for (size_t i = 0; i < g->node_count; i++) {
         nnd_graph_node *n = &g->nodes[i];
-        if (!hands_on(g, n) || n->outputs[0] == NND_NO_ID) continue;
+        for (size_t k = 0; k < n->input_count; k++)
+            n->inputs[k] = follow(stands_for, n->inputs[k]);
         /* An output keeps its name and its own memory: an input or a constant that is handed out
            stays a copy. */
-        uint32_t from = n->inputs[0], to = n->outputs[0];
-        if (nnd_graph_is_output(g, to)) continue;
-        nnd_graph_replace_uses(g, to, from);
+        if (!hands_on(g, n) || n->outputs[0] == NND_NO_ID || nnd_graph_is_output(g, n->outputs[0]))
+            continue;
+        stands_for[n->outputs[0]] = n->inputs[0];
         n->dead = true;
         (*changes)++;
     }
+    for (nnd_graph *child = g->children; child; child = child->sibling)
+        for (size_t i = 0; i < child->capture_count; i++)
+            child->captures[i].outer = follow(stands_for, child->captures[i].outer);
+}
+
+nnd_status nnd_pass_identity(nnd_graph *g, size_t *changes)
+{
+    nnd_graph_index(g);
+    uint32_t *stands_for = nnd_calloc(g->value_count + 1, sizeof(*stands_for));
+    if (!stands_for) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for the identity pass");
+    for (uint32_t i = 0; i < g->value_count; i++)
+        stands_for[i] = i;
+    sweep(g, stands_for, changes);
+    nnd_free(stands_for);
     nnd_graph_index(g);
     return NND_OK;
 }

@@ -129,6 +129,18 @@ static void mark_dynamic(planner *p, const nnd_graph_node *n)
         if (n->outputs[k] != NND_NO_ID) p->plan->slots[n->outputs[k]].kind = NND_SLOT_DYNAMIC;
 }
 
+/* No single result beyond the limit, whether it lies in the arena, in an output or on its own. */
+static nnd_status check_sizes(const planner *p, const nnd_op_ctx *c)
+{
+    for (size_t k = 0; k < c->out_count; k++) {
+        size_t bytes = nnd_tensor_bytes(&c->out[k]);
+        if (bytes > p->options->max_arena_bytes)
+            return nnd_op_fail(c, NND_E_LIMIT, "output %zu would have %zu bytes, the limit is %llu",
+                               k, bytes, (unsigned long long)p->options->max_arena_bytes);
+    }
+    return NND_OK;
+}
+
 static nnd_status plan_node(planner *p, uint32_t index)
 {
     nnd_plan *plan = p->plan;
@@ -146,6 +158,7 @@ static nnd_status plan_node(planner *p, uint32_t index)
         return NND_OK;
     }
     NND_TRY(status);
+    NND_TRY(check_sizes(p, &c));
     if (may_fold(p, n)) return fold(p, n, &c);
     for (size_t k = 0; k < n->output_count; k++) {
         if (n->outputs[k] == NND_NO_ID) continue;
