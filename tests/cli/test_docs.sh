@@ -6,6 +6,8 @@ run 0 nodes --markdown
 same out.txt "$source_dir/docs/en/nodes.md"
 NNDEPLOY_LANG=zh run 0 nodes --markdown
 same out.txt "$source_dir/docs/zh/nodes.md"
+NNDEPLOY_LANG=zh run 0 nodes --markdown
+same out.txt "$source_dir/docs/zh/nodes.md"
 
 # The tables of the command guide stand between two marks.
 run 0 help --markdown
