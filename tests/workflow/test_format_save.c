@@ -6,7 +6,10 @@ static char *read_file(const char *path, size_t *size)
 {
     char *text = NULL;
     assert_int_equal(nnd_port_file_read(path, 1 << 24, &text, size), 0);
-    return text;
+    char *copy = nnd_strdup(text);
+    nnd_port_free(text);
+    assert_non_null(copy);
+    return copy;
 }
 
 static void assert_canonical(const char *input, const char *output)
@@ -35,7 +38,7 @@ static void test_vectors(void **state)
         assert_canonical(output, output);
     }
     nnd_json_destroy(doc);
-    nnd_port_free(text);
+    nnd_free(text);
 }
 
 /* ---- random documents -------------------------------------------------------------------- */
@@ -347,7 +350,7 @@ static int check_manual(const char *path)
         count++;
     }
     nnd_registry_unref(r);
-    nnd_port_free(text);
+    nnd_free(text);
     return count;
 }
 
