@@ -31,7 +31,7 @@ const cli_arg *cli_option_find(const cli_command *command, const char *name)
     return find_option(command, name, strlen(name));
 }
 
-/* ---- reading ------------------------------------------------------------------------------- */
+/* ---- reading ----------------------------------------------------------------------------- */
 
 static int unknown_option(cli *c, const char *name, size_t size)
 {
@@ -204,7 +204,7 @@ int cli_parse(cli *c, int argc, char **argv)
     return check_complete(c);
 }
 
-/* ---- asking ---------------------------------------------------------------------------------- */
+/* ---- asking ------------------------------------------------------------------------------ */
 
 const char *cli_nth(const cli *c, const char *option, size_t index)
 {

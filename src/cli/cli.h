@@ -136,6 +136,8 @@ int cli_usage(cli *c, const char *format, ...) NND_PRINTF(2, 3);
 /* Reports this thread's error record, returns the exit code that it means. diags may be NULL: its
    entries are reported too. */
 int cli_fail(cli *c, nnd_status status, const nnd_diagnostics *diags);
+/* The same for work under a watch: what failed because of Ctrl-C was cancelled. */
+int cli_fail_work(cli *c, nnd_status status);
 /* The exit code of a failure. */
 int cli_exit_code(const cli *c, nnd_status status, const nnd_diagnostics *diags);
 /* Prints warnings and errors of the list on stderr, one line each. */
@@ -150,6 +152,8 @@ void cli_json_text(nnd_json_writer *w, const char *key, const char *value);
 void cli_json_int(nnd_json_writer *w, const char *key, int64_t value);
 void cli_json_number(nnd_json_writer *w, const char *key, double value);
 void cli_json_bool(nnd_json_writer *w, const char *key, bool value);
+/* What was written so far as a document that can be read. Destroys the writer; w may be NULL. */
+nnd_status cli_json_reread(nnd_json_writer *w, nnd_json_doc **out);
 /* Writes a finished JSON text as a value. */
 nnd_status cli_json_raw(nnd_json_writer *w, const char *text, size_t size);
 nnd_status cli_no_memory(void); /* sets the record */
@@ -172,6 +176,8 @@ nnd_status cli_workflow_load(const char *path, nnd_io *io, nnd_diagnostics *diag
                              nnd_workflow **out);
 /* A whole file; nnd_port_free. The error names it. */
 nnd_status cli_read_file(const char *path, char **data, size_t *size);
+/* The same, where "-" is standard input. */
+nnd_status cli_read_source(const char *path, char **text, size_t *size);
 
 /* ---- 7 watching -------------------------------------------------------------------------- */
 

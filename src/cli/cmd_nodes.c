@@ -33,8 +33,7 @@ static const char *word(const nnd_node_texts *texts, const char *name, const cha
     return nnd_node_texts_get(texts, key, english);
 }
 
-/* ---- parameters in words -----------------------------------------------------------------------
- */
+/* ---- parameters in words ----------------------------------------------------------------- */
 
 static const char *kind_name(nnd_param_kind kind)
 {
@@ -123,8 +122,7 @@ static void port_note(const explained *e, const nnd_port *p, bool is_output, nnd
         nnd_str_add(out, word(e->texts, "variadic", " (any number of edges)"));
 }
 
-/* ---- for people --------------------------------------------------------------------------------
- */
+/* ---- for people -------------------------------------------------------------------------- */
 
 static void print_ports(const explained *e, bool is_output)
 {
@@ -218,8 +216,7 @@ static const nnd_node_type *find_type(const nnd_registry *registry, const char *
     return found;
 }
 
-/* ---- all of them -------------------------------------------------------------------------------
- */
+/* ---- all of them ------------------------------------------------------------------------- */
 
 static int by_category(const void *a, const void *b)
 {

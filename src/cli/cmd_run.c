@@ -25,8 +25,7 @@ typedef struct job {
     double milliseconds;
 } job;
 
-/* ---- before the run ----------------------------------------------------------------------------
- */
+/* ---- before the run ---------------------------------------------------------------------- */
 
 /* The policy for reading the workflow needs no output folders, so that the document, which says
    what outputs there are, can be read first. */
@@ -106,8 +105,7 @@ static int check_output_types(job *j)
     return CLI_OK;
 }
 
-/* ---- the run -----------------------------------------------------------------------------------
- */
+/* ---- the run ----------------------------------------------------------------------------- */
 
 static void on_event(void *user, const nnd_event *event)
 {
@@ -202,8 +200,7 @@ static int run_failed(job *j, nnd_status status)
     return cli_fail(j->c, status, j->plan ? NULL : j->diags);
 }
 
-/* ---- after the run -----------------------------------------------------------------------------
- */
+/* ---- after the run ----------------------------------------------------------------------- */
 
 static nnd_status trace_to_file(const job *j, const char *path)
 {
@@ -223,14 +220,10 @@ static nnd_status trace_to_file(const job *j, const char *path)
 static nnd_status stats_doc(const job *j, nnd_json_doc **out)
 {
     nnd_json_writer *w = NULL;
-    char *text = NULL;
-    size_t size = 0;
     NND_TRY(nnd_json_writer_create(0, &w));
     nnd_status status = nnd_run_stats_to_json(j->run, w);
-    if (status == NND_OK) status = nnd_json_writer_take(w, &text, &size);
+    if (status == NND_OK) return cli_json_reread(w, out);
     nnd_json_writer_destroy(w);
-    if (status == NND_OK) status = nnd_json_parse(text, size, NULL, out);
-    nnd_free(text);
     return status;
 }
 

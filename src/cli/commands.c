@@ -37,8 +37,7 @@ const cli_arg cli_common_options[] = {
 };
 const size_t cli_common_option_count = NND_COUNT(cli_common_options);
 
-/* ---- run, validate, fmt, diff, schema ----------------------------------------------------------
- */
+/* ---- run, validate, fmt, diff, schema ---------------------------------------------------- */
 
 static const cli_arg workflow_operand[] = {WORKFLOW};
 static const cli_arg run_options[] = {
@@ -81,8 +80,7 @@ static const cli_arg diff_operands[] = {
 };
 static const cli_arg diff_options[] = {FLAG("ui", "compare the layout in the editor too")};
 
-/* ---- nodes, completion, help -------------------------------------------------------------------
- */
+/* ---- nodes, completion, help ------------------------------------------------------------- */
 
 static const cli_arg nodes_operand[] = {
     OPERAND("TYPE", CLI_NODE_TYPE, 0, "node type, for example image.resize"),
@@ -100,8 +98,7 @@ static const cli_arg help_options[] = {
     FLAG("markdown", "print the tables of all commands for the documentation"),
 };
 
-/* ---- models ------------------------------------------------------------------------------------
- */
+/* ---- models ------------------------------------------------------------------------------ */
 
 static const cli_arg model_operand[] = {MODEL};
 static const cli_arg inspect_options[] = {BACKEND};

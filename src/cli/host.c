@@ -39,8 +39,14 @@ nnd_status cli_read_file(const char *path, char **data, size_t *size)
     return nnd_error_from_port(rc, "cannot read", path);
 }
 
-/* ---- folders -----------------------------------------------------------------------------------
- */
+nnd_status cli_read_source(const char *path, char **text, size_t *size)
+{
+    if (strcmp(path, "-") != 0) return cli_read_file(path, text, size);
+    int rc = nnd_port_stream_read(stdin, FILE_LIMIT, text, size);
+    return nnd_error_from_port(rc, "cannot read", "standard input");
+}
+
+/* ---- folders ----------------------------------------------------------------------------- */
 
 nnd_status cli_folder_of(const char *path, char **out)
 {
@@ -117,8 +123,7 @@ nnd_status cli_io_create(const cli *c, const char *base_dir, const char *const *
     return status;
 }
 
-/* ---- workflows ---------------------------------------------------------------------------------
- */
+/* ---- workflows --------------------------------------------------------------------------- */
 
 nnd_status cli_workflow_load(const char *path, nnd_io *io, nnd_diagnostics *diags,
                              nnd_workflow **out)
@@ -129,8 +134,7 @@ nnd_status cli_workflow_load(const char *path, nnd_io *io, nnd_diagnostics *diag
         NND_TRY(refuse_folder(path));
         return nnd_workflow_load(path, io, diags, out);
     }
-    int rc = nnd_port_stream_read(stdin, FILE_LIMIT, &text, &size);
-    if (rc) return nnd_error_from_port(rc, "cannot read", "standard input");
+    NND_TRY(cli_read_source(path, &text, &size));
     nnd_status status = nnd_workflow_parse(text, size, "standard input", io, diags, out);
     nnd_port_free(text);
     return status;

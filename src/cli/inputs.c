@@ -7,8 +7,7 @@
 
 #include <string.h>
 
-/* ---- types -------------------------------------------------------------------------------------
- */
+/* ---- types ------------------------------------------------------------------------------- */
 
 /* Whether a port type ("any", "a|b", "T") takes values of a type. */
 static bool type_takes(const char *type, const char *name)
@@ -88,8 +87,7 @@ static void read_plain(const char *type, const char *text, cli_source *source)
     }
 }
 
-/* ---- collecting --------------------------------------------------------------------------------
- */
+/* ---- collecting -------------------------------------------------------------------------- */
 
 static nnd_status add_source(cli_input *input, const char *text, bool is_file, const char *as)
 {
@@ -181,8 +179,7 @@ static nnd_status add_given(cli_input *input, const char *text)
     return status;
 }
 
-/* ---- reading -----------------------------------------------------------------------------------
- */
+/* ---- reading ----------------------------------------------------------------------------- */
 
 static nnd_status read_json(const char *text, size_t size, const char *file, const char *type,
                             nnd_value **out)
@@ -275,8 +272,7 @@ nnd_status cli_inputs_read(cli_inputs *inputs, size_t index, size_t packet, nnd_
     return read_source(input, &input->sources.items[packet], input->type, out);
 }
 
-/* ---- checks ------------------------------------------------------------------------------------
- */
+/* ---- checks ------------------------------------------------------------------------------ */
 
 static int check_packets(cli *c, cli_inputs *inputs)
 {

@@ -7,8 +7,7 @@
 
 #include <string.h>
 
-/* ---- loading -----------------------------------------------------------------------------------
- */
+/* ---- loading ----------------------------------------------------------------------------- */
 
 /* A path that exists, else a name that the services look up. */
 static nnd_status find_model(const char *name, char **path)
@@ -63,8 +62,7 @@ const char *cli_model_port_text(const nnd_model_port *port, char *text, size_t s
     return text;
 }
 
-/* ---- what was given ----------------------------------------------------------------------------
- */
+/* ---- what was given ---------------------------------------------------------------------- */
 
 static nnd_status read_tensor(const char *name, const char *path, nnd_value **out)
 {
@@ -133,8 +131,7 @@ nnd_status cli_model_inputs_bind(const cli_model_inputs *inputs, nnd_request *re
     return NND_OK;
 }
 
-/* ---- random inputs -----------------------------------------------------------------------------
- */
+/* ---- random inputs ----------------------------------------------------------------------- */
 
 /* SplitMix64 (Steele, Lea and Flood 2014): good enough for numbers that only have to differ. */
 static uint64_t next_random(uint64_t *state)

@@ -9,8 +9,7 @@
 
 #define COUNTER "{n}"
 
-/* ---- what was asked for ------------------------------------------------------------------------
- */
+/* ---- what was asked for ------------------------------------------------------------------ */
 
 static char *folder_of(const char *path)
 {
@@ -115,8 +114,7 @@ void cli_outputs_fini(cli_outputs *outputs)
     *outputs = (cli_outputs){0};
 }
 
-/* ---- results -----------------------------------------------------------------------------------
- */
+/* ---- results ----------------------------------------------------------------------------- */
 
 static nnd_status json_text(const nnd_value *value, char **text, size_t *size)
 {
@@ -218,8 +216,7 @@ nnd_status cli_outputs_add(const cli *c, cli_output *output, const nnd_value *va
     return status;
 }
 
-/* ---- files -------------------------------------------------------------------------------------
- */
+/* ---- files ------------------------------------------------------------------------------- */
 
 static nnd_status write_results(const cli_outputs *outputs, bool *existed, size_t *written)
 {

@@ -41,6 +41,17 @@ nnd_status cli_json_raw(nnd_json_writer *w, const char *text, size_t size)
     return NND_OK;
 }
 
+nnd_status cli_json_reread(nnd_json_writer *w, nnd_json_doc **out)
+{
+    char *text = NULL;
+    size_t size = 0;
+    nnd_status status = w ? nnd_json_writer_take(w, &text, &size) : cli_no_memory();
+    nnd_json_writer_destroy(w);
+    if (status == NND_OK) status = nnd_json_parse(text, size, NULL, out);
+    nnd_free(text);
+    return status;
+}
+
 nnd_json_writer *cli_json_begin(cli *c, const char *name)
 {
     char schema[64];
@@ -71,7 +82,7 @@ int cli_json_end(cli *c, int code)
     return status == NND_OK ? code : cli_fail(c, status, NULL);
 }
 
-/* ---- failures -------------------------------------------------------------------------------- */
+/* ---- failures ---------------------------------------------------------------------------- */
 
 static void put_place(nnd_json_writer *w, const nnd_error *error)
 {
@@ -259,6 +270,12 @@ int cli_fail(cli *c, nnd_status status, const nnd_diagnostics *diags)
     if (c->json) print_error_json(code, error, status, nnd_status_text(status), diags);
     nnd_error_destroy(error);
     return code;
+}
+
+int cli_fail_work(cli *c, nnd_status status)
+{
+    if (cli_watch_interrupted()) status = nnd_error_set(NND_E_CANCELLED, "interrupted");
+    return cli_fail(c, status, NULL);
 }
 
 void cli_warn(const char *format, ...)

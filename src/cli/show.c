@@ -26,8 +26,7 @@ void cli_describe_value(const nnd_value *value, nnd_str *out)
     }
 }
 
-/* ---- kinds -------------------------------------------------------------------------------------
- */
+/* ---- kinds ------------------------------------------------------------------------------- */
 
 static void show_detections(const char *name, const nnd_detections *d, nnd_str *out)
 {

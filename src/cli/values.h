@@ -4,8 +4,7 @@
 
 #include "cli/cli.h"
 
-/* ---- inputs ------------------------------------------------------------------------------------
- */
+/* ---- inputs ------------------------------------------------------------------------------ */
 
 /* One thing that the user named: a packet, or an element of a list. */
 typedef struct cli_source {
@@ -37,8 +36,7 @@ void cli_inputs_fini(cli_inputs *inputs);
    open. */
 nnd_status cli_inputs_read(cli_inputs *inputs, size_t input, size_t packet, nnd_value **out);
 
-/* ---- outputs -----------------------------------------------------------------------------------
- */
+/* ---- outputs ----------------------------------------------------------------------------- */
 
 typedef struct cli_result {
     char *path;  /* NULL: to be printed */
@@ -79,8 +77,7 @@ void cli_show_value(const char *name, const nnd_value *value, nnd_str *out);
 /* "rgb 640×480", "f32[1,10]", "3 detections"; "" when there is nothing to say. */
 void cli_describe_value(const nnd_value *value, nnd_str *out);
 
-/* ---- tensors for models ------------------------------------------------------------------------
- */
+/* ---- tensors for models ------------------------------------------------------------------ */
 
 /* The bytes of an ONNX TensorProto (onnx.proto: dims = 1, data_type = 2, string_data = 6, name = 8,
    raw_data = 9), for element types that .npy lacks. nnd_free. NND_E_UNSUPPORTED for the few types

@@ -356,9 +356,9 @@ int nnd_port_watch_wait(nnd_port_watch *watch, int64_t deadline, size_t *id);
 
 /* ---- 13 interrupts ------------------------------------------------------------------------ */
 
-/* For programs, not for libraries: handler runs on Ctrl-C and on a request to terminate, as a signal
-   handler: it may set an atomic flag, call nnd_port_wake_signal or end the process at once. NULL
-   restores the system's behaviour. */
+/* For programs, not for libraries: handler runs on Ctrl-C and on a request to terminate, as a
+   signal handler: it may set an atomic flag, call nnd_port_wake_signal or end the process at
+   once. NULL restores the system's behaviour. */
 int nnd_port_on_interrupt(void (*handler)(void));
 /* Writing to a closed pipe becomes an error of the write instead of the end of the process. */
 void nnd_port_ignore_broken_pipe(void);

@@ -28,8 +28,7 @@ static const char *second_word(const cli_command *command)
     return blank ? blank + 1 : NULL;
 }
 
-/* ---- bash --------------------------------------------------------------------------------------
- */
+/* ---- bash -------------------------------------------------------------------------------- */
 
 static const char *const bash_head =
     "# bash completion for nndeploy; load it with: source <(nndeploy completion bash)\n"
@@ -126,8 +125,7 @@ static void add_bash(nnd_str *out)
                      "complete -o filenames -F _nndeploy nndeploy\n");
 }
 
-/* ---- zsh ---------------------------------------------------------------------------------------
- */
+/* ---- zsh --------------------------------------------------------------------------------- */
 
 /* Texts stand in single quotes and brackets. */
 static void zsh_text(nnd_str *out, const char *text)
@@ -220,8 +218,7 @@ static void add_zsh(nnd_str *out)
     nnd_str_add(out, "    esac\n}\n_nndeploy \"$@\"\n");
 }
 
-/* ---- fish --------------------------------------------------------------------------------------
- */
+/* ---- fish -------------------------------------------------------------------------------- */
 
 static void fish_text(nnd_str *out, const char *text)
 {

@@ -83,8 +83,7 @@ static void add_overview(nnd_str *out)
     cli_table_free(&options);
 }
 
-/* ---- documentation -----------------------------------------------------------------------------
- */
+/* ---- documentation ----------------------------------------------------------------------- */
 
 static void add_markdown_args(nnd_str *out, const cli_arg *args, size_t count, const char *dashes)
 {
@@ -112,8 +111,7 @@ static void add_markdown(nnd_str *out)
     }
 }
 
-/* ---- as JSON -----------------------------------------------------------------------------------
- */
+/* ---- as JSON ----------------------------------------------------------------------------- */
 
 static const char *const kind_names[] = {"flag",   "text", "int",       "number",  "choice", "file",
                                          "folder", "pair", "node-type", "backend", "command"};
@@ -208,17 +206,4 @@ int cli_run_help(cli *c)
     fputs(text.data, stdout);
     nnd_str_free(&text);
     return CLI_OK;
-}
-
-int cli_run_version(cli *c)
-{
-    if (!c->json) {
-        printf("nndeploy %s\n", nnd_version());
-        return CLI_OK;
-    }
-    nnd_json_writer *w = cli_json_begin(c, "version");
-    if (!w) return cli_fail(c, NND_E_OUT_OF_MEMORY, NULL);
-    cli_json_text(w, "version", nnd_version());
-    cli_json_int(w, "abi", nnd_abi_version());
-    return cli_json_end(c, CLI_OK);
 }

@@ -1,0 +1,194 @@
+/* bench model: how fast a model runs. */
+#include "cli/model_inputs.h"
+
+#include "nndeploy/sched.h"
+#include "port/port.h"
+
+#include <stdlib.h>
+
+typedef struct bench {
+    cli *c;
+    nnd_cancel *cancel;
+    nnd_model *model;
+    nnd_request *request;
+    cli_model_inputs inputs;
+    int64_t *times; /* ns, sorted at the end */
+    size_t runs;
+    double load_ms, first_ms;
+} bench;
+
+static int by_time(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static nnd_status measure(bench *b)
+{
+    size_t warmup = (size_t)cli_int(b->c, "warmup", 3);
+    size_t total = warmup + b->runs;
+    for (size_t i = 0; i < total; i++) {
+        cli_watch_progress(i < warmup ? "warming up" : "measuring", (double)i, (double)total);
+        int64_t begin = nnd_clock_now();
+        NND_TRY(nnd_request_run(b->request, b->cancel));
+        int64_t end = nnd_clock_now();
+        if (i == 0) b->first_ms = (double)(end - begin) / 1e6;
+        if (i >= warmup) b->times[i - warmup] = end - begin;
+    }
+    qsort(b->times, b->runs, sizeof *b->times, by_time);
+    return NND_OK;
+}
+
+/* The value below which a share of the runs lies. */
+static double percentile(const bench *b, double share)
+{
+    size_t index = (size_t)(share * (double)(b->runs - 1) + 0.5);
+    return (double)b->times[index] / 1e6;
+}
+
+static double mean_ms(const bench *b)
+{
+    double sum = 0;
+    for (size_t i = 0; i < b->runs; i++)
+        sum += (double)b->times[i];
+    return sum / 1e6 / (double)b->runs;
+}
+
+static nnd_status profile_doc(const bench *b, nnd_json_doc **out)
+{
+    nnd_json_writer *w = NULL;
+    NND_TRY(nnd_json_writer_create(0, &w));
+    nnd_status status = nnd_request_profile(b->request, w);
+    if (status == NND_OK) return cli_json_reread(w, out);
+    nnd_json_writer_destroy(w);
+    return status;
+}
+
+static double step_ms(const nnd_json *step)
+{
+    return nnd_json_number(nnd_json_get(step, "ms"), 0);
+}
+
+static void print_profile(const nnd_json *steps)
+{
+    cli_table table = {.columns = 6, .right = 0x38u};
+    static const char *const heads[] = {"OPERATOR", "NAME", "KERNEL", "ms", "%", "GFLOP/s"};
+    double total = 0;
+    for (size_t i = 0; i < nnd_json_count(steps); i++)
+        total += step_ms(nnd_json_at(steps, i));
+    for (size_t i = 0; i < NND_COUNT(heads); i++)
+        cli_table_add(&table, heads[i]);
+    for (size_t i = 0; i < nnd_json_count(steps); i++) {
+        const nnd_json *step = nnd_json_at(steps, i);
+        double ms = step_ms(step), flops = nnd_json_number(nnd_json_get(step, "flops"), 0);
+        cli_table_add(&table, nnd_json_string(nnd_json_get(step, "op"), ""));
+        cli_table_add(&table, nnd_json_string(nnd_json_get(step, "name"), ""));
+        cli_table_add(&table, nnd_json_string(nnd_json_get(step, "kernel"), ""));
+        cli_table_addf(&table, "%.4f", ms);
+        cli_table_addf(&table, "%.1f", total > 0 ? ms / total * 100 : 0);
+        if (flops > 0 && ms > 0)
+            cli_table_addf(&table, "%.1f", flops / ms / 1e6);
+        else
+            cli_table_add(&table, "");
+    }
+    putchar('\n');
+    cli_table_print(&table, "");
+}
+
+static double peak_mib(void)
+{
+    return (double)nnd_port_peak_memory() / (1024.0 * 1024.0);
+}
+
+static int bench_json(const bench *b, const nnd_json *profile)
+{
+    nnd_json_writer *w = cli_json_begin(b->c, "bench_model");
+    if (!w) return cli_fail(b->c, NND_E_OUT_OF_MEMORY, NULL);
+    cli_json_text(w, "model", cli_operand(b->c, 0));
+    cli_json_text(w, "backend", nnd_model_backend(b->model));
+    int threads = (int)cli_int(b->c, "threads", 0);
+    cli_json_int(w, "threads", threads ? threads : nnd_sched_threads());
+    cli_json_int(w, "runs", (int64_t)b->runs);
+    cli_json_int(w, "warmup", cli_int(b->c, "warmup", 3));
+    cli_json_number(w, "load_ms", b->load_ms);
+    cli_json_number(w, "first_ms", b->first_ms);
+    cli_json_number(w, "min_ms", percentile(b, 0));
+    cli_json_number(w, "median_ms", percentile(b, 0.5));
+    cli_json_number(w, "mean_ms", mean_ms(b));
+    cli_json_number(w, "p95_ms", percentile(b, 0.95));
+    cli_json_number(w, "max_ms", percentile(b, 1));
+    cli_json_number(w, "peak_mib", peak_mib());
+    if (profile) {
+        nnd_json_key(w, "profile");
+        nnd_json_put_json(w, profile);
+    }
+    return cli_json_end(b->c, CLI_OK);
+}
+
+static void bench_text(const bench *b, const nnd_json *profile)
+{
+    int threads = (int)cli_int(b->c, "threads", 0);
+    printf("backend %s, %d thread%s, %zu run%s\n", nnd_model_backend(b->model),
+           threads ? threads : nnd_sched_threads(),
+           (threads ? threads : nnd_sched_threads()) == 1 ? "" : "s", b->runs,
+           b->runs == 1 ? "" : "s");
+    printf("min %.3f ms, median %.3f ms, p95 %.3f ms, max %.3f ms\n", percentile(b, 0),
+           percentile(b, 0.5), percentile(b, 0.95), percentile(b, 1));
+    printf("load %.1f ms, first run %.1f ms, peak memory %.1f MiB\n", b->load_ms, b->first_ms,
+           peak_mib());
+    if (profile) print_profile(profile);
+}
+
+static int prepare_bench(bench *b)
+{
+    cli *c = b->c;
+    nnd_request_options options = NND_REQUEST_OPTIONS_INIT;
+    b->runs = (size_t)cli_int(c, "runs", 30);
+    nnd_status status = cli_watch_begin(c, &b->cancel);
+    int64_t begin = nnd_clock_now();
+    if (status == NND_OK) status = cli_model_load(c, b->cancel, &b->model);
+    b->load_ms = (double)(nnd_clock_now() - begin) / 1e6;
+    if (status != NND_OK) return cli_fail_work(c, status);
+    int code = cli_model_inputs_init(c, b->model, &b->inputs);
+    if (code != CLI_OK) return code;
+    options.threads = (int)cli_int(c, "threads", 0);
+    options.profile = cli_has(c, "profile");
+    b->times = nnd_calloc(b->runs, sizeof *b->times);
+    status = b->times ? NND_OK : cli_no_memory();
+    if (status == NND_OK)
+        status = cli_model_inputs_random(b->model, &b->inputs, (uint64_t)cli_int(c, "seed", 0));
+    if (status == NND_OK) status = nnd_request_create(b->model, &options, &b->request);
+    if (status == NND_OK) status = cli_model_inputs_bind(&b->inputs, b->request);
+    return status == NND_OK ? CLI_OK : cli_fail_work(c, status);
+}
+
+static int bench_model(bench *b)
+{
+    nnd_json_doc *profile = NULL;
+    int code = prepare_bench(b);
+    if (code != CLI_OK) return code;
+    b->c->running = true;
+    nnd_status status = measure(b);
+    cli_watch_end();
+    if (status == NND_OK && cli_has(b->c, "profile")) status = profile_doc(b, &profile);
+    if (status != NND_OK)
+        code = cli_fail_work(b->c, status);
+    else if (b->c->json)
+        code = bench_json(b, profile ? nnd_json_root(profile) : NULL);
+    else
+        bench_text(b, profile ? nnd_json_root(profile) : NULL);
+    nnd_json_destroy(profile);
+    return code;
+}
+
+int cli_run_bench_model(cli *c)
+{
+    bench b = {.c = c};
+    int code = bench_model(&b);
+    cli_watch_end();
+    nnd_free(b.times);
+    cli_model_inputs_fini(&b.inputs);
+    nnd_request_destroy(b.request);
+    nnd_model_unref(b.model);
+    return code;
+}

@@ -1,0 +1,121 @@
+/* inspect: what a model is made of. */
+#include "cli/model_inputs.h"
+
+#include <string.h>
+
+static nnd_status inspect_doc(const nnd_model *model, nnd_json_doc **out)
+{
+    nnd_json_writer *w = NULL;
+    NND_TRY(nnd_json_writer_create(0, &w));
+    nnd_status status = nnd_model_inspect(model, w);
+    if (status == NND_OK) return cli_json_reread(w, out);
+    nnd_json_writer_destroy(w);
+    return status;
+}
+
+static void print_ports(const char *title, const nnd_model *model, bool outputs)
+{
+    cli_table table = {.columns = 2};
+    size_t count = outputs ? nnd_model_output_count(model) : nnd_model_input_count(model);
+    char text[256];
+    printf("\n%s:\n", title);
+    for (size_t i = 0; i < count; i++) {
+        const nnd_model_port *port =
+            outputs ? nnd_model_output(model, i) : nnd_model_input(model, i);
+        cli_table_add(&table, port->name);
+        cli_table_addf(&table, "%s%s", cli_model_port_text(port, text, sizeof text),
+                       port->optional ? " (optional)" : "");
+    }
+    cli_table_print(&table, "  ");
+}
+
+static void print_operators(const nnd_json *operators)
+{
+    cli_table table = {.columns = 2, .right = 2u};
+    if (!nnd_json_count(operators)) return;
+    puts("\nOperators:");
+    for (size_t i = 0; i < nnd_json_count(operators); i++) {
+        cli_table_add(&table, nnd_json_key_at(operators, i));
+        cli_table_addf(&table, "%.0f", nnd_json_number(nnd_json_at(operators, i), 0));
+    }
+    cli_table_print(&table, "  ");
+}
+
+static void print_passes(const nnd_json *passes)
+{
+    cli_table table = {.columns = 2};
+    if (!nnd_json_count(passes)) return;
+    puts("\nPasses:");
+    for (size_t i = 0; i < nnd_json_count(passes); i++) {
+        const nnd_json *pass = nnd_json_at(passes, i);
+        double changes = nnd_json_number(nnd_json_get(pass, "changes"), 0);
+        cli_table_add(&table, nnd_json_string(nnd_json_get(pass, "name"), ""));
+        if (nnd_json_bool(nnd_json_get(pass, "on"), true))
+            cli_table_addf(&table, "%.0f change%s", changes, changes == 1 ? "" : "s");
+        else
+            cli_table_add(&table, "off");
+    }
+    cli_table_print(&table, "  ");
+}
+
+static void print_bytes(const char *title, const nnd_json *number)
+{
+    char text[32];
+    if (!number) return;
+    cli_bytes_text((uint64_t)nnd_json_number(number, 0), text);
+    printf("%s %s\n", title, text);
+}
+
+static void print_inspection(const nnd_model *model, const nnd_json *root)
+{
+    const nnd_json *memory = nnd_json_get(root, "memory");
+    double flops = nnd_json_number(nnd_json_get(root, "flops"), 0);
+    printf("backend     %s\n", nnd_model_backend(model));
+    if (nnd_json_get(root, "producer"))
+        printf("producer    %s %s\n", nnd_json_string(nnd_json_get(root, "producer"), ""),
+               nnd_json_string(nnd_json_get(root, "producer_version"), ""));
+    if (nnd_json_get(root, "parameters"))
+        printf("parameters  %.0f\n", nnd_json_number(nnd_json_get(root, "parameters"), 0));
+    print_bytes("weights    ", nnd_json_get(root, "weight_bytes"));
+    if (flops > 0) printf("flops       %.4g M\n", flops / 1e6);
+    print_bytes("arena      ", nnd_json_get(memory, "arena_bytes"));
+    print_bytes("unshared   ", nnd_json_get(memory, "without_sharing_bytes"));
+    print_ports("Inputs", model, false);
+    print_ports("Outputs", model, true);
+    print_operators(nnd_json_get(root, "operators"));
+    print_passes(nnd_json_get(root, "passes"));
+}
+
+static int inspection_json(cli *c, const nnd_model *model, const nnd_json *root)
+{
+    nnd_json_writer *w = cli_json_begin(c, "inspect");
+    if (!w) return cli_fail(c, NND_E_OUT_OF_MEMORY, NULL);
+    cli_json_text(w, "backend", nnd_model_backend(model));
+    for (size_t i = 0; i < nnd_json_count(root); i++) {
+        if (strcmp(nnd_json_key_at(root, i), "backend") == 0) continue;
+        nnd_json_key(w, nnd_json_key_at(root, i));
+        nnd_json_put_json(w, nnd_json_at(root, i));
+    }
+    return cli_json_end(c, CLI_OK);
+}
+
+int cli_run_inspect(cli *c)
+{
+    nnd_cancel *cancel = NULL;
+    nnd_model *model = NULL;
+    nnd_json_doc *doc = NULL;
+    int code = CLI_OK;
+    nnd_status status = cli_watch_begin(c, &cancel);
+    if (status == NND_OK) status = cli_model_load(c, cancel, &model);
+    if (status == NND_OK) status = inspect_doc(model, &doc);
+    cli_watch_end();
+    if (status != NND_OK)
+        code = cli_fail_work(c, status);
+    else if (c->json)
+        code = inspection_json(c, model, nnd_json_root(doc));
+    else
+        print_inspection(model, nnd_json_root(doc));
+    nnd_json_destroy(doc);
+    nnd_model_unref(model);
+    return code;
+}
