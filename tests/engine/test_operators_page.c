@@ -1,0 +1,424 @@
+/* docs/<language>/operators.md says what the engine's operator table holds. The opsets come from
+   the table, the types from asking each operator's shape inference about every type, the notes from
+   here. `test_engine_operators_page --print en` makes the page. */
+#include "engine_support.h"
+
+#include "base/str.h"
+#include "engine/ops/op.h"
+
+/* ---- how each operator is asked ------------------------------------------------------------ */
+
+/* Inputs by their types, "T" being the one that is tried, with shape and, where inference wants to
+   know the elements, one value for all of them; "-" is an absent input. Without inputs every
+   operand is T[1,2,4,4]. */
+typedef struct probe {
+    const char *name;
+    const char *inputs;
+    const char *attr;  /* name of one attribute, or NULL */
+    const char *value; /* "2" int, "2,2" ints, "=text" string */
+    const char *note_en, *note_zh;
+} probe;
+
+#define WEIGHTS "T[1,2,4,4] T[2,2,1,1]"
+static const probe probes[] = {
+    {"ArgMax", NULL, NULL, NULL, "select_last_index too", "支持 select_last_index"},
+    {"ArgMin", NULL, NULL, NULL, "select_last_index too", "支持 select_last_index"},
+    {"AveragePool", NULL, "kernel_shape", "2,2",
+     "1 to 3 spatial dimensions, ceil_mode and dilations too",
+     "1 到 3 个空间维，支持 ceil_mode 和 dilations"},
+    {"BatchNormalization", "T[1,2,4,4] T[2] T[2] T[2] T[2]", NULL, NULL, "inference only",
+     "仅推理"},
+    {"Cast", NULL, "to", "1", "to every numeric type and bool, not from or to strings",
+     "可转换为任意数值类型和 bool，不支持字符串"},
+    {"CastLike", "T[1] f32[1]", NULL, NULL, "as Cast", "同 Cast"},
+    {"Concat", "T[1,2] T[1,2]", "axis", "1", "", ""},
+    {"ConstantOfShape", "i64[1]={2}", NULL, NULL, "the type is that of the attribute",
+     "类型取自属性 value"},
+    {"Conv", WEIGHTS, NULL, NULL,
+     "1 to 3 spatial dimensions, groups, dilations, auto_pad; FusedConv of com.microsoft too, "
+     "without a residual",
+     "1 到 3 个空间维，支持分组、膨胀和 auto_pad；也支持 com.microsoft 的 FusedConv（无残差输入）"},
+    {"ConvTranspose", WEIGHTS, NULL, NULL, "1 to 3 spatial dimensions, groups, output_shape",
+     "1 到 3 个空间维，支持分组和 output_shape"},
+    {"CumProd", "T[2] i64[1]={0}", NULL, NULL, "exclusive and reverse too",
+     "支持 exclusive 和 reverse"},
+    {"CumSum", "T[2] i64[1]={0}", NULL, NULL, "exclusive and reverse too",
+     "支持 exclusive 和 reverse"},
+    {"DepthToSpace", "T[1,4,4,4]", "blocksize", "2", "both modes", "两种模式"},
+    {"DequantizeLinear", "T[2] f32[]", NULL, NULL, "per tensor, per axis and in blocks",
+     "支持逐张量、逐轴和分块"},
+    {"Dropout", NULL, NULL, NULL, "inference only", "仅推理"},
+    {"Einsum", "T[2,2]", "equation", "=ij->ji", "up to 8 operands, with ellipsis",
+     "最多 8 个操作数，支持省略号"},
+    {"Expand", "T[2] i64[1]={2}", NULL, NULL, "", ""},
+    {"EyeLike", "T[2,2]", NULL, NULL, "", ""},
+    {"Gather", "T[2] i64[1]", NULL, NULL, "indices i32 or i64", "索引为 i32 或 i64"},
+    {"GatherElements", "T[2] i64[1]", NULL, NULL, "indices i32 or i64", "索引为 i32 或 i64"},
+    {"GatherND", "T[2] i64[1,1]", NULL, NULL, "batch_dims too", "支持 batch_dims"},
+    {"Gelu", NULL, NULL, NULL, "exact and tanh", "精确形式和 tanh 近似"},
+    {"Gemm", "T[2,2] T[2,2]", NULL, NULL, "", ""},
+    {"GroupNormalization", "T[1,2,4,4] T[2] T[2]", "num_groups", "1", "", ""},
+    {"GRU", "T[1,1,2] T[1,6,2] T[1,6,2]", NULL, NULL, "all directions, activations and layouts",
+     "支持所有方向、激活函数和布局"},
+    {"If", "bool[]", NULL, NULL, "the branch that is taken is planned when it runs",
+     "被选中的分支在运行时规划"},
+    {"InstanceNormalization", "T[1,2,4,4] T[2] T[2]", NULL, NULL, "", ""},
+    {"LayerNormalization", "T[1,2,4,4] T[4]", NULL, NULL, "with the Mean and InvStdDev outputs",
+     "可输出 Mean 和 InvStdDev"},
+    {"Loop", "i64[] bool[]", NULL, NULL, "carried values and scan outputs",
+     "支持循环携带值和扫描输出"},
+    {"LRN", NULL, "size", "3", "", ""},
+    {"LSTM", "T[1,1,2] T[1,8,2] T[1,8,2]", NULL, NULL,
+     "all directions, activations and layouts, peepholes",
+     "支持所有方向、激活函数和布局，以及窥视孔"},
+    {"LpPool", NULL, "kernel_shape", "2,2", "1 to 3 spatial dimensions", "1 到 3 个空间维"},
+    {"MatMul", "T[2,2] T[2,2]", NULL, NULL, "batches broadcast", "批次维可广播"},
+    {"MaxPool", NULL, "kernel_shape", "2,2", "1 to 3 spatial dimensions, with the Indices output",
+     "1 到 3 个空间维，可输出 Indices"},
+    {"Mod", NULL, NULL, NULL, "fmod 0 and 1", "fmod 为 0 或 1"},
+    {"NonMaxSuppression", "T[1,2,4] T[1,1,2]", NULL, NULL, "both kinds of boxes", "两种检测框格式"},
+    {"OneHot", "i64[2] i64[1]={3} T[2]", NULL, NULL,
+     "types of the values; indices and depth may be any number",
+     "所列为 values 的类型；索引和深度可为任意数值类型"},
+    {"PRelu", "T[1,2,4,4] T[1,2,4,4]", NULL, NULL, "", ""},
+    {"Pad", "T[2] i64[2]={0}", NULL, NULL, "constant, reflect, edge, wrap",
+     "constant、reflect、edge、wrap"},
+    {"Pow", NULL, NULL, NULL, "the exponent may have another type", "指数可以是另一种类型"},
+    {"QuantizeLinear", "T[2] f32[]", NULL, NULL,
+     "to integers, float8 and float4; per tensor, per axis and in blocks",
+     "量化到整数、float8 和 float4；支持逐张量、逐轴和分块"},
+    {"RMSNormalization", "T[1,2,4,4] T[4]", NULL, NULL, "", ""},
+    {"RNN", "T[1,1,2] T[1,2,2] T[1,2,2]", NULL, NULL, "all directions, activations and layouts",
+     "支持所有方向、激活函数和布局"},
+    {"Range", "T[]={1} T[]={1} T[]={1}", NULL, NULL, "", ""},
+    {"Reshape", "T[2] i64[1]={-1}", NULL, NULL, "", ""},
+    {"Resize", "T[1,2,4,4] - f32[4]={1}", NULL, NULL,
+     "nearest, linear, cubic in any number of dimensions; antialias; every coordinate mode but "
+     "tf_half_pixel_for_nn",
+     "任意维数的 nearest、linear、cubic；支持抗锯齿；支持除 tf_half_pixel_for_nn "
+     "之外的坐标变换方式"},
+    {"Scatter", "T[2] i64[1] T[1]", NULL, NULL, "", ""},
+    {"ScatterElements", "T[2] i64[1] T[1]", NULL, NULL, "reductions add, mul, min, max on numbers",
+     "数值类型支持 add、mul、min、max 归约"},
+    {"ScatterND", "T[2] i64[1,1] T[1]", NULL, NULL, "reductions add, mul, min, max on numbers",
+     "数值类型支持 add、mul、min、max 归约"},
+    {"Slice", "T[2] i64[1]={0} i64[1]={1}", NULL, NULL, "negative steps too", "支持负步长"},
+    {"SpaceToDepth", "T[1,4,4,4]", "blocksize", "2", "", ""},
+    {"Split", "T[2]", NULL, NULL, "", ""},
+    {"Tile", "T[2] i64[1]={2}", NULL, NULL, "", ""},
+    {"TopK", "T[2] i64[1]={1}", NULL, NULL, "", ""},
+    {"Unsqueeze", "T[2] i64[1]={0}", NULL, NULL, "", ""},
+    {"Upsample", "T[1,2,4,4] f32[4]={1}", NULL, NULL, "nearest and linear", "nearest 和 linear"},
+    {"Where", "bool[2] T[2] T[2]", NULL, NULL, "", ""},
+};
+
+static const probe *probe_of(const nnd_op *op)
+{
+    static const probe plain = {.note_en = "", .note_zh = ""};
+    for (size_t i = 0; i < NND_COUNT(probes) && !op->domain[0]; i++)
+        if (strcmp(probes[i].name, op->name) == 0) return &probes[i];
+    return &plain;
+}
+
+enum { MAX_INPUTS = 8 };
+typedef struct question {
+    nnd_tensor in[MAX_INPUTS];
+    const nnd_tensor *list[MAX_INPUTS];
+    int64_t elements[MAX_INPUTS][8];
+    size_t count;
+    bool asks; /* T occurs */
+} question;
+
+/* One input: "T[1,2]", "i64[1]={0}" or "-". */
+static void read_input(question *q, const char *word, nnd_dtype dtype)
+{
+    char type[16];
+    int64_t dims[NND_MAX_RANK];
+    int rank = 0;
+    size_t k = q->count++, size = strcspn(word, "[ ");
+    assert_true(k < MAX_INPUTS && size < sizeof type);
+    if (word[0] == '-') return;
+    memcpy(type, word, size);
+    type[size] = '\0';
+    if (strcmp(type, "T") == 0)
+        q->asks = true;
+    else
+        dtype = nnd_dtype_from_name(type);
+    assert_int_not_equal(dtype, NND_DTYPE_INVALID);
+    const char *p = word + size + 1;
+    while (*p != ']') {
+        char *end = NULL;
+        dims[rank++] = strtoll(p, &end, 10);
+        p = *end == ',' ? end + 1 : end;
+    }
+    assert_ok(nnd_tensor_init(&q->in[k], dtype, rank, dims, NULL));
+    q->list[k] = &q->in[k];
+    if (strncmp(p, "]={", 3) != 0) return;
+    assert_true(nnd_tensor_bytes(&q->in[k]) <= sizeof q->elements[k]);
+    q->in[k].data = q->elements[k];
+    for (size_t i = 0; i < (size_t)nnd_tensor_count(&q->in[k]) && dtype < NND_STRING; i++)
+        nnd_dtype_set(dtype, q->in[k].data, i, strtod(p + 3, NULL));
+}
+
+static void make_question(const nnd_op *op, const probe *p, nnd_dtype dtype, question *q)
+{
+    *q = (question){0};
+    if (!p->inputs) {
+        for (int i = 0; i < op->min_inputs; i++)
+            read_input(q, "T[1,2,4,4]", dtype);
+        return;
+    }
+    for (const char *w = p->inputs; *w; w += strcspn(w, " "), w += *w == ' ')
+        read_input(q, w, dtype);
+}
+
+static nnd_attr make_attr(const probe *p, int64_t ints[2])
+{
+    nnd_attr attr = {.name = p->attr, .kind = NND_ATTR_INT};
+    if (p->value[0] == '=') {
+        attr.kind = NND_ATTR_STRING;
+        attr.u.s.text = (char *)p->value + 1;
+        attr.u.s.size = strlen(p->value + 1);
+        return attr;
+    }
+    ints[0] = strtoll(p->value, NULL, 10);
+    attr.u.i = ints[0];
+    if (!strchr(p->value, ',')) return attr;
+    ints[1] = strtoll(strchr(p->value, ',') + 1, NULL, 10);
+    attr.kind = NND_ATTR_INTS;
+    attr.count = 2;
+    attr.u.ints = ints;
+    return attr;
+}
+
+static nnd_status ask(const nnd_op *op, const probe *p, question *q)
+{
+    int64_t ints[2];
+    nnd_tensor out[4] = {{0}};
+    uint32_t ids[MAX_INPUTS] = {0};
+    nnd_attr attr = {0};
+    nnd_graph_node node = {.name = op->name,
+                           .domain = op->domain,
+                           .type = op->name,
+                           .opset = op->until ? op->until : 26,
+                           .op = op,
+                           .input_count = q->count,
+                           .formal_count = q->count,
+                           .inputs = ids,
+                           .output_count = op->min_outputs ? (size_t)op->min_outputs : 1,
+                           .outputs = ids};
+    if (p->attr) {
+        attr = make_attr(p, ints);
+        node.attrs = &attr;
+        node.attr_count = 1;
+    }
+    nnd_op_ctx c = {.node = &node,
+                    .op = op,
+                    .in_count = q->count,
+                    .in = q->list,
+                    .out_count = node.output_count,
+                    .out = out};
+    return op->infer(&c);
+}
+
+/* The types that an operator takes, as bits; 0 when it has no operand to ask about. */
+static uint32_t types_of(const nnd_op *op)
+{
+    const probe *p = probe_of(op);
+    uint32_t types = 0;
+    for (int d = NND_F64; d < NND_DTYPE_COUNT; d++) {
+        question q;
+        make_question(op, p, (nnd_dtype)d, &q);
+        if (!q.asks) return 0;
+        nnd_status status = ask(op, p, &q);
+        if (status == NND_OK || status == NND_E_AGAIN) types |= 1u << d;
+        /* Whatever else it is, a shape or an attribute was wrong and the answer says nothing: then
+           the operator's row of the table above has to change. Types without whole bytes have no
+           matrix for Trilu and EyeLike, which they call a wrong shape. */
+        bool is_answer = status == NND_OK || status == NND_E_AGAIN || status == NND_E_TYPE ||
+                         status == NND_E_UNSUPPORTED || status == NND_E_SHAPE;
+        if (!is_answer) fail_msg("%s: %s", op->name, nnd_status_name(status));
+    }
+    nnd_error_clear();
+    if (!types) fail_msg("%s takes no type at all as it is asked here", op->name);
+    return types;
+}
+
+/* ---- the page ------------------------------------------------------------------------------ */
+
+#define BIT(t) (1u << NND_##t)
+static const uint32_t all_types = (1u << NND_DTYPE_COUNT) - (1u << NND_F64);
+static const struct {
+    const char *name;
+    uint32_t types;
+} groups[] = {
+    {"float", NND_FLOATS},
+    {"int", NND_SIGNED},
+    {"uint", NND_UNSIGNED},
+    {"float8", BIT(F8E4M3FN) | BIT(F8E4M3FNUZ) | BIT(F8E5M2) | BIT(F8E5M2FNUZ)},
+    {"small", BIT(F4E2M1) | BIT(I4) | BIT(I2) | BIT(U4) | BIT(U2)},
+    {"complex", BIT(C64) | BIT(C128)},
+};
+
+static void add_word(nnd_str *out, bool *first, const char *word)
+{
+    nnd_str_printf(out, "%s%s", *first ? "" : " ", word);
+    *first = false;
+}
+
+static void add_types(nnd_str *out, uint32_t types, bool zh)
+{
+    const uint32_t small = BIT(F4E2M1) | BIT(I4) | BIT(I2) | BIT(U4) | BIT(U2);
+    bool first = true;
+    if (types == 0 || types == all_types) {
+        nnd_str_add(out, zh ? "全部" : "all");
+        return;
+    }
+    if (types == (all_types & ~small)) {
+        nnd_str_add(out, zh ? "全部，small 除外" : "all but small");
+        return;
+    }
+    for (size_t i = 0; i < NND_COUNT(groups); i++) {
+        if ((types & groups[i].types) != groups[i].types) continue;
+        add_word(out, &first, groups[i].name);
+        types &= ~groups[i].types;
+    }
+    for (int d = NND_F64; d < NND_DTYPE_COUNT; d++)
+        if (types >> d & 1u) add_word(out, &first, nnd_dtype_name((nnd_dtype)d));
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const nnd_op *x = *(const nnd_op *const *)a, *y = *(const nnd_op *const *)b;
+    int order = strcmp(x->domain, y->domain);
+    if (order == 0) order = strcmp(x->name, y->name);
+    return order ? order : x->since - y->since;
+}
+
+static const char page_en[] =
+    "# Operators\n\n"
+    "What the built-in inference engine runs of ONNX. A model with anything else is refused when "
+    "it is\n"
+    "loaded, with one message that names every operator that is missing and its version. Functions "
+    "that\n"
+    "a model brings along are replaced by their bodies. `nndeploy inspect MODEL` tells for a "
+    "model.\n\n"
+    "The opset is the range of versions of the domain in which a model may use the operator. Types "
+    "are\n"
+    "those of the first operand, unless the notes say otherwise:\n"
+    "**float** f16 bf16 f32 f64 · **int** i8 i16 i32 i64 · **uint** u8 u16 u32 u64 ·\n"
+    "**float8** f8e4m3fn f8e4m3fnuz f8e5m2 f8e5m2fnuz · **small** f4e2m1 i2 i4 u2 u4 · "
+    "**complex** c64 c128.\n"
+    "The vector kernels are for f32; other types are computed by plain code.\n\n"
+    "Made by `test_engine_operators_page --print en` from the engine's own table; the test\n"
+    "`engine.operators_page` fails when this page is out of date.\n\n"
+    "| operator | domain | opset | types | notes |\n|---|---|---|---|---|\n";
+static const char page_zh[] =
+    "# 算子\n\n"
+    "内置推理引擎所支持的 ONNX "
+    "算子。模型里若有其他算子，加载时会被拒绝，并用一条消息列出缺少的每个算子及其版本。\n"
+    "模型自带的函数会被展开。对某个具体的模型，可以用 `nndeploy inspect MODEL` 查看。\n\n"
+    "opset "
+    "一列是模型使用该算子时，其所在域的版本范围。类型指第一个操作数的类型，说明中另有注明的除外：\n"
+    "**float** f16 bf16 f32 f64 · **int** i8 i16 i32 i64 · **uint** u8 u16 u32 u64 ·\n"
+    "**float8** f8e4m3fn f8e4m3fnuz f8e5m2 f8e5m2fnuz · **small** f4e2m1 i2 i4 u2 u4 · "
+    "**complex** c64 c128。\n"
+    "向量化内核用于 f32；其他类型由普通代码计算。\n\n"
+    "本页由 `test_engine_operators_page --print zh` 根据引擎自己的算子表生成；页面过期时，测试\n"
+    "`engine.operators_page` 会失败。\n\n"
+    "| 算子 | 域 | opset | 类型 | 说明 |\n|---|---|---|---|---|\n";
+
+static void make_page(nnd_str *out, bool zh)
+{
+    const nnd_op **list = nnd_calloc(nnd_op_count(), sizeof *list);
+    assert_non_null(list);
+    for (size_t i = 0; i < nnd_op_count(); i++)
+        list[i] = nnd_op_at(i);
+    qsort(list, nnd_op_count(), sizeof *list, by_name);
+    nnd_str_add(out, zh ? page_zh : page_en);
+    for (size_t i = 0; i < nnd_op_count(); i++) {
+        const nnd_op *op = list[i];
+        const probe *p = probe_of(op);
+        nnd_str_printf(out, "| %s | %s | %d", op->name, op->domain[0] ? op->domain : "ai.onnx",
+                       op->since);
+        if (op->until)
+            nnd_str_printf(out, "–%d | ", op->until);
+        else
+            nnd_str_add(out, "+ | ");
+        add_types(out, types_of(op), zh);
+        nnd_str_printf(out, " | %s |\n", zh ? p->note_zh : p->note_en);
+    }
+    nnd_free(list);
+}
+
+/* ---- tests --------------------------------------------------------------------------------- */
+
+static void check_page(const char *language, bool zh)
+{
+    char path[1024];
+    size_t size = 0;
+    nnd_str page = {0};
+    snprintf(path, sizeof path, "%s/docs/%s/operators.md", NND_SOURCE_DIR, language);
+    char *file = read_file(path, &size);
+    make_page(&page, zh);
+    bool same = file && size == page.size && memcmp(file, page.data, size) == 0;
+    nnd_port_free(file);
+    nnd_str_free(&page);
+    if (!same) fail_msg("%s is out of date: make it by --print %s", path, language);
+}
+
+static void test_english_page(void **state)
+{
+    (void)state;
+    check_page("en", false);
+}
+
+static void test_chinese_page(void **state)
+{
+    (void)state;
+    check_page("zh", true);
+}
+
+/* Every row of the probes belongs to an operator that is there, and has both notes or none. */
+static void test_probes(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < NND_COUNT(probes); i++) {
+        bool found = false;
+        for (size_t k = 0; k < nnd_op_count() && !found; k++)
+            found = strcmp(nnd_op_at(k)->name, probes[i].name) == 0;
+        if (!found) fail_msg("there is no operator %s", probes[i].name);
+        assert_int_equal(probes[i].note_en[0] != 0, probes[i].note_zh[0] != 0);
+    }
+}
+
+/* What everybody knows must come out of the questions. */
+static void test_answers(void **state)
+{
+    (void)state;
+    const nnd_op *conv = nnd_op_find("", "Conv", 11), *and = nnd_op_find("", "And", 7);
+    const nnd_op *lstm = nnd_op_find("", "LSTM", 14), *transpose = nnd_op_find("", "Transpose", 13);
+    assert_true(conv && and&&lstm && transpose);
+    assert_int_equal(types_of(conv), NND_FLOATS);
+    assert_int_equal(types_of(and), BIT(BOOL));
+    assert_int_equal(types_of(lstm), BIT(F32));
+    assert_int_equal(types_of(transpose) & BIT(STRING), BIT(STRING));
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_english_page),
+        cmocka_unit_test(test_chinese_page),
+        cmocka_unit_test(test_probes),
+        cmocka_unit_test(test_answers),
+    };
+    if (argc == 3 && strcmp(argv[1], "--print") == 0) {
+        nnd_str page = {0};
+        make_page(&page, strcmp(argv[2], "zh") == 0);
+        fputs(page.data, stdout);
+        nnd_str_free(&page);
+        return 0;
+    }
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
