@@ -108,7 +108,7 @@ static nnd_status check_params(const nnd_node_type *t)
     for (size_t i = 0; i < t->params.count; i++) {
         const nnd_param *p = wf_param_at(&t->params, i);
         if (!p->name || !p->name[0]) return bad_type(t, "params", "a parameter has no name");
-        if (isnan(p->minimum) || isnan(p->maximum) || p->minimum > p->maximum)
+        if (!(p->minimum <= p->maximum))
             return bad_type(t, p->name, "its bounds are the wrong way");
         for (size_t k = 0; k < i; k++)
             if (strcmp(wf_param_at(&t->params, k)->name, p->name) == 0)

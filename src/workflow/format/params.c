@@ -2,6 +2,7 @@
    parameter changed shares all the others. */
 #include "workflow/format/params.h"
 
+#include "base/number.h"
 #include "base/options.h"
 #include "base/str.h"
 #include "workflow/registry.h"
@@ -103,7 +104,7 @@ static bool has_bounds(const nnd_param *p)
 
 static nnd_status check_bounds(const nnd_param *p, double value)
 {
-    if (!isfinite(value))
+    if (!nnd_number_is_finite(value))
         return nnd_error_set(NND_E_LIMIT, "parameter '%s' must be a finite number", p->name);
     if (!has_bounds(p) || (value >= p->minimum && value <= p->maximum)) return NND_OK;
     return nnd_error_set(NND_E_LIMIT, "parameter '%s' = %.10g is out of bounds: %.10g … %.10g%s%s",
