@@ -21,6 +21,9 @@ NND_API nnd_status nnd_nodes_register(nnd_registry *registry);
 /* A registry of the process with every built-in node type, made on first use. Borrowed; NULL
    without memory. Any thread. */
 NND_API nnd_registry *nnd_nodes_registry(void);
+/* nnd_registry_load_plugin, which also makes the inference backends of the plug-in known to the
+   process (extensions of kind "infer.backend/1": a nnd_backend). */
+NND_API nnd_status nnd_nodes_load_plugin(nnd_registry *registry, const char *path);
 
 /* Services of a plain host: model names are looked up in the folders of NNDEPLOY_MODELS
    (separated as in PATH), in models/ beside the workflow and beside the installed binary, and in

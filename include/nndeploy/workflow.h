@@ -260,6 +260,11 @@ NND_API nnd_status nnd_registry_add_migration(nnd_registry *r, const nnd_migrati
 /* Plug-ins, see plugin.h. One clear message for a file that is none, is truncated, wants a newer
    host or brings a type that exists. */
 NND_API nnd_status nnd_registry_load_plugin(nnd_registry *r, const char *path);
+/* What plug-ins bring beside node types (nnd_extension of plugin.h), in the order of loading: hosts
+   look for the kinds that they know. false beyond the last. The entries live as long as the
+   process. */
+NND_API bool nnd_registry_extension(const nnd_registry *r, size_t index, const char **kind,
+                                    const void **extension);
 /* Everything about one type as JSON (what editor, help, docs and stubs are made from). */
 NND_API nnd_status nnd_node_type_to_json(const nnd_node_type *type, nnd_json_writer *w);
 

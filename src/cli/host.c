@@ -16,7 +16,7 @@ nnd_status cli_registry(const cli *c, nnd_registry **out)
     nnd_registry *registry = nnd_nodes_registry();
     if (!registry) return cli_no_memory();
     for (size_t i = 0; i < cli_count(c, "plugin"); i++)
-        NND_TRY(nnd_registry_load_plugin(registry, cli_nth(c, "plugin", i)));
+        NND_TRY(nnd_nodes_load_plugin(registry, cli_nth(c, "plugin", i)));
     *out = registry;
     return NND_OK;
 }

@@ -57,6 +57,20 @@ nnd_registry *nnd_nodes_registry(void)
     return shared_registry;
 }
 
+nnd_status nnd_nodes_load_plugin(nnd_registry *registry, const char *path)
+{
+    const char *kind = NULL;
+    const void *extension = NULL;
+    NND_TRY(nnd_registry_load_plugin(registry, path));
+    for (size_t i = 0; nnd_registry_extension(registry, i, &kind, &extension); i++) {
+        const nnd_backend *backend = extension;
+        if (strcmp(kind, "infer.backend/1") != 0) continue;
+        if (backend->name && nnd_backend_find(backend->name) == backend) continue;
+        NND_TRY(nnd_backend_register(backend));
+    }
+    return NND_OK;
+}
+
 /* ---- what families share ----------------------------------------------------------------- */
 
 static void complain(const nnd_value *value, size_t port, const char *wanted)

@@ -358,6 +358,24 @@ static nnd_status check_value_types(const nnd_array *array)
     return NND_OK;
 }
 
+/* What hosts take from them, backends for example, may be in use until the process ends: the file
+   stays loaded. */
+static nnd_status check_extensions(loaded_plugin *p)
+{
+    const nnd_array *array = &p->plugin->extensions;
+    if (array->count && (!array->items || array->item_size < sizeof(nnd_extension)))
+        return nnd_error_set(NND_E_FORMAT, "its array of extensions has elements of %zu bytes",
+                             array->item_size);
+    for (size_t i = 0; i < array->count; i++) {
+        const char *item = (const char *)array->items + i * array->item_size;
+        const nnd_extension *extension = (const nnd_extension *)item;
+        if (!extension->kind || !extension->extension)
+            return nnd_error_set(NND_E_FORMAT, "extension %zu of it is not complete", i);
+        p->pinned = true;
+    }
+    return NND_OK;
+}
+
 static nnd_status register_value_types(loaded_plugin *p)
 {
     const nnd_array *array = &p->plugin->value_types;
@@ -387,7 +405,7 @@ static nnd_status open_module(loaded_plugin *p, const char *path)
     if (p->plugin) return NND_OK;
     nnd_error *why = nnd_error_take();
     nnd_status status =
-        nnd_error_set(NND_E_UNSUPPORTED, "it cannot work here: %s",
+        nnd_error_set(why ? nnd_error_status(why) : NND_E_UNSUPPORTED, "it cannot work here: %s",
                       why ? nnd_error_message(why) : "it returned nothing and gave no reason");
     nnd_error_destroy(why);
     return status;
@@ -400,6 +418,7 @@ static nnd_status load(loaded_plugin *p, nnd_registry *r, const char *path)
     if (wf_registry_plugin_version(r, p->plugin->name))
         return nnd_error_set(NND_E_EXISTS, "a plug-in '%s' is loaded already", p->plugin->name);
     NND_TRY(check_value_types(&p->plugin->value_types));
+    NND_TRY(check_extensions(p));
     NND_TRY(fit_types(p));
     for (size_t i = 0; i < p->type_count; i++) {
         const nnd_node_type *known = nnd_registry_find(r, p->types[i]->type, p->types[i]->version);
@@ -408,7 +427,8 @@ static nnd_status load(loaded_plugin *p, nnd_registry *r, const char *path)
                                  known->version);
     }
     NND_TRY(register_value_types(p));
-    wf_registry_owner owner = {p->plugin->name, p->plugin->version, p, unload};
+    wf_registry_owner owner = {p->plugin->name, p->plugin->version, p, unload,
+                               p->plugin->extensions};
     return wf_registry_add_all(r, p->types, p->type_count, &owner);
 }
 

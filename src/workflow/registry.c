@@ -1,6 +1,8 @@
 /* The set of node types: checked when they come in, sorted by name and version. */
 #include "workflow/registry.h"
 
+#include "nndeploy/plugin.h"
+
 #include "base/options.h"
 #include "base/str.h"
 #include "base/vec.h"
@@ -283,6 +285,26 @@ const nnd_node_type *nnd_registry_at(const nnd_registry *r, size_t index)
     const nnd_node_type *type = index < r->types.count ? r->types.items[index] : NULL;
     nnd_port_mutex_unlock(lock_of(r));
     return type;
+}
+
+bool nnd_registry_extension(const nnd_registry *r, size_t index, const char **kind,
+                            const void **extension)
+{
+    const nnd_extension *found = NULL;
+    if (!r || !kind || !extension) return false;
+    nnd_port_mutex_lock(lock_of(r));
+    for (size_t i = 0; i < r->owners.count && !found; i++) {
+        const nnd_array *list = &r->owners.items[i].extensions;
+        if (index < list->count)
+            found = (const nnd_extension *)((const char *)list->items + index * list->item_size);
+        else
+            index -= list->count;
+    }
+    nnd_port_mutex_unlock(lock_of(r));
+    if (!found) return false;
+    *kind = found->kind;
+    *extension = found->extension;
+    return true;
 }
 
 const char *wf_registry_plugin_version(const nnd_registry *r, const char *name)

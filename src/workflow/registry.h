@@ -6,10 +6,11 @@
 
 /* Something that must live as long as the registry (a loaded module with its descriptors). */
 typedef struct wf_registry_owner {
-    const char *name;                 /* plug-in name, borrowed from `object` */
+    const char *name; /* plug-in name, borrowed from `object` */
     const char *version;
     void *object;
-    void (*release)(void *object);    /* when the registry goes */
+    void (*release)(void *object); /* when the registry goes */
+    nnd_array extensions;          /* of nnd_extension (plugin.h), borrowed from `object` */
 } wf_registry_owner;
 
 /* Checks one descriptor: struct_size, names, versions, duplicate ports and parameters, port types,

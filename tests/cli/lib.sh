@@ -1,4 +1,4 @@
-# Helpers of the command's tests. Sourced with the arguments BINARY SOURCE_FOLDER; works in an empty
+# Helpers of the command's tests. Sourced with the arguments BINARY SOURCE_FOLDER [PLUGIN]; works in an empty
 # folder of its own that goes away at the end.
 set -u
 nndeploy=$1

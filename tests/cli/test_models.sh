@@ -129,5 +129,23 @@ kill -INT $pid
 wait $pid
 code=$?
 if [ $code -eq 130 ]; then pass; else fail "an interrupted bench ended with $code, not 130"; fi
+
+# A backend that a plug-in brings.
+if [ -f "${3:-}" ]; then
+    printf echo >model.echo
+    run 0 backends --plugin "$3" --json
+    conforms backends
+    json "[b['name'] for b in d['backends']][-1] == 'echo'"
+    run 0 infer model.echo --random --shape in=5 --plugin "$3" --output-dir echo --json
+    json "d['backend'] == 'echo' and d['outputs'][0]['shape'] == [5]"
+    run 3 infer model.echo --random --output-dir echo
+    says err.txt .echo
+    run 3 inspect "$model" --backend echo --plugin "$3"
+    says err.txt 'no model of echo'
+    run 3 backends --plugin "$3" --plugin "$3"
+    says err.txt 'loaded already'
+else
+    skip 'the plug-in with a backend was not built'
+fi
 tidy
 summary

@@ -94,7 +94,7 @@ static void test_refused(void **state)
     expect_refused(plugin_path(1), NND_E_FORMAT, "nnd_plugin_v1");
     expect_refused(plugin_path(2), NND_E_UNSUPPORTED, "interface version 99");
     expect_refused(plugin_path(3), NND_E_FORMAT, "16 bytes");
-    expect_refused(plugin_path(5), NND_E_UNSUPPORTED, "the vendor's library is not installed");
+    expect_refused(plugin_path(5), NND_E_MISSING, "the vendor's library is not installed");
     expect_refused(plugin_path(6), NND_E_EXISTS, "flow.merge@1");
     expect_refused(plugin_path(7), NND_E_INVALID_ARGUMENT, "no good name!");
     expect_refused(plugin_path(8), NND_E_FORMAT, "no name");
