@@ -382,13 +382,18 @@ static char *beside(const char *file, const char *ref)
     return nnd_strf("%.*s/%s", (int)(slash - file), file, ref);
 }
 
+/* Why the file could not be had goes into the finding: one that is not there can be put there. */
 static nnd_status ref_failed(wf_reader *r, nnd_status why, const char *path, const char *ref,
                              wf_place place)
 {
     if (why == NND_E_OUT_OF_MEMORY) return why;
     nnd_error *error = nnd_error_take();
-    nnd_status status = wf_bad(r, place, path, "", "ref", "sub-graph '%s' cannot be read: %s", ref,
-                               error ? nnd_error_message(error) : nnd_status_text(why));
+    bool is_file = why == NND_E_NOT_FOUND || why == NND_E_PERMISSION;
+    r->errors++;
+    nnd_status status =
+        wf_report(r->diags, NND_SEVERITY_ERROR, is_file ? why : NND_E_VALIDATION, "ref", r->file,
+                  place, path, "", NULL, "sub-graph '%s' cannot be read: %s", ref,
+                  error ? nnd_error_message(error) : nnd_status_text(why));
     nnd_error_destroy(error);
     return status;
 }
