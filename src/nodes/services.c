@@ -115,13 +115,69 @@ static bool same_hex(const char *lower, const char *any)
     return *lower == '\0' && *any == '\0';
 }
 
-static nnd_status check_sha256(const char *path, const char *name, const char *wanted)
+/* Digests of files that did not change since they were read: compiling asks for a model more than
+   once, and reading a large one takes its time. */
+typedef struct known_digest {
+    char path[1024];
+    nnd_port_file_info info;
+    char text[NND_SHA256_TEXT];
+} known_digest;
+
+enum { KNOWN_DIGESTS = 32 };
+static known_digest digests[KNOWN_DIGESTS];
+static size_t digest_next;
+static nnd_port_mutex digests_lock = NND_PORT_MUTEX_INIT;
+
+static bool is_same_file(const known_digest *known, const char *path,
+                         const nnd_port_file_info *info)
+{
+    return known->info.id == info->id && known->info.size == info->size &&
+           known->info.mtime == info->mtime && strcmp(known->path, path) == 0;
+}
+
+static bool recall_digest(const char *path, const nnd_port_file_info *info,
+                          char text[NND_SHA256_TEXT])
+{
+    bool found = false;
+    nnd_port_mutex_lock(&digests_lock);
+    for (size_t i = 0; i < KNOWN_DIGESTS && !found; i++) {
+        found = is_same_file(&digests[i], path, info);
+        if (found) memcpy(text, digests[i].text, NND_SHA256_TEXT);
+    }
+    nnd_port_mutex_unlock(&digests_lock);
+    return found;
+}
+
+static void remember_digest(const char *path, const nnd_port_file_info *info,
+                            const char text[NND_SHA256_TEXT])
+{
+    if (strlen(path) >= sizeof digests[0].path) return;
+    nnd_port_mutex_lock(&digests_lock);
+    known_digest *d = &digests[digest_next];
+    digest_next = (digest_next + 1) % KNOWN_DIGESTS;
+    strcpy(d->path, path);
+    d->info = *info;
+    memcpy(d->text, text, NND_SHA256_TEXT);
+    nnd_port_mutex_unlock(&digests_lock);
+}
+
+static nnd_status digest_of(const char *path, char text[NND_SHA256_TEXT])
 {
     uint8_t digest[NND_SHA256_SIZE];
-    char text[NND_SHA256_TEXT];
-    if (!wanted || !wanted[0]) return NND_OK;
+    nnd_port_file_info info = {0};
+    bool is_seen = nnd_port_file_stat(path, &info) == 0 && info.is_file && info.id != 0;
+    if (is_seen && recall_digest(path, &info, text)) return NND_OK;
     NND_TRY(nnd_sha256_file(path, digest));
     nnd_sha256_text(digest, text);
+    if (is_seen) remember_digest(path, &info, text);
+    return NND_OK;
+}
+
+static nnd_status check_sha256(const char *path, const char *name, const char *wanted)
+{
+    char text[NND_SHA256_TEXT];
+    if (!wanted || !wanted[0]) return NND_OK;
+    NND_TRY(digest_of(path, text));
     if (same_hex(text, wanted)) return NND_OK;
     return nnd_error_set(NND_E_FORMAT,
                          "model '%s': '%s' is not the file that the workflow pins (sha256 %s, "

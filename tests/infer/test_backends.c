@@ -103,10 +103,11 @@ static int add_plus(void **state)
 static void the_list_has_both(void **state)
 {
     (void)state;
-    assert_int_equal(nnd_backend_count(), 2);
+    size_t count = nnd_backend_count();
+    assert_true(count >= 2);
     assert_string_equal(nnd_backend_at(0)->name, "builtin");
-    assert_ptr_equal(nnd_backend_at(1), &plus);
-    assert_null(nnd_backend_at(2));
+    assert_ptr_equal(nnd_backend_at(count - 1), &plus); /* behind those that are inside */
+    assert_null(nnd_backend_at(count));
     assert_ptr_equal(nnd_backend_find("plus"), &plus);
     assert_null(nnd_backend_find("minus"));
     assert_null(nnd_backend_find(NULL));
@@ -121,6 +122,7 @@ static void the_list_has_both(void **state)
 static void incomplete_tables_are_refused(void **state)
 {
     (void)state;
+    size_t count = nnd_backend_count();
     assert_status(nnd_backend_register(NULL), NND_E_INVALID_ARGUMENT);
     for (int what = 0; what < 12; what++) {
         nnd_backend b = plus;
@@ -165,7 +167,7 @@ static void incomplete_tables_are_refused(void **state)
         }
         assert_fails(nnd_backend_register(&b), NND_E_INVALID_ARGUMENT, "incomplete");
     }
-    assert_int_equal(nnd_backend_count(), 2);
+    assert_int_equal(nnd_backend_count(), count);
 }
 
 static nnd_model *load_plus(const char *path)
@@ -197,7 +199,7 @@ static void auto_goes_by_the_suffix(void **state)
     o.backend = "plus";
     assert_fails(nnd_model_load(path, &o, &model), NND_E_MISSING, "plus", "libplus.so", "apt");
     o.backend = "times";
-    assert_fails(nnd_model_load(path, &o, &model), NND_E_NOT_FOUND, "builtin, plus");
+    assert_fails(nnd_model_load(path, &o, &model), NND_E_NOT_FOUND, "builtin", "plus");
     plus_is_here = true;
     assert_int_equal(remove(path) | remove(foreign) | rmdir(folder), 0);
 }
