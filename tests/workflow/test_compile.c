@@ -54,6 +54,20 @@ static const nnd_node_type t_picky = {.struct_size = sizeof(nnd_node_type),
                                       .negotiate = picky_negotiate,
                                       .process = t_inc_process};
 
+static const nnd_param required_params[] = {
+    {"by", NND_PARAM_KIND_INT, NND_PARAM_REQUIRED, 0, NULL, 0, 0, NULL, "", "step", NULL},
+};
+static const nnd_node_type t_required = {.struct_size = sizeof(nnd_node_type),
+                                         .type = "t.required",
+                                         .version = 1,
+                                         .category = "test",
+                                         .title = "required",
+                                         .text = "",
+                                         .inputs = NND_ARRAY(t_in),
+                                         .outputs = NND_ARRAY(t_out),
+                                         .params = NND_ARRAY(required_params),
+                                         .process = t_inc_process};
+
 static nnd_status lost_prepare(nnd_prepare *p, void **prepared)
 {
     char *path = NULL;
@@ -105,6 +119,7 @@ static nnd_registry *registry(void)
 {
     nnd_registry *r = t_registry();
     assert_ok(nnd_registry_add(r, &t_picky));
+    assert_ok(nnd_registry_add(r, &t_required));
     assert_ok(nnd_registry_add(r, &t_lost));
     assert_ok(nnd_registry_add(r, &t_fan));
     return r;
@@ -269,6 +284,25 @@ static void test_overrides(void **state)
         assert_null(compile_with(text, NND_RUN_DEFAULT, &bad[i], 1, NND_E_VALIDATION));
 }
 
+/* A REQUIRED parameter may get its value from an override alone. */
+static void test_override_gives_a_required_parameter(void **state)
+{
+    (void)state;
+    const char *text = "{'format':'nndeploy/1','name':'t','inputs':[{'name':'x','type':'int'}],"
+                       "'outputs':[{'name':'y','from':['a','out']}],"
+                       "'nodes':[{'id':'a','type':'t.required'}],"
+                       "'edges':[{'from':['@','x'],'to':['a','in']}]}";
+    const char *const given[] = {"a.by=4"}, *const other[] = {"a.bye=4"};
+    nnd_plan *plan = compile_with(text, NND_RUN_DEFAULT, given, 1, NND_OK);
+    nnd_run *run = t_run(plan);
+    assert_ok(t_push(run, "x", 1));
+    assert_pops(run, "y", 5);
+    nnd_run_destroy(run);
+    nnd_plan_unref(plan);
+    assert_null(compile_with(text, NND_RUN_DEFAULT, NULL, 0, NND_E_VALIDATION));
+    assert_null(compile_with(text, NND_RUN_DEFAULT, other, 1, NND_E_VALIDATION));
+}
+
 /* The mode only schedules: same results, and the plan says what works through it. */
 static void test_modes(void **state)
 {
@@ -398,6 +432,7 @@ int main(void)
         cmocka_unit_test(test_unused_nodes_are_told),
         cmocka_unit_test(test_dynamic_ports),
         cmocka_unit_test(test_overrides),
+        cmocka_unit_test(test_override_gives_a_required_parameter),
         cmocka_unit_test(test_modes),
         cmocka_unit_test(test_models_come_from_the_host),
         cmocka_unit_test(test_hash),

@@ -67,7 +67,7 @@ static nnd_status compile_into(nnd_plan *plan, const nnd_workflow *wf, const nnd
     if (!plan->name || (wf->file && !plan->file))
         return nnd_error_set(NND_E_OUT_OF_MEMORY, "out of memory");
     plan->mode = mode_of(wf, o);
-    nnd_status status = nnd_workflow_validate(wf, o->registry, diags);
+    nnd_status status = wf_validate(wf, o->registry, o->set_count > 0, diags);
     if (status != NND_OK) return status;
     wf_compiler c = {.plan = plan, .wf = wf, .options = o, .diags = diags};
     status = run_passes(&c);

@@ -37,7 +37,8 @@ typedef struct member {
 typedef struct scope {
     nnd_registry *registry;
     nnd_diagnostics *diags;
-    const char *missing; /* a plug-in that is required and not loaded, NULL = none */
+    const char *missing;   /* a plug-in that is required and not loaded, NULL = none */
+    bool overrides_follow; /* REQUIRED parameters may still get their values */
     const wf_graph *graph;
     const char *prefix; /* "" or "sub" */
     const char *file;
@@ -326,9 +327,8 @@ static nnd_status params_to_check(const scope *s, const wf_node *n, const nnd_no
     }
     for (size_t i = 0; i < type->params.count; i++) {
         const nnd_param *p = wf_param_at(&type->params, i);
-        if (!(p->flags & NND_PARAM_REQUIRED) || wf_fields_get(&n->params, p->name) ||
-            !get_pair(s, &s->driven, n->id, p->name))
-            continue;
+        if (!(p->flags & NND_PARAM_REQUIRED) || wf_fields_get(&n->params, p->name)) continue;
+        if (!s->overrides_follow && !get_pair(s, &s->driven, n->id, p->name)) continue;
         /* Borrowed texts: the list is only read. */
         wf_field f = {(char *)(uintptr_t)p->name, (char *)(uintptr_t)fed, n->place};
         if (!nnd_vec_push(given, f)) return no_memory();
@@ -772,6 +772,7 @@ static nnd_status check_graph(const scope *outer, const wf_graph *graph, const c
                               const char *file)
 {
     scope s = {.registry = outer->registry,
+               .overrides_follow = outer->overrides_follow,
                .diags = outer->diags,
                .missing = outer->missing,
                .graph = graph,
@@ -824,14 +825,23 @@ static nnd_status check_plugins(scope *s, const char *requires_json, nnd_json_do
 nnd_status nnd_workflow_validate(const nnd_workflow *wf, nnd_registry *registry,
                                  nnd_diagnostics *diags)
 {
+    return wf_validate(wf, registry, false, diags);
+}
+
+nnd_status wf_validate(const nnd_workflow *wf, nnd_registry *registry, bool overrides_follow,
+                       nnd_diagnostics *diags)
+{
     if (!wf || !registry)
         return nnd_error_set(NND_E_INVALID_ARGUMENT,
                              "nnd_workflow_validate: a workflow and a registry are required");
     nnd_diagnostics *own = NULL;
     nnd_json_doc *requires = NULL;
     if (!diags) NND_TRY(nnd_diagnostics_create(&own));
-    scope top = {
-        .registry = registry, .diags = diags ? diags : own, .prefix = "", .file = wf->file};
+    scope top = {.registry = registry,
+                 .diags = diags ? diags : own,
+                 .overrides_follow = overrides_follow,
+                 .prefix = "",
+                 .file = wf->file};
     size_t listed = nnd_diagnostics_count(top.diags);
     size_t before = nnd_diagnostics_error_count(top.diags);
     nnd_status status = check_plugins(&top, wf->requires_json, &requires);
