@@ -2,7 +2,9 @@
 #include "cli/cli.h"
 
 #include "base/number.h"
+#include "base/port_status.h"
 #include "nndeploy/nodes.h"
+#include "port/port.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -377,13 +379,47 @@ static int show_all(cli *c, const nnd_node_texts *texts, const nnd_registry *reg
     return code;
 }
 
+/* ---- language ----------------------------------------------------------------------------------
+ */
+
+/* A plug-in's own texts lie beside it: <folder>/locale/<language>.json. */
+static nnd_status add_plugin_texts(nnd_node_texts *texts, const char *plugin)
+{
+    enum { LARGEST = 16 * 1024 * 1024 };
+    const char *slash = strrchr(plugin, '/'), *language = nnd_node_texts_language(texts);
+    int length = slash ? (int)(slash - plugin) : 1;
+    char *path = nnd_strf("%.*s/locale/%s.json", length, slash ? plugin : ".", language);
+    char *text = NULL;
+    size_t size = 0;
+    nnd_status status = path ? NND_OK : cli_no_memory();
+    if (status == NND_OK && nnd_port_file_exists(path)) {
+        int rc = nnd_port_file_read(path, LARGEST, &text, &size);
+        status = rc ? nnd_error_from_port(rc, "cannot read", path)
+                    : nnd_node_texts_add(texts, text, size, path);
+    }
+    nnd_port_free(text);
+    nnd_free(path);
+    return status;
+}
+
+static nnd_status make_texts(const cli *c, nnd_node_texts **out)
+{
+    NND_TRY(nnd_node_texts_create(NULL, out));
+    for (size_t i = 0; i < cli_count(c, "plugin"); i++)
+        NND_TRY(add_plugin_texts(*out, cli_nth(c, "plugin", i)));
+    return NND_OK;
+}
+
 int cli_run_nodes(cli *c)
 {
     nnd_registry *registry = NULL;
     nnd_node_texts *texts = NULL;
     nnd_status status = cli_registry(c, &registry);
-    if (status == NND_OK) status = nnd_node_texts_create(NULL, &texts);
-    if (status != NND_OK) return cli_fail(c, status, NULL);
+    if (status == NND_OK) status = make_texts(c, &texts);
+    if (status != NND_OK) {
+        nnd_node_texts_destroy(texts);
+        return cli_fail(c, status, NULL);
+    }
     const char *name = cli_operand(c, 0);
     const nnd_node_type *type = name ? find_type(registry, name) : NULL;
     int code = !name  ? show_all(c, texts, registry)
