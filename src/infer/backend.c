@@ -6,8 +6,8 @@
 enum { MAX_BACKENDS = 64 };
 
 static nnd_port_mutex list_lock = NND_PORT_MUTEX_INIT;
-static const nnd_backend *list[MAX_BACKENDS] = {&nnd_backend_builtin};
-static size_t list_count = 1;
+static const nnd_backend *list[MAX_BACKENDS] = {&nnd_backend_builtin, &nnd_backend_onnxruntime};
+static size_t list_count = 2;
 
 size_t nnd_backend_count(void)
 {
