@@ -85,11 +85,18 @@ static void sync_parent(const char *path)
     nnd_port_free(folder);
 }
 
-int nnd_port_file_write_atomic(const char *path, const void *data, size_t size)
+/* Devices and pipes are not replaced: they take the bytes. */
+static int write_in_place(const char *path, const void *data, size_t size)
 {
-    struct stat st;
-    bool exists = stat(path, &st) == 0;
-    if (exists && S_ISDIR(st.st_mode)) return NND_PORT_E_IS_DIR;
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0) return nnd_port_from_errno(errno);
+    int rc = write_all(fd, data, size);
+    if (close(fd) != 0 && rc == 0) rc = nnd_port_from_errno(errno);
+    return rc;
+}
+
+static int replace_file(const char *path, const struct stat *old, const void *data, size_t size)
+{
     char *temp;
     int rc = nnd_port_temp_name(path, &temp);
     if (rc) return rc;
@@ -99,13 +106,30 @@ int nnd_port_file_write_atomic(const char *path, const void *data, size_t size)
         nnd_port_free(temp);
         return rc;
     }
-    if (exists && S_ISREG(st.st_mode)) (void)fchmod(fd, st.st_mode & 07777);
+    if (old) (void)fchmod(fd, old->st_mode & 07777);
     rc = write_and_rename(fd, temp, path, data, size);
     if (rc)
         unlink(temp);
     else
         sync_parent(path);
     nnd_port_free(temp);
+    return rc;
+}
+
+int nnd_port_file_write_atomic(const char *path, const void *data, size_t size)
+{
+    struct stat st, link;
+    bool exists = stat(path, &st) == 0;
+    if (exists && S_ISDIR(st.st_mode)) return NND_PORT_E_IS_DIR;
+    if (exists && !S_ISREG(st.st_mode)) return write_in_place(path, data, size);
+    /* A link stays, what it names is replaced. */
+    char *real = NULL;
+    if (exists && lstat(path, &link) == 0 && S_ISLNK(link.st_mode)) {
+        int rc = nnd_port_path_real(path, &real);
+        if (rc) return rc;
+    }
+    int rc = replace_file(real ? real : path, exists ? &st : NULL, data, size);
+    nnd_port_free(real);
     return rc;
 }
 

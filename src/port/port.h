@@ -208,7 +208,7 @@ int nnd_port_file_read(const char *path, size_t limit, char **data, size_t *size
 int nnd_port_stream_read(FILE *stream, size_t limit, char **data, size_t *size);
 /* Replaces the file in one step: a temporary file beside it, flushed to the disk, renamed. On
    failure the old file is untouched and nothing is left behind. Keeps the mode bits of a file
-   that is replaced. */
+   that is replaced, and a link to it. Devices and pipes are written to. */
 int nnd_port_file_write_atomic(const char *path, const void *data, size_t size);
 int nnd_port_file_rename(const char *from, const char *to); /* replaces `to` */
 int nnd_port_file_remove(const char *path);                 /* a file, a link or an empty folder */

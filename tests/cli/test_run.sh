@@ -199,6 +199,19 @@ if [ $code -eq 130 ]; then pass; else fail "an interrupted run ended with $code,
 says err.txt cancelled
 absent i0.png i1.png
 
+# A link to a file stays a link; a pipe takes the result.
+printf old >target.txt
+ln -s target.txt link.txt
+run 0 run "$digits" --input image="$media/meter.jpg" --output text=link.txt
+says target.txt 0358926
+if [ -L link.txt ]; then pass; else fail 'the link was replaced'; fi
+mkfifo pipe
+cat pipe >piped.txt &
+run 0 run "$digits" --input image="$media/meter.jpg" --output text=pipe
+wait $!
+same target.txt piped.txt
+if [ -p pipe ]; then pass; else fail 'the pipe was replaced'; fi
+
 # When a file cannot be written, none of the run is left.
 mkdir locked
 if [ "$(id -u)" -ne 0 ]; then
