@@ -150,6 +150,11 @@ fi
 chmod 700 flows
 tidy
 
+# Files that a workflow refers to are not needed for its form.
+run 0 fmt --stdout flows/lost.json
+says out.txt '"ref": "parts/nothere.json"'
+run 0 diff flows/lost.json flows/lost.json
+
 # diff
 run 0 diff good.json good.json
 says out.txt equal
