@@ -112,6 +112,10 @@ static void a_pinned_model_is_checked(void **state)
     assert_fails(s.find_model(s.user, "pinned", text, &path), NND_E_FORMAT, "pinned.onnx", text,
                  "not the file that the workflow pins");
     assert_fails(s.find_model(s.user, "pinned", "12", &path), NND_E_FORMAT, "wanted 12");
+    /* Another content, and what was known of the file before does not count. */
+    text[0] = text[0] == '0' ? '1' : '0';
+    put_text(path_in(folder, "a/pinned.onnx"), "other content");
+    assert_fails(s.find_model(s.user, "pinned", text, &path), NND_E_FORMAT, "pinned.onnx");
 }
 
 static void secrets_come_from_the_environment(void **state)
