@@ -397,11 +397,11 @@ const nnd_node_type nnd_node_image_blur = {
 
 static nnd_status threshold_gray(nnd_ctx *ctx, const nnd_image *gray)
 {
+    static const nnd_threshold_kind kinds[] = {NND_THRESHOLD_FIXED, NND_THRESHOLD_OTSU,
+                                               NND_THRESHOLD_LOCAL};
     const nnd_params *p = nnd_ctx_params(ctx);
     nnd_threshold_options options = NND_THRESHOLD_OPTIONS_INIT;
     nnd_value *value = NULL;
-    static const nnd_threshold_kind kinds[] = {NND_THRESHOLD_FIXED, NND_THRESHOLD_OTSU,
-                                               NND_THRESHOLD_LOCAL};
     options.kind = kinds[nnd_params_enum(p, "kind")];
     options.invert = nnd_params_enum(p, "foreground") == 0;
     options.value = (int)nnd_params_int(p, "value");
