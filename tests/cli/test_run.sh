@@ -206,7 +206,7 @@ run 0 run "$digits" --input image="$media/meter.jpg" --output text=link.txt
 says target.txt 0358926
 if [ -L link.txt ]; then pass; else fail 'the link was replaced'; fi
 mkfifo pipe
-cat pipe >piped.txt &
+timeout 30 cat pipe >piped.txt &
 run 0 run "$digits" --input image="$media/meter.jpg" --output text=pipe
 wait $!
 same target.txt piped.txt
