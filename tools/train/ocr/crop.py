@@ -1,4 +1,4 @@
-"""The network's input for one line of text: README.md, sections 6 and 7, states the same as formulae.
+"""The network's input for one line of text; README.md, sections 6 and 7, has the formulae.
 
 Training, evaluation and reading all cut their lines with these functions.
 """
@@ -29,7 +29,8 @@ def taps(start, cells, pitch, source):
     low = np.floor(at).astype(np.intp)
     fraction = (at - low).astype(np.float32)
     shape = (cells, n)
-    return low.reshape(shape), np.minimum(low + 1, source - 1).reshape(shape), fraction.reshape(shape)
+    high = np.minimum(low + 1, source - 1)
+    return low.reshape(shape), high.reshape(shape), fraction.reshape(shape)
 
 
 def cut(gray, box, slope=0.0):

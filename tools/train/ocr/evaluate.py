@@ -22,7 +22,8 @@ import prototype
 import render
 
 SETS = (("seen_clean", render.TRAIN_FONTS, 1.0), ("seen_degraded", render.TRAIN_FONTS, 0.0),
-        ("unseen_clean", render.HELD_OUT_FONTS, 1.0), ("unseen_degraded", render.HELD_OUT_FONTS, 0.0))
+        ("unseen_clean", render.HELD_OUT_FONTS, 1.0),
+        ("unseen_degraded", render.HELD_OUT_FONTS, 0.0))
 
 
 class FastNetwork(prototype.Network):
@@ -88,7 +89,8 @@ def main():
                 if args.truth:
                     want = args.truth.read_text().rstrip("\n")
                     wrong = prototype.edit_distance(want, "\n".join(texts))
-                    print(f"  {wrong} errors in {len(want)} characters: {1 - wrong / len(want):.4f}")
+                    share = 1 - wrong / len(want)
+                    print(f"  {wrong} errors in {len(want)} characters: {share:.4f}")
         return
     report = {m.name: {"bytes": m.stat().st_size,
                        "sha256": hashlib.sha256(m.read_bytes()).hexdigest()} for m in models}

@@ -4,8 +4,9 @@
     export.py --weights FILE [--output FOLDER]
 
 The graph is built here, node by node: short names, opset 13, batch and width open. The int8 form
-quantises afterwards: weights per channel (int8, symmetric), values between layers per tensor (uint8)
-with the ranges that freshly rendered lines give, as QuantizeLinear and DequantizeLinear pairs.
+quantises afterwards: weights per channel (int8, symmetric), values between layers per tensor
+(uint8) with the ranges that freshly rendered lines give, as pairs of QuantizeLinear and
+DequantizeLinear.
 """
 import argparse
 import hashlib

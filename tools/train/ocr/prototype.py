@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Reads the printed lines of a picture: the reference that the C nodes are compared with.
 
-picture -> gray -> adaptive threshold -> components -> lines -> crops -> network -> greedy CTC -> text
+picture -> gray -> adaptive threshold -> components -> lines -> crops -> network -> CTC -> text
 
 Every step is a plain function with its parameters in `Params`; README.md states the same steps as
 formulae. Only numpy, OpenCV (decoding and component labelling) and the onnx reader are used.
@@ -27,15 +27,15 @@ LABELS = ["<blank>", *map(chr, range(32, 127))]
 class Params:
     window: int = 61             # threshold: side of the averaging window, odd, pixels
     offset: int = 18             # threshold: how much darker than the mean ink must be, gray levels
-    polarity: str = "dark"       # threshold: "dark" ink on light ground or "light" ink on dark ground
+    polarity: str = "dark"       # threshold: "dark" ink on light ground or the reverse, "light"
     min_area: int = 4            # components: least ink, pixels
     min_height: int = 6          # letters: limits of the box's height, pixels
     max_height: int = 160
-    max_aspect: float = 12.0     # components: largest width / height of a letter or of joined letters
+    max_aspect: float = 12.0     # components: largest width / height, of joined letters too
     min_fill: float = 0.06       # components: least ink pixels / box pixels
     line_overlap: float = 0.45   # lines: least vertical overlap in units of the lower box
     line_ratio: float = 3.2      # lines: largest ratio of heights of neighbours
-    line_gap: float = 2.2        # lines: widest gap between neighbours in units of the letters' height
+    line_gap: float = 2.2        # lines: widest gap between neighbours, in letter heights
     small: float = 0.45          # marks: lower than this share of a component beside them
     small_line: float = 0.62     # marks: so are one or two letters lower than this share of a line
     mark_reach: float = 0.45     # marks: how far above or below the letters, in letter heights
@@ -198,7 +198,7 @@ def part_small(lines, p):
 
 
 def slope_of(letters, p):
-    """Rise of the base line per column: the middle of the slopes between distant letters; flat is 0."""
+    """Rise of the base line per column: the middle of the slopes between distant letters."""
     n = len(letters)
     if n < p.slope_letters:
         return 0.0
@@ -223,7 +223,7 @@ def line_box(members, slope):
 
 
 def reading_order(found):
-    """From top to bottom; lines whose middle lies within the first one of a row follow to the right."""
+    """From top to bottom; lines whose middle lies within the first of a row follow to its right."""
     rows = []
     for box, slope in sorted(found, key=lambda f: (f[0][1] + f[0][3], f[0][0])):
         middle = (box[1] + box[3]) / 2

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Renders the training lines: printed text as the line finder would cut it out of a picture.
 
-A line starts as ink: words in one font with their character positions. The ink is slanted, turned and
-warped a little, printed on a ground, lit, blurred, made noisy, compressed, and cut with the very crop
-that reading uses (crop.cut). Every character's centre is carried along: the training uses it.
+A line starts as ink: words in one font with their character positions. The ink is slanted, turned
+and warped a little, printed on a ground, lit, blurred, made noisy, compressed, cut with the very
+crop that reading uses (crop.cut). Every character's centre is carried along: the training uses it.
 
     render.py shard FOLDER FIRST COUNT     writes shard-<k>.npz for k = FIRST ... FIRST + COUNT - 1
     render.py sheet PICTURE                shows 30 lines of each kind

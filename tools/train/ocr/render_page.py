@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Renders examples/media/page.jpg, a printed page as a hand-held camera would see it, and its truth.
+"""Renders examples/media/page.jpg: a printed page as a hand-held camera would see it.
 
 page.json lists the lines from top to bottom: the text and the half-open pixel box of its ink.
 """
@@ -18,12 +18,13 @@ SEED = 11
 ZOOM = 2                  # the page is drawn at twice its size, so that reducing smooths its edges
 SIZE = (1000, 760)        # of the photograph
 PAPER, TABLE = 236, 96    # gray levels
+SERIF = "LiberationSerif-Regular"
 LINES = [                 # base line, font, size, text
     (104, "LiberationSerif-Bold", 40, "Notes from the Lighthouse"),
     (146, "LiberationSerif-Italic", 22, "Kept by M. Harrow, from 3 May to 17 October 1998"),
-    (206, "LiberationSerif-Regular", 25, "The lamp was lit at 8:42 in the evening and burned until"),
-    (240, "LiberationSerif-Regular", 25, "sunrise. Wind from the west, 27 knots, with heavy rain after"),
-    (274, "LiberationSerif-Regular", 25, "midnight; two ships passed, both bound for the north coast."),
+    (206, SERIF, 25, "The lamp was lit at 8:42 in the evening and burned until"),
+    (240, SERIF, 25, "sunrise. Wind from the west, 27 knots, with heavy rain after"),
+    (274, SERIF, 25, "midnight; two ships passed, both bound for the north coast."),
     (338, "OpenSans-Semibold", 27, "Stores on the first of June"),
     (380, "OpenSans-Regular", 23, "Oil: 164 litres (at $0.85) = $139.40"),
     (416, "OpenSans-Regular", 23, "Flour, 12 kg; salt, 3 kg; tea, 450 g"),

@@ -4,9 +4,9 @@
     train.py --shards FOLDER --first 0 --count 7 --weights FILE
     train.py --shards FOLDER --first 7 --count 9 --weights FILE --resume
 
-The shards come from `render.py shard`; training waits for one that is not there yet, so both may run
-side by side; every line is seen once. The learning rate rises, stays, and falls to nothing in the part
-that resumes. The loss is CTC plus, as a guide that makes half an hour of one
+The shards come from `render.py shard`; training waits for one that is not there yet, so both may
+run side by side; every line is seen once. The learning rate rises, stays, and falls to nothing in
+the part that resumes. The loss is CTC plus, as a guide that makes half an hour of one
 core enough, the cross entropy of every frame: the renderer knows where each character stands.
 """
 import argparse
@@ -59,7 +59,7 @@ class Context(nn.Module):
 
 
 class Net(nn.Module):
-    """Four convolutions over the picture, one that takes its height to 1, five layers of context."""
+    """Four convolutions over the picture, one that takes its height to 1, five of context."""
 
     def __init__(self):
         super().__init__()
