@@ -6,8 +6,9 @@
 enum { MAX_BACKENDS = 64 };
 
 static nnd_port_mutex list_lock = NND_PORT_MUTEX_INIT;
-static const nnd_backend *list[MAX_BACKENDS] = {&nnd_backend_builtin, &nnd_backend_onnxruntime};
-static size_t list_count = 2;
+static const nnd_backend *list[MAX_BACKENDS] = {&nnd_backend_builtin, &nnd_backend_onnxruntime,
+                                                &nnd_backend_openvino};
+static size_t list_count = 3;
 
 size_t nnd_backend_count(void)
 {
