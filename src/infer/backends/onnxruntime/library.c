@@ -28,11 +28,12 @@ static bool library_ready;
 static nnd_status status_from(unsigned code, const char *text)
 {
     if (strstr(text, "is not a registered function/op") || strstr(text, "No Op registered for") ||
-        strstr(text, "Unsupported model IR version") || strstr(text, "opset") ||
+        strstr(text, "Unsupported model IR version") ||
+        strstr(text, "under development and support for this is limited") ||
         strstr(text, "Could not find an implementation"))
         return NND_E_UNSUPPORTED;
-    if (strstr(text, "shape verification failed") || strstr(text, "Got invalid dimensions") ||
-        strstr(text, "Invalid rank for"))
+    if (strstr(text, "shape verification failed") || strstr(text, "computed output shape") ||
+        strstr(text, "Got invalid dimensions") || strstr(text, "Invalid rank for"))
         return NND_E_SHAPE;
     if (strstr(text, "Unexpected input data type")) return NND_E_TYPE;
     switch (code) {
