@@ -394,8 +394,12 @@ static nnd_status open_module(loaded_plugin *p, const char *path)
     char reason[512] = "";
     if (!nnd_port_file_exists(path)) return nnd_error_set(NND_E_NOT_FOUND, "there is no such file");
     if (!nnd_port_dir_exists(path)) NND_TRY(wf_plugin_file_check(path));
-    if (nnd_port_module_open(path, &p->module, reason, sizeof(reason)) != 0)
-        return nnd_error_set(NND_E_FORMAT, "it is no loadable module: %s", reason);
+    /* A bare name would be searched in the system's library folders. */
+    char *here = strpbrk(path, "/\\") ? nnd_strdup(path) : nnd_strf("./%s", path);
+    if (!here) return no_memory();
+    int rc = nnd_port_module_open(here, &p->module, reason, sizeof(reason));
+    nnd_free(here);
+    if (rc != 0) return nnd_error_set(NND_E_FORMAT, "it is no loadable module: %s", reason);
     void *symbol = nnd_port_module_symbol(p->module, NND_PLUGIN_SYMBOL);
     if (!symbol) return nnd_error_set(NND_E_FORMAT, "it does not export %s", NND_PLUGIN_SYMBOL);
     nnd_plugin_entry entry;

@@ -1,4 +1,8 @@
 /* Plug-ins: a good one works, every kind of bad one gives one clear message and leaves nothing. */
+#if !defined(_WIN32)
+#include <unistd.h>
+#endif
+
 #include "nndeploy/plugin.h"
 #include "port/port.h"
 #include "workflow/support.h"
@@ -70,6 +74,22 @@ static void test_good(void **state)
     (void)state;
     use_plugin(0);
     use_plugin(0); /* again, after it was unloaded */
+}
+
+/* A name without a folder is a file of the current folder, not of the system's library folders. */
+static void test_bare_name(void **state)
+{
+    (void)state;
+#if !defined(_WIN32)
+    char before[1024];
+    nnd_registry *r = t_registry();
+    assert_non_null(getcwd(before, sizeof(before)));
+    assert_int_equal(chdir(TEST_PLUGINS), 0);
+    nnd_status status = nnd_registry_load_plugin(r, strrchr(plugin_path(0), '/') + 1);
+    assert_int_equal(chdir(before), 0);
+    assert_ok(status);
+    nnd_registry_unref(r);
+#endif
 }
 
 static void test_larger_struct(void **state)
@@ -146,9 +166,10 @@ static void test_host_table(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_good),        cmocka_unit_test(test_larger_struct),
-        cmocka_unit_test(test_value_type),  cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_wrong_files), cmocka_unit_test(test_host_table),
+        cmocka_unit_test(test_good),          cmocka_unit_test(test_bare_name),
+        cmocka_unit_test(test_larger_struct), cmocka_unit_test(test_value_type),
+        cmocka_unit_test(test_refused),       cmocka_unit_test(test_wrong_files),
+        cmocka_unit_test(test_host_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
