@@ -116,6 +116,16 @@ static inline void ow_attr_int(nnd_str *attrs, const char *name, int64_t v)
     ow_message(attrs, 5, &a);
 }
 
+static inline void ow_attr_float(nnd_str *attrs, const char *name, float v)
+{
+    nnd_str a = {0};
+    ow_text(&a, 1, name);
+    ow_varint(&a, 2u << 3 | 5);
+    nnd_str_add_n(&a, (const char *)&v, sizeof(v));
+    ow_int(&a, 20, 1);
+    ow_message(attrs, 5, &a);
+}
+
 static inline void ow_attr_ints(nnd_str *attrs, const char *name, const int64_t *v, size_t count)
 {
     nnd_str a = {0};
@@ -154,8 +164,8 @@ static inline void ow_names(nnd_str *node, uint32_t field, const char *names)
     }
 }
 
-static inline void ow_node(nnd_str *graph, const char *type, const char *inputs,
-                           const char *outputs, nnd_str *attrs)
+static inline void ow_node_of(nnd_str *graph, const char *domain, const char *type,
+                              const char *inputs, const char *outputs, nnd_str *attrs)
 {
     nnd_str node = {0};
     ow_names(&node, 1, inputs);
@@ -164,7 +174,14 @@ static inline void ow_node(nnd_str *graph, const char *type, const char *inputs,
     ow_text(&node, 4, type);
     if (attrs && attrs->data) nnd_str_add_n(&node, attrs->data, attrs->size);
     if (attrs) nnd_str_free(attrs);
+    if (domain[0]) ow_text(&node, 7, domain);
     ow_message(graph, 1, &node);
+}
+
+static inline void ow_node(nnd_str *graph, const char *type, const char *inputs,
+                           const char *outputs, nnd_str *attrs)
+{
+    ow_node_of(graph, "", type, inputs, outputs, attrs);
 }
 
 /* The envelope; empties the graph. */
@@ -175,6 +192,9 @@ static inline void ow_model(nnd_str *model, nnd_str *graph, int64_t opset)
     ow_text(model, 2, "nndeploy tests");
     ow_message(model, 7, graph);
     ow_int(&import, 2, (uint64_t)opset);
+    ow_message(model, 8, &import);
+    ow_text(&import, 1, "com.microsoft");
+    ow_int(&import, 2, 1);
     ow_message(model, 8, &import);
 }
 

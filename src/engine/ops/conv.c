@@ -34,6 +34,22 @@ static nnd_status read_conv(const nnd_op_ctx *c, nnd_window *w, int64_t *groups)
     return NND_OK;
 }
 
+/* FusedConv's fourth input, added before the activation. */
+static const nnd_tensor *residual_of(const nnd_op_ctx *c)
+{
+    return c->node->formal_count > 3 ? nnd_op_in(c, 3) : NULL;
+}
+
+static nnd_status check_residual(const nnd_op_ctx *c, const int64_t *dims)
+{
+    const nnd_tensor *z = residual_of(c), *x = c->in[0];
+    if (!z) return NND_OK;
+    if (z->dtype == x->dtype && z->rank == x->rank &&
+        memcmp(z->dims, dims, (size_t)z->rank * sizeof(*dims)) == 0)
+        return NND_OK;
+    return nnd_op_fail(c, NND_E_SHAPE, "the residual does not have the shape of the result");
+}
+
 static nnd_status conv_infer(nnd_op_ctx *c)
 {
     nnd_window w;
@@ -42,6 +58,7 @@ static nnd_status conv_infer(nnd_op_ctx *c)
     dims[0] = c->in[0]->dims[0];
     dims[1] = c->in[1]->dims[0];
     memcpy(dims + 2, w.out, (size_t)w.spatial * sizeof(*dims));
+    NND_TRY(check_residual(c, dims));
     return nnd_op_output(c, 0, c->in[0]->dtype, c->in[0]->rank, dims);
 }
 
@@ -82,7 +99,7 @@ static bool kernel_desc(const nnd_op_ctx *c, const nnd_window *w, int64_t groups
                          .dilation_w = w->dilation[col],
                          .pad_left = w->begin[col],
                          .pad_right = w->end[col],
-                         .act = nnd_epilogue_act(c->node)};
+                         .act = residual_of(c) ? (nnd_act){0} : nnd_epilogue_act(c->node)};
     if (row < 0) return true;
     d->in_h = w->in[row];
     d->kernel_h = w->kernel[row];
@@ -297,20 +314,50 @@ static nnd_status reference_tile(void *user, size_t index, int lane)
     for (o[2] = 0; o[2] < j->w.out[2]; o[2]++) {
         double value = start + dot(j, n, m, o);
         size_t at = index * (size_t)j->w.out[2] + (size_t)o[2];
-        if (j->c->node->epilogue) value = (double)nnd_epilogue_apply(j->c->node, (float)value);
+        if (j->c->node->epilogue && !residual_of(j->c))
+            value = (double)nnd_epilogue_apply(j->c->node, (float)value);
         nnd_dtype_set(y->dtype, y->data, at, value);
+    }
+    return NND_OK;
+}
+
+static nnd_status run_reference(nnd_op_ctx *c)
+{
+    job j = {.c = c};
+    NND_TRY(read_conv(c, &j.w, &j.groups));
+    size_t count = (size_t)nnd_tensor_count(&c->out[0]);
+    widen(&j.w);
+    return nnd_op_for(c, count ? count / (size_t)j.w.out[2] : 0, reference_tile, &j);
+}
+
+static nnd_status residual_tile(void *user, size_t index, int lane)
+{
+    const nnd_op_ctx *c = user;
+    const nnd_tensor *y = &c->out[0], *z = residual_of(c);
+    size_t begin = index * NND_OP_GRAIN, total = (size_t)nnd_tensor_count(y);
+    size_t end = total - begin < NND_OP_GRAIN ? total : begin + NND_OP_GRAIN;
+    (void)lane;
+    if (y->dtype == NND_F32) {
+        float *to = y->data;
+        const float *more = z->data;
+        nnd_act act = nnd_epilogue_act(c->node);
+        for (size_t i = begin; i < end; i++)
+            to[i] += more[i];
+        nnd_act_apply(&act, to + begin, to + begin, end - begin);
+        return NND_OK;
+    }
+    for (size_t i = begin; i < end; i++) {
+        double sum = nnd_dtype_get(y->dtype, y->data, i) + nnd_dtype_get(z->dtype, z->data, i);
+        nnd_dtype_set(y->dtype, y->data, i, (double)nnd_epilogue_apply(c->node, (float)sum));
     }
     return NND_OK;
 }
 
 static nnd_status conv_run(nnd_op_ctx *c)
 {
-    if (c->step) return run_kernel(c);
-    job j = {.c = c};
-    NND_TRY(read_conv(c, &j.w, &j.groups));
-    size_t count = (size_t)nnd_tensor_count(&c->out[0]);
-    widen(&j.w);
-    return nnd_op_for(c, count ? count / (size_t)j.w.out[2] : 0, reference_tile, &j);
+    NND_TRY(c->step ? run_kernel(c) : run_reference(c));
+    if (!residual_of(c)) return NND_OK;
+    return nnd_op_for(c, nnd_op_tiles((size_t)nnd_tensor_count(&c->out[0])), residual_tile, c);
 }
 
 static const nnd_op ops[] = {

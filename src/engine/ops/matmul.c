@@ -1,11 +1,14 @@
-/* MatMul and Gemm: f32 through the packed kernel, other types by plain loops. */
+/* MatMul, Gemm and com.microsoft's FusedMatMul: f32 through the packed kernel, other types by plain
+ * loops. */
 #include <string.h>
 
 #include "engine/kernels/kernels.h"
 #include "engine/ops/blocks.h"
 #include "engine/ops/epilogue.h"
 
-/* Both operators as a batch of m×k times k×n. */
+enum { MATMUL, GEMM, FUSED_MATMUL };
+
+/* The operators as a batch of m×k times k×n. */
 typedef struct product {
     int64_t m, n, k;
     bool trans_a, trans_b;
@@ -25,11 +28,17 @@ static nnd_status matmul_shape(const nnd_op_ctx *c, product *p)
     const nnd_tensor *a = c->in[0], *b = c->in[1];
     if (!a->rank || !b->rank) return nnd_op_fail(c, NND_E_SHAPE, "a scalar is no matrix");
     int a_batch = a->rank > 2 ? a->rank - 2 : 0, b_batch = b->rank > 2 ? b->rank - 2 : 0;
-    int64_t b_k = b->rank == 1 ? b->dims[0] : b->dims[b->rank - 2];
-    *p = (product){.alpha = 1.0f,
-                   .m = a->rank == 1 ? 1 : a->dims[a->rank - 2],
-                   .k = a->dims[a->rank - 1],
-                   .n = b->rank == 1 ? 1 : b->dims[b->rank - 1]};
+    bool fused = c->op->variant == FUSED_MATMUL;
+    *p = (product){.alpha = fused ? nnd_node_float(c->node, "alpha", 1.0f) : 1.0f,
+                   .trans_a = fused && a->rank > 1 && nnd_node_int(c->node, "transA", 0),
+                   .trans_b = fused && b->rank > 1 && nnd_node_int(c->node, "transB", 0)};
+    if (fused &&
+        (nnd_node_int(c->node, "transBatchA", 0) || nnd_node_int(c->node, "transBatchB", 0)))
+        return nnd_op_fail(c, NND_E_UNSUPPORTED, "transposed batches are not supported");
+    p->m = a->rank == 1 ? 1 : a->dims[a->rank - (p->trans_a ? 1 : 2)];
+    p->k = a->dims[a->rank - (p->trans_a ? 2 : 1)];
+    p->n = b->rank == 1 ? 1 : b->dims[b->rank - (p->trans_b ? 2 : 1)];
+    int64_t b_k = b->rank == 1 ? b->dims[0] : b->dims[b->rank - (p->trans_b ? 1 : 2)];
     if (p->k != b_k)
         return nnd_op_fail(c, NND_E_SHAPE, "the inner dimensions are %lld and %lld",
                            (long long)p->k, (long long)b_k);
@@ -90,7 +99,7 @@ static nnd_status read_product(const nnd_op_ctx *c, product *p)
     for (size_t i = 1; i < c->in_count; i++)
         if (nnd_op_in(c, i)) NND_TRY(nnd_op_expect(c, i, 1u << c->in[0]->dtype));
     NND_TRY(nnd_op_need(c, 1, &t));
-    return c->op->variant ? gemm_shape(c, p) : matmul_shape(c, p);
+    return c->op->variant == GEMM ? gemm_shape(c, p) : matmul_shape(c, p);
 }
 
 static nnd_status product_infer(nnd_op_ctx *c)
@@ -343,10 +352,14 @@ static nnd_status product_run(nnd_op_ctx *c)
     return nnd_op_for(c, j.p.batches * (size_t)j.p.m, reference_tile, &j);
 }
 
-#define ROW(name, high, v)                                                                         \
+#define ROW(domain, name, high, v)                                                                 \
     {                                                                                              \
-        "", name, 1, 0, 2, high, 1, 1, NND_OP_EPILOGUE, product_infer, product_run, gemm_prepare,  \
-            gemm_release, gemm_plan, gemm_unplan, product_flops, v                                 \
+        domain, name, 1, 0, 2, high, 1, 1, NND_OP_EPILOGUE, product_infer, product_run,            \
+            gemm_prepare, gemm_release, gemm_plan, gemm_unplan, product_flops, v                   \
     }
-static const nnd_op ops[] = {ROW("MatMul", 2, 0), ROW("Gemm", 3, 1)};
+static const nnd_op ops[] = {
+    ROW("", "MatMul", 2, MATMUL),
+    ROW("", "Gemm", 3, GEMM),
+    ROW("com.microsoft", "FusedMatMul", 2, FUSED_MATMUL),
+};
 const nnd_op_family nnd_ops_matmul = {ops, NND_COUNT(ops)};

@@ -126,7 +126,8 @@ static nnd_status row_tile(void *user, size_t row, int lane)
     }
     for (size_t k = 1; k < j->c->out_count; k++)
         if (j->c->out[k].data)
-            nnd_dtype_set(j->c->out[k].dtype, j->c->out[k].data, row, k == 1 ? mean : inverse);
+            nnd_dtype_set(j->c->out[k].dtype, j->c->out[k].data, row,
+                          k == 1 && j->variant != RMS ? mean : inverse);
     return NND_OK;
 }
 
@@ -286,6 +287,11 @@ static const nnd_op ops[] = {
      .variant = GROUP},
     {"", "RMSNormalization", 23, 0, 2, 2, 1, 1, NND_OP_INPLACE, rows_infer, rows_run,
      .variant = RMS},
+    /* What ONNX Runtime writes for RMS normalisation, in either domain. */
+    {"", "SimplifiedLayerNormalization", 1, 0, 2, 2, 1, 2, NND_OP_INPLACE, rows_infer, rows_run,
+     .variant = RMS},
+    {"com.microsoft", "SimplifiedLayerNormalization", 1, 0, 2, 2, 1, 2, NND_OP_INPLACE, rows_infer,
+     rows_run, .variant = RMS},
     {"", "LRN", 1, 0, 1, 1, 1, 1, 0, lrn_infer, lrn_run, .variant = 0},
     {"", "LpNormalization", 1, 0, 1, 1, 1, 1, NND_OP_INPLACE, lp_infer, lp_run, .variant = LP},
 };

@@ -194,6 +194,8 @@ static void attr_params(const nnd_graph_node *n, int variant, params *p)
         p->a = (double)nnd_node_float(n, variant == SHRINK ? "lambd" : "alpha", defaults[i].a);
         p->b = (double)nnd_node_float(n, second, defaults[i].b);
     }
+    if (variant == SWISH && strcmp(n->type, "QuickGelu") == 0)
+        p->a = (double)nnd_node_float(n, "alpha", 1.702f);
     if (variant == GELU) p->flag = strcmp(nnd_node_string(n, "approximate", "none"), "tanh") == 0;
 }
 
@@ -475,5 +477,7 @@ static const nnd_op ops[] = {
     {"", "PRelu", 1, 0, 2, 2, 1, 1, NND_OP_INPLACE, prelu_infer, prelu_run, .variant = 0},
     {"com.microsoft", "Gelu", 1, 0, 1, 1, 1, 1, NND_OP_INPLACE, unary_infer, unary_run,
      .variant = GELU},
+    {"com.microsoft", "QuickGelu", 1, 0, 1, 1, 1, 1, NND_OP_INPLACE, unary_infer, unary_run,
+     .variant = SWISH},
 };
 const nnd_op_family nnd_ops_unary = {ops, NND_COUNT(ops)};

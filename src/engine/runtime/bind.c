@@ -35,8 +35,8 @@ static bool fits(size_t count, int16_t low, int16_t high)
     return (int64_t)count >= low && (high < 0 || (int64_t)count <= high);
 }
 
-/* ONNX Runtime's FusedConv without a residual is a Conv with an epilogue. */
-static bool bind_fused_conv(nnd_graph_node *n)
+/* ONNX Runtime's FusedConv and FusedGemm are Conv and Gemm with an epilogue. */
+static bool bind_fused(nnd_graph_node *n)
 {
     static const struct {
         const char *name;
@@ -47,17 +47,20 @@ static bool bind_fused_conv(nnd_graph_node *n)
                  {"Clip", NND_EPILOGUE_CLIP},
                  {"LeakyRelu", NND_EPILOGUE_LEAKY_RELU},
                  {"HardSigmoid", NND_EPILOGUE_HARD_SIGMOID}};
-    if (strcmp(n->domain, "com.microsoft") != 0 || strcmp(n->type, "FusedConv") != 0) return false;
-    if (n->formal_count < 2 || n->formal_count > 3 || n->output_count != 1) return false;
+    if (strcmp(n->domain, "com.microsoft") != 0) return false;
+    bool conv = strcmp(n->type, "FusedConv") == 0, gemm = strcmp(n->type, "FusedGemm") == 0;
+    if ((!conv && !gemm) || n->output_count != 1) return false;
+    if (n->formal_count < 2 || n->formal_count > (conv ? 4u : 3u)) return false;
+    if (n->inputs[0] == NND_NO_ID || n->inputs[1] == NND_NO_ID) return false;
     const char *activation = nnd_node_string(n, "activation", "");
     size_t count;
     const float *params = nnd_node_floats(n, "activation_params", &count);
     for (size_t i = 0; i < NND_COUNT(known); i++) {
         if (strcmp(known[i].name, activation) != 0) continue;
         n->epilogue = known[i].kind;
-        n->epilogue_a = count > 0 ? params[0] : 0;
-        n->epilogue_b = count > 1 ? params[1] : 0;
-        n->op = nnd_op_find("", "Conv", 11);
+        n->epilogue_a = count > 0 ? params[0] : nnd_node_float(n, "activation_alpha", 0);
+        n->epilogue_b = count > 1 ? params[1] : nnd_node_float(n, "activation_beta", 0);
+        n->op = nnd_op_find("", conv ? "Conv" : "Gemm", 11);
         return true;
     }
     return false;
@@ -67,7 +70,7 @@ static void bind_graph(nnd_graph *g, complaint *c)
 {
     for (size_t i = 0; i < g->node_count; i++) {
         nnd_graph_node *n = &g->nodes[i];
-        if (bind_fused_conv(n)) continue;
+        if (bind_fused(n)) continue;
         const nnd_op *op = nnd_op_find(n->domain, n->type, n->opset);
         if (!op)
             complain(c, n, n->opset ? reason(n) : "the model does not import this domain");

@@ -1,0 +1,320 @@
+/*
+ * com.microsoft's fused element-wise and normalising operators of transformer exports: BiasGelu,
+ * FastGelu, SkipLayerNormalization, SkipSimplifiedLayerNormalization, EmbedLayerNormalization.
+ * Statistics in double.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "engine/kernels/kernels.h"
+#include "engine/ops/real.h"
+
+/* ---- BiasGelu, FastGelu --------------------------------------------------------------------- */
+
+enum { EXACT, FAST };
+
+static nnd_status gelu_infer(nnd_op_ctx *c)
+{
+    NND_TRY(nnd_op_expect(c, 0, NND_FLOATS));
+    const nnd_tensor *x = c->in[0], *bias = nnd_op_in(c, 1);
+    if (bias) {
+        NND_TRY(nnd_op_expect(c, 1, 1u << x->dtype));
+        if (x->rank < 1 || bias->rank != 1 || bias->dims[0] != x->dims[x->rank - 1])
+            return nnd_op_fail(c, NND_E_SHAPE, "the bias does not fit the last dimension");
+    }
+    return nnd_op_like(c, 0, 0);
+}
+
+typedef struct gelu_job {
+    const float *x, *bias;
+    float *y;
+    size_t n;
+    nnd_act act;
+} gelu_job;
+
+static nnd_status gelu_row(void *user, size_t row, int lane)
+{
+    const gelu_job *j = user;
+    const float *x = j->x + row * j->n;
+    float *y = j->y + row * j->n;
+    (void)lane;
+    for (size_t i = 0; i < j->n; i++)
+        y[i] = x[i] + (j->bias ? j->bias[i] : 0.0f);
+    nnd_act_apply(&j->act, y, y, j->n);
+    return NND_OK;
+}
+
+static nnd_status gelu_run(nnd_op_ctx *c)
+{
+    nnd_real x = {0}, bias = {0}, result = {0};
+    const nnd_tensor *t = c->in[0];
+    gelu_job j = {.n = t->rank ? (size_t)t->dims[t->rank - 1] : 1};
+    j.act.kind = c->op->variant == FAST ? NND_ACT_GELU_TANH : NND_ACT_GELU;
+    nnd_status status = nnd_real_read(t, &x);
+    if (status == NND_OK) status = nnd_real_read(nnd_op_in(c, 1), &bias);
+    if (status == NND_OK) status = nnd_real_result(&c->out[0], true, &result, &j.y);
+    j.x = x.data;
+    j.bias = bias.data;
+    if (status == NND_OK && j.n)
+        status = nnd_op_for(c, (size_t)nnd_tensor_count(t) / j.n, gelu_row, &j);
+    if (status == NND_OK) status = nnd_real_write(&c->out[0], &result);
+    nnd_real_free(&x);
+    nnd_real_free(&bias);
+    nnd_real_free(&result);
+    return status;
+}
+
+/* ---- normalising a row ----------------------------------------------------------------------- */
+
+typedef struct norm {
+    const float *gamma, *beta; /* beta may be NULL */
+    size_t n;
+    double epsilon;
+    bool simplified; /* root mean square, no mean */
+} norm;
+
+static void normalise(const norm *p, const float *x, float *y, float *mean_out, float *inverse_out)
+{
+    double mean = 0, squares = 0;
+    for (size_t i = 0; i < p->n && !p->simplified; i++)
+        mean += (double)x[i];
+    mean /= (double)(p->n ? p->n : 1);
+    for (size_t i = 0; i < p->n; i++) {
+        double d = (double)x[i] - mean;
+        squares += d * d;
+    }
+    double inverse = 1.0 / sqrt(squares / (double)(p->n ? p->n : 1) + p->epsilon);
+    for (size_t i = 0; i < p->n; i++) {
+        double v = ((double)x[i] - mean) * inverse * (double)p->gamma[i];
+        y[i] = (float)(p->beta ? v + (double)p->beta[i] : v);
+    }
+    if (mean_out) *mean_out = (float)mean;
+    if (inverse_out) *inverse_out = (float)inverse;
+}
+
+static nnd_status check_vector(const nnd_op_ctx *c, size_t i, int64_t n)
+{
+    const nnd_tensor *t = nnd_op_in(c, i);
+    if (!t) return NND_OK;
+    NND_TRY(nnd_op_expect(c, i, NND_FLOATS));
+    if (nnd_tensor_count(t) == n) return NND_OK;
+    return nnd_op_fail(c, NND_E_SHAPE, "input %zu does not have %lld values", i, (long long)n);
+}
+
+/* ---- SkipLayerNormalization ------------------------------------------------------------------ */
+
+enum { LAYER, SIMPLIFIED };
+
+/* Inputs: x, skip, gamma, then beta and bias, or bias alone. */
+static nnd_status skip_infer(nnd_op_ctx *c)
+{
+    for (size_t i = 0; i < 3; i++)
+        NND_TRY(nnd_op_expect(c, i, NND_FLOATS));
+    const nnd_tensor *x = c->in[0], *skip = c->in[1];
+    int64_t all = nnd_tensor_count(x), n = x->rank ? x->dims[x->rank - 1] : 0;
+    int64_t more = nnd_tensor_count(skip);
+    if (x->rank < 2 || x->rank > 3 || n < 1 || skip->rank < 1 || skip->dims[skip->rank - 1] != n)
+        return nnd_op_fail(c, NND_E_SHAPE, "input and skip do not fit each other");
+    if (more != all && !(x->rank == 3 && more == x->dims[1] * n))
+        return nnd_op_fail(c, NND_E_SHAPE, "skip does not broadcast to the input");
+    for (size_t i = 2; i < c->in_count; i++)
+        NND_TRY(check_vector(c, i, n));
+    int64_t rows[3] = {x->dims[0], x->rank == 3 ? x->dims[1] : 1, 1};
+    if (x->rank == 2) rows[1] = 1;
+    NND_TRY(nnd_op_like(c, 0, 0));
+    NND_TRY(nnd_op_output(c, 1, NND_F32, x->rank, rows));
+    NND_TRY(nnd_op_output(c, 2, NND_F32, x->rank, rows));
+    return nnd_op_like(c, 3, 0);
+}
+
+typedef struct skip_job {
+    nnd_real x, skip, gamma, beta, bias, result, total;
+    norm norm;
+    size_t skip_count;
+    float *y, *sum, *mean, *inverse;
+} skip_job;
+
+static nnd_status skip_row(void *user, size_t row, int lane)
+{
+    const skip_job *j = user;
+    size_t n = j->norm.n, at = row * n;
+    const float *skip = j->skip.data + at % j->skip_count;
+    float *sum = j->sum ? j->sum + at : j->y + at;
+    (void)lane;
+    for (size_t i = 0; i < n; i++)
+        sum[i] = j->x.data[at + i] + skip[i] + (j->bias.data ? j->bias.data[i] : 0.0f);
+    normalise(&j->norm, sum, j->y + at, j->mean ? j->mean + row : NULL,
+              j->inverse ? j->inverse + row : NULL);
+    return NND_OK;
+}
+
+static nnd_status skip_read(nnd_op_ctx *c, skip_job *j)
+{
+    bool simple = c->op->variant == SIMPLIFIED;
+    NND_TRY(nnd_real_read(c->in[0], &j->x));
+    NND_TRY(nnd_real_read(c->in[1], &j->skip));
+    NND_TRY(nnd_real_read(c->in[2], &j->gamma));
+    if (!simple) NND_TRY(nnd_real_read(nnd_op_in(c, 3), &j->beta));
+    NND_TRY(nnd_real_read(nnd_op_in(c, simple ? 3 : 4), &j->bias));
+    NND_TRY(nnd_real_result(&c->out[0], true, &j->result, &j->y));
+    if (c->out_count > 3) NND_TRY(nnd_real_result(&c->out[3], false, &j->total, &j->sum));
+    j->mean = c->out_count > 1 ? c->out[1].data : NULL;
+    j->inverse = c->out_count > 2 ? c->out[2].data : NULL;
+    j->skip_count = (size_t)nnd_tensor_count(c->in[1]);
+    j->norm = (norm){.gamma = j->gamma.data,
+                     .beta = j->beta.data,
+                     .n = (size_t)c->in[0]->dims[c->in[0]->rank - 1],
+                     .epsilon = (double)nnd_node_float(c->node, "epsilon", 1e-12f),
+                     .simplified = simple};
+    return NND_OK;
+}
+
+static nnd_status skip_run(nnd_op_ctx *c)
+{
+    skip_job j = {0};
+    nnd_status status = skip_read(c, &j);
+    if (status == NND_OK)
+        status = nnd_op_for(c, (size_t)nnd_tensor_count(c->in[0]) / j.norm.n, skip_row, &j);
+    if (status == NND_OK) status = nnd_real_write(&c->out[0], &j.result);
+    if (status == NND_OK && c->out_count > 3) status = nnd_real_write(&c->out[3], &j.total);
+    nnd_real *all[] = {&j.x, &j.skip, &j.gamma, &j.beta, &j.bias, &j.result, &j.total};
+    for (size_t i = 0; i < NND_COUNT(all); i++)
+        nnd_real_free(all[i]);
+    return status;
+}
+
+/* ---- EmbedLayerNormalization ----------------------------------------------------------------- */
+
+enum { IDS, SEGMENTS, WORDS, PLACES, KINDS, GAMMA, BETA, MASK, POSITIONS };
+
+static nnd_status check_table(const nnd_op_ctx *c, size_t i, int64_t n)
+{
+    NND_TRY(nnd_op_expect(c, i, NND_FLOATS));
+    const nnd_tensor *t = c->in[i];
+    if (t->rank == 2 && t->dims[1] == n) return NND_OK;
+    return nnd_op_fail(c, NND_E_SHAPE, "input %zu is no table of %lld features", i, (long long)n);
+}
+
+static nnd_status embed_infer(nnd_op_ctx *c)
+{
+    static const size_t ids[] = {IDS, SEGMENTS, MASK, POSITIONS};
+    NND_TRY(nnd_op_expect(c, IDS, 1u << NND_I32));
+    const nnd_tensor *x = c->in[IDS], *words, *t;
+    NND_TRY(nnd_op_need(c, WORDS, &words));
+    if (x->rank != 2 || words->rank != 2 || words->dims[1] < 1)
+        return nnd_op_fail(c, NND_E_SHAPE, "ids and words are no matrices");
+    int64_t n = words->dims[1];
+    NND_TRY(check_table(c, WORDS, n));
+    NND_TRY(check_table(c, PLACES, n));
+    if (nnd_op_in(c, KINDS)) NND_TRY(check_table(c, KINDS, n));
+    if (!nnd_op_in(c, KINDS) != !nnd_op_in(c, SEGMENTS))
+        return nnd_op_fail(c, NND_E_FORMAT, "segment ids and their table come together");
+    NND_TRY(nnd_op_need(c, GAMMA, &t));
+    NND_TRY(nnd_op_need(c, BETA, &t));
+    NND_TRY(check_vector(c, GAMMA, n));
+    NND_TRY(check_vector(c, BETA, n));
+    for (size_t i = 1; i < NND_COUNT(ids); i++) {
+        t = nnd_op_in(c, ids[i]);
+        if (!t) continue;
+        NND_TRY(nnd_op_expect(c, ids[i], 1u << NND_I32));
+        int64_t count = nnd_tensor_count(t), rows = x->dims[0] * x->dims[1];
+        if (count != rows && !(ids[i] == POSITIONS && count == x->dims[1]))
+            return nnd_op_fail(c, NND_E_SHAPE, "input %zu does not fit the ids", ids[i]);
+    }
+    int64_t dims[3] = {x->dims[0], x->dims[1], n};
+    NND_TRY(nnd_op_output(c, 0, words->dtype, 3, dims));
+    NND_TRY(nnd_op_output(c, 1, NND_I32, 1, dims));
+    return nnd_op_output(c, 2, words->dtype, 3, dims);
+}
+
+typedef struct embed {
+    nnd_real words, places, kinds, gamma, beta, result, total;
+    norm norm;
+    float *y, *sum;
+} embed;
+
+static nnd_status add_row(nnd_op_ctx *c, size_t table, const float *data, int64_t id, float *sum)
+{
+    const nnd_tensor *t = c->in[table];
+    if (id < 0 || id >= t->dims[0])
+        return nnd_op_fail(c, NND_E_FORMAT, "id %lld is outside of a table of %lld rows",
+                           (long long)id, (long long)t->dims[0]);
+    for (int64_t i = 0; i < t->dims[1]; i++)
+        sum[i] += data[id * t->dims[1] + i];
+    return NND_OK;
+}
+
+static nnd_status embed_rows(nnd_op_ctx *c, embed *e)
+{
+    const nnd_tensor *x = c->in[IDS], *segments = nnd_op_in(c, SEGMENTS);
+    const nnd_tensor *positions = nnd_op_in(c, POSITIONS);
+    size_t length = (size_t)x->dims[1], rows = (size_t)nnd_tensor_count(x), n = e->norm.n;
+    const int32_t *ids = x->data;
+    for (size_t row = 0; row < rows; row++) {
+        float *y = e->y + row * n, *sum = e->sum ? e->sum + row * n : y;
+        int64_t place = (int64_t)(row % length);
+        if (positions)
+            place = ((const int32_t *)positions
+                         ->data)[nnd_tensor_count(positions) == (int64_t)rows ? row : row % length];
+        NND_TRY(add_row(c, WORDS, e->words.data, ids[row], sum));
+        NND_TRY(add_row(c, PLACES, e->places.data, place, sum));
+        if (segments)
+            NND_TRY(add_row(c, KINDS, e->kinds.data, ((const int32_t *)segments->data)[row], sum));
+        normalise(&e->norm, sum, y, NULL, NULL);
+    }
+    return NND_OK;
+}
+
+/* How many positions of each sequence the mask lets through. */
+static void count_mask(nnd_op_ctx *c)
+{
+    const nnd_tensor *mask = nnd_op_in(c, MASK), *x = c->in[IDS];
+    if (c->out_count < 2 || !c->out[1].data) return;
+    for (int64_t b = 0; b < x->dims[0]; b++) {
+        int32_t n = 0;
+        for (int64_t i = 0; mask && i < x->dims[1]; i++)
+            n += ((const int32_t *)mask->data)[b * x->dims[1] + i] != 0;
+        ((int32_t *)c->out[1].data)[b] = n;
+    }
+}
+
+static nnd_status embed_read(nnd_op_ctx *c, embed *e)
+{
+    NND_TRY(nnd_real_read(c->in[WORDS], &e->words));
+    NND_TRY(nnd_real_read(c->in[PLACES], &e->places));
+    NND_TRY(nnd_real_read(nnd_op_in(c, KINDS), &e->kinds));
+    NND_TRY(nnd_real_read(c->in[GAMMA], &e->gamma));
+    NND_TRY(nnd_real_read(c->in[BETA], &e->beta));
+    NND_TRY(nnd_real_result(&c->out[0], true, &e->result, &e->y));
+    if (c->out_count > 2) NND_TRY(nnd_real_result(&c->out[2], false, &e->total, &e->sum));
+    e->norm = (norm){.gamma = e->gamma.data,
+                     .beta = e->beta.data,
+                     .n = (size_t)c->in[WORDS]->dims[1],
+                     .epsilon = (double)nnd_node_float(c->node, "epsilon", 1e-12f)};
+    return NND_OK;
+}
+
+static nnd_status embed_run(nnd_op_ctx *c)
+{
+    embed e = {0};
+    nnd_status status = embed_read(c, &e);
+    if (status == NND_OK) status = embed_rows(c, &e);
+    if (status == NND_OK) count_mask(c);
+    if (status == NND_OK) status = nnd_real_write(&c->out[0], &e.result);
+    if (status == NND_OK && c->out_count > 2) status = nnd_real_write(&c->out[2], &e.total);
+    nnd_real *all[] = {&e.words, &e.places, &e.kinds, &e.gamma, &e.beta, &e.result, &e.total};
+    for (size_t i = 0; i < NND_COUNT(all); i++)
+        nnd_real_free(all[i]);
+    return status;
+}
+
+#define MS "com.microsoft"
+static const nnd_op ops[] = {
+    {MS, "BiasGelu", 1, 0, 2, 2, 1, 1, 0, gelu_infer, gelu_run, .variant = EXACT},
+    {MS, "FastGelu", 1, 0, 1, 2, 1, 1, 0, gelu_infer, gelu_run, .variant = FAST},
+    {MS, "SkipLayerNormalization", 1, 0, 3, 5, 1, 4, 0, skip_infer, skip_run, .variant = LAYER},
+    {MS, "SkipSimplifiedLayerNormalization", 1, 0, 3, 4, 1, 4, 0, skip_infer, skip_run,
+     .variant = SIMPLIFIED},
+    {MS, "EmbedLayerNormalization", 1, 0, 1, 9, 1, 3, 0, embed_infer, embed_run, .variant = 0},
+};
+const nnd_op_family nnd_ops_fused = {ops, NND_COUNT(ops)};

@@ -1,0 +1,441 @@
+/*
+ * Integer products: MatMulInteger, ConvInteger, QLinearMatMul, QLinearConv and com.microsoft's
+ * MatMulIntegerToFloat and DynamicQuantizeMatMul.
+ *
+ * Operands have their zero points taken off first and are summed in 32 bits. The quantised
+ * operators scale the sum once, by x_scale·w_scale/y_scale in single precision, and round halves to
+ * even, as integer kernels elsewhere do.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "base/size.h"
+#include "engine/ops/window.h"
+#include "nndeploy/data.h"
+
+enum { INTEGER, QLINEAR, TO_FLOAT, DYNAMIC };
+
+/* Which inputs hold what; −1 = none. */
+typedef struct roles {
+    int x, x_scale, x_zero, w, w_scale, w_zero, y_scale, y_zero, bias;
+} roles;
+
+static const roles by_variant[] = {
+    [INTEGER] = {0, -1, 2, 1, -1, 3, -1, -1, -1},
+    [QLINEAR] = {0, 1, 2, 3, 4, 5, 6, 7, 8},
+    [TO_FLOAT] = {0, 2, 4, 1, 3, 5, -1, -1, 6},
+    [DYNAMIC] = {0, -1, -1, 1, 2, 3, -1, -1, 4},
+};
+
+static const nnd_tensor *at(const nnd_op_ctx *c, int i)
+{
+    return i < 0 ? NULL : nnd_op_in(c, (size_t)i);
+}
+
+static double value(const nnd_tensor *t, size_t i, double fallback)
+{
+    if (!t) return fallback;
+    return nnd_dtype_get(t->dtype, t->data, nnd_tensor_count(t) == 1 ? 0 : i);
+}
+
+#define BYTES (1u << NND_I8 | 1u << NND_U8)
+
+static nnd_status check_types(const nnd_op_ctx *c, const roles *r)
+{
+    const int scales[] = {r->x_scale, r->w_scale, r->y_scale};
+    const int zeros[] = {r->x_zero, r->w_zero, r->y_zero};
+    NND_TRY(nnd_op_expect(c, 0, c->op->variant == DYNAMIC ? 1u << NND_F32 : BYTES));
+    NND_TRY(nnd_op_expect(c, (size_t)r->w, BYTES));
+    for (size_t i = 0; i < NND_COUNT(scales); i++) {
+        if (scales[i] >= 0) NND_TRY(nnd_op_expect(c, (size_t)scales[i], NND_FLOATS));
+        if (at(c, zeros[i])) NND_TRY(nnd_op_expect(c, (size_t)zeros[i], BYTES));
+    }
+    if (c->op->variant != QLINEAR) return NND_OK;
+    NND_TRY(nnd_op_expect(c, (size_t)r->y_zero, BYTES));
+    if (nnd_tensor_count(c->in[r->y_scale]) != 1 || nnd_tensor_count(c->in[r->y_zero]) != 1)
+        return nnd_op_fail(c, NND_E_SHAPE, "the result's scale or zero point is no scalar");
+    return NND_OK;
+}
+
+/* One value for all, or one per channel. */
+static nnd_status check_counts(const nnd_op_ctx *c, int64_t x_count, int64_t w_count)
+{
+    const roles *r = &by_variant[c->op->variant];
+    const struct {
+        int input;
+        int64_t count;
+    } all[] = {
+        {r->x_scale, x_count}, {r->x_zero, x_count}, {r->w_scale, w_count}, {r->w_zero, w_count}};
+    for (size_t i = 0; i < NND_COUNT(all); i++) {
+        const nnd_tensor *t = at(c, all[i].input);
+        int64_t n = t ? nnd_tensor_count(t) : 1;
+        if (n != 1 && n != all[i].count)
+            return nnd_op_fail(c, NND_E_SHAPE, "input %d has %lld values, 1 or %lld are wanted",
+                               all[i].input, (long long)n, (long long)all[i].count);
+    }
+    return NND_OK;
+}
+
+/* Elements without their zero point. A zero point per channel: `channels` of them, `inner`
+   elements each, repeated. */
+static nnd_status widen(const nnd_tensor *t, const nnd_tensor *zero, size_t channels, size_t inner,
+                        int32_t **out)
+{
+    size_t n = (size_t)nnd_tensor_count(t), bytes;
+    if (!nnd_size_mul(n, sizeof(int32_t), &bytes) || bytes > SIZE_MAX - 64)
+        return nnd_error_set(NND_E_OVERFLOW, "an operand is too large");
+    *out = nnd_alloc_aligned(bytes + 1, 64);
+    if (!*out) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory to widen an operand");
+    for (size_t i = 0; i < n; i++) {
+        int32_t z = zero ? (int32_t)value(zero, i / inner % channels, 0) : 0;
+        int32_t v =
+            t->dtype == NND_I8 ? ((const int8_t *)t->data)[i] : ((const uint8_t *)t->data)[i];
+        (*out)[i] = v - z;
+    }
+    return NND_OK;
+}
+
+/* An integer that single precision computed, brought into the range of a byte type. */
+static double to_byte(nnd_dtype type, float v, double zero)
+{
+    double q = isnan(v) ? zero : nearbyint((double)v) + zero;
+    double low = type == NND_I8 ? -128 : 0, high = type == NND_I8 ? 127 : 255;
+    return q < low ? low : q > high ? high : q;
+}
+
+/* Writes one sum as the operator's result. */
+static void store(const nnd_op_ctx *c, size_t to, int32_t sum, float x_scale, size_t col)
+{
+    const roles *r = &by_variant[c->op->variant];
+    const nnd_tensor *y = &c->out[0];
+    if (c->op->variant == INTEGER) {
+        ((int32_t *)y->data)[to] = sum;
+        return;
+    }
+    float scale = x_scale * (float)value(at(c, r->w_scale), col, 1);
+    if (c->op->variant == QLINEAR) {
+        scale /= (float)value(at(c, r->y_scale), 0, 1);
+        nnd_dtype_set(y->dtype, y->data, to,
+                      to_byte(y->dtype, (float)sum * scale, value(at(c, r->y_zero), 0, 0)));
+    } else {
+        nnd_dtype_set(y->dtype, y->data, to,
+                      (double)((float)sum * scale) + value(at(c, r->bias), col, 0));
+    }
+}
+
+/* ---- matrices ----------------------------------------------------------------------------------
+ */
+
+typedef struct matrices {
+    int64_t m, n, k;
+    int rank; /* of the batch */
+    int64_t batch[NND_MAX_RANK], a_step[NND_MAX_RANK], b_step[NND_MAX_RANK];
+    size_t batches;
+    int out_rank;
+    int64_t out[NND_MAX_RANK];
+} matrices;
+
+static nnd_status read_batch(const nnd_op_ctx *c, const nnd_tensor *a, const nnd_tensor *b,
+                             matrices *p)
+{
+    int ar = a->rank > 2 ? a->rank - 2 : 0, br = b->rank > 2 ? b->rank - 2 : 0;
+    int64_t a_step = 1, b_step = 1;
+    p->rank = ar > br ? ar : br;
+    p->batches = 1;
+    for (int i = p->rank - 1; i >= 0; i--) {
+        int64_t x = i >= p->rank - ar ? a->dims[i - (p->rank - ar)] : 1;
+        int64_t y = i >= p->rank - br ? b->dims[i - (p->rank - br)] : 1;
+        if (x != y && x != 1 && y != 1)
+            return nnd_op_fail(c, NND_E_SHAPE, "batch dimensions %lld and %lld do not broadcast",
+                               (long long)x, (long long)y);
+        p->batch[i] = x == 1 ? y : x;
+        p->a_step[i] = x == 1 ? 0 : a_step;
+        p->b_step[i] = y == 1 ? 0 : b_step;
+        a_step *= x;
+        b_step *= y;
+        p->batches *= (size_t)p->batch[i];
+    }
+    return NND_OK;
+}
+
+static nnd_status read_matrices(const nnd_op_ctx *c, matrices *p)
+{
+    const roles *r = &by_variant[c->op->variant];
+    NND_TRY(check_types(c, r));
+    const nnd_tensor *a = c->in[r->x], *b = c->in[r->w];
+    *p = (matrices){0};
+    if (!a->rank || !b->rank) return nnd_op_fail(c, NND_E_SHAPE, "a scalar is no matrix");
+    p->m = a->rank == 1 ? 1 : a->dims[a->rank - 2];
+    p->k = a->dims[a->rank - 1];
+    p->n = b->rank == 1 ? 1 : b->dims[b->rank - 1];
+    if (p->k != (b->rank == 1 ? b->dims[0] : b->dims[b->rank - 2]))
+        return nnd_op_fail(c, NND_E_SHAPE, "the inner dimensions do not fit");
+    NND_TRY(read_batch(c, a, b, p));
+    memcpy(p->out, p->batch, sizeof(p->out));
+    p->out_rank = p->rank;
+    if (a->rank > 1) p->out[p->out_rank++] = p->m;
+    if (b->rank > 1) p->out[p->out_rank++] = p->n;
+    const nnd_tensor *bias = c->op->variant == QLINEAR ? NULL : at(c, r->bias);
+    if (bias && (bias->dtype != NND_F32 || nnd_tensor_count(bias) != p->n))
+        return nnd_op_fail(c, NND_E_SHAPE, "the bias does not have one value per column");
+    return check_counts(c, p->m, p->n);
+}
+
+static nnd_dtype result_type(const nnd_op_ctx *c)
+{
+    if (c->op->variant == INTEGER) return NND_I32;
+    return c->op->variant == QLINEAR ? c->in[7]->dtype : NND_F32;
+}
+
+static nnd_status matmul_infer(nnd_op_ctx *c)
+{
+    matrices p;
+    NND_TRY(read_matrices(c, &p));
+    return nnd_op_output(c, 0, result_type(c), p.out_rank, p.out);
+}
+
+static double matmul_flops(const nnd_op_ctx *c)
+{
+    matrices p;
+    if (read_matrices(c, &p) != NND_OK) return 0;
+    return 2.0 * (double)p.m * (double)p.n * (double)p.k * (double)p.batches;
+}
+
+enum { STRIP = 128 }; /* columns that are summed at once */
+
+typedef struct matmul_job {
+    const nnd_op_ctx *c;
+    matrices p;
+    int32_t *a, *b;
+    float x_scale; /* of an input that was quantised here; else the operator has an input for it */
+} matmul_job;
+
+static nnd_status matmul_row(void *user, size_t index, int lane)
+{
+    const matmul_job *j = user;
+    const matrices *p = &j->p;
+    size_t n = (size_t)p->n, k = (size_t)p->k, m = (size_t)p->m;
+    size_t batch = index / m, a_matrix = 0, b_matrix = 0;
+    (void)lane;
+    for (int i = p->rank - 1; i >= 0; i--) {
+        size_t step = batch % (size_t)p->batch[i];
+        batch /= (size_t)p->batch[i];
+        a_matrix += step * (size_t)p->a_step[i];
+        b_matrix += step * (size_t)p->b_step[i];
+    }
+    const int32_t *a = j->a + (a_matrix * m + index % m) * k, *b = j->b + b_matrix * k * n;
+    float x_scale = j->x_scale;
+    if (j->c->op->variant != DYNAMIC)
+        x_scale = (float)value(at(j->c, by_variant[j->c->op->variant].x_scale), index % m, 1);
+    for (size_t col = 0; col < n; col += STRIP) {
+        uint32_t sums[STRIP] = {0}; /* wraps around as 32-bit hardware does */
+        size_t width = n - col < STRIP ? n - col : STRIP;
+        for (size_t i = 0; i < k; i++)
+            for (size_t x = 0; x < width; x++)
+                sums[x] += (uint32_t)a[i] * (uint32_t)b[i * n + col + x];
+        for (size_t x = 0; x < width; x++)
+            store(j->c, index * n + col + x, (int32_t)sums[x], x_scale, col + x);
+    }
+    return NND_OK;
+}
+
+static nnd_status multiply(nnd_op_ctx *c, const nnd_tensor *x, const nnd_tensor *x_zero,
+                           float x_scale)
+{
+    const roles *r = &by_variant[c->op->variant];
+    matmul_job j = {.c = c, .x_scale = x_scale};
+    NND_TRY(read_matrices(c, &j.p));
+    if (nnd_tensor_count(&c->out[0]) == 0) return NND_OK;
+    size_t k = j.p.k ? (size_t)j.p.k : 1;
+    nnd_status status = widen(x, x_zero, (size_t)j.p.m, k, &j.a);
+    if (status == NND_OK) status = widen(c->in[r->w], at(c, r->w_zero), (size_t)j.p.n, 1, &j.b);
+    if (status == NND_OK) status = nnd_op_for(c, j.p.batches * (size_t)j.p.m, matmul_row, &j);
+    nnd_free_aligned(j.a);
+    nnd_free_aligned(j.b);
+    return status;
+}
+
+static nnd_status matmul_run(nnd_op_ctx *c)
+{
+    const roles *r = &by_variant[c->op->variant];
+    return multiply(c, c->in[r->x], at(c, r->x_zero), 1.0f);
+}
+
+/* Quantises A to u8 as DynamicQuantizeLinear does, multiplies, scales back. */
+static nnd_status dynamic_run(nnd_op_ctx *c)
+{
+    const nnd_tensor *x = c->in[0];
+    size_t n = (size_t)nnd_tensor_count(x);
+    const float *v = x->data;
+    float low = 0, high = 0;
+    for (size_t i = 0; i < n; i++) {
+        low = v[i] < low ? v[i] : low;
+        high = v[i] > high ? v[i] : high;
+    }
+    float scale = (high - low) / 255.0f;
+    uint8_t zero = scale > 0 ? (uint8_t)to_byte(NND_U8, -low / scale, 0) : 0;
+    uint8_t *bytes = nnd_alloc(n + 1);
+    if (!bytes) return nnd_op_fail(c, NND_E_OUT_OF_MEMORY, "no memory to quantise the input");
+    for (size_t i = 0; i < n; i++)
+        bytes[i] = scale > 0 ? (uint8_t)to_byte(NND_U8, v[i] / scale, zero) : zero;
+    nnd_tensor quantised, point;
+    nnd_status status = nnd_tensor_init(&quantised, NND_U8, x->rank, x->dims, bytes);
+    if (status == NND_OK) status = nnd_tensor_init(&point, NND_U8, 0, NULL, &zero);
+    if (status == NND_OK) status = multiply(c, &quantised, &point, scale);
+    nnd_free(bytes);
+    return status;
+}
+
+/* ---- convolution --------------------------------------------------------------------------------
+ */
+
+typedef struct conv_job {
+    const nnd_op_ctx *c;
+    nnd_window w; /* three dimensions, leading ones of extent 1 */
+    int64_t groups;
+    int32_t *x, *weight;
+} conv_job;
+
+static nnd_status read_conv(const nnd_op_ctx *c, nnd_window *w, int64_t *groups)
+{
+    const roles *r = &by_variant[c->op->variant];
+    NND_TRY(check_types(c, r));
+    const nnd_tensor *x = c->in[r->x], *weight = c->in[r->w], *bias = at(c, r->bias);
+    if (weight->rank != x->rank || x->rank < 3)
+        return nnd_op_fail(c, NND_E_SHAPE, "the input has rank %d, the weights %d", x->rank,
+                           weight->rank);
+    NND_TRY(nnd_window_read(c, weight->dims + 2, w));
+    *groups = nnd_node_int(c->node, "group", 1);
+    if (*groups < 1 || *groups > weight->dims[0] || weight->dims[0] % *groups ||
+        x->dims[1] % *groups || weight->dims[1] != x->dims[1] / *groups)
+        return nnd_op_fail(c, NND_E_SHAPE, "input channels and weights do not fit %lld groups",
+                           (long long)*groups);
+    if (bias && (bias->dtype != NND_I32 || nnd_tensor_count(bias) != weight->dims[0]))
+        return nnd_op_fail(c, NND_E_SHAPE, "the bias does not have one i32 per output channel");
+    return check_counts(c, 1, weight->dims[0]);
+}
+
+static nnd_status conv_infer(nnd_op_ctx *c)
+{
+    nnd_window w;
+    int64_t groups, dims[NND_MAX_RANK];
+    NND_TRY(read_conv(c, &w, &groups));
+    const roles *r = &by_variant[c->op->variant];
+    dims[0] = c->in[r->x]->dims[0];
+    dims[1] = c->in[r->w]->dims[0];
+    memcpy(dims + 2, w.out, (size_t)w.spatial * sizeof(*dims));
+    return nnd_op_output(c, 0, result_type(c), c->in[r->x]->rank, dims);
+}
+
+static void to_three_dimensions(nnd_window *w)
+{
+    int shift = NND_MAX_SPATIAL - w->spatial;
+    for (int i = NND_MAX_SPATIAL - 1; i >= 0; i--) {
+        bool real = i >= shift;
+        int from = real ? i - shift : 0;
+        w->in[i] = real ? w->in[from] : 1;
+        w->out[i] = real ? w->out[from] : 1;
+        w->kernel[i] = real ? w->kernel[from] : 1;
+        w->stride[i] = real ? w->stride[from] : 1;
+        w->dilation[i] = real ? w->dilation[from] : 1;
+        w->begin[i] = real ? w->begin[from] : 0;
+    }
+}
+
+/* Adds tap·x for a strip of output columns. */
+static void add_tap(const nnd_window *w, const int32_t *row, int64_t kx, int32_t tap, int64_t first,
+                    int64_t width, uint32_t *sums)
+{
+    int64_t shift = kx * w->dilation[2] - w->begin[2], stride = w->stride[2];
+    for (int64_t i = 0; i < width; i++) {
+        int64_t at_x = (first + i) * stride + shift;
+        if (at_x >= 0 && at_x < w->in[2]) sums[i] += (uint32_t)tap * (uint32_t)row[at_x];
+    }
+}
+
+static void sum_strip(const conv_job *j, int64_t n, int64_t m, const int64_t *o, int64_t width,
+                      uint32_t *sums)
+{
+    const nnd_window *w = &j->w;
+    const roles *r = &by_variant[j->c->op->variant];
+    const nnd_tensor *x = j->c->in[r->x], *weight = j->c->in[r->w];
+    int64_t in_group = weight->dims[1], group = m / (weight->dims[0] / j->groups);
+    for (int64_t ci = 0; ci < in_group; ci++) {
+        int64_t plane = n * x->dims[1] + group * in_group + ci, filter = m * in_group + ci;
+        for (int64_t kz = 0; kz < w->kernel[0]; kz++) {
+            int64_t z = o[0] * w->stride[0] - w->begin[0] + kz * w->dilation[0];
+            if (z < 0 || z >= w->in[0]) continue;
+            for (int64_t ky = 0; ky < w->kernel[1]; ky++) {
+                int64_t y = o[1] * w->stride[1] - w->begin[1] + ky * w->dilation[1];
+                if (y < 0 || y >= w->in[1]) continue;
+                const int32_t *row = j->x + ((plane * w->in[0] + z) * w->in[1] + y) * w->in[2];
+                const int32_t *taps =
+                    j->weight + ((filter * w->kernel[0] + kz) * w->kernel[1] + ky) * w->kernel[2];
+                for (int64_t kx = 0; kx < w->kernel[2]; kx++)
+                    add_tap(w, row, kx, taps[kx], o[2], width, sums);
+            }
+        }
+    }
+}
+
+static nnd_status conv_row(void *user, size_t index, int lane)
+{
+    const conv_job *j = user;
+    const nnd_tensor *y = &j->c->out[0];
+    const nnd_tensor *bias = at(j->c, by_variant[j->c->op->variant].bias);
+    size_t left = index;
+    int64_t o[3], width;
+    (void)lane;
+    o[1] = (int64_t)(left % (size_t)j->w.out[1]);
+    left /= (size_t)j->w.out[1];
+    o[0] = (int64_t)(left % (size_t)j->w.out[0]);
+    left /= (size_t)j->w.out[0];
+    int64_t m = (int64_t)(left % (size_t)y->dims[1]), n = (int64_t)(left / (size_t)y->dims[1]);
+    float x_scale = (float)value(at(j->c, by_variant[j->c->op->variant].x_scale), 0, 1);
+    uint32_t start = bias ? (uint32_t)((const int32_t *)bias->data)[m] : 0;
+    for (o[2] = 0; o[2] < j->w.out[2]; o[2] += STRIP) {
+        uint32_t sums[STRIP];
+        width = j->w.out[2] - o[2] < STRIP ? j->w.out[2] - o[2] : STRIP;
+        for (int64_t i = 0; i < width; i++)
+            sums[i] = start;
+        sum_strip(j, n, m, o, width, sums);
+        size_t to = index * (size_t)j->w.out[2] + (size_t)o[2];
+        for (int64_t i = 0; i < width; i++)
+            store(j->c, to + (size_t)i, (int32_t)sums[i], x_scale, (size_t)m);
+    }
+    return NND_OK;
+}
+
+static nnd_status conv_run(nnd_op_ctx *c)
+{
+    const roles *r = &by_variant[c->op->variant];
+    conv_job j = {.c = c};
+    NND_TRY(read_conv(c, &j.w, &j.groups));
+    const nnd_tensor *weight = c->in[r->w];
+    size_t count = (size_t)nnd_tensor_count(&c->out[0]);
+    size_t filter = (size_t)nnd_op_span(weight, 1, weight->rank);
+    if (!count) return NND_OK;
+    to_three_dimensions(&j.w);
+    nnd_status status = widen(c->in[r->x], at(c, r->x_zero), 1, 1, &j.x);
+    if (status == NND_OK)
+        status = widen(weight, at(c, r->w_zero), (size_t)weight->dims[0], filter ? filter : 1,
+                       &j.weight);
+    if (status == NND_OK) status = nnd_op_for(c, count / (size_t)j.w.out[2], conv_row, &j);
+    nnd_free_aligned(j.x);
+    nnd_free_aligned(j.weight);
+    return status;
+}
+
+static const nnd_op ops[] = {
+    {"", "MatMulInteger", 10, 0, 2, 4, 1, 1, 0, matmul_infer, matmul_run, .flops = matmul_flops,
+     .variant = INTEGER},
+    {"", "QLinearMatMul", 10, 0, 8, 8, 1, 1, 0, matmul_infer, matmul_run, .flops = matmul_flops,
+     .variant = QLINEAR},
+    {"", "ConvInteger", 10, 0, 2, 4, 1, 1, 0, conv_infer, conv_run, .variant = INTEGER},
+    {"", "QLinearConv", 10, 0, 8, 9, 1, 1, 0, conv_infer, conv_run, .variant = QLINEAR},
+    {"com.microsoft", "MatMulIntegerToFloat", 1, 0, 4, 7, 1, 1, 0, matmul_infer, matmul_run,
+     .flops = matmul_flops, .variant = TO_FLOAT},
+    {"com.microsoft", "DynamicQuantizeMatMul", 1, 0, 3, 5, 1, 1, 0, matmul_infer, dynamic_run,
+     .flops = matmul_flops, .variant = DYNAMIC},
+};
+const nnd_op_family nnd_ops_qlinear = {ops, NND_COUNT(ops)};

@@ -1,0 +1,357 @@
+/* Fused operators of ONNX Runtime's exports against the plain operators that they stand for: both
+   are in one model, "a" is the fused result and "b" the other. */
+#include "engine_support.h"
+#include "onnx_writer.h"
+
+#define MS "com.microsoft"
+enum { MAX_INPUTS = 6, ROOM = 512 };
+
+typedef struct pair {
+    nnd_str graph, attrs, model;
+    size_t inputs;
+    nnd_tensor t[MAX_INPUTS];
+    float data[MAX_INPUTS][ROOM];
+} pair;
+
+#define DIMS(...)                                                                                  \
+    NND_COUNT(((const int64_t[]){__VA_ARGS__})), (const int64_t[])                                 \
+    {                                                                                              \
+        __VA_ARGS__                                                                                \
+    }
+
+/* An f32 input with values between −1 and 1. */
+static void input(pair *p, const char *name, size_t rank, const int64_t *dims)
+{
+    size_t k = p->inputs++;
+    assert_true(k < MAX_INPUTS);
+    assert_ok(nnd_tensor_init(&p->t[k], NND_F32, (int)rank, dims, p->data[k]));
+    assert_true(nnd_tensor_count(&p->t[k]) <= ROOM);
+    for (size_t i = 0; i < ROOM; i++)
+        p->data[k][i] = (float)((i * 37 + k * 11 + i * i * 5) % 101) / 50.0f - 1.0f;
+    ow_value(&p->graph, OW_INPUT, name, OW_F32, (int)rank, dims, NULL);
+}
+
+static void constant(pair *p, const char *name, float v)
+{
+    ow_initializer(&p->graph, name, OW_F32, 0, NULL, &v, sizeof(v));
+}
+
+static void fused(pair *p, const char *type, const char *inputs, const char *outputs)
+{
+    ow_node_of(&p->graph, MS, type, inputs, outputs, &p->attrs);
+}
+
+static void plain(pair *p, const char *type, const char *inputs, const char *outputs)
+{
+    ow_node(&p->graph, type, inputs, outputs, &p->attrs);
+}
+
+static nnd_engine_model *load(pair *p)
+{
+    nnd_str model = {0};
+    nnd_engine_model *m;
+    ow_value(&p->graph, OW_OUTPUT, "a", OW_F32, 0, NULL, NULL);
+    ow_value(&p->graph, OW_OUTPUT, "b", OW_F32, 0, NULL, NULL);
+    ow_model(&model, &p->graph, 24);
+    p->model = model;
+    nnd_status status = nnd_engine_model_load_memory(model.data, model.size, NULL, &m);
+    if (status != NND_OK) report_error("load");
+    assert_int_equal(status, NND_OK);
+    return m;
+}
+
+static void compare(pair *p)
+{
+    nnd_engine_model *m = load(p);
+    nnd_engine_request *r;
+    nnd_tensor a, b;
+    double worst;
+    assert_ok(nnd_engine_request_create(m, &r));
+    for (size_t i = 0; i < p->inputs; i++)
+        assert_ok(nnd_engine_request_bind_input(r, i, &p->t[i]));
+    nnd_status status = nnd_engine_request_run(r, 2, NULL);
+    if (status != NND_OK) report_error("run");
+    assert_int_equal(status, NND_OK);
+    assert_ok(nnd_engine_request_output(r, 0, &a));
+    assert_ok(nnd_engine_request_output(r, 1, &b));
+    assert_int_equal(nnd_tensor_count(&a), nnd_tensor_count(&b));
+    assert_true(nnd_tensor_count(&a) > 0);
+    assert_int_equal(count_mismatches(&a, &b, 1e-5, 1e-5, &worst), 0);
+    nnd_engine_request_destroy(r);
+    nnd_engine_model_unref(m);
+    nnd_str_free(&p->model);
+}
+
+static void products(void **state)
+{
+    pair p = {0};
+    (void)state;
+    input(&p, "x", DIMS(2, 3, 5));
+    input(&p, "y", DIMS(2, 7, 5));
+    constant(&p, "half", 0.5f);
+    ow_attr_int(&p.attrs, "transB", 1);
+    ow_attr_float(&p.attrs, "alpha", 0.5f);
+    fused(&p, "FusedMatMul", "x,y", "a");
+    ow_attr_ints(&p.attrs, "perm", (int64_t[]){0, 2, 1}, 3);
+    plain(&p, "Transpose", "y", "t");
+    plain(&p, "MatMul", "x,t", "xt");
+    plain(&p, "Mul", "xt,half", "b");
+    compare(&p);
+}
+
+static void gemm_with_activation(void **state)
+{
+    pair p = {0};
+    (void)state;
+    input(&p, "x", DIMS(3, 5));
+    input(&p, "y", DIMS(5, 4));
+    input(&p, "c", DIMS(4));
+    ow_attr_text(&p.attrs, "activation", "LeakyRelu");
+    ow_attr_float(&p.attrs, "activation_alpha", 0.25f);
+    fused(&p, "FusedGemm", "x,y,c", "a");
+    plain(&p, "Gemm", "x,y,c", "g");
+    ow_attr_float(&p.attrs, "alpha", 0.25f);
+    plain(&p, "LeakyRelu", "g", "b");
+    compare(&p);
+}
+
+static void convolution_with_residual(void **state)
+{
+    pair p = {0};
+    (void)state;
+    input(&p, "x", DIMS(1, 3, 5, 5));
+    input(&p, "w", DIMS(4, 3, 3, 3));
+    input(&p, "bias", DIMS(4));
+    input(&p, "z", DIMS(1, 4, 3, 3));
+    ow_attr_text(&p.attrs, "activation", "Relu");
+    fused(&p, "FusedConv", "x,w,bias,z", "a");
+    plain(&p, "Conv", "x,w,bias", "c");
+    plain(&p, "Add", "c,z", "s");
+    plain(&p, "Relu", "s", "b");
+    compare(&p);
+}
+
+static void gelus(void **state)
+{
+    static const struct {
+        const char *type, *approximate;
+    } all[] = {{"BiasGelu", "none"}, {"FastGelu", "tanh"}};
+    (void)state;
+    for (size_t i = 0; i < NND_COUNT(all); i++) {
+        pair p = {0};
+        input(&p, "x", DIMS(3, 7));
+        input(&p, "y", DIMS(7));
+        fused(&p, all[i].type, "x,y", "a");
+        plain(&p, "Add", "x,y", "s");
+        ow_attr_text(&p.attrs, "approximate", all[i].approximate);
+        plain(&p, "Gelu", "s", "b");
+        compare(&p);
+    }
+    pair p = {0};
+    input(&p, "x", DIMS(3, 7));
+    constant(&p, "k", 1.702f);
+    fused(&p, "QuickGelu", "x", "a");
+    plain(&p, "Mul", "x,k", "kx");
+    plain(&p, "Sigmoid", "kx", "s");
+    plain(&p, "Mul", "x,s", "b");
+    compare(&p);
+}
+
+static void normalisations(void **state)
+{
+    (void)state;
+    for (int simplified = 0; simplified < 2; simplified++) {
+        pair p = {0};
+        input(&p, "x", DIMS(2, 3, 8));
+        input(&p, "skip", DIMS(1, 3, 8));
+        input(&p, "gamma", DIMS(8));
+        input(&p, "beta", DIMS(8));
+        input(&p, "bias", DIMS(8));
+        ow_attr_float(&p.attrs, "epsilon", 1e-3f);
+        if (simplified)
+            fused(&p, "SkipSimplifiedLayerNormalization", "x,skip,gamma,bias", "n,,,sum");
+        else
+            fused(&p, "SkipLayerNormalization", "x,skip,gamma,beta,bias", "n,,,sum");
+        plain(&p, "Add", "n,sum", "a");
+        plain(&p, "Add", "x,skip", "s");
+        plain(&p, "Add", "s,bias", "t");
+        ow_attr_float(&p.attrs, "epsilon", 1e-3f);
+        plain(&p, simplified ? "SimplifiedLayerNormalization" : "LayerNormalization",
+              simplified ? "t,gamma" : "t,gamma,beta", "m");
+        plain(&p, "Add", "m,t", "b");
+        compare(&p);
+    }
+}
+
+static void embeddings(void **state)
+{
+    pair p = {0};
+    const int32_t ids[6] = {4, 0, 2, 1, 1, 3}, kinds[6] = {0, 0, 1, 1, 0, 1};
+    const int64_t places[3] = {0, 1, 2};
+    (void)state;
+    ow_initializer(&p.graph, "ids", 6, 2, (int64_t[]){2, 3}, ids, sizeof(ids));
+    ow_initializer(&p.graph, "kinds", 6, 2, (int64_t[]){2, 3}, kinds, sizeof(kinds));
+    ow_initializer(&p.graph, "places", OW_I64, 1, (int64_t[]){3}, places, sizeof(places));
+    input(&p, "words", DIMS(5, 8));
+    input(&p, "place", DIMS(4, 8));
+    input(&p, "kind", DIMS(2, 8));
+    input(&p, "gamma", DIMS(8));
+    input(&p, "beta", DIMS(8));
+    ow_attr_float(&p.attrs, "epsilon", 1e-3f);
+    fused(&p, "EmbedLayerNormalization", "ids,kinds,words,place,kind,gamma,beta", "a,mask");
+    plain(&p, "Gather", "words,ids", "w");
+    plain(&p, "Gather", "place,places", "q");
+    plain(&p, "Gather", "kind,kinds", "k");
+    plain(&p, "Add", "w,q", "wq");
+    plain(&p, "Add", "wq,k", "wqk");
+    ow_attr_float(&p.attrs, "epsilon", 1e-3f);
+    plain(&p, "LayerNormalization", "wqk,gamma,beta", "b");
+    compare(&p);
+}
+
+static void many_heads(void **state)
+{
+    pair p = {0};
+    (void)state;
+    input(&p, "q", DIMS(2, 3, 8));
+    input(&p, "k", DIMS(2, 5, 8));
+    input(&p, "v", DIMS(2, 5, 6));
+    input(&p, "old_k", DIMS(2, 2, 4, 4));
+    input(&p, "old_v", DIMS(2, 2, 4, 3));
+    input(&p, "bias", DIMS(1, 2, 3, 9));
+    ow_attr_int(&p.attrs, "num_heads", 2);
+    fused(&p, "MultiHeadAttention", "q,k,v,,,bias,old_k,old_v", "y,kk,vv");
+    plain(&p, "ReduceMean", "vv", "mean");
+    plain(&p, "Add", "y,mean", "a");
+    ow_attr_int(&p.attrs, "q_num_heads", 2);
+    ow_attr_int(&p.attrs, "kv_num_heads", 2);
+    plain(&p, "Attention", "q,k,v,bias,old_k,old_v", "y2,kk2,vv2");
+    plain(&p, "ReduceMean", "vv2", "mean2");
+    plain(&p, "Add", "y2,mean2", "b");
+    compare(&p);
+}
+
+static void projection_and_attention(void **state)
+{
+    pair p = {0};
+    const int32_t lengths[2] = {2, 4};
+    const int64_t longs[2] = {2, 4};
+    (void)state;
+    input(&p, "x", DIMS(2, 4, 6));
+    input(&p, "w", DIMS(6, 24));
+    input(&p, "c", DIMS(24));
+    ow_initializer(&p.graph, "lengths", 6, 1, (int64_t[]){2}, lengths, sizeof(lengths));
+    ow_initializer(&p.graph, "longs", OW_I64, 1, (int64_t[]){2}, longs, sizeof(longs));
+    ow_attr_int(&p.attrs, "num_heads", 2);
+    fused(&p, "Attention", "x,w,c,lengths", "a");
+    plain(&p, "MatMul", "x,w", "xw");
+    plain(&p, "Add", "xw,c", "qkv");
+    ow_attr_int(&p.attrs, "axis", 2);
+    ow_attr_int(&p.attrs, "num_outputs", 3);
+    plain(&p, "Split", "qkv", "q,k,v");
+    ow_attr_int(&p.attrs, "q_num_heads", 2);
+    ow_attr_int(&p.attrs, "kv_num_heads", 2);
+    plain(&p, "Attention", "q,k,v,,,,longs", "b");
+    compare(&p);
+}
+
+/* A prompt of four rows: grouped heads with rotation against the two steps. */
+static void grouped_heads(void **state)
+{
+    pair p = {0};
+    const int32_t lengths[1] = {3}, total = 4;
+    const int64_t places[4] = {0, 1, 2, 3};
+    (void)state;
+    input(&p, "q", DIMS(1, 4, 16));
+    input(&p, "k", DIMS(1, 4, 8));
+    input(&p, "v", DIMS(1, 4, 8));
+    input(&p, "cos", DIMS(6, 2));
+    input(&p, "sin", DIMS(6, 2));
+    ow_initializer(&p.graph, "lengths", 6, 1, (int64_t[]){1}, lengths, sizeof(lengths));
+    ow_initializer(&p.graph, "total", 6, 0, NULL, &total, sizeof(total));
+    ow_initializer(&p.graph, "places", OW_I64, 2, (int64_t[]){1, 4}, places, sizeof(places));
+    ow_attr_int(&p.attrs, "num_heads", 4);
+    ow_attr_int(&p.attrs, "kv_num_heads", 2);
+    ow_attr_int(&p.attrs, "do_rotary", 1);
+    fused(&p, "GroupQueryAttention", "q,k,v,,,lengths,total,cos,sin", "a,kk,vv");
+    ow_attr_int(&p.attrs, "num_heads", 4);
+    plain(&p, "RotaryEmbedding", "q,cos,sin,places", "q2");
+    ow_attr_int(&p.attrs, "num_heads", 2);
+    plain(&p, "RotaryEmbedding", "k,cos,sin,places", "k2");
+    ow_attr_int(&p.attrs, "q_num_heads", 4);
+    ow_attr_int(&p.attrs, "kv_num_heads", 2);
+    ow_attr_int(&p.attrs, "is_causal", 1);
+    plain(&p, "Attention", "q2,k2,v", "b");
+    compare(&p);
+}
+
+static void quantised_on_the_way(void **state)
+{
+    pair p = {0};
+    int8_t w[15];
+    (void)state;
+    for (int i = 0; i < 15; i++)
+        w[i] = (int8_t)(i * 17 - 100);
+    input(&p, "x", DIMS(4, 5));
+    input(&p, "bias", DIMS(3));
+    constant(&p, "scale", 0.01f);
+    ow_initializer(&p.graph, "w", 3, 2, (int64_t[]){5, 3}, w, sizeof(w));
+    fused(&p, "DynamicQuantizeMatMul", "x,w,scale,,bias", "a");
+    plain(&p, "DynamicQuantizeLinear", "x", "q,qs,qz");
+    plain(&p, "MatMulInteger", "q,w,qz", "sum");
+    ow_attr_int(&p.attrs, "to", OW_F32);
+    plain(&p, "Cast", "sum", "real");
+    plain(&p, "Mul", "qs,scale", "both");
+    plain(&p, "Mul", "real,both", "product");
+    plain(&p, "Add", "product,bias", "b");
+    compare(&p);
+}
+
+/* What does not fit is refused with the node's name. */
+static void wrong_shapes_are_refused(void **state)
+{
+    pair p = {0};
+    nnd_engine_model *m;
+    (void)state;
+    input(&p, "q", DIMS(1, 3, 8));
+    input(&p, "k", DIMS(1, 5, 6));
+    ow_attr_int(&p.attrs, "num_heads", 2);
+    fused(&p, "MultiHeadAttention", "q,k,k", "a");
+    ow_value(&p.graph, OW_OUTPUT, "a", OW_F32, 0, NULL, NULL);
+    ow_model(&p.model, &p.graph, 24);
+    nnd_status status = nnd_engine_model_load_memory(p.model.data, p.model.size, NULL, &m);
+    if (status == NND_OK) {
+        nnd_engine_request *r;
+        assert_ok(nnd_engine_request_create(m, &r));
+        for (size_t i = 0; i < p.inputs; i++)
+            assert_ok(nnd_engine_request_bind_input(r, i, &p.t[i]));
+        status = nnd_engine_request_run(r, 1, NULL);
+        nnd_engine_request_destroy(r);
+        nnd_engine_model_unref(m);
+    }
+    assert_int_equal(status, NND_E_SHAPE);
+    nnd_error *e = nnd_error_take();
+    char *text = nnd_error_to_string(e);
+    assert_non_null(strstr(text, "do not fit 2 heads"));
+    nnd_free(text);
+    nnd_error_destroy(e);
+    nnd_str_free(&p.model);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(products),
+        cmocka_unit_test(gemm_with_activation),
+        cmocka_unit_test(convolution_with_residual),
+        cmocka_unit_test(gelus),
+        cmocka_unit_test(normalisations),
+        cmocka_unit_test(embeddings),
+        cmocka_unit_test(many_heads),
+        cmocka_unit_test(projection_and_attention),
+        cmocka_unit_test(grouped_heads),
+        cmocka_unit_test(quantised_on_the_way),
+        cmocka_unit_test(wrong_shapes_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
