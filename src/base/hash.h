@@ -48,6 +48,8 @@ void nnd_sha256_init(nnd_sha256 *h);
 void nnd_sha256_add(nnd_sha256 *h, const void *data, size_t size);
 void nnd_sha256_end(nnd_sha256 *h, uint8_t out[NND_SHA256_SIZE]);
 void nnd_sha256_text(const uint8_t digest[NND_SHA256_SIZE], char out[NND_SHA256_TEXT]);
+/* Whether two texts are the same digest: hex digits of either case. */
+bool nnd_sha256_text_equal(const char *a, const char *b);
 /* Of a whole file. NND_E_NOT_FOUND, NND_E_IO. */
 nnd_status nnd_sha256_file(const char *path, uint8_t out[NND_SHA256_SIZE]);
 

@@ -8,10 +8,10 @@
 #include "nndeploy/base.h"
 
 typedef enum nnd_isa {
-    NND_ISA_REFERENCE = 0,   /* plain C */
+    NND_ISA_REFERENCE = 0, /* plain C */
     NND_ISA_SSE41 = 1,
-    NND_ISA_AVX2 = 2,        /* AVX2 + FMA + F16C */
-    NND_ISA_AVX512 = 3,      /* F, BW, DQ, VL */
+    NND_ISA_AVX2 = 2,   /* AVX2 + FMA + F16C */
+    NND_ISA_AVX512 = 3, /* F, BW, DQ, VL */
     NND_ISA_AVX512VNNI = 4,
     NND_ISA_AVX512BF16 = 5,
     NND_ISA_NEON = 16,

@@ -116,3 +116,16 @@ nnd_status nnd_sha256_file(const char *path, uint8_t out[NND_SHA256_SIZE])
     nnd_sha256_end(&h, out);
     return NND_OK;
 }
+
+static char lower_hex(char c)
+{
+    return c >= 'A' && c <= 'F' ? (char)(c - 'A' + 'a') : c;
+}
+
+bool nnd_sha256_text_equal(const char *a, const char *b)
+{
+    size_t i = 0;
+    while (a[i] && lower_hex(a[i]) == lower_hex(b[i]))
+        i++;
+    return a[i] == '\0' && b[i] == '\0';
+}

@@ -107,14 +107,6 @@ static bool name_is_plain(const char *name)
     return name[0] && name[0] != '.' && !strpbrk(name, "/\\:");
 }
 
-static bool same_hex(const char *lower, const char *any)
-{
-    for (; *lower && (*any == *lower || (*any >= 'A' && *any <= 'F' && *any - 'A' + 'a' == *lower));
-         any++)
-        lower++;
-    return *lower == '\0' && *any == '\0';
-}
-
 /* Digests of files that did not change since they were read: compiling asks for a model more than
    once, and reading a large one takes its time. */
 typedef struct known_digest {
@@ -178,7 +170,7 @@ static nnd_status check_sha256(const char *path, const char *name, const char *w
     char text[NND_SHA256_TEXT];
     if (!wanted || !wanted[0]) return NND_OK;
     NND_TRY(digest_of(path, text));
-    if (same_hex(text, wanted)) return NND_OK;
+    if (nnd_sha256_text_equal(text, wanted)) return NND_OK;
     return nnd_error_set(NND_E_FORMAT,
                          "model '%s': '%s' is not the file that the workflow pins (sha256 %s, "
                          "wanted %s)",

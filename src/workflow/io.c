@@ -1,9 +1,9 @@
 /*
  * nnd_io: the only door from a workflow to the file system, hosts and devices.
  *
- * A path is joined to the base folder, must not contain "..", and is resolved (links and all) before
- * it is compared with the roots, which were resolved when the policy was made. Outside of the roots
- * the answer is always "not permitted", whether or not something exists there.
+ * A path is joined to the base folder, must not contain "..", and is resolved (links and all)
+ * before it is compared with the roots, which were resolved when the policy was made. Outside of
+ * the roots the answer is always "not permitted", whether or not something exists there.
  */
 #include <ctype.h>
 #include <stdatomic.h>
@@ -35,7 +35,8 @@ struct nnd_io {
 
 static void list_free(string_list *l)
 {
-    for (size_t i = 0; i < l->count; i++) nnd_free(l->items[i]);
+    for (size_t i = 0; i < l->count; i++)
+        nnd_free(l->items[i]);
     nnd_free(l->items);
 }
 
@@ -129,7 +130,8 @@ static bool has_dot_dot(const char *path)
 {
     for (const char *p = path; *p;) {
         const char *end = p;
-        while (*end && !is_separator(*end)) end++;
+        while (*end && !is_separator(*end))
+            end++;
         if (end - p == 2 && p[0] == '.' && p[1] == '.') return true;
         p = *end ? end + 1 : end;
     }
@@ -149,7 +151,8 @@ static bool same_path_char(char a, char b)
 static bool is_below(const char *real, const char *root)
 {
     size_t n = strlen(root);
-    while (n > 1 && is_separator(root[n - 1])) n--;
+    while (n > 1 && is_separator(root[n - 1]))
+        n--;
     for (size_t i = 0; i < n; i++)
         if (!real[i] || !same_path_char(real[i], root[i])) return false;
     return real[n] == '\0' || is_separator(real[n]) || is_separator(root[n - 1]);
@@ -167,9 +170,9 @@ static nnd_status refuse(const string_list *roots, const char *path, const char 
     nnd_str text = {0};
     for (size_t i = 0; i < roots->count; i++)
         nnd_str_printf(&text, "%s'%s'", i ? ", " : "", roots->items[i]);
-    nnd_status status = nnd_error_set(
-        NND_E_PERMISSION, "'%s' may not be %s: it lies outside of %s", path, verb,
-        text.size ? text.data : "everything that is allowed (no folder is)");
+    nnd_status status =
+        nnd_error_set(NND_E_PERMISSION, "'%s' may not be %s: it lies outside of %s", path, verb,
+                      text.size ? text.data : "everything that is allowed (no folder is)");
     nnd_str_free(&text);
     return status;
 }
@@ -189,9 +192,12 @@ static nnd_status join(const nnd_io *io, const char *path, char **out)
 static bool cut_last(char *path)
 {
     size_t n = strlen(path);
-    while (n > 1 && is_separator(path[n - 1])) n--;
-    while (n > 0 && !is_separator(path[n - 1])) n--;
-    while (n > 1 && is_separator(path[n - 1])) n--;
+    while (n > 1 && is_separator(path[n - 1]))
+        n--;
+    while (n > 0 && !is_separator(path[n - 1]))
+        n--;
+    while (n > 1 && is_separator(path[n - 1]))
+        n--;
     if (n == 0 || (n == 1 && path[1] == '\0')) return false;
     path[n] = '\0';
     return true;
@@ -203,7 +209,8 @@ static nnd_status existing_parent(const char *path, char **real)
     char *copy = nnd_strdup(path);
     if (!copy) return nnd_error_set(NND_E_OUT_OF_MEMORY, "out of memory");
     int error = NND_PORT_E_NOT_FOUND;
-    while (error && cut_last(copy)) error = nnd_port_path_real(copy, real);
+    while (error && cut_last(copy))
+        error = nnd_port_path_real(copy, real);
     nnd_free(copy);
     return error ? nnd_error_from_port(error, "cannot resolve", path) : NND_OK;
 }
@@ -244,7 +251,8 @@ static nnd_status has_entry(const char *folder, const char *name, bool *found)
     int error = nnd_port_dir_read(folder, &list);
     if (error) return nnd_error_from_port(error, "cannot look into the folder", folder);
     *found = false;
-    for (size_t i = 0; i < list.count; i++) *found |= strcmp(list.names[i], name) == 0;
+    for (size_t i = 0; i < list.count; i++)
+        *found |= strcmp(list.names[i], name) == 0;
     nnd_port_dir_list_free(&list);
     return NND_OK;
 }
@@ -253,9 +261,11 @@ static nnd_status has_entry(const char *folder, const char *name, bool *found)
 static nnd_status resolve_new(nnd_io *io, char *joined, const char *path, char **real)
 {
     size_t n = strlen(joined);
-    while (n > 0 && is_separator(joined[n - 1])) joined[--n] = '\0';
+    while (n > 0 && is_separator(joined[n - 1]))
+        joined[--n] = '\0';
     size_t start = n;
-    while (start > 0 && !is_separator(joined[start - 1])) start--;
+    while (start > 0 && !is_separator(joined[start - 1]))
+        start--;
     char *name = nnd_strdup(joined + start), *folder = NULL;
     if (!name) return nnd_error_set(NND_E_OUT_OF_MEMORY, "out of memory");
     nnd_status status = NND_OK;
@@ -285,10 +295,12 @@ nnd_status nnd_io_resolve_write(nnd_io *io, const char *path, char **real)
     NND_TRY(join(io, path, &joined));
     nnd_status status;
     if (nnd_port_path_real(joined, &found) == 0) {
-        status = allowed(&io->write_roots, found) ? NND_OK
-                                                  : refuse(&io->write_roots, path, "written");
-        if (status == NND_OK) *real = found;
-        else nnd_free(found);
+        status =
+            allowed(&io->write_roots, found) ? NND_OK : refuse(&io->write_roots, path, "written");
+        if (status == NND_OK)
+            *real = found;
+        else
+            nnd_free(found);
     } else {
         status = resolve_new(io, joined, path, real);
     }
@@ -305,7 +317,8 @@ nnd_status nnd_io_read_file(nnd_io *io, const char *path, void **bytes, size_t *
     nnd_port_file_info info;
     nnd_status status = NND_OK;
     int error = nnd_port_file_stat(real, &info);
-    if (error) status = nnd_error_from_port(error, "cannot read", path);
+    if (error)
+        status = nnd_error_from_port(error, "cannot read", path);
     else if (!info.is_file)
         status = nnd_error_set(NND_E_PERMISSION, "'%s' is not a regular file", path);
     else if (info.size > io->max_read)
@@ -329,7 +342,8 @@ static nnd_status take_quota(nnd_io *io, const char *path, uint64_t size)
         status = nnd_error_set(NND_E_LIMIT,
                                "writing %llu bytes to '%s' would exceed the quota of %llu bytes",
                                (unsigned long long)size, path, (unsigned long long)io->quota);
-    else io->written += size;
+    else
+        io->written += size;
     nnd_port_mutex_unlock(&io->lock);
     return status;
 }
@@ -399,7 +413,8 @@ nnd_status nnd_io_make_dir(nnd_io *io, const char *path)
 
 static bool equal_ignoring_case(const char *a, const char *b)
 {
-    while (*a && tolower((unsigned char)*a) == tolower((unsigned char)*b)) a++, b++;
+    while (*a && tolower((unsigned char)*a) == tolower((unsigned char)*b))
+        a++, b++;
     return *a == *b;
 }
 

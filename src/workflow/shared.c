@@ -13,7 +13,7 @@
 typedef struct shared_entry {
     void *object;
     void (*destroy)(void *object);
-    size_t users;   /* holders and waiters */
+    size_t users; /* holders and waiters */
     bool ready;
     bool making;
 } shared_entry;
@@ -76,7 +76,8 @@ nnd_status nnd_shared_get(const char *key, nnd_status (*make)(void *user, void *
         nnd_port_mutex_unlock(&lock);
         return status;
     }
-    while (entry->making) nnd_port_cond_wait(&changed, &lock, NND_PORT_FOREVER);
+    while (entry->making)
+        nnd_port_cond_wait(&changed, &lock, NND_PORT_FOREVER);
     if (!entry->ready) {
         entry->making = true;
         nnd_port_mutex_unlock(&lock);
@@ -90,8 +91,10 @@ nnd_status nnd_shared_get(const char *key, nnd_status (*make)(void *user, void *
         nnd_port_cond_broadcast(&changed);
     }
     shared_entry *gone = NULL;
-    if (status == NND_OK) *out = entry->object;
-    else gone = drop_use(key, entry);
+    if (status == NND_OK)
+        *out = entry->object;
+    else
+        gone = drop_use(key, entry);
     nnd_port_mutex_unlock(&lock);
     destroy_entry(gone);
     return status;

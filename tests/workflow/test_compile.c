@@ -1,4 +1,5 @@
 /* Compiling: what is wrong is told with its place, all at once; what the plan says of itself. */
+#include "port/port.h"
 #include "workflow/support.h"
 
 typedef struct wanted {
@@ -394,6 +395,54 @@ static void test_models_come_from_the_host(void **state)
     nnd_registry_unref(r);
 }
 
+/* A file that the workflow names itself must be the one that it pins, too. */
+static void test_a_named_file_is_checked(void **state)
+{
+    (void)state;
+    static const char *const pins[] = {
+        /* SHA-256 of "abc", in either case, then of something else */
+        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+        "BA7816BF8F01CFEA414140DE5DAE2223B00361A396177A9CB410FF61F20015AD",
+        "ca7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"};
+    char *folder = NULL;
+    assert_int_equal(nnd_port_dir_create_temp("nnd-pin", &folder), 0);
+    char file[1024], text[2048];
+    snprintf(file, sizeof(file), "%s/there", folder);
+    assert_int_equal(nnd_port_file_write_atomic(file, "abc", 3), 0);
+    nnd_io_policy policy = NND_IO_POLICY_INIT;
+    const char *roots[] = {folder};
+    policy.base_dir = folder;
+    policy.read_roots = roots;
+    policy.read_root_count = 1;
+    for (size_t i = 0; i < NND_COUNT(pins); i++) {
+        nnd_registry *r = registry();
+        nnd_compile_options o = NND_COMPILE_OPTIONS_INIT;
+        nnd_plan *plan = NULL;
+        nnd_io *io = NULL;
+        assert_ok(nnd_io_create(&policy, &io));
+        assert_ok(nnd_registry_add(r, &t_model));
+        snprintf(text, sizeof(text),
+                 "{'format':'nndeploy/1','name':'t','inputs':[{'name':'x','type':'int'}],"
+                 "'outputs':[{'name':'y','from':['m','out']}],"
+                 "'nodes':[{'id':'m','type':'t.model'}],"
+                 "'edges':[{'from':['@','x'],'to':['m','in']}],"
+                 "'models':{'there':{'sha256':'%s'}}}",
+                 pins[i]);
+        nnd_workflow *wf = t_parse(text);
+        o.registry = r;
+        o.io = io;
+        nnd_status status = nnd_plan_compile(wf, &o, NULL, &plan);
+        assert_int_equal(status, i < 2 ? NND_OK : NND_E_VALIDATION);
+        nnd_error_clear();
+        nnd_plan_unref(plan);
+        nnd_workflow_destroy(wf);
+        nnd_registry_unref(r);
+        nnd_io_unref(io);
+    }
+    assert_int_equal(nnd_port_dir_remove_tree(folder), 0);
+    nnd_port_free(folder);
+}
+
 static void test_hash(void **state)
 {
     (void)state;
@@ -435,6 +484,7 @@ int main(void)
         cmocka_unit_test(test_override_gives_a_required_parameter),
         cmocka_unit_test(test_modes),
         cmocka_unit_test(test_models_come_from_the_host),
+        cmocka_unit_test(test_a_named_file_is_checked),
         cmocka_unit_test(test_hash),
         cmocka_unit_test(test_bad_calls),
     };

@@ -45,11 +45,21 @@ const char *nnd_prepare_output_name(const nnd_prepare *p, size_t port)
     return port < p->actor->out_count ? p->actor->out[port].name : "";
 }
 
+/* What the document, or a file that one of its sub-graphs refers to, says about a model. */
+static const char *find_pin(const wf_graph *graph, const char *model)
+{
+    const char *json = wf_fields_get(&graph->models, model);
+    for (size_t i = 0; i < graph->node_count && !json; i++)
+        if (graph->nodes[i].graph) json = find_pin(graph->nodes[i].graph, model);
+    return json;
+}
+
 /* The checksum that the workflow pins for a model; copied, NULL when it pins none. */
 static nnd_status pinned_sha256(const nnd_workflow *wf, const char *model, char **out)
 {
     *out = NULL;
     const char *json = wf ? wf_fields_get(&wf->models, model) : NULL;
+    if (!json && wf) json = find_pin(&wf->root, model);
     if (!json) return NND_OK;
     nnd_json_doc *doc = NULL;
     NND_TRY(nnd_json_parse(json, strlen(json), NULL, &doc));
@@ -60,6 +70,27 @@ static nnd_status pinned_sha256(const nnd_workflow *wf, const char *model, char 
     return failed ? nnd_error_set(NND_E_OUT_OF_MEMORY, "out of memory") : NND_OK;
 }
 
+/* A file that the workflow names itself is checked here; one that the host finds, by the host. */
+static nnd_status check_pin(const nnd_workflow *wf, const char *model, const char *path)
+{
+    uint8_t digest[NND_SHA256_SIZE];
+    char text[NND_SHA256_TEXT];
+    char *wanted = NULL;
+    NND_TRY(pinned_sha256(wf, model, &wanted));
+    if (!wanted) return NND_OK;
+    nnd_status status = nnd_sha256_file(path, digest);
+    if (status == NND_OK) {
+        nnd_sha256_text(digest, text);
+        if (!nnd_sha256_text_equal(text, wanted))
+            status = nnd_error_set(NND_E_FORMAT,
+                                   "model '%s' is not the file that the workflow pins: its sha256 "
+                                   "is %s, wanted %s",
+                                   model, text, wanted);
+    }
+    nnd_free(wanted);
+    return status;
+}
+
 nnd_status nnd_prepare_find_model(const nnd_prepare *p, const char *model, char **path)
 {
     if (!model || !model[0])
@@ -68,7 +99,14 @@ nnd_status nnd_prepare_find_model(const nnd_prepare *p, const char *model, char 
     nnd_status status = NND_E_NOT_FOUND;
     if (plan->io) {
         status = nnd_io_resolve_read(plan->io, model, path);
-        if (status == NND_OK) return NND_OK;
+        if (status == NND_OK) {
+            status = check_pin(p->wf, model, *path);
+            if (status != NND_OK) {
+                nnd_free(*path);
+                *path = NULL;
+            }
+            return status;
+        }
         bool is_path = strpbrk(model, "/\\") != NULL;
         if (status != NND_E_NOT_FOUND && (is_path || status != NND_E_PERMISSION)) return status;
     }

@@ -184,8 +184,8 @@ nnd_status wf_json_canonical(const char *text, char **out); /* NND_E_FORMAT when
 nnd_status wf_put_sorted(nnd_json_writer *w, const nnd_json *json);
 nnd_status wf_put_text(nnd_json_writer *w, const char *json_text);
 
-/* nnd_workflow_validate; overrides_follow: the compiler looks at REQUIRED parameters itself, when it
-   knows what `set` gives them. */
+/* nnd_workflow_validate; overrides_follow: the compiler looks at REQUIRED parameters itself, when
+   it knows what `set` gives them. */
 nnd_status wf_validate(const nnd_workflow *wf, nnd_registry *registry, bool overrides_follow,
                        nnd_diagnostics *diags);
 
