@@ -20,7 +20,8 @@ static const nnd_node_type *const all_types[] = {
     &nnd_node_detect_decode_yunet, &nnd_node_detect_decode_yolox, &nnd_node_detect_nms,
     &nnd_node_detect_filter,       &nnd_node_detect_components,   &nnd_node_classify_top_k,
     &nnd_node_tensor_softmax,      &nnd_node_draw_detections,     &nnd_node_draw_text,
-    &nnd_node_infer_model,         &nnd_node_text_lines,
+    &nnd_node_infer_model,         &nnd_node_text_lines,          &nnd_node_ocr_lines,
+    &nnd_node_ocr_ctc,
 };
 
 nnd_status nnd_nodes_register(nnd_registry *registry)

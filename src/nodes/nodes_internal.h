@@ -25,11 +25,12 @@ extern const nnd_node_type nnd_node_image_decode, nnd_node_image_encode;
 extern const nnd_node_type nnd_node_detect_decode_ssd, nnd_node_detect_decode_yunet,
     nnd_node_detect_decode_yolox;
 extern const nnd_node_type nnd_node_detect_nms, nnd_node_detect_filter, nnd_node_detect_components;
-/* classify/, draw/, infer/, text/ */
+/* classify/, draw/, infer/, text/, ocr/ */
 extern const nnd_node_type nnd_node_classify_top_k, nnd_node_tensor_softmax;
 extern const nnd_node_type nnd_node_draw_detections, nnd_node_draw_text;
 extern const nnd_node_type nnd_node_infer_model;
 extern const nnd_node_type nnd_node_text_lines;
+extern const nnd_node_type nnd_node_ocr_lines, nnd_node_ocr_ctc;
 
 /* ---- what families share ----------------------------------------------------------------- */
 
