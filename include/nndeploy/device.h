@@ -18,7 +18,11 @@ extern "C" {
 
 /* Where memory lives. SHARED is host memory that other processes can map (memfd or the like). */
 typedef enum nnd_memory_kind {
-    NND_MEM_HOST = 0, NND_MEM_SHARED = 1, NND_MEM_PINNED = 2, NND_MEM_DEVICE = 3, NND_MEM_DMABUF = 4
+    NND_MEM_HOST = 0,
+    NND_MEM_SHARED = 1,
+    NND_MEM_PINNED = 2,
+    NND_MEM_DEVICE = 3,
+    NND_MEM_DMABUF = 4
 } nnd_memory_kind;
 NND_API const char *nnd_memory_kind_name(nnd_memory_kind kind); /* "host", "shared", … */
 
@@ -26,13 +30,13 @@ NND_API const char *nnd_memory_kind_name(nnd_memory_kind kind); /* "host", "shar
    the process once found. */
 typedef struct nnd_device nnd_device;
 typedef struct nnd_device_info {
-    size_t size;               /* = sizeof(nnd_device_info), set by the caller */
-    char name[32];             /* "sim:0" */
-    char kind[16];             /* "cpu", "sim", "cuda" */
+    size_t size;   /* = sizeof(nnd_device_info), set by the caller */
+    char name[32]; /* "sim:0" */
+    char kind[16]; /* "cpu", "sim", "cuda" */
     char description[128];
-    uint64_t memory_bytes;     /* 0 = unknown */
-    uint32_t memory_kinds;     /* bit (1u << nnd_memory_kind) */
-    bool asynchronous;         /* work is queued on streams */
+    uint64_t memory_bytes; /* 0 = unknown */
+    uint32_t memory_kinds; /* bit (1u << nnd_memory_kind) */
+    bool asynchronous;     /* work is queued on streams */
 } nnd_device_info;
 
 /* The host's processor; never NULL. */
@@ -58,31 +62,38 @@ typedef struct nnd_fence nnd_fence;
 typedef struct nnd_stream nnd_stream;
 
 typedef struct nnd_buffer_desc {
-    size_t size;            /* = sizeof(nnd_buffer_desc) */
-    size_t bytes;           /* usable bytes; 0 is allowed */
-    size_t alignment;       /* power of two; 0 = 64 */
-    size_t padding;         /* readable bytes behind the end, 0 = 64 (vector loads may overrun) */
+    size_t size;      /* = sizeof(nnd_buffer_desc) */
+    size_t bytes;     /* usable bytes; 0 is allowed */
+    size_t alignment; /* power of two; 0 = 64 */
+    size_t padding;   /* readable bytes behind the end, 0 = 64 (vector loads may overrun) */
     nnd_memory_kind kind;
-    nnd_device *device;     /* NULL = cpu */
+    nnd_device *device; /* NULL = cpu */
 } nnd_buffer_desc;
+/* clang-format off */
 #define NND_BUFFER_DESC_INIT {sizeof(nnd_buffer_desc), 0, 0, 0, NND_MEM_HOST, NULL}
+/* clang-format on */
 
 NND_API nnd_status nnd_buffer_create(const nnd_buffer_desc *desc, nnd_buffer **out);
-/* Wraps foreign memory. release(user, data) is called when the last holder lets go (may be NULL). */
-NND_API nnd_status nnd_buffer_wrap(void *data, size_t bytes, void (*release)(void *user, void *data),
-                                   void *user, nnd_buffer **out);
+/* Wraps foreign memory. release(user, data) is called when the last holder lets go (may be
+   NULL). */
+NND_API nnd_status nnd_buffer_wrap(void *data, size_t bytes,
+                                   void (*release)(void *user, void *data), void *user,
+                                   nnd_buffer **out);
 /* A window into another buffer, which it keeps alive. NND_E_INVALID_ARGUMENT outside of it. It is
    ready when its own fence is, without one when its parent is; the parent does not wait for the
    fences of its windows. */
-NND_API nnd_status nnd_buffer_slice(nnd_buffer *parent, size_t offset, size_t bytes, nnd_buffer **out);
+NND_API nnd_status nnd_buffer_slice(nnd_buffer *parent, size_t offset, size_t bytes,
+                                    nnd_buffer **out);
 /* Shared memory by file descriptor (SHARED only): export dups, import takes the descriptor over
    (also on failure) and maps `bytes` of it; read_only maps without write access. Import trusts
    nobody: NND_E_FORMAT when the bytes leave the memory, NND_E_PERMISSION when its owner could
    still shrink it. */
 NND_API nnd_status nnd_buffer_export_fd(const nnd_buffer *buffer, int *fd, size_t *offset);
-NND_API nnd_status nnd_buffer_import_fd(int fd, size_t offset, size_t bytes, bool read_only, nnd_buffer **out);
+NND_API nnd_status nnd_buffer_import_fd(int fd, size_t offset, size_t bytes, bool read_only,
+                                        nnd_buffer **out);
 NND_API nnd_buffer *nnd_buffer_ref(nnd_buffer *buffer);
-NND_API void nnd_buffer_unref(nnd_buffer *buffer); /* takes NULL; returns to its pool if it has one */
+/* Takes NULL; returns to its pool if it has one. */
+NND_API void nnd_buffer_unref(nnd_buffer *buffer);
 /* Host address; NULL for memory that the host cannot touch. Does not wait for the ready fence. */
 NND_API void *nnd_buffer_data(const nnd_buffer *buffer);
 /* The address in the buffer's own memory space (device pointer). */
@@ -134,13 +145,13 @@ NND_API void *nnd_device_sim_data(const nnd_buffer *buffer);
 
 /* Copies between any two kinds of memory, on `stream` (NULL = done when it returns). Waits for the
    source's ready fence, sets the destination's. Every call counts. */
-NND_API nnd_status nnd_buffer_copy(nnd_buffer *dst, size_t dst_offset, nnd_buffer *src, size_t src_offset,
-                                   size_t bytes, nnd_stream *stream);
+NND_API nnd_status nnd_buffer_copy(nnd_buffer *dst, size_t dst_offset, nnd_buffer *src,
+                                   size_t src_offset, size_t bytes, nnd_stream *stream);
 typedef struct nnd_copy_stats {
-    uint64_t copies;        /* calls of nnd_buffer_copy and counted host copies */
+    uint64_t copies; /* calls of nnd_buffer_copy and counted host copies */
     uint64_t bytes;
-    uint64_t transfers;     /* those between different memory spaces */
-    uint64_t allocations;   /* buffers that came from the system, not from a pool */
+    uint64_t transfers;   /* those between different memory spaces */
+    uint64_t allocations; /* buffers that came from the system, not from a pool */
 } nnd_copy_stats;
 /* Process-wide counters since start. */
 NND_API void nnd_copy_get_stats(nnd_copy_stats *out);

@@ -7,14 +7,14 @@
 #define NNDEPLOY_NNDEPLOY_H
 
 #include "nndeploy/base.h"
-#include "nndeploy/sched.h"
-#include "nndeploy/device.h"
 #include "nndeploy/data.h"
-#include "nndeploy/wire.h"
-#include "nndeploy/ops.h"
+#include "nndeploy/device.h"
 #include "nndeploy/infer.h"
-#include "nndeploy/workflow.h"
 #include "nndeploy/nodes.h"
+#include "nndeploy/ops.h"
 #include "nndeploy/plugin.h"
+#include "nndeploy/sched.h"
+#include "nndeploy/wire.h"
+#include "nndeploy/workflow.h"
 
 #endif

@@ -27,8 +27,8 @@ NND_API nnd_status nnd_nodes_load_plugin(nnd_registry *registry, const char *pat
 
 /* Services of a plain host: model names are looked up in the folders of NNDEPLOY_MODELS
    (separated as in PATH), in models/ beside the workflow and beside the installed binary, and in
-   the user's cache; secrets come from the environment (NNDEPLOY_SECRET_<NAME>). base_dir (may be NULL) is
-   the folder of the workflow; the strings behind `out` live until the process ends. */
+   the user's cache; secrets come from the environment (NNDEPLOY_SECRET_<NAME>). base_dir (may be
+   NULL) is the folder of the workflow; the strings behind `out` live until the process ends. */
 NND_API nnd_status nnd_nodes_services(const char *base_dir, nnd_services *out);
 /* The folders that these services look into, in order, whether or not they exist: what a host lets
    workflows read besides their own files. Free each and the array. */
@@ -42,7 +42,8 @@ NND_API nnd_status nnd_nodes_model_folders(const char *base_dir, char ***folders
 typedef struct nnd_app nnd_app;
 /* Loads and compiles. set (may be NULL): "node.param=JSON" texts that replace parameters of the
    file. The error lists everything that is wrong with the workflow. */
-NND_API nnd_status nnd_app_open(const char *path, const char *const *set, size_t set_count, nnd_app **out);
+NND_API nnd_status nnd_app_open(const char *path, const char *const *set, size_t set_count,
+                                nnd_app **out);
 /* Gives an input of the next run a value (a reference is taken; NULL takes it back) or the content
    of a file, read as the input's type says: image from JPEG, PNG, BMP; tensor from .npy; text. */
 NND_API nnd_status nnd_app_set(nnd_app *app, const char *input, nnd_value *value);
@@ -61,8 +62,8 @@ NND_API const char *nnd_app_error(void);
 /* Reads a file as a value of a port type ("image", "tensor", "text", "bytes"; "any": by the file's
    suffix). The file is the host's: no policy applies. */
 NND_API nnd_status nnd_value_read_file(const char *path, const char *type, nnd_value **out);
-/* Writes a value: images by the suffix (.jpg .png .bmp), tensors as .npy, texts as they are, bytes as they are, all
-   else as JSON. The file appears when it is complete. */
+/* Writes a value: images by the suffix (.jpg .png .bmp), tensors as .npy, texts as they are,
+   bytes as they are, all else as JSON. The file appears when it is complete. */
 NND_API nnd_status nnd_value_write_file(const nnd_value *value, const char *path);
 
 /* ---- 3 texts in other languages -------------------------------------------------------- */
@@ -83,7 +84,8 @@ NND_API nnd_status nnd_node_texts_create(const char *language, nnd_node_texts **
 NND_API void nnd_node_texts_destroy(nnd_node_texts *texts); /* takes NULL */
 /* Adds texts in this table's language; later ones replace earlier ones. file (may be NULL) names
    the source in errors. NND_E_FORMAT with the place; then nothing has been added. */
-NND_API nnd_status nnd_node_texts_add(nnd_node_texts *texts, const char *json, size_t size, const char *file);
+NND_API nnd_status nnd_node_texts_add(nnd_node_texts *texts, const char *json, size_t size,
+                                      const char *file);
 NND_API const char *nnd_node_texts_language(const nnd_node_texts *texts);
 NND_API const char *nnd_node_texts_title(const nnd_node_texts *texts, const nnd_node_type *type);
 NND_API const char *nnd_node_texts_text(const nnd_node_texts *texts, const nnd_node_type *type);
@@ -96,7 +98,8 @@ NND_API const char *nnd_node_texts_param(const nnd_node_texts *texts, const nnd_
 NND_API const char *nnd_node_texts_value(const nnd_node_texts *texts, const nnd_node_type *type,
                                          const nnd_param *param, const char *value);
 /* Any key; fallback (may be NULL) when there is no such text. */
-NND_API const char *nnd_node_texts_get(const nnd_node_texts *texts, const char *key, const char *fallback);
+NND_API const char *nnd_node_texts_get(const nnd_node_texts *texts, const char *key,
+                                       const char *fallback);
 
 #ifdef __cplusplus
 }

@@ -24,21 +24,25 @@ extern "C" {
 
 typedef struct nnd_wire nnd_wire;
 typedef struct nnd_wire_options {
-    size_t size;               /* = sizeof(nnd_wire_options) */
-    const char *name;          /* who we are, "worker" */
-    const char *capabilities;  /* space-separated: "shm value event control"; NULL = all we can */
-    uint64_t max_body;         /* bytes; larger frames are NND_E_LIMIT. 0 = 1 GiB */
-    int64_t hello_timeout_ns;  /* 0 = 5 s */
+    size_t size;              /* = sizeof(nnd_wire_options) */
+    const char *name;         /* who we are, "worker" */
+    const char *capabilities; /* space-separated: "shm value event control"; NULL = all we can */
+    uint64_t max_body;        /* bytes; larger frames are NND_E_LIMIT. 0 = 1 GiB */
+    int64_t hello_timeout_ns; /* 0 = 5 s */
 } nnd_wire_options;
+/* clang-format off */
 #define NND_WIRE_OPTIONS_INIT {sizeof(nnd_wire_options), NULL, NULL, 0, 0}
+/* clang-format on */
 
 /* A connected pair of sockets for a child process: fds[0] stays, fds[1] goes. */
 NND_API nnd_status nnd_wire_pair(int fds[2]);
 /* Takes the descriptor over (also on failure) and exchanges HELLO. */
 NND_API nnd_status nnd_wire_open_fd(int fd, const nnd_wire_options *options, nnd_wire **out);
-NND_API nnd_status nnd_wire_connect_tcp(const char *host, int port, const nnd_wire_options *options, nnd_wire **out);
+NND_API nnd_status nnd_wire_connect_tcp(const char *host, int port, const nnd_wire_options *options,
+                                        nnd_wire **out);
 typedef struct nnd_wire_listener nnd_wire_listener;
-NND_API nnd_status nnd_wire_listen_tcp(const char *host, int port, nnd_wire_listener **out); /* port 0 = any */
+/* Port 0: any that is free. */
+NND_API nnd_status nnd_wire_listen_tcp(const char *host, int port, nnd_wire_listener **out);
 NND_API int nnd_wire_listener_port(const nnd_wire_listener *listener);
 NND_API nnd_status nnd_wire_accept(nnd_wire_listener *listener, const nnd_wire_options *options,
                                    const nnd_cancel *cancel, nnd_wire **out);
@@ -51,17 +55,23 @@ NND_API bool nnd_wire_has(const nnd_wire *wire, const char *capability); /* both
 /* ---- 2 messages ------------------------------------------------------------------------ */
 
 typedef enum nnd_wire_kind {
-    NND_WIRE_HELLO = 1, NND_WIRE_VALUE = 2, NND_WIRE_EVENT = 3, NND_WIRE_CONTROL = 4,
-    NND_WIRE_REPLY = 5, NND_WIRE_CANCEL = 6, NND_WIRE_RELEASE = 7, NND_WIRE_BYE = 8
+    NND_WIRE_HELLO = 1,
+    NND_WIRE_VALUE = 2,
+    NND_WIRE_EVENT = 3,
+    NND_WIRE_CONTROL = 4,
+    NND_WIRE_REPLY = 5,
+    NND_WIRE_CANCEL = 6,
+    NND_WIRE_RELEASE = 7,
+    NND_WIRE_BYE = 8
 } nnd_wire_kind;
 typedef struct nnd_wire_message {
     nnd_wire_kind kind;
-    uint32_t channel;      /* port, stream: the parties agree */
-    uint64_t id;           /* request the message belongs to */
-    nnd_value *value;      /* VALUE: owned by the receiver */
-    char *json;            /* EVENT, CONTROL, REPLY: a JSON text, NUL-terminated, owned */
+    uint32_t channel; /* port, stream: the parties agree */
+    uint64_t id;      /* request the message belongs to */
+    nnd_value *value; /* VALUE: owned by the receiver */
+    char *json;       /* EVENT, CONTROL, REPLY: a JSON text, NUL-terminated, owned */
     size_t json_size;
-    nnd_status status;     /* REPLY */
+    nnd_status status; /* REPLY */
 } nnd_wire_message;
 /* Sending is thread-safe (one frame at a time); blocks while the peer does not read. A value whose
    bulk is in SHARED memory travels by descriptor, host memory from 64 KiB on is moved there (one
@@ -70,15 +80,17 @@ typedef struct nnd_wire_message {
    NND_E_UNSUPPORTED for what not both sides can do, NND_E_LIMIT above the peer's max_body,
    NND_E_CLOSED when the connection is gone. A value received by descriptor is read-only (see
    nnd_value_writable) and keeps its content as long as the connection lives. */
-NND_API nnd_status nnd_wire_send_value(nnd_wire *wire, uint32_t channel, uint64_t id, nnd_value *value);
-NND_API nnd_status nnd_wire_send_json(nnd_wire *wire, nnd_wire_kind kind, uint32_t channel, uint64_t id,
-                                      nnd_status status, const char *json);
+NND_API nnd_status nnd_wire_send_value(nnd_wire *wire, uint32_t channel, uint64_t id,
+                                       nnd_value *value);
+NND_API nnd_status nnd_wire_send_json(nnd_wire *wire, nnd_wire_kind kind, uint32_t channel,
+                                      uint64_t id, nnd_status status, const char *json);
 NND_API nnd_status nnd_wire_send_cancel(nnd_wire *wire, uint64_t id);
 /* One receiving thread. RELEASE, HELLO and BYE never appear as messages. NND_E_CLOSED at the peer's
    end, NND_E_FORMAT for anything malformed (the connection is then dead), NND_E_CANCELLED /
    NND_E_TIMEOUT by the token. NND_E_UNSUPPORTED for a value of a type that this process lacks: the
    connection lives on, channel and id are filled in. */
-NND_API nnd_status nnd_wire_receive(nnd_wire *wire, const nnd_cancel *cancel, nnd_wire_message *out);
+NND_API nnd_status nnd_wire_receive(nnd_wire *wire, const nnd_cancel *cancel,
+                                    nnd_wire_message *out);
 NND_API void nnd_wire_message_fini(nnd_wire_message *message);
 
 #ifdef __cplusplus

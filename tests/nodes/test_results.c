@@ -173,7 +173,7 @@ static void ssd_boxes_are_decoded(void **state)
     assert_float_equal(d->items[0].x1, 10, 1e-4);
     assert_float_equal(d->items[0].y2, 30, 1e-4);
     assert_string_equal(d->labels[d->items[0].label], "zero"); /* the background is not counted */
-    assert_float_equal(d->items[1].x2, 100, 1e-4); /* clipped */
+    assert_float_equal(d->items[1].x2, 100, 1e-4);             /* clipped */
     nnd_value_unref(out);
     assert_ok(run_node("detect.decode_ssd", "width=100;height=50;max_candidates=1", in, &out));
     assert_int_equal(boxes_in(out, "detections")->count, 1);

@@ -34,7 +34,7 @@
 #else
 #define NND_PRINTF(fmt, first) __attribute__((format(printf, fmt, first)))
 #endif
-#define NND_NODISCARD          __attribute__((warn_unused_result))
+#define NND_NODISCARD __attribute__((warn_unused_result))
 #else
 #define NND_PRINTF(fmt, first)
 #define NND_NODISCARD
@@ -49,7 +49,7 @@ extern "C" {
 #define NND_VERSION_PATCH 0
 #define NND_VERSION       "1.0.0"
 /* Raised only when an existing function or struct changes its meaning; see docs/architecture.md. */
-#define NND_ABI_VERSION   1
+#define NND_ABI_VERSION 1
 
 /* Version of the library that is running, "1.0.0". Static storage. Any thread. */
 NND_API const char *nnd_version(void);
@@ -61,12 +61,14 @@ NND_API int nnd_abi_version(void);
 /* A counted array inside a descriptor. Carrying the element size lets later versions append
    fields to the element type without breaking plug-ins that were built before. */
 typedef struct nnd_array {
-    const void *items;   /* borrowed, static storage */
+    const void *items; /* borrowed, static storage */
     size_t count;
-    size_t item_size;    /* sizeof one element as the descriptor's author saw it */
+    size_t item_size; /* sizeof one element as the descriptor's author saw it */
 } nnd_array;
 #define NND_COUNT(a) (sizeof(a) / sizeof((a)[0]))
+/* clang-format off */
 #define NND_ARRAY(a) {(a), NND_COUNT(a), sizeof((a)[0])}
+/* clang-format on */
 
 /* Forwards a failure: returns from the calling function when expr is not NND_OK. */
 #define NND_TRY(expr)                                                                              \
@@ -145,7 +147,7 @@ NND_API const char *nnd_error_port(const nnd_error *error);
 NND_API const char *nnd_error_file(const nnd_error *error);
 NND_API uint32_t nnd_error_line(const nnd_error *error);
 NND_API uint32_t nnd_error_column(const nnd_error *error);
-NND_API int64_t nnd_error_packet(const nnd_error *error); /* -1 = none */
+NND_API int64_t nnd_error_packet(const nnd_error *error);         /* -1 = none */
 NND_API const nnd_error *nnd_error_cause(const nnd_error *error); /* NULL at the root */
 /* One text with place and causes, "node 'net' port 'input': … \n  because: …". Free it with
    nnd_free. NULL without memory. */
@@ -156,17 +158,17 @@ NND_API char *nnd_error_to_string(const nnd_error *error);
 /* The library's allocator (malloc by default). nnd_set_allocator must come before any other
    call; it exists for embedding and for tests that fail the n-th allocation. */
 typedef struct nnd_allocator {
-    void *(*alloc)(void *user, size_t size);                 /* 16-byte aligned, NULL = failure */
-    void *(*resize)(void *user, void *block, size_t size);   /* as realloc */
-    void (*release)(void *user, void *block);                /* takes NULL */
+    void *(*alloc)(void *user, size_t size);               /* 16-byte aligned, NULL = failure */
+    void *(*resize)(void *user, void *block, size_t size); /* as realloc */
+    void (*release)(void *user, void *block);              /* takes NULL */
     void *user;
 } nnd_allocator;
 NND_API void nnd_set_allocator(const nnd_allocator *allocator); /* NULL = default again */
-NND_API void *nnd_alloc(size_t size);              /* NULL without memory; size 0 is allowed */
+NND_API void *nnd_alloc(size_t size);                /* NULL without memory; size 0 is allowed */
 NND_API void *nnd_calloc(size_t count, size_t size); /* zeroed; NULL on overflow */
 NND_API void *nnd_realloc(void *block, size_t size);
-NND_API void nnd_free(void *block);                /* takes NULL */
-NND_API char *nnd_strdup(const char *text);        /* NULL gives NULL */
+NND_API void nnd_free(void *block);         /* takes NULL */
+NND_API char *nnd_strdup(const char *text); /* NULL gives NULL */
 /* Aligned memory, freed by nnd_free_aligned. align: power of two. */
 NND_API void *nnd_alloc_aligned(size_t size, size_t align);
 NND_API void nnd_free_aligned(void *block);
@@ -174,7 +176,12 @@ NND_API void nnd_free_aligned(void *block);
 /* ---- 6 log ----------------------------------------------------------------------------- */
 
 typedef enum nnd_log_level {
-    NND_LOG_TRACE = 0, NND_LOG_DEBUG, NND_LOG_INFO, NND_LOG_WARN, NND_LOG_ERROR, NND_LOG_OFF
+    NND_LOG_TRACE = 0,
+    NND_LOG_DEBUG,
+    NND_LOG_INFO,
+    NND_LOG_WARN,
+    NND_LOG_ERROR,
+    NND_LOG_OFF
 } nnd_log_level;
 /* A sink gets one line without newline; it may be called from any thread, one call at a time. */
 typedef void (*nnd_log_sink)(void *user, nnd_log_level level, const char *room, const char *line);
@@ -183,7 +190,8 @@ NND_API void nnd_log_set_sink(nnd_log_sink sink, void *user);
 /* Default WARN, or what NNDEPLOY_LOG says (trace|debug|info|warn|error|off). */
 NND_API void nnd_log_set_level(nnd_log_level level);
 NND_API nnd_log_level nnd_log_get_level(void);
-NND_API void nnd_log(nnd_log_level level, const char *room, const char *format, ...) NND_PRINTF(3, 4);
+NND_API void nnd_log(nnd_log_level level, const char *room, const char *format, ...)
+    NND_PRINTF(3, 4);
 
 /* ---- 7 JSON reading -------------------------------------------------------------------- */
 
@@ -192,28 +200,35 @@ NND_API void nnd_log(nnd_log_level level, const char *room, const char *format, 
    NND_JSON_MAX_DEPTH. A node is borrowed from its document. Reading is thread-safe. */
 #define NND_JSON_MAX_DEPTH 256
 typedef enum nnd_json_type {
-    NND_JSON_NULL, NND_JSON_BOOL, NND_JSON_NUMBER, NND_JSON_STRING, NND_JSON_ARRAY, NND_JSON_OBJECT
+    NND_JSON_NULL,
+    NND_JSON_BOOL,
+    NND_JSON_NUMBER,
+    NND_JSON_STRING,
+    NND_JSON_ARRAY,
+    NND_JSON_OBJECT
 } nnd_json_type;
 typedef struct nnd_json_doc nnd_json_doc;
 typedef struct nnd_json nnd_json;
 
 /* Parses `size` bytes; `file` (may be NULL) names the source in errors. On failure
    NND_E_FORMAT with line, column and what was expected. The bytes need not stay. */
-NND_API nnd_status nnd_json_parse(const char *text, size_t size, const char *file, nnd_json_doc **out);
+NND_API nnd_status nnd_json_parse(const char *text, size_t size, const char *file,
+                                  nnd_json_doc **out);
 NND_API void nnd_json_destroy(nnd_json_doc *doc);
 NND_API const nnd_json *nnd_json_root(const nnd_json_doc *doc);
 NND_API nnd_json_type nnd_json_get_type(const nnd_json *json); /* NULL counts as NND_JSON_NULL */
-NND_API uint32_t nnd_json_line(const nnd_json *json);   /* from 1 */
-NND_API uint32_t nnd_json_column(const nnd_json *json); /* from 1, in bytes */
+NND_API uint32_t nnd_json_line(const nnd_json *json);          /* from 1 */
+NND_API uint32_t nnd_json_column(const nnd_json *json);        /* from 1, in bytes */
 /* Arrays and objects: number of elements or members; 0 for other types. */
 NND_API size_t nnd_json_count(const nnd_json *json);
-NND_API const nnd_json *nnd_json_at(const nnd_json *json, size_t index);     /* NULL beyond the end */
-NND_API const char *nnd_json_key_at(const nnd_json *json, size_t index);     /* objects only */
+NND_API const nnd_json *nnd_json_at(const nnd_json *json, size_t index); /* NULL beyond the end */
+NND_API const char *nnd_json_key_at(const nnd_json *json, size_t index); /* objects only */
 NND_API const nnd_json *nnd_json_get(const nnd_json *json, const char *key); /* NULL when absent */
 /* Bytes of a key, which may contain \0 by \u0000; 0 when absent. */
 NND_API size_t nnd_json_key_size(const nnd_json *json, size_t index);
 /* Position of the key itself (for "unknown field" messages). */
-NND_API void nnd_json_key_place(const nnd_json *json, size_t index, uint32_t *line, uint32_t *column);
+NND_API void nnd_json_key_place(const nnd_json *json, size_t index, uint32_t *line,
+                                uint32_t *column);
 /* Values; the fallback is returned when the type (or range) is another. */
 NND_API bool nnd_json_bool(const nnd_json *json, bool fallback);
 NND_API double nnd_json_number(const nnd_json *json, double fallback);
@@ -243,10 +258,12 @@ NND_API void nnd_json_put_null(nnd_json_writer *w);
 NND_API void nnd_json_put_bool(nnd_json_writer *w, bool value);
 NND_API void nnd_json_put_int(nnd_json_writer *w, int64_t value);
 NND_API void nnd_json_put_number(nnd_json_writer *w, double value);
-NND_API void nnd_json_put_float(nnd_json_writer *w, float value); /* shortest form that reads back as the same float */
+/* The shortest form that reads back as the same float. */
+NND_API void nnd_json_put_float(nnd_json_writer *w, float value);
 NND_API void nnd_json_put_string(nnd_json_writer *w, const char *text); /* NULL writes null */
 NND_API void nnd_json_put_string_n(nnd_json_writer *w, const char *text, size_t size);
-NND_API void nnd_json_put_json(nnd_json_writer *w, const nnd_json *json); /* copies a whole sub-tree */
+/* Copies a whole sub-tree. */
+NND_API void nnd_json_put_json(nnd_json_writer *w, const nnd_json *json);
 /* With indent > 0: arrays and objects that begin from now on are written on one line, "[1, 2]",
    until it is switched off or the container that is open now ends. */
 NND_API void nnd_json_set_inline(nnd_json_writer *w, bool on);

@@ -11,10 +11,14 @@
  *     static const nnd_host *host;
  *     … node types whose callbacks call host->… …
  *     static const nnd_node_type *const nodes[] = {&my_node};
- *     static const nnd_plugin plugin = {.struct_size = sizeof(nnd_plugin), .abi_version = NND_ABI_VERSION,
- *                                       .name = "my", .version = "1.2.0", .licence = "Apache-2.0",
- *                                       .nodes = NND_ARRAY(nodes)};
- *     NND_PLUGIN_EXPORT const nnd_plugin *nnd_plugin_v1(const nnd_host *h) { host = h; return &plugin; }
+ *     static const nnd_plugin plugin = {
+ *         .struct_size = sizeof(nnd_plugin), .abi_version = NND_ABI_VERSION, .name = "my",
+ *         .version = "1.2.0", .licence = "Apache-2.0", .nodes = NND_ARRAY(nodes)};
+ *     NND_PLUGIN_EXPORT const nnd_plugin *nnd_plugin_v1(const nnd_host *h)
+ *     {
+ *         host = h;
+ *         return &plugin;
+ *     }
  *
  * Part of nndeploy, Apache-2.0. Compiles alone as C11 and C++17.
  */
@@ -33,9 +37,9 @@ extern "C" {
    appended: one may be used when struct_size covers it, which NND_HOST_HAS tells for those that
    came after 1.0. Valid for the life of the process. */
 typedef struct nnd_host {
-    size_t struct_size;       /* as the host was built */
-    int abi_version;          /* NND_ABI_VERSION of the host */
-    const char *version;      /* of the host, "1.0.0" */
+    size_t struct_size;  /* as the host was built */
+    int abi_version;     /* NND_ABI_VERSION of the host */
+    const char *version; /* of the host, "1.0.0" */
 
     /* base.h */
     nnd_status (*error_set)(nnd_status status, const char *format, ...) NND_PRINTF(2, 3);
@@ -72,21 +76,24 @@ typedef struct nnd_host {
     /* sched.h */
     int64_t (*clock_now)(void);
     nnd_status (*cancel_check)(const nnd_cancel *token);
-    nnd_status (*parallel_for)(size_t tiles, int max_threads, nnd_tile_fn fn, void *user, const nnd_cancel *cancel);
+    nnd_status (*parallel_for)(size_t tiles, int max_threads, nnd_tile_fn fn, void *user,
+                               const nnd_cancel *cancel);
 
     /* device.h */
     nnd_device *(*device_cpu)(void);
     nnd_status (*device_find)(const char *name, nnd_device **out);
     const char *(*device_name)(const nnd_device *device);
     nnd_status (*buffer_create)(const nnd_buffer_desc *desc, nnd_buffer **out);
-    nnd_status (*buffer_wrap)(void *data, size_t bytes, void (*release)(void *user, void *data), void *user, nnd_buffer **out);
+    nnd_status (*buffer_wrap)(void *data, size_t bytes, void (*release)(void *user, void *data),
+                              void *user, nnd_buffer **out);
     nnd_buffer *(*buffer_ref)(nnd_buffer *buffer);
     void (*buffer_unref)(nnd_buffer *buffer);
     void *(*buffer_data)(const nnd_buffer *buffer);
     size_t (*buffer_size)(const nnd_buffer *buffer);
     nnd_memory_kind (*buffer_kind)(const nnd_buffer *buffer);
     nnd_status (*buffer_export_fd)(const nnd_buffer *buffer, int *fd, size_t *offset);
-    nnd_status (*buffer_copy)(nnd_buffer *dst, size_t dst_offset, nnd_buffer *src, size_t src_offset, size_t bytes, nnd_stream *stream);
+    nnd_status (*buffer_copy)(nnd_buffer *dst, size_t dst_offset, nnd_buffer *src,
+                              size_t src_offset, size_t bytes, nnd_stream *stream);
     void (*copy_count)(uint64_t bytes);
     nnd_status (*stream_call)(nnd_stream *stream, nnd_status (*fn)(void *user), void *user);
     void *(*device_sim_data)(const nnd_buffer *buffer);
@@ -96,12 +103,14 @@ typedef struct nnd_host {
     unsigned (*dtype_bits)(nnd_dtype dtype);
     double (*dtype_get)(nnd_dtype dtype, const void *data, size_t index);
     void (*dtype_set)(nnd_dtype dtype, void *data, size_t index, double value);
-    nnd_status (*tensor_init)(nnd_tensor *t, nnd_dtype dtype, int rank, const int64_t *dims, void *data);
+    nnd_status (*tensor_init)(nnd_tensor *t, nnd_dtype dtype, int rank, const int64_t *dims,
+                              void *data);
     int64_t (*tensor_count)(const nnd_tensor *t);
     size_t (*tensor_bytes)(const nnd_tensor *t);
     bool (*tensor_is_dense)(const nnd_tensor *t);
     nnd_status (*tensor_copy)(nnd_tensor *dst, const nnd_tensor *src);
-    nnd_status (*image_init)(nnd_image *image, nnd_pixel_format format, nnd_dtype dtype, int width, int height, size_t row_align, void *data, size_t *bytes);
+    nnd_status (*image_init)(nnd_image *image, nnd_pixel_format format, nnd_dtype dtype, int width,
+                             int height, size_t row_align, void *data, size_t *bytes);
     nnd_status (*image_copy)(nnd_image *dst, const nnd_image *src);
     nnd_value *(*value_ref)(nnd_value *value);
     void (*value_unref)(nnd_value *value);
@@ -132,14 +141,19 @@ typedef struct nnd_host {
     nnd_status (*value_from_tensor)(const nnd_tensor *t, nnd_value **out);
     nnd_status (*value_from_image)(const nnd_image *image, nnd_value **out);
     nnd_status (*value_new_tensor)(nnd_dtype dtype, int rank, const int64_t *dims, nnd_value **out);
-    nnd_status (*value_new_image)(nnd_pixel_format format, nnd_dtype dtype, int width, int height, nnd_value **out);
-    nnd_status (*value_new_audio)(nnd_dtype dtype, int sample_rate, int channels, int64_t frames, nnd_value **out);
-    nnd_status (*value_new_detections)(size_t count, int points_per_item, const char *const *labels, size_t label_count, nnd_value **out);
+    nnd_status (*value_new_image)(nnd_pixel_format format, nnd_dtype dtype, int width, int height,
+                                  nnd_value **out);
+    nnd_status (*value_new_audio)(nnd_dtype dtype, int sample_rate, int channels, int64_t frames,
+                                  nnd_value **out);
+    nnd_status (*value_new_detections)(size_t count, int points_per_item, const char *const *labels,
+                                       size_t label_count, nnd_value **out);
     nnd_status (*value_new_keypoints)(size_t count, int points_per_item, nnd_value **out);
-    nnd_status (*value_new_mask)(nnd_dtype dtype, bool is_alpha, int width, int height, nnd_value **out);
+    nnd_status (*value_new_mask)(nnd_dtype dtype, bool is_alpha, int width, int height,
+                                 nnd_value **out);
     nnd_status (*value_new_tracks)(size_t count, nnd_value **out);
     nnd_status (*value_new_classes)(size_t count, nnd_value **out);
-    nnd_status (*value_set_class)(nnd_value *classes, size_t index, int class_id, float score, const char *label);
+    nnd_status (*value_set_class)(nnd_value *classes, size_t index, int class_id, float score,
+                                  const char *label);
     nnd_status (*value_new_geometry)(const nnd_geometry *g, nnd_value **out);
     nnd_status (*value_new_text)(const char *text, size_t size, nnd_value **out);
     nnd_status (*value_new_bool)(bool value, nnd_value **out);
@@ -180,8 +194,10 @@ typedef struct nnd_host {
     const char *(*params_string_at)(const nnd_params *p, const char *name, size_t index);
     const nnd_json *(*params_json)(const nnd_params *p, const char *name);
     bool (*params_is_set)(const nnd_params *p, const char *name);
-    nnd_status (*port_list_add_input)(nnd_port_list *l, const char *name, const char *type, const char *text, uint32_t flags);
-    nnd_status (*port_list_add_output)(nnd_port_list *l, const char *name, const char *type, const char *text, uint32_t flags);
+    nnd_status (*port_list_add_input)(nnd_port_list *l, const char *name, const char *type,
+                                      const char *text, uint32_t flags);
+    nnd_status (*port_list_add_output)(nnd_port_list *l, const char *name, const char *type,
+                                       const char *text, uint32_t flags);
     void (*spec_init)(nnd_spec *spec);
     const nnd_params *(*negotiation_params)(const nnd_negotiation *n);
     const void *(*negotiation_prepared)(const nnd_negotiation *n);
@@ -199,7 +215,8 @@ typedef struct nnd_host {
     const char *(*prepare_input_name)(const nnd_prepare *p, size_t port);
     size_t (*prepare_output_count)(const nnd_prepare *p);
     const char *(*prepare_output_name)(const nnd_prepare *p, size_t port);
-    nnd_status (*shared_get)(const char *key, nnd_status (*make)(void *user, void **object), void *user, void (*destroy)(void *object), void **out);
+    nnd_status (*shared_get)(const char *key, nnd_status (*make)(void *user, void **object),
+                             void *user, void (*destroy)(void *object), void **out);
     void (*shared_release)(const char *key, void *object);
     const nnd_params *(*ctx_params)(const nnd_ctx *ctx);
     const void *(*ctx_prepared)(const nnd_ctx *ctx);
@@ -209,9 +226,12 @@ typedef struct nnd_host {
     nnd_value *(*ctx_input_at)(const nnd_ctx *ctx, size_t port, size_t index);
     nnd_value *(*ctx_take_input)(nnd_ctx *ctx, size_t port);
     bool (*ctx_output_is_used)(const nnd_ctx *ctx, size_t port);
-    nnd_status (*ctx_alloc)(nnd_ctx *ctx, size_t output, const nnd_value_desc *desc, nnd_value **out);
-    nnd_status (*ctx_alloc_tensor)(nnd_ctx *ctx, size_t output, nnd_dtype dtype, int rank, const int64_t *dims, nnd_value **out);
-    nnd_status (*ctx_alloc_image)(nnd_ctx *ctx, size_t output, nnd_pixel_format format, nnd_dtype dtype, int width, int height, nnd_value **out);
+    nnd_status (*ctx_alloc)(nnd_ctx *ctx, size_t output, const nnd_value_desc *desc,
+                            nnd_value **out);
+    nnd_status (*ctx_alloc_tensor)(nnd_ctx *ctx, size_t output, nnd_dtype dtype, int rank,
+                                   const int64_t *dims, nnd_value **out);
+    nnd_status (*ctx_alloc_image)(nnd_ctx *ctx, size_t output, nnd_pixel_format format,
+                                  nnd_dtype dtype, int width, int height, nnd_value **out);
     nnd_status (*ctx_emit)(nnd_ctx *ctx, size_t output, nnd_value *take_value);
     void (*ctx_end)(nnd_ctx *ctx);
     nnd_io *(*ctx_io)(const nnd_ctx *ctx);
@@ -242,7 +262,8 @@ NND_API const nnd_host *nnd_host_table(void);
 
 /* ---- 2 the plug-in --------------------------------------------------------------------- */
 
-/* Something a plug-in brings beside nodes and value types. Hosts skip kinds that they do not know. */
+/* Something a plug-in brings beside nodes and value types. Hosts skip kinds that they do not
+   know. */
 typedef struct nnd_extension {
     const char *kind;      /* "infer.backend/1" */
     const void *extension; /* what that kind says */

@@ -30,14 +30,15 @@ NND_API int64_t nnd_clock_wall(void);
 typedef struct nnd_cancel nnd_cancel;
 
 NND_API nnd_status nnd_cancel_create(nnd_cancel *parent, nnd_cancel **out); /* parent may be NULL */
-NND_API nnd_cancel *nnd_cancel_ref(nnd_cancel *token);  /* takes NULL, gives NULL */
-NND_API void nnd_cancel_unref(nnd_cancel *token);       /* takes NULL */
+NND_API nnd_cancel *nnd_cancel_ref(nnd_cancel *token); /* takes NULL, gives NULL */
+NND_API void nnd_cancel_unref(nnd_cancel *token);      /* takes NULL */
 /* Triggers the token; a second call does nothing. Also callable from a signal handler when neither
    the token nor a descendant has callbacks (nnd_fence_wait with a token has one while it waits). */
 NND_API void nnd_cancel_request(nnd_cancel *token);
 /* Absolute nnd_clock_now() time after which nnd_cancel_check reports NND_E_TIMEOUT. */
 NND_API void nnd_cancel_set_deadline(nnd_cancel *token, int64_t deadline_ns);
-NND_API int64_t nnd_cancel_deadline(const nnd_cancel *token); /* the earliest of it and its parents */
+/* The earliest of it and its parents. */
+NND_API int64_t nnd_cancel_deadline(const nnd_cancel *token);
 /* NND_OK, NND_E_CANCELLED or NND_E_TIMEOUT, without touching the error record; a few
    nanoseconds (with a deadline, plus one look at the clock), never a lock, so kernels call it
    between tiles. NULL is never cancelled. */
@@ -64,10 +65,10 @@ NND_API int nnd_sched_threads(void);
 NND_API void nnd_sched_charge(int threads);
 
 typedef struct nnd_sched_stats {
-    int budget;   /* threads, callers included */
-    int charged;  /* threads of foreign pools */
-    int workers;  /* started so far */
-    int busy;     /* workers that belong to a gang or run a task now */
+    int budget;  /* threads, callers included */
+    int charged; /* threads of foreign pools */
+    int workers; /* started so far */
+    int busy;    /* workers that belong to a gang or run a task now */
 } nnd_sched_stats;
 NND_API void nnd_sched_get_stats(nnd_sched_stats *out);
 
