@@ -63,7 +63,7 @@ static void check_faces(const char *workflow, const char *model)
         double box[4];
         read_box(nnd_json_at(nnd_json_at(top, i), 1), box);
         assert_true(find_box(faces, box, nnd_json_number(nnd_json_at(nnd_json_at(top, i), 0), -1),
-                             NULL) >= 0);
+                             "face") >= 0);
     }
     check_picture(outputs, picture);
     nnd_value_unref(outputs);
