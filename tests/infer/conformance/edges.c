@@ -673,6 +673,6 @@ const conformance_case conformance_edges[] = {
     {"start and wait", "start and wait", "启动与等待", start_and_wait, false},
     {"cancelling", "stopped by a token and by a deadline", "由令牌或期限停止", cancelling, false},
     {"broken library", "missing, broken or foreign library", "缺失、损坏或错误的库", broken_library,
-     false},
+     true},
 };
 const size_t conformance_edge_count = NND_COUNT(conformance_edges);
