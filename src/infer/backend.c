@@ -7,8 +7,8 @@ enum { MAX_BACKENDS = 64 };
 
 static nnd_port_mutex list_lock = NND_PORT_MUTEX_INIT;
 static const nnd_backend *list[MAX_BACKENDS] = {&nnd_backend_builtin, &nnd_backend_onnxruntime,
-                                                &nnd_backend_openvino};
-static size_t list_count = 3;
+                                                &nnd_backend_openvino, &nnd_backend_ncnn};
+static size_t list_count = 4;
 
 size_t nnd_backend_count(void)
 {

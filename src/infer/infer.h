@@ -18,6 +18,7 @@ struct nnd_model {
 extern const nnd_backend nnd_backend_builtin;
 extern const nnd_backend nnd_backend_onnxruntime;
 extern const nnd_backend nnd_backend_openvino;
+extern const nnd_backend nnd_backend_ncnn;
 
 /* Position of a port by name; NND_E_NOT_FOUND with the names that exist. */
 nnd_status nnd_model_port_index(const nnd_model *model, bool outputs, const char *name,

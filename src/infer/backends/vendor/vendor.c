@@ -107,20 +107,23 @@ bool nnd_vendor_open(const nnd_vendor_search *search, nnd_port_module **out, cha
 bool nnd_vendor_symbols(nnd_port_module *module, const nnd_vendor_symbol *symbols, size_t count,
                         void *table, char *reason, size_t reason_size)
 {
+    enum { NAMED = 3 };
     nnd_str missing = {0};
+    size_t absent = 0;
     for (size_t i = 0; i < count; i++) {
         void *symbol = nnd_port_module_symbol(module, symbols[i].name);
         /* A function pointer has the size and form of an object pointer wherever there are
            loadable modules. */
         memcpy((char *)table + symbols[i].offset, &symbol, sizeof symbol);
-        if (!symbol) nnd_str_printf(&missing, "%s%s", missing.size ? ", " : "", symbols[i].name);
+        if (!symbol && absent++ < NAMED)
+            nnd_str_printf(&missing, "%s%s", absent > 1 ? ", " : "", symbols[i].name);
     }
-    bool complete = missing.size == 0 && !missing.failed;
-    if (!complete)
+    if (absent > NAMED) nnd_str_printf(&missing, " and %zu more", absent - NAMED);
+    if (absent)
         snprintf(reason, reason_size, "the library lacks %s",
                  missing.data ? missing.data : "functions that are needed");
     nnd_str_free(&missing);
-    return complete;
+    return absent == 0;
 }
 
 /* ---- options ------------------------------------------------------------------------------ */
