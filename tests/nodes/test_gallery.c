@@ -329,8 +329,9 @@ static void our_reader_reads_the_sheet(void **state)
 
 /* ---- the files ----------------------------------------------------------------------------- */
 
-static const char *const gallery[] = {"face-detection", "face-detection-yunet",
-                                      "object-detection-yolox", "digit-mnist", "read-digits"};
+static const char *const gallery[] = {
+    "face-detection", "face-detection-yunet", "object-detection-yolox",
+    "digit-mnist",    "read-digits",          "read-page"};
 
 static void the_files_are_canonical(void **state)
 {

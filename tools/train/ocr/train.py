@@ -2,11 +2,12 @@
 """Trains the line recogniser and writes its weights; export.py makes the ONNX files of them.
 
     train.py --shards FOLDER --first 0 --count 7 --weights FILE
-    train.py --shards FOLDER --first 7 --count 9 --weights FILE --resume
+    train.py --shards FOLDER --first 7 --count 10 --weights FILE --resume
+    train.py --shards FOLDER --first 17 --count 5 --weights FILE --resume --peak 1.2e-3
 
 The shards come from `render.py shard`; training waits for one that is not there yet, so both may
 run side by side; every line is seen once. The learning rate rises, stays, and falls to nothing in
-the part that resumes. The loss is CTC plus, as a guide that makes half an hour of one
+a part that resumes. The loss is CTC plus, as a guide that makes half an hour of one
 core enough, the cross entropy of every frame: the renderer knows where each character stands.
 """
 import argparse
@@ -135,13 +136,13 @@ def rate(step, steps, resumed):
     return rise * (1 - step / steps if resumed else 1.0)
 
 
-def train(folder, first, count, weights, resumed):
+def train(folder, first, count, weights, resumed, peak):
     torch.manual_seed(SEED + first)
     rng = np.random.default_rng(SEED + first)
     net = Net().train().to(memory_format=torch.channels_last)
     if resumed:
         net.load_state_dict(torch.load(weights))
-    optimiser = torch.optim.AdamW(net.parameters(), lr=PEAK, weight_decay=1e-3)
+    optimiser = torch.optim.AdamW(net.parameters(), lr=peak, weight_decay=1e-3)
     steps = count * (render.SHARD // BATCH)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda k: rate(k, steps, resumed))
     start = time.time()
@@ -171,10 +172,11 @@ def main():
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--count", type=int, required=True)
     parser.add_argument("--weights", type=Path, required=True)
+    parser.add_argument("--peak", type=float, default=PEAK, help="largest learning rate")
     parser.add_argument("--resume", action="store_true", help="go on from the weights, to the end")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    train(args.shards, args.first, args.count, args.weights, args.resume)
+    train(args.shards, args.first, args.count, args.weights, args.resume, args.peak)
 
 
 if __name__ == "__main__":
