@@ -23,12 +23,13 @@ typedef nnd_status (*nnd_engine_open_fn)(void *user, const char *relative, nnd_b
 
 /* Optimisation passes, in the order in which they run. */
 typedef enum nnd_engine_pass {
-    NND_PASS_CONSTANT_FOLDING = 0, /* what depends on constants only is computed at load */
-    NND_PASS_IDENTITY = 1,         /* Identity, Dropout in inference, Cast to the same type, … */
-    NND_PASS_BATCHNORM = 2,        /* BatchNormalization into the Conv before it */
-    NND_PASS_ACTIVATION = 3, /* Relu, Clip, Sigmoid, SiLU, … into the Conv or Gemm before it */
-    NND_PASS_DEAD_CODE = 4,  /* nodes whose results nobody reads */
-    NND_PASS_COUNT = 5
+    NND_PASS_QDQ = 0,              /* dequantise → Conv → quantise to integer operators */
+    NND_PASS_CONSTANT_FOLDING = 1, /* what depends on constants only is computed at load */
+    NND_PASS_IDENTITY = 2,         /* Identity, Dropout in inference, Cast to the same type, … */
+    NND_PASS_BATCHNORM = 3,        /* BatchNormalization into the Conv before it */
+    NND_PASS_ACTIVATION = 4, /* Relu, Clip, Sigmoid, SiLU, … into the Conv or Gemm before it */
+    NND_PASS_DEAD_CODE = 5,  /* nodes whose results nobody reads */
+    NND_PASS_COUNT = 6
 } nnd_engine_pass;
 #define NND_PASSES_ALL ((1u << NND_PASS_COUNT) - 1u)
 const char *nnd_engine_pass_name(nnd_engine_pass pass); /* "constant-folding", … */

@@ -95,32 +95,49 @@ static nnd_status widen(const nnd_tensor *t, const nnd_tensor *zero, size_t chan
     return NND_OK;
 }
 
-/* An integer that single precision computed, brought into the range of a byte type. */
-static double to_byte(nnd_dtype type, float v, double zero)
+/* Rounds half to even without a call, as long as the rounding mode is the usual one:
+   adding 1.5·2^23 leaves no fraction bits. What is beyond ±1024 saturates in any byte type. */
+static float to_byte(nnd_dtype type, float v, float zero)
 {
-    double q = isnan(v) ? zero : nearbyint((double)v) + zero;
-    double low = type == NND_I8 ? -128 : 0, high = type == NND_I8 ? 127 : 255;
-    return q < low ? low : q > high ? high : q;
+    const float magic = 12582912.0f;
+    float low = type == NND_I8 ? -128.0f : 0.0f, high = type == NND_I8 ? 127.0f : 255.0f;
+    v = v > -1024.0f ? (v < 1024.0f ? v : 1024.0f) : -1024.0f;
+    v = (v + magic) - magic + zero;
+    return v < low ? low : v > high ? high : v;
+}
+
+/* How the sums of one output channel become results. */
+typedef struct rescale {
+    float scale, zero;
+    double bias;
+} rescale;
+
+static rescale rescale_of(const nnd_op_ctx *c, float x_scale, size_t channel)
+{
+    const roles *r = &by_variant[c->op->variant];
+    rescale s = {.scale = x_scale * (float)value(at(c, r->w_scale), channel, 1)};
+    if (c->op->variant == QLINEAR) {
+        s.scale /= (float)value(at(c, r->y_scale), 0, 1);
+        s.zero = (float)value(at(c, r->y_zero), 0, 0);
+    } else if (c->op->variant != INTEGER) {
+        s.bias = value(at(c, r->bias), channel, 0);
+    }
+    return s;
 }
 
 /* Writes one sum as the operator's result. */
-static void store(const nnd_op_ctx *c, size_t to, int32_t sum, float x_scale, size_t col)
+static void store(const nnd_op_ctx *c, size_t to, int32_t sum, const rescale *s)
 {
-    const roles *r = &by_variant[c->op->variant];
     const nnd_tensor *y = &c->out[0];
-    if (c->op->variant == INTEGER) {
+    float scaled = (float)sum * s->scale;
+    if (y->dtype == NND_I32)
         ((int32_t *)y->data)[to] = sum;
-        return;
-    }
-    float scale = x_scale * (float)value(at(c, r->w_scale), col, 1);
-    if (c->op->variant == QLINEAR) {
-        scale /= (float)value(at(c, r->y_scale), 0, 1);
-        nnd_dtype_set(y->dtype, y->data, to,
-                      to_byte(y->dtype, (float)sum * scale, value(at(c, r->y_zero), 0, 0)));
-    } else {
-        nnd_dtype_set(y->dtype, y->data, to,
-                      (double)((float)sum * scale) + value(at(c, r->bias), col, 0));
-    }
+    else if (y->dtype == NND_F32)
+        ((float *)y->data)[to] = (float)((double)scaled + s->bias);
+    else if (y->dtype == NND_I8)
+        ((int8_t *)y->data)[to] = (int8_t)to_byte(NND_I8, scaled, s->zero);
+    else
+        ((uint8_t *)y->data)[to] = (uint8_t)to_byte(NND_U8, scaled, s->zero);
 }
 
 /* ---- matrices ----------------------------------------------------------------------------------
@@ -233,8 +250,10 @@ static nnd_status matmul_row(void *user, size_t index, int lane)
         for (size_t i = 0; i < k; i++)
             for (size_t x = 0; x < width; x++)
                 sums[x] += (uint32_t)a[i] * (uint32_t)b[i * n + col + x];
-        for (size_t x = 0; x < width; x++)
-            store(j->c, index * n + col + x, (int32_t)sums[x], x_scale, col + x);
+        for (size_t x = 0; x < width; x++) {
+            rescale s = rescale_of(j->c, x_scale, col + x);
+            store(j->c, index * n + col + x, (int32_t)sums[x], &s);
+        }
     }
     return NND_OK;
 }
@@ -289,11 +308,13 @@ static nnd_status dynamic_run(nnd_op_ctx *c)
 /* ---- convolution --------------------------------------------------------------------------------
  */
 
+/* Both operands with the channels innermost, so that a tap is one product of short vectors. */
 typedef struct conv_job {
     const nnd_op_ctx *c;
     nnd_window w; /* three dimensions, leading ones of extent 1 */
     int64_t groups;
-    int32_t *x, *weight;
+    int16_t *x, *weight;
+    bool planar; /* one channel per group: planes stay planes */
 } conv_job;
 
 static nnd_status read_conv(const nnd_op_ctx *c, nnd_window *w, int64_t *groups)
@@ -342,66 +363,90 @@ static void to_three_dimensions(nnd_window *w)
     }
 }
 
-/* Adds tap·x for a strip of output columns. */
-static void add_tap(const nnd_window *w, const int32_t *row, int64_t kx, int32_t tap, int64_t first,
-                    int64_t width, uint32_t *sums)
+/* [outer, channels, area] without its zero points to [outer, area, channels] in 16 bits. */
+static nnd_status transpose(const nnd_tensor *t, const nnd_tensor *zero, size_t outer,
+                            size_t channels, size_t area, int16_t **out)
 {
-    int64_t shift = kx * w->dilation[2] - w->begin[2], stride = w->stride[2];
-    for (int64_t i = 0; i < width; i++) {
-        int64_t at_x = (first + i) * stride + shift;
-        if (at_x >= 0 && at_x < w->in[2]) sums[i] += (uint32_t)tap * (uint32_t)row[at_x];
-    }
-}
-
-static void sum_strip(const conv_job *j, int64_t n, int64_t m, const int64_t *o, int64_t width,
-                      uint32_t *sums)
-{
-    const nnd_window *w = &j->w;
-    const roles *r = &by_variant[j->c->op->variant];
-    const nnd_tensor *x = j->c->in[r->x], *weight = j->c->in[r->w];
-    int64_t in_group = weight->dims[1], group = m / (weight->dims[0] / j->groups);
-    for (int64_t ci = 0; ci < in_group; ci++) {
-        int64_t plane = n * x->dims[1] + group * in_group + ci, filter = m * in_group + ci;
-        for (int64_t kz = 0; kz < w->kernel[0]; kz++) {
-            int64_t z = o[0] * w->stride[0] - w->begin[0] + kz * w->dilation[0];
-            if (z < 0 || z >= w->in[0]) continue;
-            for (int64_t ky = 0; ky < w->kernel[1]; ky++) {
-                int64_t y = o[1] * w->stride[1] - w->begin[1] + ky * w->dilation[1];
-                if (y < 0 || y >= w->in[1]) continue;
-                const int32_t *row = j->x + ((plane * w->in[0] + z) * w->in[1] + y) * w->in[2];
-                const int32_t *taps =
-                    j->weight + ((filter * w->kernel[0] + kz) * w->kernel[1] + ky) * w->kernel[2];
-                for (int64_t kx = 0; kx < w->kernel[2]; kx++)
-                    add_tap(w, row, kx, taps[kx], o[2], width, sums);
+    size_t count = (size_t)nnd_tensor_count(t), bytes;
+    if (!nnd_size_mul(count, sizeof(int16_t), &bytes) || bytes > SIZE_MAX - 64)
+        return nnd_error_set(NND_E_OVERFLOW, "an operand is too large");
+    *out = nnd_alloc_aligned(bytes + 1, 64);
+    if (!*out) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory to widen an operand");
+    for (size_t o = 0; o < outer; o++) {
+        int z = (int)value(zero, o, 0);
+        for (size_t k = 0; k < channels; k++) {
+            size_t from = (o * channels + k) * area;
+            int16_t *to = *out + o * channels * area + k;
+            for (size_t i = 0; i < area; i++) {
+                int v = t->dtype == NND_I8 ? ((const int8_t *)t->data)[from + i]
+                                           : ((const uint8_t *)t->data)[from + i];
+                to[i * channels] = (int16_t)(v - z);
             }
         }
     }
+    return NND_OK;
+}
+
+/* Products are below 2^16 and chunks short enough for 31 bits; chunks wrap around. */
+static uint32_t dot(const int16_t *a, const int16_t *b, size_t n)
+{
+    enum { CHUNK = 16384 };
+    uint32_t total = 0;
+    for (size_t begin = 0; begin < n; begin += CHUNK) {
+        size_t end = n - begin < CHUNK ? n : begin + CHUNK;
+        int32_t sum = 0;
+        for (size_t i = begin; i < end; i++)
+            sum += (int32_t)a[i] * (int32_t)b[i];
+        total += (uint32_t)sum;
+    }
+    return total;
+}
+
+static uint32_t sum_window(const conv_job *j, const int16_t *x, const int16_t *taps,
+                           size_t channels, size_t in_group, const int64_t *o)
+{
+    const nnd_window *w = &j->w;
+    int64_t at_in[3];
+    uint32_t sum = 0;
+    for (int64_t kz = 0; kz < w->kernel[0]; kz++) {
+        at_in[0] = o[0] * w->stride[0] - w->begin[0] + kz * w->dilation[0];
+        if (at_in[0] < 0 || at_in[0] >= w->in[0]) continue;
+        for (int64_t ky = 0; ky < w->kernel[1]; ky++) {
+            at_in[1] = o[1] * w->stride[1] - w->begin[1] + ky * w->dilation[1];
+            if (at_in[1] < 0 || at_in[1] >= w->in[1]) continue;
+            for (int64_t kx = 0; kx < w->kernel[2]; kx++) {
+                at_in[2] = o[2] * w->stride[2] - w->begin[2] + kx * w->dilation[2];
+                if (at_in[2] < 0 || at_in[2] >= w->in[2]) continue;
+                size_t pixel = (size_t)((at_in[0] * w->in[1] + at_in[1]) * w->in[2] + at_in[2]);
+                size_t tap = (size_t)((kz * w->kernel[1] + ky) * w->kernel[2] + kx);
+                sum += dot(x + pixel * channels, taps + tap * in_group, in_group);
+            }
+        }
+    }
+    return sum;
 }
 
 static nnd_status conv_row(void *user, size_t index, int lane)
 {
     const conv_job *j = user;
-    const nnd_tensor *y = &j->c->out[0];
-    const nnd_tensor *bias = at(j->c, by_variant[j->c->op->variant].bias);
-    size_t left = index;
-    int64_t o[3], width;
+    const roles *r = &by_variant[j->c->op->variant];
+    const nnd_tensor *y = &j->c->out[0], *x = j->c->in[r->x], *weight = j->c->in[r->w];
+    const nnd_tensor *bias = at(j->c, r->bias);
+    size_t rows = (size_t)(j->w.out[0] * j->w.out[1]), outputs = (size_t)y->dims[1];
+    size_t row = index % rows, m = index / rows % outputs, n = index / rows / outputs;
+    int64_t o[3] = {(int64_t)row / j->w.out[1], (int64_t)row % j->w.out[1], 0};
     (void)lane;
-    o[1] = (int64_t)(left % (size_t)j->w.out[1]);
-    left /= (size_t)j->w.out[1];
-    o[0] = (int64_t)(left % (size_t)j->w.out[0]);
-    left /= (size_t)j->w.out[0];
-    int64_t m = (int64_t)(left % (size_t)y->dims[1]), n = (int64_t)(left / (size_t)y->dims[1]);
-    float x_scale = (float)value(at(j->c, by_variant[j->c->op->variant].x_scale), 0, 1);
+    size_t channels = (size_t)x->dims[1], in_group = (size_t)weight->dims[1];
+    size_t area = (size_t)(j->w.in[0] * j->w.in[1] * j->w.in[2]);
+    size_t filter = (size_t)nnd_op_span(weight, 1, weight->rank);
+    size_t channel = m / (outputs / (size_t)j->groups) * in_group;
+    const int16_t *first = j->x + n * area * channels + (j->planar ? channel * area : channel);
+    rescale scale = rescale_of(j->c, (float)value(at(j->c, r->x_scale), 0, 1), m);
     uint32_t start = bias ? (uint32_t)((const int32_t *)bias->data)[m] : 0;
-    for (o[2] = 0; o[2] < j->w.out[2]; o[2] += STRIP) {
-        uint32_t sums[STRIP];
-        width = j->w.out[2] - o[2] < STRIP ? j->w.out[2] - o[2] : STRIP;
-        for (int64_t i = 0; i < width; i++)
-            sums[i] = start;
-        sum_strip(j, n, m, o, width, sums);
-        size_t to = index * (size_t)j->w.out[2] + (size_t)o[2];
-        for (int64_t i = 0; i < width; i++)
-            store(j->c, to + (size_t)i, (int32_t)sums[i], x_scale, (size_t)m);
+    for (; o[2] < j->w.out[2]; o[2]++) {
+        uint32_t sum = start + sum_window(j, first, j->weight + m * filter,
+                                          j->planar ? 1 : channels, in_group, o);
+        store(j->c, index * (size_t)j->w.out[2] + (size_t)o[2], (int32_t)sum, &scale);
     }
     return NND_OK;
 }
@@ -411,19 +456,28 @@ static nnd_status conv_run(nnd_op_ctx *c)
     const roles *r = &by_variant[c->op->variant];
     conv_job j = {.c = c};
     NND_TRY(read_conv(c, &j.w, &j.groups));
-    const nnd_tensor *weight = c->in[r->w];
+    const nnd_tensor *x = c->in[r->x], *w = c->in[r->w];
     size_t count = (size_t)nnd_tensor_count(&c->out[0]);
-    size_t filter = (size_t)nnd_op_span(weight, 1, weight->rank);
     if (!count) return NND_OK;
     to_three_dimensions(&j.w);
-    nnd_status status = widen(c->in[r->x], at(c, r->x_zero), 1, 1, &j.x);
+    j.planar = w->dims[1] == 1;
+    size_t batch = (size_t)x->dims[0], channels = (size_t)x->dims[1];
+    nnd_status status =
+        transpose(x, at(c, r->x_zero), j.planar ? batch * channels : batch, j.planar ? 1 : channels,
+                  (size_t)nnd_op_span(x, 2, x->rank), &j.x);
     if (status == NND_OK)
-        status = widen(weight, at(c, r->w_zero), (size_t)weight->dims[0], filter ? filter : 1,
-                       &j.weight);
+        status = transpose(w, at(c, r->w_zero), (size_t)w->dims[0], (size_t)w->dims[1],
+                           (size_t)nnd_op_span(w, 2, w->rank), &j.weight);
     if (status == NND_OK) status = nnd_op_for(c, count / (size_t)j.w.out[2], conv_row, &j);
     nnd_free_aligned(j.x);
     nnd_free_aligned(j.weight);
     return status;
+}
+
+static double conv_flops(const nnd_op_ctx *c)
+{
+    const nnd_tensor *w = c->in[by_variant[c->op->variant].w];
+    return 2.0 * (double)nnd_tensor_count(&c->out[0]) * (double)nnd_op_span(w, 1, w->rank);
 }
 
 static const nnd_op ops[] = {
@@ -431,8 +485,10 @@ static const nnd_op ops[] = {
      .variant = INTEGER},
     {"", "QLinearMatMul", 10, 0, 8, 8, 1, 1, 0, matmul_infer, matmul_run, .flops = matmul_flops,
      .variant = QLINEAR},
-    {"", "ConvInteger", 10, 0, 2, 4, 1, 1, 0, conv_infer, conv_run, .variant = INTEGER},
-    {"", "QLinearConv", 10, 0, 8, 9, 1, 1, 0, conv_infer, conv_run, .variant = QLINEAR},
+    {"", "ConvInteger", 10, 0, 2, 4, 1, 1, 0, conv_infer, conv_run, .flops = conv_flops,
+     .variant = INTEGER},
+    {"", "QLinearConv", 10, 0, 8, 9, 1, 1, 0, conv_infer, conv_run, .flops = conv_flops,
+     .variant = QLINEAR},
     {"com.microsoft", "MatMulIntegerToFloat", 1, 0, 4, 7, 1, 1, 0, matmul_infer, matmul_run,
      .flops = matmul_flops, .variant = TO_FLOAT},
     {"com.microsoft", "DynamicQuantizeMatMul", 1, 0, 3, 5, 1, 1, 0, matmul_infer, dynamic_run,

@@ -10,6 +10,7 @@
 
 typedef nnd_status (*nnd_pass_fn)(nnd_graph *graph, size_t *changes);
 
+nnd_status nnd_pass_qdq(nnd_graph *graph, size_t *changes);
 nnd_status nnd_pass_constant_folding(nnd_graph *graph, size_t *changes);
 nnd_status nnd_pass_identity(nnd_graph *graph, size_t *changes);
 nnd_status nnd_pass_batchnorm(nnd_graph *graph, size_t *changes);

@@ -4,6 +4,7 @@ static const struct {
     const char *name;
     nnd_pass_fn run;
 } passes[NND_PASS_COUNT] = {
+    [NND_PASS_QDQ] = {"qdq", nnd_pass_qdq},
     [NND_PASS_CONSTANT_FOLDING] = {"constant-folding", nnd_pass_constant_folding},
     [NND_PASS_IDENTITY] = {"identity", nnd_pass_identity},
     [NND_PASS_BATCHNORM] = {"batchnorm", nnd_pass_batchnorm},
