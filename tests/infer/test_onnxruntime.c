@@ -1,6 +1,7 @@
 /* What is particular to the onnxruntime backend: options, providers, threads, files, sequences,
    memory. What it shares with the others is the conformance suite's. Skipped without the library.
  */
+#include "infer/conformance/foreign_code.h"
 #include "infer_support.h"
 
 #define skip_without_library()                                                                     \

@@ -7,6 +7,7 @@
  *     conformance --case NAME      one case or model only
  */
 #include "conformance.h"
+#include "foreign_code.h"
 
 #include <stdlib.h>
 
