@@ -12,6 +12,16 @@ if [ -z "${NNDEPLOY_TEST_DATA:-}" ] && [ -d "$root/../shared/models" ]; then
     NNDEPLOY_TEST_DATA=$(cd "$root/../shared" && pwd)
     export NNDEPLOY_TEST_DATA
 fi
+# Vendor libraries are tried where a script has put them; --full fetches them first.
+vendor_libraries() {
+    if [ -z "${NNDEPLOY_ONNXRUNTIME:-}" ] && [ -d build/onnxruntime ]; then
+        NNDEPLOY_ONNXRUNTIME=$(scripts/get-onnxruntime.sh) && export NNDEPLOY_ONNXRUNTIME
+    fi
+    if [ -z "${NNDEPLOY_OPENVINO:-}" ] && [ -d build/openvino ]; then
+        NNDEPLOY_OPENVINO=$(scripts/get-openvino.sh) && export NNDEPLOY_OPENVINO
+    fi
+}
+
 passed=0 failed=0 skipped=0
 mkdir -p build
 
@@ -142,6 +152,9 @@ quick)
     part_fuzz 30
     ;;
 --full)
+    scripts/get-onnxruntime.sh || true
+    scripts/get-openvino.sh || true
+    vendor_libraries
     part_checks
     check "static analysis" scripts/lint.sh
     part_release
@@ -150,7 +163,10 @@ quick)
     part_cross
     part_fuzz 300
     ;;
-checks | release | asan | tsan | cross) "part_$1" ;;
+checks | release | asan | tsan | cross)
+    vendor_libraries
+    "part_$1"
+    ;;
 fuzz) part_fuzz "${2:-30}" ;;
 *)
     sed -n '2,7p' "$0" | sed 's/^# //' >&2
