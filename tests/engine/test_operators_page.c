@@ -144,6 +144,15 @@ static const probe probes[] = {
      "1 to 3 spatial dimensions", "1 到 3 个空间维"},
     {"com.microsoft.MatMulIntegerToFloat", "T[2,2] i8[2,2] f32[] f32[]", NULL, NULL, "", ""},
     {"com.microsoft.DynamicQuantizeMatMul", "T[2,2] i8[2,2] f32[]", NULL, NULL, "", ""},
+    {"HannWindow", "T[]={4}", NULL, NULL, "types of the size; to every number",
+     "所列为 size 的类型；可输出任意数值类型"},
+    {"HammingWindow", "T[]={4}", NULL, NULL, "types of the size; to every number",
+     "所列为 size 的类型；可输出任意数值类型"},
+    {"BlackmanWindow", "T[]={4}", NULL, NULL, "types of the size; to every number",
+     "所列为 size 的类型；可输出任意数值类型"},
+    {"BitCast", "i32[2]", "to", "1", "between types of the same width", "在位宽相同的类型之间转换"},
+    {"Compress", "T[2] bool[2]", NULL, NULL, "", ""},
+    {"ReverseSequence", "T[2,2] i64[2]", NULL, NULL, "", ""},
 };
 
 static const probe *probe_of(const nnd_op *op)

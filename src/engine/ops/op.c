@@ -167,7 +167,7 @@ static const nnd_op_family *const families[] = {
     &nnd_ops_pad,       &nnd_ops_resize,         &nnd_ops_generate, &nnd_ops_quant,
     &nnd_ops_nms,       &nnd_ops_control,        &nnd_ops_einsum,   &nnd_ops_rnn,
     &nnd_ops_attention, &nnd_ops_rotary,         &nnd_ops_fused,    &nnd_ops_attention_ms,
-    &nnd_ops_loss,      &nnd_ops_qlinear};
+    &nnd_ops_loss,      &nnd_ops_qlinear,        &nnd_ops_signal,   &nnd_ops_rearrange};
 
 size_t nnd_op_count(void)
 {
