@@ -247,6 +247,8 @@ static void print_page(const suite *s, bool zh)
             "线程属于模型(`nnd_model_options.threads`),模型载入期间计入进程的线程预算。库本身不打开"
             "文件:外部数据经由 `open_file`(1.18 "
             "之前由库读取模型旁边的文件)。运行在两个算子之间停止。"));
+    conformance_manual_openvino(zh);
+    conformance_manual_ncnn(zh);
 }
 
 /* ---- main ---------------------------------------------------------------------------------- */

@@ -41,6 +41,10 @@ verdict conformance_run_model(trial *t, const char *name);
    backend says so as it should. */
 int conformance_probe_fails(const char *backend);
 
+/* The sections of the page on these backends, in English or Chinese. */
+void conformance_manual_openvino(bool zh);
+void conformance_manual_ncnn(bool zh);
+
 /* Writes the place and the error record of this thread into the detail. */
 verdict trial_failed(trial *t, const char *file, int line, const char *what);
 /* The verdict on a load that failed: refused when the status is NND_E_UNSUPPORTED. */

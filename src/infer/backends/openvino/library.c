@@ -168,8 +168,7 @@ static bool start_library(nnd_ov_library *lib, char *reason, size_t size)
     *lib = (nnd_ov_library){0};
     if (!nnd_vendor_open(&search, &module, lib->path, sizeof lib->path, reason, size)) return false;
     if (!nnd_vendor_symbols(module, symbols, NND_COUNT(symbols), &lib->api, why, sizeof why)) {
-        snprintf(reason, size, "'%s' is no OpenVINO that we can use (2023 or later): %s", lib->path,
-                 why);
+        snprintf(reason, size, "'%s' is no OpenVINO that we can use: %s", lib->path, why);
         nnd_port_module_close(module);
         return false;
     }

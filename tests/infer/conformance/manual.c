@@ -1,0 +1,92 @@
+/* The sections of the page on openvino and ncnn. */
+#include "conformance.h"
+
+static void put(bool zh, const char *english, const char *chinese)
+{
+    printf("%s\n", zh ? chinese : english);
+}
+
+static void put_option(bool zh, const char *option, const char *english, const char *chinese)
+{
+    printf("| `%s` | %s |\n", option, zh ? chinese : english);
+}
+
+static void put_option_head(bool zh)
+{
+    put(zh, "\n| option | meaning |\n|---|---|", "\n| 选项 | 含义 |\n|---|---|");
+}
+
+void conformance_manual_openvino(bool zh)
+{
+    put(zh,
+        "\n## openvino\n\nThe C library is loaded at run time: `NNDEPLOY_OPENVINO` names it or the "
+        "folder of a release, else the system's loader and the usual places are asked. Tested "
+        "with release 2026.4. `export NNDEPLOY_OPENVINO=$(scripts/get-openvino.sh)` fetches it "
+        "with "
+        "pip. Reads `.xml` (with the `.bin` beside it), `.onnx` and `.tflite`. Options:",
+        "\n## openvino\n\n该 C 库在运行时载入:`NNDEPLOY_OPENVINO` 指定库文件或发行版目录,"
+        "否则由系统加载器和常用位置查找。以 2026.4 版测试。"
+        "`export NNDEPLOY_OPENVINO=$(scripts/get-openvino.sh)` 用 pip 获取。读取 `.xml`(旁边有 "
+        "`.bin`)、`.onnx` 和 `.tflite`。选项:");
+    put_option_head(zh);
+    put_option(zh, "device=CPU\\|GPU\\|GPU.1\\|NPU\\|AUTO\\|\"AUTO:GPU,CPU\"",
+               "as the library names it, or `cpu`, `gpu:1`; default CPU",
+               "库中的名称,或 `cpu`、`gpu:1`;默认 CPU");
+    put_option(zh, "hint=latency\\|throughput", "what the device is set up for, default latency",
+               "设备按何种目标设置,默认 latency");
+    put_option(zh, "precision=f32\\|f16\\|bf16",
+               "default f32 on CPU and GPU; quantised models compute in int8 by themselves",
+               "CPU 与 GPU 上默认 f32;量化模型自行以 int8 计算");
+    put_option(zh, "threads=N", "of the CPU device, default the process's budget",
+               "CPU 设备的线程数,默认为进程的线程预算");
+    put_option(zh, "streams=N", "requests that the device works on at once, default by the hint",
+               "设备同时处理的请求数,默认由 hint 决定");
+    put_option(zh, "cache_dir=FOLDER", "keeps compiled models", "保存编译后的模型");
+    put_option(zh, "weights=FILE", "of an `.xml` model, default its name with `.bin`",
+               "`.xml` 模型的权重文件,默认同名 `.bin`");
+    put_option(zh, "profile", "measure each operator in every request", "每个请求都测量各算子");
+    put(zh,
+        "\nInputs are read where they lie and results of fixed shape are written where they stay; "
+        "results of other shapes are the library's memory, held by the value: no copies. Threads "
+        "are charged to the budget while a run lasts. A request that asks for other threads or "
+        "for a profile gets a compiled model of its own. A run stops between two operators. ONNX "
+        "files with external data are read from their path only, after `open_file` agreed to each "
+        "file. Strings and types below 8 bits cannot be passed. `mobilenet_v2_qdq` is computed in "
+        "int8 with other roundings than the reference: up to six quantisation steps apart (by "
+        "2026.4), with the same best class.",
+        "\n输入在原处读取,固定形状的结果直接写入最终位置;其他形状的结果是库的内存,"
+        "由值持有:没有拷贝。"
+        "运行期间线程计入预算。要求不同线程数或性能分析的请求会得到自己的编译模型。"
+        "运行在两个算子之间停止。带外部数据的 ONNX 文件只能从路径读取,且每个文件都先经 "
+        "`open_file` 同意。不能传递字符串和小于 8 位的类型。`mobilenet_v2_qdq` 以 int8 计算,"
+        "舍入方式与参考不同:相差最多六个量化步长(2026.4),最优类别相同。");
+}
+
+void conformance_manual_ncnn(bool zh)
+{
+    put(zh,
+        "\n## ncnn\n\nReads `.param` files in text form with the `.bin` beside them, so the models "
+        "above are not for it; `tests/infer/test_ncnn.c` compares UltraFace with the ONNX "
+        "reference and runs five more networks. The shared library with its C API is loaded at "
+        "run time: `NNDEPLOY_NCNN` names it or its folder. Options:",
+        "\n## ncnn\n\n读取文本形式的 `.param` 文件及其旁边的 `.bin`,因此上面的模型不适用;"
+        "`tests/infer/test_ncnn.c` 将 UltraFace 与 ONNX 参考值比较,并运行另外五个网络。"
+        "带 C API 的共享库在运行时载入:`NNDEPLOY_NCNN` 指定库文件或其目录。选项:");
+    put_option_head(zh);
+    put_option(zh, "precision=f32\\|f16\\|bf16", "default f32", "默认 f32");
+    put_option(zh, "threads=N", "default the process's budget", "默认为进程的线程预算");
+    put_option(zh, "weights=FILE", "default the model's name with `.bin`", "默认同名 `.bin`");
+    put(zh,
+        "\nTensors are [1,w], [1,h,w], [1,c,h,w] or [1,c,d,h,w]: ncnn knows no batch. Ports have "
+        "the names of the file's blobs; shapes of outputs are known after a run. The file is "
+        "checked before ncnn sees it; ncnn itself does not compare sizes inside a network, so one "
+        "that is fed with a size it was not made for may fail badly. An input is read where it "
+        "lies when only convolutions read it and a channel's size is a multiple of four elements, "
+        "else it is copied; results are copied when channels of theirs lie apart, and the copies "
+        "are counted. A run stops before an output, not within one. There is no profile.",
+        "\n张量为 [1,w]、[1,h,w]、[1,c,h,w] 或 [1,c,d,h,w]:ncnn 没有批。端口名是文件中 blob "
+        "的名称;输出形状在运行后得知。文件在交给 ncnn 之前先经检查;ncnn 不核对网络内部的尺寸,"
+        "输入尺寸不符的网络可能严重出错。只有卷积读取、且每个通道的元素数是四的倍数时,输入在原处"
+        "读取,否则拷贝;结果的通道不连续时也会拷贝,拷贝计入统计。运行在输出之前停止,"
+        "不在输出之中停止。没有性能分析。");
+}
