@@ -307,6 +307,38 @@ static void quantised_on_the_way(void **state)
     compare(&p);
 }
 
+/* Quantised element-wise work against dequantise, compute, quantise. */
+static void quantised_elements(void **state)
+{
+    static const struct {
+        const char *fused, *plain;
+        bool two;
+    } all[] = {{"QLinearAdd", "Add", true},
+               {"QLinearMul", "Mul", true},
+               {"QLinearSigmoid", "Sigmoid", false},
+               {"QLinearLeakyRelu", "LeakyRelu", false}};
+    const uint8_t zero = 121;
+    (void)state;
+    for (size_t i = 0; i < NND_COUNT(all); i++) {
+        pair p = {0};
+        input(&p, "x", DIMS(3, 4, 5));
+        input(&p, "y", DIMS(4, 1));
+        constant(&p, "s", 0.011f);
+        constant(&p, "t", 0.017f);
+        ow_initializer(&p.graph, "z", OW_U8, 0, NULL, &zero, 1);
+        plain(&p, "QuantizeLinear", "x,s,z", "xq");
+        plain(&p, "QuantizeLinear", "y,s,z", "yq");
+        fused(&p, all[i].fused, all[i].two ? "xq,s,z,yq,s,z,t,z" : "xq,s,z,t,z", "aq");
+        plain(&p, "DequantizeLinear", "aq,t,z", "a");
+        plain(&p, "DequantizeLinear", "xq,s,z", "xr");
+        plain(&p, "DequantizeLinear", "yq,s,z", "yr");
+        plain(&p, all[i].plain, all[i].two ? "xr,yr" : "xr", "r");
+        plain(&p, "QuantizeLinear", "r,t,z", "bq");
+        plain(&p, "DequantizeLinear", "bq,t,z", "b");
+        compare(&p);
+    }
+}
+
 /* What does not fit is refused with the node's name. */
 static void wrong_shapes_are_refused(void **state)
 {
@@ -351,6 +383,7 @@ int main(void)
         cmocka_unit_test(projection_and_attention),
         cmocka_unit_test(grouped_heads),
         cmocka_unit_test(quantised_on_the_way),
+        cmocka_unit_test(quantised_elements),
         cmocka_unit_test(wrong_shapes_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -153,6 +153,10 @@ static const probe probes[] = {
     {"BitCast", "i32[2]", "to", "1", "between types of the same width", "在位宽相同的类型之间转换"},
     {"Compress", "T[2] bool[2]", NULL, NULL, "", ""},
     {"ReverseSequence", "T[2,2] i64[2]", NULL, NULL, "", ""},
+    {"com.microsoft.QLinearAdd", "T[2] f32[] T[] T[2] f32[] T[] f32[] T[]", NULL, NULL, "", ""},
+    {"com.microsoft.QLinearMul", "T[2] f32[] T[] T[2] f32[] T[] f32[] T[]", NULL, NULL, "", ""},
+    {"com.microsoft.QLinearSigmoid", "T[2] f32[] T[] f32[] T[]", NULL, NULL, "", ""},
+    {"com.microsoft.QLinearLeakyRelu", "T[2] f32[] T[] f32[] T[]", NULL, NULL, "", ""},
 };
 
 static const probe *probe_of(const nnd_op *op)

@@ -120,7 +120,8 @@ nnd_status nnd_attention_run(nnd_op_ctx *c, const nnd_attention *a)
 {
     job j = {.c = c, .a = a};
     size_t tiles = a->batch * a->heads * a->rows;
-    if (!tiles) return NND_OK;
+    /* Nothing to write, however many rows of nothing there are. */
+    if (!tiles || (!a->v_size && (!a->tap || !a->keys))) return NND_OK;
     if (c->lanes && c->lane_bytes >= nnd_attention_lane_bytes(a->keys))
         return nnd_op_for(c, tiles, one_row, &j);
     j.lane = nnd_alloc_aligned(nnd_attention_lane_bytes(a->keys), 64);

@@ -193,7 +193,8 @@ static nnd_status multi_read(const nnd_op_ctx *c, multi *m)
             NND_TRY(nnd_op_expect(c, i, 1u << c->in[QUERY]->dtype));
     if (c->in_count > PAST_V + 1 && c->node->formal_count > PAST_V + 1)
         return nnd_op_fail(c, NND_E_UNSUPPORTED, "a shared cache is not supported");
-    if (m->heads < 1) return nnd_op_fail(c, NND_E_FORMAT, "num_heads is missing");
+    if (m->heads < 1 || m->heads > 65536)
+        return nnd_op_fail(c, NND_E_FORMAT, "num_heads is missing or impossible");
     NND_TRY(multi_form(c, m));
     const nnd_tensor *bias = nnd_op_in(c, BIAS), *past = nnd_op_in(c, PAST_K);
     if (bias &&
@@ -328,7 +329,8 @@ static nnd_status projected_read(const nnd_op_ctx *c, projected *p)
     *p = (projected){.heads = nnd_node_int(c->node, "num_heads", 0)};
     if (nnd_node_int(c->node, "do_rotary", 0) || c->node->formal_count > SCORE_BIAS + 1)
         return nnd_op_fail(c, NND_E_UNSUPPORTED, "rotation and a shared cache are not supported");
-    if (x->rank != 3 || w->rank != 2 || w->dims[0] != x->dims[2] || p->heads < 1)
+    if (x->rank != 3 || w->rank != 2 || w->dims[0] != x->dims[2] || p->heads < 1 ||
+        p->heads > 65536)
         return nnd_op_fail(c, NND_E_SHAPE, "input and weights do not fit each other");
     int64_t q = count == 3 ? sizes[0] : w->dims[1] / 3, v = count == 3 ? sizes[2] : w->dims[1] / 3;
     if (q < 0 || v < 0 || q > w->dims[1] || v > w->dims[1] || 2 * q + v != w->dims[1] ||

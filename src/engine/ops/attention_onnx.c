@@ -20,7 +20,7 @@ static nnd_status read_operand(const nnd_op_ctx *c, size_t i, int64_t heads, int
         memcpy(dims, t->dims, 4 * sizeof(*dims));
         return NND_OK;
     }
-    if (heads < 1 || t->dims[2] % heads)
+    if (heads < 1 || heads > 65536 || t->dims[2] % heads)
         return nnd_op_fail(c, NND_E_SHAPE,
                            "%lld heads do not divide the last dimension of input %zu",
                            (long long)heads, i);
@@ -87,7 +87,7 @@ static nnd_status attention_infer(nnd_op_ctx *c)
     NND_TRY(read_shape(c, &s));
     nnd_dtype type = c->in[Q]->dtype;
     int64_t total = s.past + s.keys;
-    int64_t packed[3] = {s.batch, s.rows, s.heads * s.v_size};
+    int64_t packed[3] = {s.batch, s.rows, s.planar ? 0 : s.heads * s.v_size};
     int64_t planar[4] = {s.batch, s.heads, s.rows, s.v_size};
     NND_TRY(nnd_op_output(c, 0, type, s.planar ? 4 : 3, s.planar ? planar : packed));
     int64_t keys[4] = {s.batch, s.kv_heads, total, s.size};

@@ -159,6 +159,7 @@ extern const nnd_op_family nnd_ops_binary, nnd_ops_unary, nnd_ops_logic, nnd_ops
     nnd_ops_reduce, nnd_ops_select, nnd_ops_shape, nnd_ops_move, nnd_ops_gather, nnd_ops_scatter,
     nnd_ops_pad, nnd_ops_resize, nnd_ops_generate, nnd_ops_quant, nnd_ops_nms, nnd_ops_control,
     nnd_ops_einsum, nnd_ops_rnn, nnd_ops_attention, nnd_ops_rotary, nnd_ops_fused,
-    nnd_ops_attention_ms, nnd_ops_loss, nnd_ops_qlinear, nnd_ops_signal, nnd_ops_rearrange;
+    nnd_ops_attention_ms, nnd_ops_loss, nnd_ops_qlinear, nnd_ops_signal, nnd_ops_rearrange,
+    nnd_ops_qlinear_simple;
 
 #endif
