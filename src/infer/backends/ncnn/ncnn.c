@@ -21,6 +21,7 @@
 
 /* Loaded once and kept: its thread pool lives as long as the process. */
 typedef struct ncnn_library {
+    nnd_port_module *module;
     nnd_ncnn_api api;
     char path[256];
     char version[64];
@@ -59,6 +60,7 @@ static bool start_library(ncnn_library *lib, char *reason, size_t size)
         nnd_port_module_close(module);
         return false;
     }
+    lib->module = module;
     (void)nnd_vendor_symbols(module, later_symbols, NND_COUNT(later_symbols), &lib->api, why,
                              sizeof why);
     snprintf(lib->version, sizeof lib->version, "%s", lib->api.ncnn_version());

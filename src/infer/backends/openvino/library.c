@@ -175,6 +175,7 @@ static bool start_library(nnd_ov_library *lib, char *reason, size_t size)
     (void)nnd_vendor_symbols(module, later_symbols, NND_COUNT(later_symbols), &lib->api, why,
                              sizeof why);
     /* From here on the library stays: it may have started threads. */
+    lib->module = module;
     nnd_ov_status result = lib->api.ov_core_create(&lib->core);
     if (result || !ask_types(lib)) {
         snprintf(reason, size,

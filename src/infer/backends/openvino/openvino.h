@@ -9,6 +9,7 @@
 /* The library, once it was found; it stays loaded until the process ends, because its threads do.
    One core serves all models, as its makers intend. */
 typedef struct nnd_ov_library {
+    nnd_port_module *module;
     nnd_ov_api api;
     nnd_ov_core *core;
     char version[64];
