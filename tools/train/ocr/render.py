@@ -37,6 +37,7 @@ HELD_OUT_FONTS = ["OpenSans-*", "NotoSans-*", "Inconsolata*", "FiraCode-*", "Lin
                   "AccanthisADFStd-*"]
 EXTREMES = ("Hairline", "Thin", "ExtraLight", "caps")  # strokes below a pixel; small capitals
 NO_LIGATURE_CODE = ["-calt"]  # programming fonts draw != and -> as one sign otherwise
+OLD_STYLE = 0.3  # share of training lines with old-style figures, where the font has them
 
 
 def find_fonts(patterns):
@@ -52,11 +53,11 @@ def load_font(path, size):
     return ImageFont.truetype(str(path), size)
 
 
-def advance(font, word):
-    return font.getlength(word, features=NO_LIGATURE_CODE)
+def advance(font, word, features=NO_LIGATURE_CODE):
+    return font.getlength(word, features=features)
 
 
-def layout(rng, font, size, line, clean):
+def layout(rng, font, size, line, clean, features):
     """Pieces (x, piece of text), and per character its centre and width, from x = 0 on."""
     tracking = 0.0
     if not clean and rng.random() < 0.2:
@@ -68,7 +69,7 @@ def layout(rng, font, size, line, clean):
             centres.append(x + space / 2)
             widths.append(space)
             x += space
-        ends = [advance(font, word[:i]) + i * tracking for i in range(len(word) + 1)]
+        ends = [advance(font, word[:i], features) + i * tracking for i in range(len(word) + 1)]
         if tracking:
             pieces += [(round(x + e), c) for e, c in zip(ends, word)]
         else:
@@ -79,16 +80,16 @@ def layout(rng, font, size, line, clean):
     return pieces, np.array(centres), np.array(widths), x
 
 
-def draw(rng, path, size, line, clean):
+def draw(rng, path, size, line, clean, features):
     """Ink f32 0..1 of the line, ink of what stands around it, centres [n,2] and widths [n]."""
     font = load_font(path, size)
-    pieces, centres, widths, length = layout(rng, font, size, line, clean)
+    pieces, centres, widths, length = layout(rng, font, size, line, clean, features)
     x, base = size, round(2.2 * size)
     shape = (int(length) + 2 * size, round(3.4 * size))
     ink = Image.new("L", shape)
     pen = ImageDraw.Draw(ink)
     for at, piece in pieces:
-        pen.text((x + at, base), piece, fill=255, font=font, anchor="ls", features=NO_LIGATURE_CODE)
+        pen.text((x + at, base), piece, fill=255, font=font, anchor="ls", features=features)
     around = None
     if not clean and rng.random() < 0.2:
         around = Image.new("L", shape)
@@ -187,14 +188,17 @@ def frame_labels(line, centres, widths, frames):
     return labels
 
 
-def sample(rng, fonts, clean):
+def sample(rng, fonts, clean, old_style=0.0):
     """One line: u8[32, width], its text, u8[width / FRAME]; None when it is too wide."""
+    features = NO_LIGATURE_CODE
+    if old_style and rng.random() < old_style:
+        features = [*features, "onum"]
     path = fonts[rng.integers(len(fonts))]
     size = int(rng.choice([14, 16, 18, 20, 22, 24, 28, 32, 38, 46]))
     line = text.line(rng)
     while " " in line and advance(load_font(path, size), line) * 34 > MAX_WIDTH * size:
         line = line[:line.rindex(" ")]
-    ink, around, points, widths = draw(rng, path, size, line, clean)
+    ink, around, points, widths = draw(rng, path, size, line, clean, features)
     if not clean and size >= 20 and rng.random() < 0.3:
         ink = change_weight(rng, ink)
     if not clean and rng.random() < 0.7:
@@ -219,19 +223,20 @@ def sample(rng, fonts, clean):
     return picture, line, labels
 
 
-def make_set(seed, fonts, count, clean_share):
+def make_set(seed, fonts, count, clean_share, old_style=0.0):
     """Lists of pictures, texts and frame labels of `count` lines."""
     rng = np.random.default_rng(seed)
     found = []
     while len(found) < count:
-        one = sample(rng, fonts, rng.random() < clean_share)
+        one = sample(rng, fonts, rng.random() < clean_share, old_style)
         if one is not None:
             found.append(one)
     return tuple(map(list, zip(*found)))
 
 
 def write_shard(folder, k):
-    pictures, lines, labels = make_set((SEED, k), find_fonts(TRAIN_FONTS), SHARD, 0.2)
+    pictures, lines, labels = make_set((SEED, k), find_fonts(TRAIN_FONTS), SHARD, 0.2,
+                                        OLD_STYLE)
     target = Path(folder) / f"shard-{k}.npz"
     part = target.with_suffix(".part.npz")
     np.savez(part, pixels=np.concatenate(pictures, 1), labels=np.concatenate(labels),

@@ -3,6 +3,7 @@
 
     train.py --shards FOLDER --first 0 --count 7 --weights FILE
     train.py --shards FOLDER --first 7 --count 10 --weights FILE --resume
+    train.py --shards FOLDER --first 17 --count 3 --weights FILE --resume --peak 1e-3
 
 The shards come from `render.py shard`; training waits for one that is not there yet, so both may
 run side by side; every line is seen once. The learning rate rises, stays, and falls to nothing in
