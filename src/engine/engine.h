@@ -32,6 +32,9 @@ typedef enum nnd_engine_pass {
     NND_PASS_COUNT = 6
 } nnd_engine_pass;
 #define NND_PASSES_ALL ((1u << NND_PASS_COUNT) - 1u)
+/* Without the integer operators: as long as they have no fast kernel, QDQ in floating point is
+   several times faster, at the price of a few quantisation steps. */
+#define NND_PASSES_DEFAULT (NND_PASSES_ALL & ~(1u << NND_PASS_QDQ))
 const char *nnd_engine_pass_name(nnd_engine_pass pass); /* "constant-folding", … */
 
 typedef struct nnd_engine_options {
@@ -46,7 +49,7 @@ typedef struct nnd_engine_options {
 } nnd_engine_options;
 #define NND_ENGINE_OPTIONS_INIT                                                                    \
     {                                                                                              \
-        sizeof(nnd_engine_options), NULL, NULL, NULL, NND_PASSES_ALL, 0, 0, false                  \
+        sizeof(nnd_engine_options), NULL, NULL, NULL, NND_PASSES_DEFAULT, 0, 0, false              \
     }
 
 /* Loads an ONNX model (ModelProto bytes). Takes its own reference on `bytes` and keeps it: weights

@@ -26,11 +26,35 @@ typedef struct suite {
     nnd_backend_status backends[MAX_BACKENDS];
     bool reads_onnx[MAX_BACKENDS];
     row rows[MAX_ROWS];
-    size_t totals[4];
+    size_t totals[5];
     model_names models; /* rows borrow the names */
 } suite;
 
-static const char *const verdict_words[] = {"passes", "refuses", "FAILS", "-"};
+static const char *const verdict_words[] = {"passes", "refuses", "FAILS", "-", "differs"};
+
+/* Differences that are known, understood and named in the manual. They are shown, they do not fail
+   the suite, and one that has gone is reported, so that its line goes too. */
+static const struct known {
+    const char *backend, *row, *why;
+} known_differences[] = {
+    {"builtin", "mobilenet_v2_qdq",
+     "QDQ around convolutions is computed in floating point by default; 60 of 4000 scores are 3 or "
+     "4 quantisation steps off, the best class is equal. The pass 'qdq' (config passes=63) rounds "
+     "as "
+     "integer kernels do, without a fast int8 kernel yet"},
+    {"openvino", "mobilenet_v2_qdq",
+     "OpenVINO requantises otherwise: up to 6 quantisation steps, the best class is equal; its own "
+     "Python interface gives the same"},
+};
+
+static const struct known *known_difference(const char *backend, const char *row)
+{
+    for (size_t i = 0; i < NND_COUNT(known_differences); i++)
+        if (strcmp(known_differences[i].backend, backend) == 0 &&
+            strcmp(known_differences[i].row, row) == 0)
+            return &known_differences[i];
+    return NULL;
+}
 
 /* ---- what cases use ------------------------------------------------------------------------ */
 
@@ -97,6 +121,14 @@ static void run_row(suite *s, row *r, const conformance_case *edge)
             r->verdicts[b] = SKIPPED;
         else
             r->verdicts[b] = edge ? edge->run(&t) : conformance_run_model(&t, r->name);
+        const struct known *known = known_difference(t.backend, r->name);
+        if (known && r->verdicts[b] == FAILED) {
+            r->verdicts[b] = DIFFERS;
+            size_t n = strlen(t.detail);
+            snprintf(t.detail + n, sizeof t.detail - n, " (known: %s)", known->why);
+        } else if (known && r->verdicts[b] == PASSED) {
+            snprintf(t.detail, sizeof t.detail, "a known difference has gone: take its line out");
+        }
         s->totals[r->verdicts[b]]++;
         r->details[b] = t.detail[0] ? nnd_strdup(t.detail) : NULL;
     }
@@ -145,7 +177,7 @@ static void page_status(const suite *s, bool zh)
            text_of(zh, "version", "版本"), text_of(zh, "status", "状态"));
     for (size_t b = 0; b < s->backend_count; b++) {
         const nnd_backend_status *status = &s->backends[b];
-        size_t count[4] = {0};
+        size_t count[5] = {0};
         for (size_t i = 0; i < s->row_count; i++)
             count[s->rows[i].verdicts[b]]++;
         const char *isa = strchr(status->version, ' ');
@@ -157,16 +189,18 @@ static void page_status(const suite *s, bool zh)
             printf(text_of(zh, "fails %zu of %zu cases |\n", "%zu / %zu 项失败 |\n"), count[FAILED],
                    s->row_count);
         else
-            printf(text_of(zh, "passes the suite here: %zu cases pass, %zu are refused |\n",
-                           "在此通过本套件:%zu 项通过,%zu 项拒绝 |\n"),
-                   count[PASSED], count[REFUSED]);
+            printf(text_of(zh,
+                           "passes the suite here: %zu cases pass, %zu are refused, %zu differ as "
+                           "known |\n",
+                           "在此通过本套件:%zu 项通过,%zu 项拒绝,%zu 项有已知差异 |\n"),
+                   count[PASSED], count[REFUSED], count[DIFFERS]);
     }
 }
 
 static void page_table(const suite *s, bool zh, bool models)
 {
-    static const char *const words_zh[] = {"通过", "拒绝", "失败", "–"};
-    static const char *const words_en[] = {"passes", "refuses", "fails", "–"};
+    static const char *const words_zh[] = {"通过", "拒绝", "失败", "–", "有差异"};
+    static const char *const words_en[] = {"passes", "refuses", "fails", "–", "differs"};
     printf("\n| %s |", models ? text_of(zh, "model", "模型") : text_of(zh, "case", "项目"));
     for (size_t b = 0; b < s->backend_count; b++)
         printf(" %s |", s->backends[b].name);
@@ -202,10 +236,15 @@ static void print_page(const suite *s, bool zh)
     printf("\n%s\n",
            text_of(zh,
                    "*refuses*: the backend cannot run it and says why when the model is loaded; "
-                   "*–*: not run.",
-                   "*拒绝*:后端无法运行,并在载入模型时说明原因;*–*:未运行。"));
+                   "*differs*: a known difference, explained below the table; *–*: not run.",
+                   "*拒绝*:后端无法运行,并在载入模型时说明原因;*有差异*:已知差异,见表下说明;*–*:"
+                   "未运行。"));
     printf("\n## %s\n", text_of(zh, "Models", "模型"));
     page_table(s, zh, true);
+    printf("\n");
+    for (size_t i = 0; i < NND_COUNT(known_differences); i++)
+        printf("* %s, `%s`: %s.\n", known_differences[i].backend, known_differences[i].row,
+               known_differences[i].why);
     printf("\n## %s\n", text_of(zh, "Behaviour", "行为"));
     page_table(s, zh, false);
     printf(
@@ -302,10 +341,13 @@ int main(int argc, char **argv)
     if (markdown) print_page(&s, zh);
     if (!markdown) {
         printf("[  PASSED  ] %zu test(s).\n", s.totals[PASSED] + s.totals[REFUSED]);
-        if (s.totals[SKIPPED]) printf("[  SKIPPED ] %zu test(s).\n", s.totals[SKIPPED]);
+        if (s.totals[SKIPPED] + s.totals[DIFFERS])
+            printf("[  SKIPPED ] %zu test(s).\n", s.totals[SKIPPED] + s.totals[DIFFERS]);
         if (s.totals[FAILED]) printf("[  FAILED  ] %zu test(s).\n", s.totals[FAILED]);
-        printf("%zu passed, %zu refused with a reason, %zu failed, %zu skipped\n", s.totals[PASSED],
-               s.totals[REFUSED], s.totals[FAILED], s.totals[SKIPPED]);
+        printf(
+            "%zu passed, %zu refused with a reason, %zu failed, %zu differ as known, %zu skipped\n",
+            s.totals[PASSED], s.totals[REFUSED], s.totals[FAILED], s.totals[DIFFERS],
+            s.totals[SKIPPED]);
     }
     for (size_t i = 0; i < s.row_count; i++)
         for (size_t b = 0; b < s.backend_count; b++)

@@ -8,8 +8,9 @@
 #include "nndeploy/infer.h"
 #include "port/port.h"
 
-/* REFUSED: the backend said NND_E_UNSUPPORTED and why. SKIPPED: cannot be tried here. */
-typedef enum verdict { PASSED, REFUSED, FAILED, SKIPPED } verdict;
+/* REFUSED: the backend said NND_E_UNSUPPORTED and why. SKIPPED: cannot be tried here. DIFFERS: a
+   failure that is on the list of known differences. */
+typedef enum verdict { PASSED, REFUSED, FAILED, SKIPPED, DIFFERS } verdict;
 
 /* One case on one backend. */
 typedef struct trial {

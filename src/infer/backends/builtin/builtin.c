@@ -146,7 +146,7 @@ static void builtin_unload(void *model)
 static nnd_status builtin_load(const void *bytes, size_t size, const char *path,
                                const nnd_model_options *options, void **model)
 {
-    builtin_config config = {.passes = NND_PASSES_ALL};
+    builtin_config config = {.passes = NND_PASSES_DEFAULT};
     NND_TRY(check_options(options));
     NND_TRY(parse_config(options->config, &config));
     builtin_model *m = nnd_calloc(1, sizeof *m);
