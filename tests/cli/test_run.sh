@@ -12,6 +12,11 @@ pipe() { # input-type node-type output-port [params]
  "edges": [{"from": ["@", "in"], "to": ["n", "%s"]}]}' "$1" "$3" "$2" "${4:-{\}}" "${5:-$3}"
 }
 
+# A folder with two pictures.
+folder=$PWD/pictures
+mkdir -p "$folder"
+cp "$media/meter.jpg" "$media/sheet.png" "$folder/"
+
 # The project's own reader: text, boxes and a picture.
 run 0 run "$digits" --input image="$media/meter.jpg"
 says out.txt 0358926
@@ -40,10 +45,10 @@ run 0 run "$digits" --input image=picture.png --output picture=again.bmp --outpu
 present again.bmp again.txt
 
 # Several packets: a folder, or the option repeated; the rest stays as it is.
-run 2 run "$digits" --input image="$media" --output picture=p.jpg
+run 2 run "$digits" --input image="$folder" --output picture=p.jpg
 says err.txt '{n}'
 absent p.jpg
-run 0 run "$digits" --input image="$media" --output 'picture=p{n}.jpg' --json
+run 0 run "$digits" --input image="$folder" --output 'picture=p{n}.jpg' --json
 conforms run
 json "len(d['outputs']['text']) == 2 and d['packets'] == 2"
 json "[x['file'] for x in d['outputs']['picture']] == ['p0.jpg', 'p1.jpg']"
@@ -141,7 +146,7 @@ json "d['packets'] == 1 and d['outputs']['out'][0]['value'] == [1, 2, 3]"
 run 0 run list.json --input in=4 --input in=5 --json
 json "d['packets'] == 1 and d['outputs']['out'][0]['value'] == [4, 5]"
 pipe 'list<image>' flow.merge out '{}' in >images.json
-run 0 run images.json --input in="$media" --json
+run 0 run images.json --input in="$folder" --json
 json "len(d['outputs']['out'][0]['value']) == 2"
 run 0 run images.json --input in="[\"$media/meter.jpg\"]"
 says out.txt 'out[0]: image rgb 960×640'
