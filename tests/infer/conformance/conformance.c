@@ -35,16 +35,18 @@ static const char *const verdict_words[] = {"passes", "refuses", "FAILS", "-", "
 /* Differences that are known, understood and named in the manual. They are shown, they do not fail
    the suite, and one that has gone is reported, so that its line goes too. */
 static const struct known {
-    const char *backend, *row, *why;
+    const char *backend, *row, *why, *why_zh;
 } known_differences[] = {
     {"builtin", "mobilenet_v2_qdq",
      "QDQ around convolutions is computed in floating point by default; 60 of 4000 scores are 3 or "
      "4 quantisation steps off, the best class is equal. The pass 'qdq' (config passes=63) rounds "
-     "as "
-     "integer kernels do, without a fast int8 kernel yet"},
+     "as integer kernels do, without a fast int8 kernel yet",
+     "卷积前后的 QDQ 默认按浮点计算;4000 个得分中有 60 个相差 3 到 4 个量化步长,最佳类别相同。"
+     "优化过程 'qdq'(config passes=63)按整数内核的方式舍入,但尚无快速的 int8 内核"},
     {"openvino", "mobilenet_v2_qdq",
      "OpenVINO requantises otherwise: up to 6 quantisation steps, the best class is equal; its own "
-     "Python interface gives the same"},
+     "Python interface gives the same",
+     "OpenVINO 的重量化方式不同:至多相差 6 个量化步长,最佳类别相同;其 Python 接口结果一致"},
 };
 
 static const struct known *known_difference(const char *backend, const char *row)
@@ -244,7 +246,7 @@ static void print_page(const suite *s, bool zh)
     printf("\n");
     for (size_t i = 0; i < NND_COUNT(known_differences); i++)
         printf("* %s, `%s`: %s.\n", known_differences[i].backend, known_differences[i].row,
-               known_differences[i].why);
+               zh ? known_differences[i].why_zh : known_differences[i].why);
     printf("\n## %s\n", text_of(zh, "Behaviour", "行为"));
     page_table(s, zh, false);
     printf(
