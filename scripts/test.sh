@@ -134,9 +134,9 @@ part_fuzz() { # seconds per target
     done <"$list"
 }
 part_cross() {
-    run_preset aarch64
+    run_preset aarch64 -L 'port|base|data|ops'
     if [ -n "$(command -v wine64 || ls /usr/lib/wine/wine64 2>/dev/null)" ]; then
-        WINEDEBUG=-all WINEPREFIX="$root/build/wine" run_preset mingw64
+        WINEDEBUG=-all WINEPREFIX="$root/build/wine" run_preset mingw64 -L 'port|base|data'
     else
         note "mingw64: build only (no wine)"
         check "build for Windows" configure_and_build mingw64
