@@ -135,8 +135,13 @@ part_fuzz() { # seconds per target
 }
 part_cross() {
     run_preset aarch64 -L 'port|base|data|ops'
-    if [ -n "$(command -v wine64 || ls /usr/lib/wine/wine64 2>/dev/null)" ]; then
-        WINEDEBUG=-all WINEPREFIX="$root/build/wine" run_preset mingw64 -L 'port|base|data'
+    local wine
+    wine=$(command -v wine64 || ls /usr/lib/wine/wine64 2>/dev/null)
+    if [ -n "$wine" ]; then
+        export WINEDEBUG=-all WINEPREFIX="$root/build/wine"
+        # The first program makes the prefix; two at once would get into each other's way.
+        "$wine" cmd /c exit >/dev/null 2>&1
+        run_preset mingw64 -L 'port|base|data'
     else
         note "mingw64: build only (no wine)"
         check "build for Windows" configure_and_build mingw64
