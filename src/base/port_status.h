@@ -11,4 +11,9 @@ nnd_status nnd_status_from_port(int port_error);
    `what` names the attempt ("cannot read file"); name may be NULL. */
 nnd_status nnd_error_from_port(int port_error, const char *what, const char *name);
 
+/* The real path of the folder that `path` lies in ("." for a bare name), freed with nnd_free. The
+   file itself need not exist, its folder has to. `what` names it in the error ("cannot find the
+   folder of model"). */
+nnd_status nnd_folder_of(const char *path, const char *what, char **out);
+
 #endif

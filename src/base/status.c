@@ -2,7 +2,10 @@
 #include "nndeploy/base.h"
 
 #include "base/port_status.h"
+#include "base/str.h"
 #include "port/port.h"
+
+#include <string.h>
 
 static const struct {
     const char *name;
@@ -95,4 +98,15 @@ nnd_status nnd_error_from_port(int port_error, const char *what, const char *nam
     if (name)
         return nnd_error_set(status, "%s '%s': %s", what, name, nnd_port_error_text(port_error));
     return nnd_error_set(status, "%s: %s", what, nnd_port_error_text(port_error));
+}
+
+nnd_status nnd_folder_of(const char *path, const char *what, char **out)
+{
+    const char *slash = strrchr(path, '/');
+    char *text =
+        slash ? nnd_strdup_n(path, slash == path ? 1 : (size_t)(slash - path)) : nnd_strdup(".");
+    if (!text) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a path");
+    int rc = nnd_port_path_real(text, out);
+    nnd_free(text);
+    return nnd_error_from_port(rc, what, path);
 }

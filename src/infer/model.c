@@ -18,17 +18,6 @@ static bool path_is_below(const char *path, const char *folder)
     return strncmp(path, folder, n) == 0 && (path[n] == '/' || (n == 1 && folder[0] == '/'));
 }
 
-static nnd_status model_folder(const char *path, char **out)
-{
-    const char *slash = strrchr(path, '/');
-    char *text =
-        slash ? nnd_strdup_n(path, slash == path ? 1 : (size_t)(slash - path)) : nnd_strdup(".");
-    if (!text) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a path");
-    int rc = nnd_port_path_real(text, out);
-    nnd_free(text);
-    return nnd_error_from_port(rc, "cannot find the folder of model", path);
-}
-
 static void beside_release(void *handle)
 {
     nnd_port_map *map = handle;
@@ -163,7 +152,7 @@ static nnd_status model_load(nnd_model *model, const void *bytes, size_t size, c
     nnd_model_options effective = *options;
     char *folder = NULL;
     if (!effective.open_file && path) {
-        NND_TRY(model_folder(path, &folder));
+        NND_TRY(nnd_folder_of(path, "cannot find the folder of model", &folder));
         effective.open_file = open_in_folder;
         effective.open_user = folder;
     }

@@ -13,18 +13,6 @@ struct nnd_app {
     nnd_value *outputs; /* record of the last run, NULL before */
 };
 
-/* The folder that a path lies in, as a real path. */
-static nnd_status folder_of(const char *path, char **out)
-{
-    const char *slash = strrchr(path, '/');
-    char *text =
-        slash ? nnd_strdup_n(path, slash == path ? 1 : (size_t)(slash - path)) : nnd_strdup(".");
-    if (!text) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a path");
-    int rc = nnd_port_path_real(text, out);
-    nnd_free(text);
-    return nnd_error_from_port(rc, "cannot find the folder of workflow", path);
-}
-
 static nnd_status make_io(const char *folder, nnd_io **out)
 {
     const char *read_roots[] = {folder, "."};
@@ -79,7 +67,7 @@ static nnd_status open_app(nnd_app *app, const char *path, const char *const *se
     nnd_diagnostics *diags = NULL;
     if (!nnd_nodes_registry())
         return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for node types");
-    nnd_status status = folder_of(path, &folder);
+    nnd_status status = nnd_folder_of(path, "cannot find the folder of workflow", &folder);
     if (status == NND_OK) status = make_io(folder, &io);
     if (status == NND_OK) status = nnd_diagnostics_create(&diags);
     if (status == NND_OK) status = nnd_value_new_record(&app->inputs);

@@ -164,12 +164,37 @@ static void test_port_errors(void **state)
     assert_status(nnd_status_from_port(-999), NND_E_IO);
 }
 
+static void test_folder_of(void **state)
+{
+    (void)state;
+    char *here = NULL, *folder = NULL, *current = NULL;
+    assert_int_equal(nnd_port_path_current_dir(&current), 0);
+    assert_int_equal(nnd_port_path_real(current, &here), 0);
+    assert_ok(nnd_folder_of("not-there.onnx", "folder", &folder)); /* only the folder must exist */
+    assert_string_equal(folder, here);
+    nnd_free(folder);
+    assert_ok(nnd_folder_of("./not-there.onnx", "folder", &folder));
+    assert_string_equal(folder, here);
+    nnd_free(folder);
+    folder = NULL;
+    assert_status(nnd_folder_of("no-such-folder/x", "cannot find the folder of x", &folder),
+                  NND_E_NOT_FOUND);
+    assert_null(folder);
+    nnd_error_clear();
+    nnd_port_free(here);
+    nnd_port_free(current);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_status_names),  cmocka_unit_test(test_chain),
-        cmocka_unit_test(test_long_message),  cmocka_unit_test(test_place_without_record),
-        cmocka_unit_test(test_out_of_memory), cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_folder_of),
+        cmocka_unit_test(test_status_names),
+        cmocka_unit_test(test_chain),
+        cmocka_unit_test(test_long_message),
+        cmocka_unit_test(test_place_without_record),
+        cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_threads),
         cmocka_unit_test(test_port_errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
