@@ -252,6 +252,7 @@ typedef struct nnd_host {
     nnd_status (*io_check_host)(nnd_io *io, const char *host);
     nnd_status (*io_check_device)(nnd_io *io, const char *device);
     const char *(*io_safe_name)(const char *text, char *name, size_t size);
+    nnd_status (*prepare_keep)(nnd_prepare *p, void *take_object, void (*destroy)(void *object));
 } nnd_host;
 /* Whether the running host has an entry that was appended after 1.0. */
 #define NND_HOST_HAS(host, entry)                                                                  \

@@ -189,6 +189,10 @@ NND_API nnd_cancel *nnd_prepare_cancel(const nnd_prepare *p); /* may be NULL */
 /* Path of a model's main file by catalogue name or path, through the host's resolver and the io
    policy. The caller frees it (nnd_free). NND_E_MISSING names how to get it. */
 NND_API nnd_status nnd_prepare_find_model(const nnd_prepare *p, const char *model, char **path);
+/* Keeps an object (taken, also when this fails) until the compile that is under way has ended, well
+   or not: what resolve_ports has loaded is still there when prepare asks for it. */
+NND_API nnd_status nnd_prepare_keep(nnd_prepare *p, void *take_object,
+                                    void (*destroy)(void *object));
 /* The dynamic ports as resolved for this node (so that process knows what index is what). */
 NND_API size_t nnd_prepare_input_count(const nnd_prepare *p);
 NND_API const char *nnd_prepare_input_name(const nnd_prepare *p, size_t port);

@@ -202,6 +202,7 @@ static const nnd_host host_table = {
     .io_check_host = nnd_io_check_host,
     .io_check_device = nnd_io_check_device,
     .io_safe_name = nnd_io_safe_name,
+    .prepare_keep = nnd_prepare_keep,
 };
 
 const nnd_host *nnd_host_table(void)

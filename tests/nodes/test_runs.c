@@ -153,6 +153,26 @@ static void plans_and_maps_share_one_model(void **state)
     nnd_value_unref(none);
 }
 
+/* Compiling that ends between the ports and prepare lets go of the model that told the ports. */
+static void a_failed_compile_keeps_no_model(void **state)
+{
+    (void)state;
+    static const char flow[] = "{\"format\":\"nndeploy/1\",\"name\":\"wrong\","
+                               "\"inputs\":[{\"name\":\"x\",\"type\":\"image\"}],"
+                               "\"outputs\":[{\"name\":\"y\",\"from\":[\"net\",\"y\"]}],"
+                               "\"nodes\":[{\"id\":\"net\",\"type\":\"infer.model@1\",\"params\":{"
+                               "\"model\":\"m.count\"}}],"
+                               "\"edges\":[{\"from\":[\"@\",\"x\"],\"to\":[\"net\",\"x\"]}]}";
+    nnd_app *app = NULL;
+    int before = atomic_load(&loads);
+    put_text(path_in(folder, "m.count"), "weights");
+    put_text(path_in(folder, "wrong.json"), flow);
+    assert_fails(nnd_app_open(path_in(folder, "wrong.json"), NULL, 0, &app), NND_E_VALIDATION,
+                 "image");
+    assert_int_equal(atomic_load(&loads), before + 1); /* the ports were asked for */
+    assert_int_equal(atomic_load(&loaded), 0);
+}
+
 /* ---- threads ------------------------------------------------------------------------------ */
 
 typedef struct reader {
@@ -495,6 +515,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pictures_pass_a_second_process_without_copies), /* forks: first */
         cmocka_unit_test(plans_and_maps_share_one_model),
+        cmocka_unit_test(a_failed_compile_keeps_no_model),
         cmocka_unit_test(a_middle_on_the_accelerator_moves_as_planned),
         cmocka_unit_test(two_threads_run_one_plan),
     };

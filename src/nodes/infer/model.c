@@ -106,42 +106,25 @@ static nnd_status get_model(const nnd_prepare *prepare, shared_model *out)
     return NND_OK;
 }
 
-static void put_model(shared_model *m)
+static nnd_status open_model(const nnd_prepare *prepare, shared_model **out)
 {
-    if (m->key) nnd_shared_release(m->key, m->model);
-    nnd_free(m->key);
-    *m = (shared_model){NULL, NULL};
-}
-
-/* Ports are asked for before the node is prepared: the model that was loaded to tell them is kept
-   until prepare takes it over, so that it is loaded once. A few stay at most, when compiling ends
-   in between. */
-enum { WAITING_MODELS = 8 };
-static shared_model waiting[WAITING_MODELS];
-static size_t waiting_next;
-static nnd_port_mutex waiting_lock = NND_PORT_MUTEX_INIT;
-
-static void keep_waiting(shared_model take)
-{
-    nnd_port_mutex_lock(&waiting_lock);
-    shared_model old = waiting[waiting_next];
-    waiting[waiting_next] = take;
-    waiting_next = (waiting_next + 1) % WAITING_MODELS;
-    nnd_port_mutex_unlock(&waiting_lock);
-    put_model(&old);
-}
-
-static void drop_waiting(const char *key)
-{
-    shared_model found = {NULL, NULL};
-    nnd_port_mutex_lock(&waiting_lock);
-    for (size_t i = 0; i < WAITING_MODELS && !found.key; i++) {
-        if (!waiting[i].key || strcmp(waiting[i].key, key) != 0) continue;
-        found = waiting[i];
-        waiting[i] = (shared_model){NULL, NULL};
+    shared_model *m = nnd_calloc(1, sizeof *m);
+    if (!m) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a model");
+    nnd_status status = get_model(prepare, m);
+    if (status != NND_OK) {
+        nnd_free(m);
+        return status;
     }
-    nnd_port_mutex_unlock(&waiting_lock);
-    put_model(&found);
+    *out = m;
+    return NND_OK;
+}
+
+static void close_model(void *model)
+{
+    shared_model *m = model;
+    nnd_shared_release(m->key, m->model);
+    nnd_free(m->key);
+    nnd_free(m);
 }
 
 /* ---- ports -------------------------------------------------------------------------------- */
@@ -170,16 +153,17 @@ static nnd_status list_ports(const nnd_model *model, nnd_port_list *list)
     return NND_OK;
 }
 
+/* The model stays until compiling ends, so that prepare, which comes later, finds it loaded. */
 static nnd_status model_resolve_ports(const nnd_params *params, nnd_prepare *prepare,
                                       nnd_port_list *list)
 {
     (void)params;
-    shared_model m;
     if (!prepare) return NND_OK; /* the ports that the file has saved count */
-    NND_TRY(get_model(prepare, &m));
-    nnd_status status = list_ports(m.model, list);
-    keep_waiting(m);
-    return status;
+    shared_model *m = NULL;
+    NND_TRY(open_model(prepare, &m));
+    nnd_status status = list_ports(m->model, list);
+    nnd_status kept = nnd_prepare_keep(prepare, m, close_model);
+    return status == NND_OK ? kept : status;
 }
 
 /* ---- what is known at compile time --------------------------------------------------------- */
@@ -232,22 +216,10 @@ static nnd_status model_negotiate(nnd_negotiation *n)
 
 static nnd_status model_prepare(nnd_prepare *prepare, void **prepared)
 {
-    shared_model *m = nnd_calloc(1, sizeof *m);
-    if (!m) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a model");
-    nnd_status status = get_model(prepare, m);
-    if (status != NND_OK) {
-        nnd_free(m);
-        return status;
-    }
-    drop_waiting(m->key);
+    shared_model *m = NULL;
+    NND_TRY(open_model(prepare, &m));
     *prepared = m;
     return NND_OK;
-}
-
-static void model_release(void *prepared)
-{
-    put_model(prepared);
-    nnd_free(prepared);
 }
 
 static nnd_status model_open(nnd_ctx *ctx, void **state)
@@ -323,7 +295,7 @@ const nnd_node_type nnd_node_infer_model = {
     .resolve_ports = model_resolve_ports,
     .negotiate = model_negotiate,
     .prepare = model_prepare,
-    .release = model_release,
+    .release = close_model,
     .open = model_open,
     .close = model_close,
     .process = model_process,

@@ -71,6 +71,9 @@ static nnd_status compile_into(nnd_plan *plan, const nnd_workflow *wf, const nnd
     if (status != NND_OK) return status;
     wf_compiler c = {.plan = plan, .wf = wf, .options = o, .diags = diags};
     status = run_passes(&c);
+    for (size_t i = 0; i < c.kept.count; i++)
+        c.kept.items[i].destroy(c.kept.items[i].object);
+    nnd_vec_free(&c.kept);
     nnd_vec_free(&c.scopes);
     nnd_arena_fini(&c.arena);
     if (status == NND_OK) wf_plan_compute_hash(plan);

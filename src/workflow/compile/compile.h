@@ -34,6 +34,12 @@ typedef struct wf_givens {
     size_t count, capacity;
 } wf_givens;
 
+/* An object that a callback wants to last until compiling ends. */
+typedef struct wf_kept {
+    void *object;
+    void (*destroy)(void *object);
+} wf_kept;
+
 typedef struct wf_compiler {
     nnd_plan *plan;
     const nnd_workflow *wf;
@@ -42,15 +48,17 @@ typedef struct wf_compiler {
     nnd_arena arena; /* scopes and scratch, gone after compiling */
     wf_scope *root;
     NND_VEC(wf_scope *) scopes;
+    NND_VEC(wf_kept) kept;
 } wf_compiler;
 
 /* One node while it is prepared (nnd_prepare of the public header). */
 struct nnd_prepare {
+    wf_compiler *compiler;
     nnd_plan *plan;
     const wf_plan_actor *actor;
     const nnd_params *params;
     nnd_cancel *cancel;
-    const nnd_workflow *wf; /* for pinned models; NULL after compiling */
+    const nnd_workflow *wf; /* for pinned models */
 };
 
 /* flatten.c: scopes and actors with their ports. */

@@ -246,7 +246,7 @@ static nnd_status fill_common(wf_compiler *c, const wf_scope *scope, const wf_no
 
 static nnd_status resolve_dynamic_ports(wf_compiler *c, wf_plan_actor *actor, nnd_port_list *l)
 {
-    nnd_prepare prepare = {c->plan, actor, actor->params, c->options->cancel, c->wf};
+    nnd_prepare prepare = {c, c->plan, actor, actor->params, c->options->cancel, c->wf};
     nnd_error_clear();
     nnd_status status = actor->type->resolve_ports(actor->params, &prepare, l);
     if (status != NND_OK)

@@ -124,6 +124,14 @@ nnd_status nnd_prepare_find_model(const nnd_prepare *p, const char *model, char 
                          model);
 }
 
+nnd_status nnd_prepare_keep(nnd_prepare *p, void *take_object, void (*destroy)(void *object))
+{
+    wf_kept kept = {take_object, destroy};
+    if (nnd_vec_push(&p->compiler->kept, kept)) return NND_OK;
+    destroy(take_object);
+    return nnd_error_set(NND_E_OUT_OF_MEMORY, "out of memory");
+}
+
 /* ---- the pass ---------------------------------------------------------------------------- */
 
 static nnd_status find_device(wf_compiler *c, wf_plan_actor *a)
@@ -147,7 +155,7 @@ static nnd_status prepare_actor(wf_compiler *c, wf_plan_actor *a)
     if (a->dead || a->bypass || a->mute || a->kind != WF_ACTOR_NODE || !a->type ||
         !a->type->prepare)
         return NND_OK;
-    nnd_prepare prepare = {c->plan, a, a->params, c->options->cancel, c->wf};
+    nnd_prepare prepare = {c, c->plan, a, a->params, c->options->cancel, c->wf};
     nnd_error_clear();
     nnd_status status = a->type->prepare(&prepare, &a->prepared);
     if (status == NND_OK) {
