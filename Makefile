@@ -5,6 +5,7 @@
 #   make test       what CI runs
 #   make test-full  everything: other architectures, long fuzzing, all sanitizers
 #   make bench      speed, in one run with the peers that are installed
+#   make bench-engine  the built-in engine next to ONNX Runtime (MODELS="resnet18 vgg16" for some)
 #   make fmt lint   clang-format, clang-tidy and the project's own checks
 
 JOBS ?= $(shell nproc)
@@ -12,7 +13,7 @@ ifneq ($(wildcard ../shared/models),)
 export NNDEPLOY_TEST_DATA ?= $(abspath ../shared)
 endif
 
-.PHONY: all build demo test test-full bench fmt lint install clean setup
+.PHONY: all build demo test test-full bench bench-engine fmt lint install clean setup
 
 all: build
 
@@ -36,6 +37,9 @@ test-full:
 
 bench: setup
 	@scripts/bench.sh
+
+bench-engine: setup
+	@bench/engine/run.sh $(MODELS)
 
 fmt: setup
 	@git ls-files '*.c' '*.h' | grep -v '^tests/workflow/plugin_v1/include/' | xargs clang-format -i

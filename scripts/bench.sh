@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # make bench: every figure that the documentation states, with its peer where one is installed.
 #   scripts/bench.sh            everything
-#   scripts/bench.sh sizes|start|to_tensor|kernels|sched
+#   scripts/bench.sh sizes|start|to_tensor|kernels|engine|sched
 # Nothing here passes or fails by time; the targets are printed beside the figures.
 set -eu
 cd "$(dirname "$0")/.."
@@ -70,6 +70,10 @@ kernels() {
     head "Kernels of the engine, one thread"
     "$build/bench/bench_engine_kernels"
 }
+engine() {
+    head "The built-in engine next to ONNX Runtime"
+    bench/engine/run.sh
+}
 sched() {
     head "Gangs, tasks, cancel tokens"
     "$build/bench/bench_sched_gang"
@@ -81,9 +85,10 @@ all)
     start
     to_tensor
     kernels
+    engine
     sched
     ;;
-sizes | start | to_tensor | kernels | sched) "$1" ;;
+sizes | start | to_tensor | kernels | engine | sched) "$1" ;;
 *)
     sed -n '2,5p' "$0" | sed 's/^# //' >&2
     exit 2
