@@ -89,6 +89,7 @@ int cli_run_backends(cli *c);
 int cli_run_devices(cli *c);
 int cli_run_inspect(cli *c);
 int cli_run_infer(cli *c);
+int cli_run_compare_models(cli *c);
 int cli_run_bench_model(cli *c);
 int cli_run_completion(cli *c);
 int cli_run_help(cli *c);

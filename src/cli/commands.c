@@ -113,6 +113,24 @@ static const cli_arg infer_options[] = {
     {"shape", CLI_PAIR, CLI_REPEAT, "NAME=1,3,224,224", 0, 0, NULL,
      "shape of a random input whose dimensions are open"},
 };
+static const cli_arg compare_models_operands[] = {
+    MODEL,
+    OPERAND("MODEL_B", CLI_FILE, 0, "the other file, when it is not the same one"),
+};
+static const cli_arg compare_models_options[] = {
+    {"backends", CLI_TEXT, 0, "A,B", 0, 0, NULL,
+     "the two backends, each with its options if need be: 'builtin,builtin:passes=0'"},
+    {"input", CLI_PAIR, CLI_REPEAT, "NAME=FILE", 0, 0, NULL,
+     "tensor of an input, a .npy file; inputs that are not given are random"},
+    {"shape", CLI_PAIR, CLI_REPEAT, "NAME=1,3,224,224", 0, 0, NULL,
+     "shape of a random input whose dimensions are open"},
+    {"seed", CLI_INT, 0, "N", 0, 9007199254740991.0, NULL, "start of the random numbers"},
+    {"rtol", CLI_NUMBER, 0, "X", 0, 1e9, NULL, "allowed difference, relative (default 0.001)"},
+    {"atol", CLI_NUMBER, 0, "X", 0, 1e30, NULL, "allowed difference, absolute (default 0.0001)"},
+    {"window", CLI_INT, 0, "N", 2, 100000, NULL,
+     "tensors between operators that are looked at in one run (default 64)"},
+    THREADS,
+};
 static const cli_arg bench_model_options[] = {
     BACKEND,
     THREADS,
@@ -179,6 +197,15 @@ const cli_command cli_commands[] = {
      "nndeploy infer net.onnx --input input=x.npy --output-dir out\n"
      "nndeploy infer net.onnx --random --output-dir out",
      TABLE(model_operand, infer_options), cli_run_infer},
+    {"compare-models",
+     "compare the outputs of two backends, and find the first operator that differs",
+     "Both sides get the same inputs. Two elements differ when |a - b| > atol + rtol * |b|.\n"
+     "When outputs differ, the tensors between the operators of ONNX files are compared in\n"
+     "order of execution, and the first operator that differs is named. The exit code is 4\n"
+     "then. Two files of one model are compared tensor by tensor of equal name.",
+     "nndeploy compare-models net.onnx --backends builtin,onnxruntime\n"
+     "nndeploy compare-models net.onnx net_int8.onnx --input image=x.npy --rtol 0.05",
+     TABLE(compare_models_operands, compare_models_options), cli_run_compare_models},
     {"bench model", "measure how fast a model runs", "Inputs are random.",
      "nndeploy bench model net.onnx --threads 1 --runs 100\n"
      "nndeploy bench model net.onnx --shape image=1,3,480,640 --profile",

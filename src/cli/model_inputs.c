@@ -22,18 +22,24 @@ static nnd_status find_model(const char *name, char **path)
     return services.find_model(services.user, name, NULL, path);
 }
 
-nnd_status cli_model_load(const cli *c, nnd_cancel *cancel, nnd_model **out)
+nnd_status cli_model_find(const cli *c, size_t operand, char **path)
 {
     nnd_registry *registry = NULL;
-    nnd_model_options options = NND_MODEL_OPTIONS_INIT;
-    char *path = NULL;
+    const char *name = cli_operand(c, operand);
     NND_TRY(cli_registry(c, &registry));
     NND_TRY(cli_apply_threads(c));
-    NND_TRY(find_model(cli_operand(c, 0), &path));
-    if (nnd_port_dir_exists(path)) {
-        nnd_free(path);
-        return nnd_error_set(NND_E_FORMAT, "'%s' is a folder, not a model file", cli_operand(c, 0));
-    }
+    NND_TRY(find_model(name, path));
+    if (!nnd_port_dir_exists(*path)) return NND_OK;
+    nnd_free(*path);
+    *path = NULL;
+    return nnd_error_set(NND_E_FORMAT, "'%s' is a folder, not a model file", name);
+}
+
+nnd_status cli_model_load(const cli *c, nnd_cancel *cancel, nnd_model **out)
+{
+    nnd_model_options options = NND_MODEL_OPTIONS_INIT;
+    char *path = NULL;
+    NND_TRY(cli_model_find(c, 0, &path));
     options.backend = cli_text(c, "backend", NULL);
     options.threads = (int)cli_int(c, "threads", 0);
     options.cancel = cancel;

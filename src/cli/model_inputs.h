@@ -1,12 +1,14 @@
-/* What infer, bench and inspect share: loading a model and making its inputs. */
+/* What infer, bench, inspect and compare-models share: loading a model and making its inputs. */
 #ifndef NND_CLI_MODEL_INPUTS_H
 #define NND_CLI_MODEL_INPUTS_H
 
 #include "cli/cli.h"
 #include "nndeploy/infer.h"
 
-/* Loads MODEL (a path, or a name that the services of nodes.h find) with --backend and --threads.
- */
+/* The file that an operand names: a path, or a name that the services of nodes.h find. Backends of
+   plug-ins are there afterwards, and --threads is in force. Freed with nnd_free. */
+nnd_status cli_model_find(const cli *c, size_t operand, char **path);
+/* Loads MODEL with --backend and --threads. */
 nnd_status cli_model_load(const cli *c, nnd_cancel *cancel, nnd_model **out);
 /* "f32[1,3,h,w]" */
 const char *cli_model_port_text(const nnd_model_port *port, char *text, size_t size);

@@ -22,7 +22,7 @@ conforms version
 
 # Help comes from the tables: every command has one, with all its options.
 run 0 help
-for command in run validate fmt diff schema nodes backends devices inspect infer 'bench model' \
+for command in run validate fmt diff schema nodes backends devices inspect infer compare-models 'bench model' \
     completion help version; do
     says out.txt "  $command"
 done
