@@ -392,9 +392,12 @@ typedef struct nnd_decode_options {
     int32_t max_side;        /* 0 = NND_IMAGE_MAX_SIDE */
     uint64_t max_pixels;     /* 0 = 256 million */
     const nnd_cancel *cancel;
+    /* PNG with a palette or small grays: the numbers in the file as GRAY, not colours or levels, as
+       masks of classes need them. Other files are decoded as ever. */
+    bool as_stored;
 } nnd_decode_options;
 /* clang-format off */
-#define NND_DECODE_OPTIONS_INIT {sizeof(nnd_decode_options), NND_PIX_RGB, true, false, 0, 0, NULL}
+#define NND_DECODE_OPTIONS_INIT {sizeof(nnd_decode_options), NND_PIX_RGB, true, false, 0, 0, NULL, false}
 /* clang-format on */
 /* Makes a new image value. A JPEG that ends early is NND_E_FORMAT. options may be NULL. */
 NND_API nnd_status nnd_image_decode(const void *bytes, size_t size,

@@ -49,6 +49,7 @@ static const nnd_node_type *const all_types[] = {
     &nnd_node_infer_model,
     &nnd_node_text_lines,
     &nnd_node_ocr_lines,
+    &nnd_node_ocr_line,
     &nnd_node_ocr_ctc,
 };
 

@@ -30,7 +30,7 @@ extern const nnd_node_type nnd_node_classify_top_k, nnd_node_tensor_softmax;
 extern const nnd_node_type nnd_node_draw_detections, nnd_node_draw_text;
 extern const nnd_node_type nnd_node_infer_model;
 extern const nnd_node_type nnd_node_text_lines;
-extern const nnd_node_type nnd_node_ocr_lines, nnd_node_ocr_ctc;
+extern const nnd_node_type nnd_node_ocr_lines, nnd_node_ocr_line, nnd_node_ocr_ctc;
 
 /* ---- what families share ----------------------------------------------------------------- */
 

@@ -117,6 +117,42 @@ static void test_known_pictures(void **state)
     nnd_port_free(list.data);
 }
 
+/* The numbers of a palette or of small grays, instead of the colours that they stand for. */
+static void test_numbers_as_stored(void **state)
+{
+    (void)state;
+    for (int kind = 0; kind < 16; kind++) {
+        const int bits = 1 << (kind & 3);
+        const bool palette = kind & 4, interlaced = kind & 8;
+        char name[64];
+        snprintf(name, sizeof name, "%s%d%s.png", palette ? "palette" : "gray", bits,
+                 interlaced ? "_interlaced" : "");
+        const file_bytes f = read_data(name);
+        nnd_decode_options o = NND_DECODE_OPTIONS_INIT;
+        nnd_value *colors, *numbers;
+        assert_ok(nnd_image_decode(f.data, f.size, &o, &colors));
+        o.format = NND_PIX_NONE;
+        o.as_stored = true;
+        assert_ok(nnd_image_decode(f.data, f.size, &o, &numbers));
+        const nnd_image *c = nnd_value_image(colors), *n = nnd_value_image(numbers);
+        assert_int_equal(n->format, NND_PIX_GRAY);
+        for (int y = 0; y < n->height; y++) {
+            for (int x = 0; x < n->width; x++) {
+                const int number = n->data[0][n->stride[0] * y + x];
+                const uint8_t *color = c->data[0] + c->stride[0] * y + 3 * x;
+                assert_true(number < 1 << bits);
+                /* the palette of tools/testdata/make_codec_cases.py */
+                assert_int_equal(color[0],
+                                 palette ? number * 37 % 256 : number * 255 / ((1 << bits) - 1));
+                if (palette) assert_int_equal(color[2], number * 151 % 256);
+            }
+        }
+        nnd_value_unref(colors);
+        nnd_value_unref(numbers);
+        nnd_port_free(f.data);
+    }
+}
+
 /* Every wanted format holds the same picture, whichever way the codec brought it there. */
 static void test_formats_agree(void **state)
 {
@@ -559,19 +595,13 @@ static void test_out_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_known_pictures),
-        cmocka_unit_test(test_formats_agree),
-        cmocka_unit_test(test_upright),
-        cmocka_unit_test(test_keep_16_bit),
-        cmocka_unit_test(test_round_trips),
-        cmocka_unit_test(test_encode_converts),
-        cmocka_unit_test(test_quality_and_bad_options),
-        cmocka_unit_test(test_names),
-        cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_huge_dimensions),
-        cmocka_unit_test(test_many_scans),
-        cmocka_unit_test(test_truncation),
-        cmocka_unit_test(test_bit_flips),
+        cmocka_unit_test(test_known_pictures),  cmocka_unit_test(test_numbers_as_stored),
+        cmocka_unit_test(test_formats_agree),   cmocka_unit_test(test_upright),
+        cmocka_unit_test(test_keep_16_bit),     cmocka_unit_test(test_round_trips),
+        cmocka_unit_test(test_encode_converts), cmocka_unit_test(test_quality_and_bad_options),
+        cmocka_unit_test(test_names),           cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_huge_dimensions), cmocka_unit_test(test_many_scans),
+        cmocka_unit_test(test_truncation),      cmocka_unit_test(test_bit_flips),
         cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

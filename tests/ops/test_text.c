@@ -135,6 +135,33 @@ static uint8_t light_bar(int x, int y)
     return (uint8_t)(240 - dark_bar(x, y));
 }
 
+/* A picture of 32 rows is taken as it is; another one is brought to 32 rows. */
+static void test_picture_of_a_line(void **state)
+{
+    (void)state;
+    nnd_value *picture = gray_picture(40, 32, dark_bar), *high = gray_picture(50, 64, dark_bar);
+    nnd_value *line = NULL;
+    assert_ok(nnd_text_picture_to_tensor(nnd_value_image(picture), 4096, &line));
+    const nnd_tensor *t = nnd_value_tensor(line);
+    assert_int_equal(t->dims[2], 32);
+    assert_int_equal(t->dims[3], 40);
+    const float *values = t->data;
+    for (int y = 0; y < 32; y++)
+        for (int x = 0; x < 40; x++)
+            assert_float_equal(values[40 * y + x], values[dark_bar(x, y) < 100 ? 40 * 20 + 30 : 0],
+                               0);
+    assert_true(values[40 * 20 + 30] > 0 && values[0] < 0);
+    nnd_value_unref(line);
+    assert_ok(nnd_text_picture_to_tensor(nnd_value_image(high), 4096, &line));
+    assert_int_equal(nnd_value_tensor(line)->dims[3], 28); /* 25 columns, by fours */
+    nnd_value_unref(line);
+    assert_status(nnd_text_picture_to_tensor(nnd_value_image(high), 24, &line), NND_E_LIMIT);
+    assert_status(nnd_text_picture_to_tensor(NULL, 24, &line), NND_E_INVALID_ARGUMENT);
+    nnd_error_clear();
+    nnd_value_unref(picture);
+    nnd_value_unref(high);
+}
+
 /* Mean 0, deviation 1, and the bar above both, in whichever colour it is printed. */
 static void test_crop_is_normalised(void **state)
 {
@@ -314,6 +341,7 @@ int main(void)
         cmocka_unit_test(test_a_sloped_line_keeps_its_height),
         cmocka_unit_test(test_no_ink),
         cmocka_unit_test(test_lines_arguments),
+        cmocka_unit_test(test_picture_of_a_line),
         cmocka_unit_test(test_crop_is_normalised),
         cmocka_unit_test(test_crop_takes_out_the_slope),
         cmocka_unit_test(test_crop_arguments),

@@ -1,8 +1,11 @@
-/* ocr.lines: where the lines of printed text are, and each as a line reader wants it. The rules are
-   those of tools/train/ocr/README.md, sections 3 to 7. */
+/* ocr.lines: where the lines of printed text are, and each as a line reader wants it; ocr.line: a
+   picture of one line. The rules are those of tools/train/ocr/README.md, sections 3 to 7. */
 #include "nodes/nodes_internal.h"
 
 #include "ops/text/text.h"
+
+#define MAX_WIDTH                                                                                  \
+    NND_PARAM_INT("max_width", 8192, 8, 1 << 20, "", "most columns of a line's tensor")
 
 static nnd_text_lines_options options_of(nnd_ctx *ctx)
 {
@@ -56,11 +59,11 @@ static nnd_status emit_tensors(nnd_ctx *ctx, const nnd_image *gray, const nnd_te
     return nnd_ctx_emit(ctx, 1, list);
 }
 
-/* The picture as gray u8: itself when it is that already. */
-static nnd_status gray_of(nnd_ctx *ctx, const nnd_image *picture, nnd_value **out)
+/* The picture on a port as gray u8: itself when it is that already. */
+static nnd_status gray_of(nnd_ctx *ctx, size_t port, const nnd_image *picture, nnd_value **out)
 {
     if (picture->format == NND_PIX_GRAY && picture->dtype == NND_U8) {
-        *out = nnd_value_ref(nnd_ctx_input(ctx, 1));
+        *out = nnd_value_ref(nnd_ctx_input(ctx, port));
         return NND_OK;
     }
     NND_TRY(nnd_value_new_image(NND_PIX_GRAY, NND_U8, picture->width, picture->height, out));
@@ -86,7 +89,7 @@ static nnd_status lines_process(nnd_ctx *ctx)
     nnd_status status = nnd_text_find_lines(components, component_count, &options, &lines, &count);
     nnd_free(components);
     NND_TRY(status);
-    status = gray_of(ctx, picture, &gray);
+    status = gray_of(ctx, 1, picture, &gray);
     if (status == NND_OK) {
         status = emit_boxes(ctx, ink, lines, count);
         if (status == NND_OK) status = emit_tensors(ctx, nnd_value_image(gray), lines, count);
@@ -112,7 +115,7 @@ static const nnd_param lines_params[] = {
     NND_PARAM_FLOAT("line_overlap", 0.45, 0, 1, "",
                     "least overlap of the heights of neighbours in a line"),
     NND_PARAM_FLOAT("line_ratio", 3.2, 1, 100, "", "largest ratio of their heights"),
-    NND_PARAM_INT("max_width", 8192, 8, 1 << 20, "", "most columns of a line's tensor"),
+    MAX_WIDTH,
 };
 const nnd_node_type nnd_node_ocr_lines = {
     .struct_size = sizeof(nnd_node_type),
@@ -126,4 +129,39 @@ const nnd_node_type nnd_node_ocr_lines = {
     .params = NND_ARRAY(lines_params),
     .flags = NND_NODE_PURE | NND_NODE_REENTRANT,
     .process = lines_process,
+};
+
+/* ---- ocr.line ---------------------------------------------------------------------------- */
+
+static nnd_status line_process(nnd_ctx *ctx)
+{
+    const nnd_image *picture = nnd_node_image(ctx, 0);
+    nnd_value *gray = NULL, *line = NULL;
+    if (!picture) return NND_E_TYPE;
+    NND_TRY(gray_of(ctx, 0, picture, &gray));
+    nnd_status status = nnd_text_picture_to_tensor(
+        nnd_value_image(gray), nnd_params_int(nnd_ctx_params(ctx), "max_width"), &line);
+    nnd_value_unref(gray);
+    return nnd_node_finish(ctx, status, line);
+}
+
+static const nnd_port line_in[] = {
+    NND_PORT("image", "image", "one level line of text with a small margin"),
+};
+static const nnd_port line_out[] = {
+    NND_PORT("line", "tensor", "the line f32[1,1,32,W], normalised"),
+};
+static const nnd_param line_params[] = {MAX_WIDTH};
+const nnd_node_type nnd_node_ocr_line = {
+    .struct_size = sizeof(nnd_node_type),
+    .type = "ocr.line",
+    .version = 1,
+    .category = "text",
+    .title = "Take a line of text",
+    .text = "Prepares a picture that shows one line of text for a line reader.",
+    .inputs = NND_ARRAY(line_in),
+    .outputs = NND_ARRAY(line_out),
+    .params = NND_ARRAY(line_params),
+    .flags = NND_NODE_PURE | NND_NODE_REENTRANT,
+    .process = line_process,
 };

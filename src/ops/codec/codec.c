@@ -206,6 +206,7 @@ nnd_status nnd_image_decode(const void *bytes, size_t size, const nnd_decode_opt
         .size = size,
         .format = options->format,
         .keep_16_bit = options->keep_16_bit,
+        .as_stored = options->as_stored,
         .max_side = options->max_side ? options->max_side : NND_IMAGE_MAX_SIDE,
         .max_pixels = options->max_pixels ? options->max_pixels : NND_CODEC_MAX_PIXELS,
         .cancel = options->cancel,

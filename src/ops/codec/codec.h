@@ -15,6 +15,7 @@ typedef struct nnd_codec_request {
     size_t size;
     nnd_pixel_format format; /* a wish; NONE = as stored */
     bool keep_16_bit;
+    bool as_stored; /* numbers of palettes and small grays */
     int32_t max_side;
     uint64_t max_pixels;
     const nnd_cancel *cancel;

@@ -157,6 +157,11 @@ static void skip_extras(png_structp png)
     png_set_crc_action(png, PNG_CRC_ERROR_QUIT, PNG_CRC_WARN_DISCARD);
 }
 
+static bool holds_numbers(const png_header *h)
+{
+    return h->color == PNG_COLOR_TYPE_PALETTE || (h->color == PNG_COLOR_TYPE_GRAY && h->bits <= 8);
+}
+
 /* Sets the library's transformations up for a format near to the wish and returns it. */
 static nnd_pixel_format choose_output(png_reader *r, nnd_dtype dtype)
 {
@@ -164,6 +169,10 @@ static nnd_pixel_format choose_output(png_reader *r, nnd_dtype dtype)
     const nnd_pixel_format wish = r->request->format;
     const bool color = (r->header.color & PNG_COLOR_MASK_COLOR) != 0;
     const bool wants_alpha = wish == NND_PIX_NONE || wish == NND_PIX_RGBA || wish == NND_PIX_BGRA;
+    if (r->request->as_stored && holds_numbers(&r->header)) {
+        png_set_packing(png); /* a byte per number */
+        return NND_PIX_GRAY;
+    }
     const bool has_alpha =
         png_get_valid(png, r->info, PNG_INFO_tRNS) || (r->header.color & PNG_COLOR_MASK_ALPHA) != 0;
     png_set_expand(png); /* palette to RGB, small grays to 8 bits, tRNS to alpha */

@@ -14,7 +14,7 @@ static const double min_spread = 4;                    /* gray levels */
 
 typedef struct view {
     const nnd_image *gray;
-    const nnd_text_line *line;
+    double slope, middle;    /* how far the line falls per column, and the column it turns about */
     double pitch, left, top; /* source pixels per cell; the crop's corner */
     int64_t columns;
     int samples; /* per cell and axis */
@@ -41,11 +41,10 @@ static double bilinear(const nnd_image *gray, double x, double y)
 static double cell(const view *v, int64_t i, int j)
 {
     const int n = v->samples;
-    const double middle = (v->line->x0 + v->line->x1) / 2;
     double sum = 0;
     for (int a = 0; a < n; a++) {
         const double x = v->left + ((double)(i * n + a) + 0.5) * v->pitch / n - 0.5;
-        const double fall = v->line->slope * (x + 0.5 - middle);
+        const double fall = v->slope * (x + 0.5 - v->middle);
         for (int b = 0; b < n; b++) {
             const double y = v->top + (j * n + b + 0.5) * v->pitch / n - 0.5;
             sum += bilinear(v->gray, x, y + fall);
@@ -72,12 +71,37 @@ static void normalise(float *values, int64_t count)
         values[i] = (float)((values[i] - mean) * scale);
 }
 
-static nnd_status check_line(const nnd_image *gray, const nnd_text_line *line)
+/* The tensor of a line that is `cells` columns wide; v lacks only what follows from that. */
+static nnd_status fill(view *v, double cells, int64_t max_width, nnd_value **out_tensor)
+{
+    if (!(cells <= (double)max_width))
+        return nnd_error_set(NND_E_LIMIT, "the line is %.0f columns wide, at most %lld are read",
+                             cells, (long long)max_width);
+    v->samples = v->pitch > 1 ? (int)ceil(v->pitch) : 1;
+    v->columns = (int64_t)ceil(cells / STEP) * STEP;
+    if (v->columns < 2 * STEP) v->columns = 2 * STEP;
+    const int64_t dims[4] = {1, 1, ROWS, v->columns};
+    nnd_value *value = NULL;
+    NND_TRY(nnd_value_new_tensor(NND_F32, 4, dims, &value));
+    float *to = ((nnd_tensor *)nnd_value_edit(value))->data;
+    for (int j = 0; j < ROWS; j++)
+        for (int64_t i = 0; i < v->columns; i++)
+            to[j * v->columns + i] = (float)cell(v, i, j);
+    normalise(to, ROWS * v->columns);
+    *out_tensor = value;
+    return NND_OK;
+}
+
+static nnd_status check_gray(const nnd_image *gray)
+{
+    NND_TRY(nnd_ops_check_image(gray, "picture"));
+    if (gray->format == NND_PIX_GRAY && gray->dtype == NND_U8) return NND_OK;
+    return nnd_error_set(NND_E_TYPE, "a line is read from a gray u8 picture: convert it first");
+}
+
+static nnd_status check_line(const nnd_text_line *line)
 {
     const double reach = 2.0 * NND_IMAGE_MAX_SIDE;
-    NND_TRY(nnd_ops_check_image(gray, "picture"));
-    if (gray->format != NND_PIX_GRAY || gray->dtype != NND_U8)
-        return nnd_error_set(NND_E_TYPE, "a line is read from a gray u8 picture: convert it first");
     if (!(line->x1 > line->x0) || !(line->y1 > line->y0) || !(fabs(line->x0) < reach) ||
         !(fabs(line->y0) < reach) || !(line->x1 < reach) || !(line->y1 < reach) ||
         !(fabs(line->slope) <= 1))
@@ -92,26 +116,25 @@ nnd_status nnd_text_line_to_tensor(const nnd_image *gray, const nnd_text_line *l
 {
     if (!gray || !line || !out_tensor)
         return nnd_error_set(NND_E_INVALID_ARGUMENT, "a picture, a line or a result is missing");
-    NND_TRY(check_line(gray, line));
+    NND_TRY(check_gray(gray));
+    NND_TRY(check_line(line));
     const double high = line->y1 - line->y0;
-    view v = {.gray = gray, .line = line, .pitch = (1 + 2 * margin_y) * high / ROWS};
+    view v = {.gray = gray,
+              .slope = line->slope,
+              .middle = (line->x0 + line->x1) / 2,
+              .pitch = (1 + 2 * margin_y) * high / ROWS,
+              .left = line->x0 - margin_x * high,
+              .top = line->y0 - margin_y * high};
     const double cells = (line->x1 - line->x0 + 2 * margin_x * high) / v.pitch;
-    if (!(cells <= (double)max_width))
-        return nnd_error_set(NND_E_LIMIT, "the line is %.0f columns wide, at most %lld are read",
-                             cells, (long long)max_width);
-    v.left = line->x0 - margin_x * high;
-    v.top = line->y0 - margin_y * high;
-    v.samples = v.pitch > 1 ? (int)ceil(v.pitch) : 1;
-    v.columns = (int64_t)ceil(cells / STEP) * STEP;
-    if (v.columns < 2 * STEP) v.columns = 2 * STEP;
-    const int64_t dims[4] = {1, 1, ROWS, v.columns};
-    nnd_value *value = NULL;
-    NND_TRY(nnd_value_new_tensor(NND_F32, 4, dims, &value));
-    float *to = ((nnd_tensor *)nnd_value_edit(value))->data;
-    for (int j = 0; j < ROWS; j++)
-        for (int64_t i = 0; i < v.columns; i++)
-            to[j * v.columns + i] = (float)cell(&v, i, j);
-    normalise(to, ROWS * v.columns);
-    *out_tensor = value;
-    return NND_OK;
+    return fill(&v, cells, max_width, out_tensor);
+}
+
+nnd_status nnd_text_picture_to_tensor(const nnd_image *gray, int64_t max_width,
+                                      nnd_value **out_tensor)
+{
+    if (!gray || !out_tensor)
+        return nnd_error_set(NND_E_INVALID_ARGUMENT, "a picture or a result is missing");
+    NND_TRY(check_gray(gray));
+    view v = {.gray = gray, .pitch = (double)gray->height / ROWS};
+    return fill(&v, gray->width / v.pitch, max_width, out_tensor);
 }

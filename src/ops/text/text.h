@@ -39,6 +39,11 @@ nnd_status nnd_text_find_lines(const nnd_component *components, size_t count,
    NND_E_LIMIT. */
 nnd_status nnd_text_line_to_tensor(const nnd_image *gray, const nnd_text_line *line,
                                    int64_t max_width, nnd_value **out_tensor);
+/* The same of a picture that shows one level line and a margin around it: an eighth of the ink's
+   height above and below, a quarter at the sides, is what readers are used to. A picture of 32 rows
+   and a multiple of 4 columns is taken pixel by pixel. */
+nnd_status nnd_text_picture_to_tensor(const nnd_image *gray, int64_t max_width,
+                                      nnd_value **out_tensor);
 /* Reads the logits f32[T,C] or f32[1,T,C] of a CTC network (section 9): per frame the best class,
    runs of one class once, class `blank` never. The result is one class score: its label is the text
    without blanks at its ends, its score the mean probability of its characters, 0 for no text.
