@@ -1,7 +1,7 @@
 /*
  * nndeploy/infer.h: one inference API over many backends.
  *
- * Sections: 1 ports · 2 models · 3 requests · 4 backends
+ * Sections: 1 ports · 2 models · 3 requests · 4 stored values · 5 backends
  *
  * Part of nndeploy, Apache-2.0. Compiles alone as C11 and C++17.
  */
@@ -25,15 +25,22 @@ typedef struct nnd_dim {
     int64_t value;      /* −1 = symbolic */
     const char *symbol; /* "batch"; NULL when fixed or anonymous */
 } nnd_dim;
-/* One input or output of a model. Borrowed from the model. */
+/* One input or output of a model. Borrowed from the model.
+
+   The value at a port is a "tensor", for a sequence a "list" of tensors or maps, for a map a
+   "record" of two vectors of equal length, "keys" (i64 or string) and "values". An optional input
+   that is empty is left unbound or bound to a gap value (nnd_value_new_gap); an optional output
+   that is empty comes as a gap value. */
 typedef struct nnd_model_port {
     size_t size; /* sizeof(nnd_model_port) of the library that made it */
     const char *name;
     nnd_port_kind kind;
     bool optional;
-    nnd_dtype dtype; /* of the tensor or of a sequence's elements */
+    nnd_dtype dtype; /* of the tensor, of a sequence's elements or of a map's values */
     int32_t rank;    /* −1 = unknown */
     nnd_dim dims[NND_MAX_RANK];
+    nnd_port_kind element; /* of a sequence: TENSOR or MAP */
+    nnd_dtype key;         /* of a map or of a sequence's maps; INVALID = unknown */
 } nnd_model_port;
 
 /* ---- 2 models -------------------------------------------------------------------------- */
@@ -119,7 +126,15 @@ NND_API nnd_status nnd_request_output(nnd_request *request, const char *name, nn
 /* Per-operator times of the last run (options.profile). */
 NND_API nnd_status nnd_request_profile(nnd_request *request, nnd_json_writer *w);
 
-/* ---- 4 backends ------------------------------------------------------------------------ */
+/* ---- 4 stored values ------------------------------------------------------------------- */
+
+/* A value from the bytes of an ONNX TensorProto, SequenceProto, MapProto or OptionalProto, the form
+   in which test cases and other tools store inputs and outputs. `port` says which it is; NULL: a
+   tensor. NND_E_FORMAT, NND_E_UNSUPPORTED (sparse tensors). Any thread. */
+NND_API nnd_status nnd_value_from_onnx(const void *bytes, size_t size, const nnd_model_port *port,
+                                       nnd_value **out);
+
+/* ---- 5 backends ------------------------------------------------------------------------ */
 
 typedef struct nnd_backend_status {
     size_t size;      /* = sizeof(nnd_backend_status), set by the caller */

@@ -91,6 +91,7 @@ int cli_run_inspect(cli *c);
 int cli_run_infer(cli *c);
 int cli_run_compare_models(cli *c);
 int cli_run_bench_model(cli *c);
+int cli_run_conformance(cli *c);
 int cli_run_completion(cli *c);
 int cli_run_help(cli *c);
 int cli_run_version(cli *c);

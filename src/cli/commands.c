@@ -141,6 +141,18 @@ static const cli_arg bench_model_options[] = {
     {"seed", CLI_INT, 0, "N", 0, 9007199254740991.0, NULL, "start of the random inputs"},
     FLAG("profile", "show the time of each operator"),
 };
+static const cli_arg conformance_operand[] = {
+    OPERAND("DIR", CLI_FOLDER, CLI_REQUIRED, "folder of cases, or one case"),
+};
+static const cli_arg conformance_options[] = {
+    BACKEND,
+    THREADS,
+    {"filter", CLI_TEXT, 0, "GLOB", 0, 0, NULL,
+     "run the cases of this name only; * and ? stand for any"},
+    {"skip", CLI_TEXT, CLI_REPEAT, "GLOB", 0, 0, NULL, "leave these cases out"},
+    {"rtol", CLI_NUMBER, 0, "X", 0, 1, NULL, "relative tolerance (default 0.001)"},
+    {"atol", CLI_NUMBER, 0, "X", 0, 1, NULL, "absolute tolerance (default 0.000001)"},
+};
 
 const cli_command cli_commands[] = {
     {"run", "run a workflow",
@@ -210,6 +222,20 @@ const cli_command cli_commands[] = {
      "nndeploy bench model net.onnx --threads 1 --runs 100\n"
      "nndeploy bench model net.onnx --shape image=1,3,480,640 --profile",
      TABLE(model_operand, bench_model_options), cli_run_bench_model},
+    {"conformance", "run the test cases of the ONNX project",
+     "DIR holds cases in ONNX's layout, at any depth: a folder with model.onnx and\n"
+     "test_data_set_0, test_data_set_1, … with input_0.pb, … and output_0.pb, …, which\n"
+     "hold a tensor, sequence, map or optional as the model declares. A missing input\n"
+     "file leaves an optional input empty.\n"
+     "\n"
+     "A case passes when every output of every data set has the expected element type\n"
+     "and shape and |got - expected| <= atol + rtol * |expected| for each number, with an\n"
+     "atol of at least 0.001 for f16 and bf16; NaN equals NaN, strings must be equal. It is\n"
+     "unsupported when the backend refuses the model, skipped with --skip or when it has\n"
+     "no data set. The exit code is 4 when a case failed.",
+     "nndeploy conformance node --filter 'test_sequence_*'\n"
+     "nndeploy conformance node --backend onnxruntime --json",
+     TABLE(conformance_operand, conformance_options), cli_run_conformance},
     {"completion", "print a completion script for a shell",
      "bash:  source <(nndeploy completion bash)\n"
      "zsh:   nndeploy completion zsh > ~/.zfunc/_nndeploy   (a folder of $fpath)\n"

@@ -8,7 +8,7 @@
 #ifndef NND_ENGINE_ENGINE_H
 #define NND_ENGINE_ENGINE_H
 
-#include "nndeploy/data.h"
+#include "engine/kind.h"
 
 /* ---- 1 loading ------------------------------------------------------------------------- */
 
@@ -78,10 +78,10 @@ typedef struct nnd_engine_dim {
 /* Borrowed from the model, as all strings are. */
 typedef struct nnd_engine_port {
     const char *name;
-    nnd_dtype dtype;
-    int32_t rank; /* −1 = known at run time only */
+    nnd_engine_type type;
+    nnd_dtype dtype; /* of the tensor, of a sequence's tensors, of a map's values */
+    int32_t rank;    /* −1 = known at run time only */
     nnd_engine_dim dims[NND_MAX_RANK];
-    bool optional; /* inputs: has a default inside the model */
 } nnd_engine_port;
 size_t nnd_engine_model_input_count(const nnd_engine_model *model);
 size_t nnd_engine_model_output_count(const nnd_engine_model *model);

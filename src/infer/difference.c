@@ -116,6 +116,21 @@ static void add_tensors(nnd_difference *d, sums *s, const nnd_value *va, const n
         add_elements(d, s, a, b);
 }
 
+static void add_values(nnd_difference *d, sums *s, const nnd_value *a, const nnd_value *b);
+
+static void add_records(nnd_difference *d, sums *s, const nnd_value *a, const nnd_value *b)
+{
+    if (nnd_value_record_count(a) != nnd_value_record_count(b))
+        refuse(d, "a record", "a record of another size");
+    for (size_t i = 0; i < nnd_value_record_count(a) && d->comparable; i++) {
+        const nnd_value *other = nnd_value_record_get(b, nnd_value_record_name(a, i));
+        if (other)
+            add_values(d, s, nnd_value_record_at(a, i), other);
+        else
+            refuse(d, nnd_value_record_name(a, i), "a record without it");
+    }
+}
+
 static void add_values(nnd_difference *d, sums *s, const nnd_value *a, const nnd_value *b)
 {
     bool lists = nnd_value_is(a, "list") && nnd_value_is(b, "list");
@@ -125,6 +140,10 @@ static void add_values(nnd_difference *d, sums *s, const nnd_value *a, const nnd
     } else if (lists && nnd_value_list_count(a) == nnd_value_list_count(b)) {
         for (size_t i = 0; i < nnd_value_list_count(a); i++)
             add_values(d, s, nnd_value_list_at(a, i), nnd_value_list_at(b, i));
+    } else if (nnd_value_is(a, "record") && nnd_value_is(b, "record")) {
+        add_records(d, s, a, b);
+    } else if (nnd_value_is(a, "gap") && nnd_value_is(b, "gap")) {
+        return; /* two optionals, both empty */
     } else {
         refuse(d, lists ? "a list" : nnd_value_type_name(a),
                lists ? "a list of another length" : nnd_value_type_name(b));

@@ -12,7 +12,7 @@ typedef struct nnd_tolerance {
 #define NND_TOLERANCE_DEFAULT ((nnd_tolerance){1e-3, 1e-4})
 
 typedef struct nnd_difference {
-    bool comparable;  /* tensors (or lists of them) of the same types and shapes */
+    bool comparable;  /* tensors (or lists and records of them) of the same types and shapes */
     char reason[160]; /* why not, "f32[1,10] and f32[10]" */
     uint64_t count;   /* elements */
     uint64_t differing;

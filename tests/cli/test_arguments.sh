@@ -23,12 +23,12 @@ conforms version
 # Help comes from the tables: every command has one, with all its options.
 run 0 help
 for command in run validate fmt diff schema nodes backends devices inspect infer compare-models 'bench model' \
-    completion help version; do
+    conformance completion help version; do
     says out.txt "  $command"
 done
 run 0 --help
 run 0 -h
-for command in run validate fmt diff schema nodes backends devices inspect infer bench completion help version; do
+for command in run validate fmt diff schema nodes backends devices inspect infer bench conformance completion help version; do
     run 0 help $command
     says out.txt 'Options:'
 done

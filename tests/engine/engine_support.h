@@ -15,7 +15,8 @@ static inline char *read_file(const char *path, size_t *size)
     return nnd_port_file_read(path, (size_t)1 << 31, &data, size) == 0 ? data : NULL;
 }
 
-/* Elements outside |a − b| ≤ atol + rtol·|b|; NaN equals NaN. worst: the largest difference. */
+/* Elements outside |a − b| ≤ atol + rtol·|b|; NaN equals NaN, infinities their equals only. worst:
+   the largest difference. */
 static inline size_t count_mismatches(const nnd_tensor *a, const nnd_tensor *b, double rtol,
                                       double atol, double *worst)
 {
@@ -26,7 +27,7 @@ static inline size_t count_mismatches(const nnd_tensor *a, const nnd_tensor *b, 
         if (x == y || (isnan(x) && isnan(y))) continue;
         double d = fabs(x - y);
         if (d > *worst || isnan(d)) *worst = d;
-        bad += !(d <= atol + rtol * fabs(y));
+        bad += !isfinite(y) || !(d <= atol + rtol * fabs(y));
     }
     return bad;
 }

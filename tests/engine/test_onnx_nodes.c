@@ -15,38 +15,13 @@ static bool is_accepted(const char *name)
     return false;
 }
 
-typedef struct loaded {
-    nnd_onnx_model owner; /* arena of strings */
-    char *bytes;
-    nnd_tensor tensor;
-    void *owned;
-    void *aligned;
-} loaded;
-
-static bool read_tensor(const char *path, loaded *out)
+static bool read_stored(const char *path, const nnd_engine_type *type, nnd_value **out)
 {
     size_t size;
-    *out = (loaded){0};
-    out->owner.max_weight_bytes = UINT64_MAX;
-    out->bytes = read_file(path, &size);
-    if (!out->bytes) return false;
-    nnd_pb_bytes pb = {(const uint8_t *)out->bytes, size};
-    if (nnd_onnx_read_tensor(&out->owner, &out->owner.arena, pb, &out->tensor, &out->owned, NULL) !=
-        NND_OK)
-        return false;
-    size_t bytes = nnd_tensor_bytes(&out->tensor);
-    out->aligned = nnd_alloc_aligned(bytes + 1, 64);
-    if (bytes) memcpy(out->aligned, out->tensor.data, bytes);
-    out->tensor.data = out->aligned;
-    return true;
-}
-
-static void free_tensor(loaded *t)
-{
-    nnd_free_aligned(t->owned);
-    nnd_free_aligned(t->aligned);
-    nnd_port_free(t->bytes);
-    nnd_arena_fini(&t->owner.arena);
+    char *bytes = read_file(path, &size);
+    bool ok = bytes && nnd_onnx_read_value(bytes, size, type, out) == NND_OK;
+    nnd_port_free(bytes);
+    return ok;
 }
 
 static bool same_tensor(const char *name, size_t index, const nnd_tensor *got,
@@ -80,32 +55,32 @@ typedef enum verdict { AGREES, DIFFERS, UNSUPPORTED } verdict;
 static bool run_set(const char *name, const char *folder, nnd_engine_model *model)
 {
     char path[1600];
-    loaded inputs[16];
+    nnd_value *inputs[16] = {0};
     size_t n = nnd_engine_model_input_count(model);
     nnd_engine_request *request;
     bool ok = n <= 16;
-    memset(inputs, 0, sizeof(inputs));
     assert_ok(nnd_engine_request_create(model, &request));
     for (size_t i = 0; i < n && ok; i++) {
         snprintf(path, sizeof(path), "%s/input_%zu.pb", folder, i);
-        ok = read_tensor(path, &inputs[i]) &&
-             nnd_engine_request_bind_input(request, i, &inputs[i].tensor) == NND_OK;
+        ok = read_stored(path, &nnd_engine_model_input(model, i)->type, &inputs[i]) &&
+             nnd_engine_request_bind_input(request, i, nnd_value_tensor(inputs[i])) == NND_OK;
     }
     if (!ok || nnd_engine_request_run(request, 2, NULL) != NND_OK) {
         report_error(name);
         ok = false;
     }
     for (size_t i = 0; i < nnd_engine_model_output_count(model) && ok; i++) {
-        loaded want;
+        nnd_value *want = NULL;
         nnd_tensor got;
         snprintf(path, sizeof(path), "%s/output_%zu.pb", folder, i);
         assert_ok(nnd_engine_request_output(request, i, &got));
-        ok = read_tensor(path, &want) && same_tensor(name, i, &got, &want.tensor);
-        free_tensor(&want);
+        ok = read_stored(path, &nnd_engine_model_output(model, i)->type, &want) &&
+             same_tensor(name, i, &got, nnd_value_tensor(want));
+        nnd_value_unref(want);
     }
     nnd_engine_request_destroy(request);
     for (size_t i = 0; i < n && i < 16; i++)
-        free_tensor(&inputs[i]);
+        nnd_value_unref(inputs[i]);
     return ok;
 }
 

@@ -14,7 +14,7 @@
 #define NND_ENGINE_GRAPH_GRAPH_H
 
 #include "base/arena.h"
-#include "nndeploy/data.h"
+#include "engine/kind.h"
 
 #define NND_NO_ID UINT32_MAX
 
@@ -57,6 +57,7 @@ typedef struct nnd_attr {
 
 typedef struct nnd_graph_value {
     const char *name;
+    nnd_engine_type type;              /* of graph inputs and outputs, as declared */
     nnd_dtype dtype;                   /* INVALID = not known (yet) */
     int32_t rank;                      /* −1 = not known */
     int64_t dims[NND_MAX_RANK];        /* −1 = not known */

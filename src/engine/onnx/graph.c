@@ -17,6 +17,7 @@ enum {
 /* ---- types --------------------------------------------------------------------------------- */
 
 typedef struct value_type {
+    nnd_engine_type type;
     nnd_dtype dtype;
     int rank; /* −1 = the file does not say */
     int64_t dims[NND_MAX_RANK];
@@ -57,29 +58,86 @@ static nnd_status read_tensor_type(nnd_graph *g, nnd_pb_bytes message, value_typ
     return bad ? nnd_onnx_malformed("a type") : NND_OK;
 }
 
-/* A ValueInfoProto. kind: field number of TypeProto's choice (1 tensor, 4 sequence, 5 map, 8
-   sparse, 9 optional), 0 = no type. */
-static nnd_status read_value_info(nnd_onnx_model *m, nnd_graph *g, nnd_pb_bytes message,
-                                  const char **name, value_type *t, uint32_t *kind)
+/* TypeProto's choice. */
+enum { T_TENSOR = 1, T_SEQUENCE = 4, T_MAP = 5, T_DENOTATION = 6, T_SPARSE = 8, T_OPTIONAL = 9 };
+enum { MAX_TYPE_DEPTH = 8 };
+
+static nnd_status read_type(nnd_graph *g, nnd_pb_bytes message, int depth, value_type *t);
+
+static nnd_status read_map_type(nnd_graph *g, nnd_pb_bytes message, int depth, value_type *t)
 {
-    nnd_pb_field f, choice;
+    nnd_pb_field f;
+    bool bad = false;
+    uint64_t key = 0;
+    while (nnd_pb_next(&message, &f, &bad)) {
+        if (f.number == 1) key = f.bits;
+        if (f.number == 2 && f.type == NND_PB_LEN) NND_TRY(read_type(g, f.bytes, depth + 1, t));
+    }
+    t->type.key = nnd_onnx_dtype(key);
+    return bad ? nnd_onnx_malformed("a type") : NND_OK;
+}
+
+/* The one type inside of a sequence's or an optional's type. */
+static nnd_status read_inner_type(nnd_graph *g, nnd_pb_bytes message, int depth, value_type *t)
+{
+    nnd_pb_field f;
+    bool bad = false;
+    while (nnd_pb_next(&message, &f, &bad))
+        if (f.number == 1 && f.type == NND_PB_LEN) NND_TRY(read_type(g, f.bytes, depth + 1, t));
+    return bad ? nnd_onnx_malformed("a type") : NND_OK;
+}
+
+/* A TypeProto. Shapes of what lies in a sequence or map are not kept: each element has its own. */
+static nnd_status read_type(nnd_graph *g, nnd_pb_bytes message, int depth, value_type *t)
+{
+    nnd_pb_field f;
+    bool bad = false;
+    if (depth > MAX_TYPE_DEPTH)
+        return nnd_error_set(NND_E_LIMIT, "types are nested more than %d deep", MAX_TYPE_DEPTH);
+    while (nnd_pb_next(&message, &f, &bad)) {
+        if (f.type != NND_PB_LEN || f.number == T_DENOTATION) continue;
+        if (f.number == T_TENSOR) {
+            NND_TRY(read_tensor_type(g, f.bytes, t));
+        } else if (f.number == T_SEQUENCE) {
+            NND_TRY(read_inner_type(g, f.bytes, depth, t));
+            t->type.element = t->type.kind;
+            t->type.kind = NND_KIND_SEQUENCE;
+        } else if (f.number == T_MAP) {
+            NND_TRY(read_map_type(g, f.bytes, depth, t));
+            t->type.kind = NND_KIND_MAP;
+        } else if (f.number == T_OPTIONAL) {
+            NND_TRY(read_inner_type(g, f.bytes, depth, t));
+            t->type.optional = true;
+        } else {
+            return nnd_error_set(NND_E_UNSUPPORTED, f.number == T_SPARSE
+                                                        ? "a value is a sparse tensor"
+                                                        : "a value is of a type of its own kind");
+        }
+        if (t->type.kind != NND_KIND_TENSOR) t->rank = -1;
+    }
+    return bad ? nnd_onnx_malformed("a type") : NND_OK;
+}
+
+/* A ValueInfoProto. */
+static nnd_status read_value_info(nnd_onnx_model *m, nnd_graph *g, nnd_pb_bytes message,
+                                  const char **name, value_type *t)
+{
+    nnd_pb_field f;
     bool bad = false;
     *t = (value_type){.rank = -1};
-    *kind = 0;
     *name = "";
     while (nnd_pb_next(&message, &f, &bad)) {
         if (f.number == 1) NND_TRY(nnd_onnx_scoped_name(m, g, f.bytes, name));
         if (f.number != 2 || f.type != NND_PB_LEN) continue;
-        while (nnd_pb_next(&f.bytes, &choice, &bad)) {
-            if (choice.type == NND_PB_LEN && choice.number != 6) *kind = choice.number;
-            if (choice.number == 1) NND_TRY(read_tensor_type(g, choice.bytes, t));
-        }
+        nnd_status status = read_type(g, f.bytes, 0, t);
+        if (status != NND_OK) return nnd_error_wrap(status, "value '%s'", *name);
     }
     return bad ? nnd_onnx_malformed("a value's description") : NND_OK;
 }
 
 static void set_type(nnd_graph_value *v, const value_type *t)
 {
+    v->type = t->type;
     if (t->dtype != NND_DTYPE_INVALID) v->dtype = t->dtype;
     if (t->rank < 0 || v->is_constant) return;
     v->rank = t->rank;
@@ -112,11 +170,11 @@ static nnd_status read_input(nnd_onnx_model *m, nnd_graph *g, nnd_pb_bytes messa
 {
     const char *name;
     value_type t;
-    uint32_t kind, id;
-    NND_TRY(read_value_info(m, g, message, &name, &t, &kind));
+    uint32_t id;
+    NND_TRY(read_value_info(m, g, message, &name, &t));
     if (!name[0]) return nnd_onnx_malformed("an input without a name");
     if (nnd_graph_find_value(g, name) != NND_NO_ID) return NND_OK; /* an initialiser: a constant */
-    if (kind > 1)
+    if (t.type.kind != NND_KIND_TENSOR || t.type.optional)
         return nnd_error_set(NND_E_UNSUPPORTED,
                              "input '%s' is not a tensor; sequences, maps and optionals as model "
                              "inputs are not supported",
@@ -130,8 +188,8 @@ static nnd_status read_output(nnd_onnx_model *m, nnd_graph *g, nnd_pb_bytes mess
 {
     const char *name;
     value_type t;
-    uint32_t kind, id;
-    NND_TRY(read_value_info(m, g, message, &name, &t, &kind));
+    uint32_t id;
+    NND_TRY(read_value_info(m, g, message, &name, &t));
     nnd_status status = nnd_graph_resolve(g, name, &id);
     if (status == NND_E_NOT_FOUND)
         return nnd_error_set(NND_E_FORMAT, "malformed ONNX: nothing computes the output '%s'",
@@ -145,8 +203,7 @@ static nnd_status read_hint(nnd_onnx_model *m, nnd_graph *g, nnd_pb_bytes messag
 {
     const char *name;
     value_type t;
-    uint32_t kind;
-    NND_TRY(read_value_info(m, g, message, &name, &t, &kind));
+    NND_TRY(read_value_info(m, g, message, &name, &t));
     uint32_t id = nnd_graph_find_value(g, name);
     if (id != NND_NO_ID && !nnd_graph_is_input(g, id)) set_type(&g->values[id], &t);
     return NND_OK;

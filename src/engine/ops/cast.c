@@ -71,8 +71,10 @@ static void convert_unsaturated(const nnd_op_ctx *c, size_t i)
     static const double half_step[] = {16.0, 8.0, 4096.0, 4096.0};
     size_t kind = (size_t)(y->dtype - NND_F8E4M3FN);
     bool beyond = fabs(v) >= largest[kind] + half_step[kind];
-    if (beyond) v = y->dtype == NND_F8E5M2 ? copysign(INFINITY, v) : NAN;
-    nnd_dtype_set(y->dtype, y->data, i, v);
+    if (beyond && y->dtype == NND_F8E5M2) /* nnd_dtype_set saturates infinity, too */
+        ((uint8_t *)y->data)[i] = signbit(v) ? 0xfc : 0x7c;
+    else
+        nnd_dtype_set(y->dtype, y->data, i, beyond ? NAN : v);
 }
 
 static nnd_status cast_tile(void *user, size_t index, int lane)

@@ -18,7 +18,7 @@ static nnd_status out_of_memory(void)
 
 static void fill_port(nnd_engine_port *port, const nnd_graph_value *v)
 {
-    *port = (nnd_engine_port){.name = v->name, .dtype = v->dtype, .rank = v->rank};
+    *port = (nnd_engine_port){.name = v->name, .type = v->type, .dtype = v->dtype, .rank = v->rank};
     for (int i = 0; i < v->rank; i++) {
         port->dims[i].value = v->dims[i];
         port->dims[i].symbol = v->dims[i] < 0 ? v->symbols[i] : NULL;

@@ -131,9 +131,9 @@ static void close_model(void *model)
 
 static const char *port_type(const nnd_model_port *port)
 {
-    return port->kind == NND_PORT_TENSOR     ? "tensor"
-           : port->kind == NND_PORT_SEQUENCE ? "list<tensor>"
-                                             : "record";
+    if (port->kind == NND_PORT_SEQUENCE)
+        return port->element == NND_PORT_MAP ? "list<record>" : "list<tensor>";
+    return port->kind == NND_PORT_MAP ? "record" : "tensor";
 }
 
 static nnd_status list_ports(const nnd_model *model, nnd_port_list *list)

@@ -112,10 +112,15 @@ static nnd_status check_options(const nnd_model_options *options)
 
 static void port_from_engine(nnd_model_port *port, const nnd_engine_port *from)
 {
+    static const nnd_port_kind kinds[] = {[NND_KIND_TENSOR] = NND_PORT_TENSOR,
+                                          [NND_KIND_SEQUENCE] = NND_PORT_SEQUENCE,
+                                          [NND_KIND_MAP] = NND_PORT_MAP};
     port->size = sizeof *port;
     port->name = from->name;
-    port->kind = NND_PORT_TENSOR;
-    port->optional = from->optional;
+    port->kind = kinds[from->type.kind];
+    port->element = kinds[from->type.element];
+    port->key = from->type.key;
+    port->optional = from->type.optional;
     port->dtype = from->dtype;
     port->rank = from->rank;
     for (int d = 0; d < from->rank; d++)
