@@ -14,7 +14,7 @@
 typedef struct probe {
     const char *name;
     const char *inputs;
-    const char *attr;  /* name of one attribute, or NULL */
+    const char *attr;  /* name of an attribute, or of several that have the same value, or NULL */
     const char *value; /* "2" int, "2,2" ints, "=text" string */
     const char *note_en, *note_zh;
 } probe;
@@ -26,11 +26,19 @@ static const probe probes[] = {
     {"AveragePool", NULL, "kernel_shape", "2,2",
      "1 to 3 spatial dimensions, ceil_mode and dilations too",
      "1 到 3 个空间维，支持 ceil_mode 和 dilations"},
-    {"BatchNormalization", "T[1,2,4,4] T[2] T[2] T[2] T[2]", NULL, NULL, "inference only",
-     "仅推理"},
+    {"AffineGrid", "T[1,2,3] i64[4]={1}", NULL, NULL, "2-D and 3-D", "2 维和 3 维"},
+    {"BatchNormalization", "T[1,2,4,4] T[2] T[2] T[2] T[2]", NULL, NULL,
+     "inference; training by the attribute training_mode",
+     "推理；通过属性 training_mode 支持训练模式"},
+    {"Bernoulli", NULL, NULL, NULL, "to every number and bool; seeded, see RandomNormal",
+     "可输出任意数值类型和 bool；随机数规则同 RandomNormal"},
     {"Cast", NULL, "to", "1", "to every numeric type and bool, not from or to strings",
      "可转换为任意数值类型和 bool，不支持字符串"},
     {"CastLike", "T[1] f32[1]", NULL, NULL, "as Cast", "同 Cast"},
+    {"CausalConvWithState", "T[1,1,2] T[1,1,2]", NULL, NULL, "", ""},
+    {"CenterCropPad", "T[2] i64[1]={2}", NULL, NULL, "", ""},
+    {"Col2Im", "T[1,1,1] i64[2]={1} i64[2]={1}", NULL, NULL, "1 to 5 spatial dimensions",
+     "1 到 5 个空间维"},
     {"Concat", "T[1,2] T[1,2]", "axis", "1", "", ""},
     {"ConstantOfShape", "i64[1]={2}", NULL, NULL, "the type is that of the attribute",
      "类型取自属性 value"},
@@ -43,6 +51,9 @@ static const probe probes[] = {
      "支持 exclusive 和 reverse"},
     {"CumSum", "T[2] i64[1]={0}", NULL, NULL, "exclusive and reverse too",
      "支持 exclusive 和 reverse"},
+    {"DFT", "T[1,4,1]", NULL, NULL, "any length, one-sided and inverse too",
+     "任意长度，支持单边谱和逆变换"},
+    {"DeformConv", "T[1,1,2,2] T[1,1,1,1] T[1,2,2,2]", NULL, NULL, "2-D", "2 维"},
     {"DepthToSpace", "T[1,4,4,4]", "blocksize", "2", "both modes", "两种模式"},
     {"DequantizeLinear", "T[2] f32[]", NULL, NULL, "per tensor, per axis and in blocks",
      "支持逐张量、逐轴和分块"},
@@ -57,6 +68,9 @@ static const probe probes[] = {
     {"Gelu", NULL, NULL, NULL, "exact and tanh", "精确形式和 tanh 近似"},
     {"Gemm", "T[2,2] T[2,2]", NULL, NULL, "FusedGemm of com.microsoft too",
      "也支持 com.microsoft 的 FusedGemm"},
+    {"GridSample", "T[1,1,2,2] f32[1,1,1,2]", NULL, NULL,
+     "1 to 3 spatial dimensions, all modes and paddings",
+     "1 到 3 个空间维，支持所有模式和填充方式"},
     {"GroupNormalization", "T[1,2,4,4] T[2] T[2]", "num_groups", "1", "", ""},
     {"GRU", "T[1,1,2] T[1,6,2] T[1,6,2]", NULL, NULL, "all directions, activations and layouts",
      "支持所有方向、激活函数和布局"},
@@ -65,6 +79,9 @@ static const probe probes[] = {
     {"InstanceNormalization", "T[1,2,4,4] T[2] T[2]", NULL, NULL, "", ""},
     {"LayerNormalization", "T[1,2,4,4] T[4]", NULL, NULL, "with the Mean and InvStdDev outputs",
      "可输出 Mean 和 InvStdDev"},
+    {"LinearAttention", "T[1,1,2] T[1,1,2] T[1,1,2] - T[1,1,1] T[1,1,1]",
+     "q_num_heads kv_num_heads", "1", "all update rules, grouped heads, state",
+     "支持所有更新规则、分组头和状态"},
     {"Loop", "i64[] bool[]", NULL, NULL, "carried values and scan outputs",
      "支持循环携带值和扫描输出"},
     {"LRN", NULL, "size", "3", "", ""},
@@ -75,7 +92,15 @@ static const probe probes[] = {
     {"MatMul", "T[2,2] T[2,2]", NULL, NULL, "batches broadcast", "批次维可广播"},
     {"MaxPool", NULL, "kernel_shape", "2,2", "1 to 3 spatial dimensions, with the Indices output",
      "1 到 3 个空间维，可输出 Indices"},
+    {"MaxRoiPool", "T[1,1,2,2] T[1,5]", "pooled_shape", "1,1", "", ""},
+    {"MaxUnpool", "T[1,1,1,1] i64[1,1,1,1]", "kernel_shape", "1,1",
+     "1 to 3 spatial dimensions; indices count in the shape that the attributes give",
+     "1 到 3 个空间维；索引按属性所确定的形状计数"},
+    {"MeanVarianceNormalization", NULL, NULL, NULL, "", ""},
+    {"MelWeightMatrix", "T[]={4} i64[]={8} i64[]={8000} f32[]={0} f32[]={4000}", NULL, NULL,
+     "types of the counts; to every number", "所列为计数的类型；可输出任意数值类型"},
     {"Mod", NULL, NULL, NULL, "fmod 0 and 1", "fmod 为 0 或 1"},
+    {"Multinomial", "T[1,2]", NULL, NULL, "seeded, see RandomNormal", "随机数规则同 RandomNormal"},
     {"NonMaxSuppression", "T[1,2,4] T[1,1,2]", NULL, NULL, "both kinds of boxes", "两种检测框格式"},
     {"OneHot", "i64[2] i64[1]={3} T[2]", NULL, NULL,
      "types of the values; indices and depth may be any number",
@@ -90,6 +115,15 @@ static const probe probes[] = {
     {"RMSNormalization", "T[1,2,4,4] T[4]", NULL, NULL, "", ""},
     {"RNN", "T[1,1,2] T[1,2,2] T[1,2,2]", NULL, NULL, "all directions, activations and layouts",
      "支持所有方向、激活函数和布局"},
+    {"RandomNormal", NULL, "shape", "1,1",
+     "to float; the same numbers in every run, by the seed or else the node's name",
+     "输出浮点类型；每次运行得到相同的数，由 seed 决定，没有 seed 时由节点名决定"},
+    {"RandomNormalLike", NULL, NULL, NULL, "to float; see RandomNormal",
+     "输出浮点类型；规则同 RandomNormal"},
+    {"RandomUniform", NULL, "shape", "1,1", "to float; see RandomNormal",
+     "输出浮点类型；规则同 RandomNormal"},
+    {"RandomUniformLike", NULL, NULL, NULL, "to float; see RandomNormal",
+     "输出浮点类型；规则同 RandomNormal"},
     {"Range", "T[]={1} T[]={1} T[]={1}", NULL, NULL, "", ""},
     {"Reshape", "T[2] i64[1]={-1}", NULL, NULL, "", ""},
     {"Resize", "T[1,2,4,4] - f32[4]={1}", NULL, NULL,
@@ -97,6 +131,8 @@ static const probe probes[] = {
      "tf_half_pixel_for_nn",
      "任意维数的 nearest、linear、cubic；支持抗锯齿；支持除 tf_half_pixel_for_nn "
      "之外的坐标变换方式"},
+    {"RoiAlign", "T[1,1,2,2] T[1,4] i64[1]", NULL, NULL, "average and maximum", "平均和最大值"},
+    {"STFT", "T[1,4,1] i64[]={1}", NULL, NULL, "", ""},
     {"Scatter", "T[2] i64[1] T[1]", NULL, NULL, "", ""},
     {"ScatterElements", "T[2] i64[1] T[1]", NULL, NULL, "reductions add, mul, min, max on numbers",
      "数值类型支持 add、mul、min、max 归约"},
@@ -105,6 +141,7 @@ static const probe probes[] = {
     {"Slice", "T[2] i64[1]={0} i64[1]={1}", NULL, NULL, "negative steps too", "支持负步长"},
     {"SpaceToDepth", "T[1,4,4,4]", "blocksize", "2", "", ""},
     {"Split", "T[2]", NULL, NULL, "", ""},
+    {"TensorScatter", "T[1,2,2] T[1,1,2]", NULL, NULL, "linear and circular", "线性和循环写入"},
     {"Tile", "T[2] i64[1]={2}", NULL, NULL, "", ""},
     {"TopK", "T[2] i64[1]={1}", NULL, NULL, "", ""},
     {"Unsqueeze", "T[2] i64[1]={0}", NULL, NULL, "", ""},
@@ -153,6 +190,14 @@ static const probe probes[] = {
     {"BitCast", "i32[2]", "to", "1", "between types of the same width", "在位宽相同的类型之间转换"},
     {"Compress", "T[2] bool[2]", NULL, NULL, "", ""},
     {"ReverseSequence", "T[2,2] i64[2]", NULL, NULL, "", ""},
+    {"ai.onnx.preview.FlexAttention", NULL, NULL, NULL, "score_mod and prob_mod too",
+     "支持 score_mod 和 prob_mod"},
+    {"ai.onnx.preview.training.Adagrad", "f32[] i64[] T[2] T[2] T[2]", NULL, NULL,
+     "types of the values", "所列为参数值的类型"},
+    {"ai.onnx.preview.training.Adam", "f32[] i64[] T[2] T[2] T[2] T[2]", NULL, NULL,
+     "types of the values", "所列为参数值的类型"},
+    {"ai.onnx.preview.training.Momentum", "f32[] i64[] T[2] T[2] T[2]", NULL, NULL,
+     "types of the values; standard and nesterov", "所列为参数值的类型；支持 standard 和 nesterov"},
     {"com.microsoft.QLinearAdd", "T[2] f32[] T[] T[2] f32[] T[] f32[] T[]", NULL, NULL, "", ""},
     {"com.microsoft.QLinearMul", "T[2] f32[] T[] T[2] f32[] T[] f32[] T[]", NULL, NULL, "", ""},
     {"com.microsoft.QLinearSigmoid", "T[2] f32[] T[] f32[] T[]", NULL, NULL, "", ""},
@@ -169,7 +214,7 @@ static const probe *probe_of(const nnd_op *op)
     return &plain;
 }
 
-enum { MAX_INPUTS = 12 };
+enum { MAX_INPUTS = 12, MAX_ATTRS = 4 };
 typedef struct question {
     nnd_tensor in[MAX_INPUTS];
     const nnd_tensor *list[MAX_INPUTS];
@@ -221,9 +266,9 @@ static void make_question(const nnd_op *op, const probe *p, nnd_dtype dtype, que
         read_input(q, w, dtype);
 }
 
-static nnd_attr make_attr(const probe *p, int64_t ints[2])
+static nnd_attr make_attr(const probe *p, const char *name, int64_t ints[2])
 {
-    nnd_attr attr = {.name = p->attr, .kind = NND_ATTR_INT};
+    nnd_attr attr = {.name = name, .kind = NND_ATTR_INT};
     if (p->value[0] == '=') {
         attr.kind = NND_ATTR_STRING;
         attr.u.s.text = (char *)p->value + 1;
@@ -240,12 +285,29 @@ static nnd_attr make_attr(const probe *p, int64_t ints[2])
     return attr;
 }
 
+/* The attributes that the probe names, into `attrs`; their names into `names`. Returns how many. */
+static size_t make_attrs(const probe *p, nnd_attr *attrs, char names[MAX_ATTRS][32],
+                         int64_t ints[2])
+{
+    size_t count = 0;
+    for (const char *w = p->attr; w && *w; w += strcspn(w, " "), w += *w == ' ') {
+        size_t size = strcspn(w, " ");
+        assert_true(count < MAX_ATTRS && size < 32);
+        memcpy(names[count], w, size);
+        names[count][size] = '\0';
+        attrs[count] = make_attr(p, names[count], ints);
+        count++;
+    }
+    return count;
+}
+
 static nnd_status ask(const nnd_op *op, const probe *p, question *q)
 {
     int64_t ints[2];
     nnd_tensor out[4] = {{0}};
     uint32_t ids[MAX_INPUTS] = {0};
-    nnd_attr attr = {0};
+    nnd_attr attrs[MAX_ATTRS] = {{0}};
+    char names[MAX_ATTRS][32];
     nnd_graph_node node = {.name = op->name,
                            .domain = op->domain,
                            .type = op->name,
@@ -256,11 +318,8 @@ static nnd_status ask(const nnd_op *op, const probe *p, question *q)
                            .inputs = ids,
                            .output_count = op->min_outputs ? (size_t)op->min_outputs : 1,
                            .outputs = ids};
-    if (p->attr) {
-        attr = make_attr(p, ints);
-        node.attrs = &attr;
-        node.attr_count = 1;
-    }
+    node.attrs = attrs;
+    node.attr_count = make_attrs(p, attrs, names, ints);
     nnd_op_ctx c = {.node = &node,
                     .op = op,
                     .in_count = q->count,

@@ -19,7 +19,7 @@ static nnd_status cast_infer(nnd_op_ctx *c)
     NND_TRY(nnd_op_need(c, 0, &x));
     bool strange =
         to == NND_DTYPE_INVALID || (to != x->dtype && (to >= NND_STRING || x->dtype >= NND_STRING));
-    if (strange || to == NND_F8E8M0)
+    if (strange)
         return nnd_op_fail(c, NND_E_UNSUPPORTED, "from %s to %s", nnd_dtype_name(x->dtype),
                            nnd_dtype_name(to));
     return nnd_op_output(c, 0, to, x->rank, x->dims);
@@ -77,16 +77,35 @@ static void convert_unsaturated(const nnd_op_ctx *c, size_t i)
         nnd_dtype_set(y->dtype, y->data, i, beyond ? NAN : v);
 }
 
+/* E8M0 is the exponent byte of an f32; which way the fraction rounds it is an attribute. */
+static void convert_to_exponent(const nnd_op_ctx *c, size_t i)
+{
+    const nnd_tensor *x = c->in[0], *y = &c->out[0];
+    const char *mode = nnd_node_string(c->node, "round_mode", "up");
+    bool saturate = nnd_node_int(c->node, "saturate", 1) != 0;
+    float v = (float)nnd_dtype_get(x->dtype, x->data, i);
+    const uint32_t half = 0x400000u;
+    uint32_t bits, up = 0;
+    memcpy(&bits, &v, sizeof(bits));
+    uint32_t exponent = bits >> 23 & 0xffu, fraction = bits & 0x7fffffu;
+    if (strcmp(mode, "up") == 0) up = fraction > 0;
+    if (strcmp(mode, "nearest") == 0) up = fraction > half || (fraction == half && exponent > 0);
+    if (exponent < (saturate ? 0xfeu : 0xffu)) exponent += up;
+    ((uint8_t *)y->data)[i] = (uint8_t)exponent;
+}
+
 static nnd_status cast_tile(void *user, size_t index, int lane)
 {
     const nnd_op_ctx *c = user;
     size_t begin = index * NND_OP_GRAIN, end = begin + NND_OP_GRAIN,
            n = (size_t)nnd_tensor_count(&c->out[0]);
     bool plain = is_float8(c->out[0].dtype) && nnd_node_int(c->node, "saturate", 1) == 0;
+    void (*one)(const nnd_op_ctx *, size_t) = plain ? convert_unsaturated : convert;
+    if (c->out[0].dtype == NND_F8E8M0) one = convert_to_exponent;
     (void)lane;
     if (end > n) end = n;
     for (size_t i = begin; i < end; i++)
-        (plain ? convert_unsaturated : convert)(c, i);
+        one(c, i);
     return NND_OK;
 }
 

@@ -23,19 +23,6 @@ static nnd_status take_output(void *user, size_t index, const nnd_tensor *t)
     return copy_output(user, index, t);
 }
 
-/* The captures of a body within the node's inputs: bodies in the order of the attributes. */
-static const nnd_tensor *const *captures_of(const nnd_op_ctx *c, const nnd_graph *body)
-{
-    size_t at = c->node->formal_count;
-    for (size_t i = 0; i < c->node->attr_count; i++) {
-        const nnd_attr *a = &c->node->attrs[i];
-        if (a->kind != NND_ATTR_GRAPH) continue;
-        if (a->u.graph == body) break;
-        at += a->u.graph->capture_count;
-    }
-    return c->in + at;
-}
-
 static nnd_status if_run(nnd_op_ctx *c)
 {
     NND_TRY(nnd_op_expect(c, 0, 1u << NND_BOOL));
@@ -45,7 +32,7 @@ static nnd_status if_run(nnd_op_ctx *c)
     nnd_graph *body = nnd_node_graph(c->node, yes ? "then_branch" : "else_branch");
     if (!body || body->input_count || body->output_count != c->out_count)
         return nnd_op_fail(c, NND_E_FORMAT, "the branch does not fit the node");
-    return nnd_op_run_body(c, body, NULL, captures_of(c, body), take_output, c);
+    return nnd_op_run_body(c, body, NULL, nnd_op_captures(c, body), take_output, c);
 }
 
 /* ---- Loop ---------------------------------------------------------------------------------- */
@@ -129,7 +116,7 @@ static nnd_status iterate(loop *l, nnd_graph *body, int64_t trips)
         for (size_t k = 0; k <= l->carried; k++)
             inputs[k + 1] = &l->now[k].tensor;
         if (status == NND_OK)
-            status = nnd_op_run_body(c, body, inputs, captures_of(c, body), take_iteration, l);
+            status = nnd_op_run_body(c, body, inputs, nnd_op_captures(c, body), take_iteration, l);
         if (status == NND_OK &&
             (l->next[0].tensor.dtype != NND_BOOL || nnd_tensor_count(&l->next[0].tensor) != 1))
             status = nnd_op_fail(c, NND_E_TYPE, "the body's condition is no boolean scalar");

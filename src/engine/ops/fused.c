@@ -1,12 +1,13 @@
 /*
- * com.microsoft's fused element-wise and normalising operators of transformer exports: BiasGelu,
- * FastGelu, SkipLayerNormalization, SkipSimplifiedLayerNormalization, EmbedLayerNormalization.
- * Statistics in double.
+ * Fused element-wise and normalising operators of transformer exports: SwiGLU and com.microsoft's
+ * BiasGelu, FastGelu, SkipLayerNormalization, SkipSimplifiedLayerNormalization,
+ * EmbedLayerNormalization. Statistics in double.
  */
 #include <math.h>
 #include <string.h>
 
 #include "engine/kernels/kernels.h"
+#include "engine/ops/element.h"
 #include "engine/ops/real.h"
 
 /* ---- BiasGelu, FastGelu --------------------------------------------------------------------- */
@@ -62,6 +63,42 @@ static nnd_status gelu_run(nnd_op_ctx *c)
     nnd_real_free(&bias);
     nnd_real_free(&result);
     return status;
+}
+
+/* ---- SwiGLU --------------------------------------------------------------------------------- */
+
+static nnd_status swiglu_infer(nnd_op_ctx *c)
+{
+    NND_TRY(nnd_op_expect(c, 0, NND_FLOATS));
+    NND_TRY(nnd_op_expect(c, 1, 1u << c->in[0]->dtype));
+    const nnd_tensor *a = c->in[0], *b = c->in[1];
+    if (a->rank != b->rank || memcmp(a->dims, b->dims, (size_t)a->rank * sizeof(a->dims[0])) != 0)
+        return nnd_op_fail(c, NND_E_SHAPE, "the gate and the value have different shapes");
+    return nnd_op_like(c, 0, 0);
+}
+
+static nnd_status swiglu_tile(void *user, size_t tile, int lane)
+{
+    const nnd_op_ctx *c = user;
+    const nnd_tensor *a = c->in[0], *b = c->in[1], *y = &c->out[0];
+    double alpha = (double)nnd_node_float(c->node, "alpha", 1.0f);
+    size_t begin = tile * NND_OP_GRAIN, end = begin + NND_OP_GRAIN;
+    (void)lane;
+    if (end > (size_t)nnd_tensor_count(y)) end = (size_t)nnd_tensor_count(y);
+    for (size_t i = begin; i < end && y->dtype == NND_F32; i++) {
+        float gate = ((const float *)a->data)[i], value = ((const float *)b->data)[i];
+        ((float *)y->data)[i] = gate / (1.0f + expf(-(float)alpha * gate)) * value;
+    }
+    for (size_t i = begin; i < end && y->dtype != NND_F32; i++) {
+        double gate = nnd_get(a, i);
+        nnd_set(y, i, gate / (1.0 + exp(-alpha * gate)) * nnd_get(b, i));
+    }
+    return NND_OK;
+}
+
+static nnd_status swiglu_run(nnd_op_ctx *c)
+{
+    return nnd_op_for(c, nnd_op_tiles((size_t)nnd_tensor_count(&c->out[0])), swiglu_tile, c);
 }
 
 /* ---- normalising a row ----------------------------------------------------------------------- */
@@ -310,6 +347,7 @@ static nnd_status embed_run(nnd_op_ctx *c)
 
 #define MS "com.microsoft"
 static const nnd_op ops[] = {
+    {"", "SwiGLU", 28, 0, 2, 2, 1, 1, 0, swiglu_infer, swiglu_run, .variant = 0},
     {MS, "BiasGelu", 1, 0, 2, 2, 1, 1, 0, gelu_infer, gelu_run, .variant = EXACT},
     {MS, "FastGelu", 1, 0, 1, 2, 1, 1, 0, gelu_infer, gelu_run, .variant = FAST},
     {MS, "SkipLayerNormalization", 1, 0, 3, 5, 1, 4, 0, skip_infer, skip_run, .variant = LAYER},

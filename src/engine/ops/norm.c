@@ -1,4 +1,5 @@
-/* Normalisations: batch, instance, layer, group, RMS, local response. Statistics in double. */
+/* Normalisations: batch, instance, layer, group, RMS, local response, mean-variance. Statistics in
+   double. */
 #include <math.h>
 #include <string.h>
 
@@ -14,6 +15,11 @@ static double at(const nnd_tensor *t, size_t i)
 
 /* ---- BatchNormalization --------------------------------------------------------------------- */
 
+static bool is_training(const nnd_op_ctx *c)
+{
+    return nnd_node_int(c->node, "training_mode", 0) != 0;
+}
+
 static nnd_status batch_infer(nnd_op_ctx *c)
 {
     NND_TRY(nnd_op_expect(c, 0, NND_FLOATS));
@@ -24,8 +30,8 @@ static nnd_status batch_infer(nnd_op_ctx *c)
         if (nnd_tensor_count(c->in[i]) != channels)
             return nnd_op_fail(c, NND_E_SHAPE, "input %zu does not have one value per channel", i);
     }
-    if (nnd_node_int(c->node, "training_mode", 0))
-        return nnd_op_fail(c, NND_E_UNSUPPORTED, "training mode is not supported");
+    if (is_training(c) && nnd_tensor_count(x) == 0)
+        return nnd_op_fail(c, NND_E_SHAPE, "there is nothing to take statistics of");
     NND_TRY(nnd_op_like(c, 0, 0));
     for (size_t i = 1; i < c->out_count; i++)
         NND_TRY(nnd_op_like(c, i, i < 3 ? i + 2 : i));
@@ -59,6 +65,32 @@ static nnd_status batch_tile(void *user, size_t plane, int lane)
     return NND_OK;
 }
 
+/* One channel by its own statistics; the outputs behind the first move towards them. */
+static nnd_status train_tile(void *user, size_t k, int lane)
+{
+    const job *j = user;
+    const nnd_tensor *const *in = j->c->in;
+    const nnd_tensor *x = in[0], *y = &j->c->out[0];
+    size_t n = (size_t)nnd_tensor_count(x) / j->channels, step = j->channels * j->area;
+    double mean = 0, variance = 0, keep = (double)nnd_node_float(j->c->node, "momentum", 0.9f);
+    (void)lane;
+#define AT(i) (((i) / j->area) * step + k * j->area + (i) % j->area)
+    for (size_t i = 0; i < n; i++)
+        mean += at(x, AT(i)) / (double)n;
+    for (size_t i = 0; i < n; i++)
+        variance += (at(x, AT(i)) - mean) * (at(x, AT(i)) - mean) / (double)n;
+    double scale = at(in[1], k) / sqrt(variance + j->epsilon), shift = at(in[2], k) - mean * scale;
+    const double statistics[2] = {mean, variance};
+    for (size_t i = 1; i < j->c->out_count && i < 3; i++)
+        if (j->c->out[i].data)
+            nnd_dtype_set(j->c->out[i].dtype, j->c->out[i].data, k,
+                          keep * at(in[i + 2], k) + (1 - keep) * statistics[i - 1]);
+    for (size_t i = 0; i < n; i++)
+        nnd_dtype_set(y->dtype, y->data, AT(i), at(x, AT(i)) * scale + shift);
+#undef AT
+    return NND_OK;
+}
+
 static nnd_status batch_run(nnd_op_ctx *c)
 {
     const nnd_tensor *x = c->in[0];
@@ -66,6 +98,7 @@ static nnd_status batch_run(nnd_op_ctx *c)
              .channels = x->rank > 1 ? (size_t)x->dims[1] : 1,
              .area = (size_t)nnd_op_span(x, x->rank > 1 ? 2 : x->rank, x->rank),
              .epsilon = (double)nnd_node_float(c->node, "epsilon", 1e-5f)};
+    if (is_training(c)) return nnd_op_for(c, j.channels, train_tile, &j);
     for (size_t i = 1; i < c->out_count; i++)
         if (c->out[i].data)
             memcpy(c->out[i].data, c->in[i < 3 ? i + 2 : i]->data, nnd_tensor_bytes(&c->out[i]));
@@ -276,7 +309,94 @@ static nnd_status lp_run(nnd_op_ctx *c)
     return NND_OK;
 }
 
+/* ---- MeanVarianceNormalization -------------------------------------------------------------- */
+
+typedef struct mvn {
+    const nnd_op_ctx *c;
+    uint32_t axes;         /* that statistics are taken over */
+    size_t count, *offset; /* of the elements that share statistics, from the first one */
+    bool divide;
+} mvn;
+
+static nnd_status read_mvn(const nnd_op_ctx *c, mvn *m)
+{
+    static const int64_t usual[] = {0, 2, 3};
+    size_t n;
+    const int64_t *axes = nnd_node_ints(c->node, "axes", &n);
+    NND_TRY(nnd_op_expect(c, 0, NND_FLOATS));
+    int rank = c->in[0]->rank;
+    *m = (mvn){.c = c, .count = 1, .divide = true};
+    if (c->node->opset >= 9)
+        return nnd_op_axes(c, axes ? axes : usual, axes ? n : NND_COUNT(usual), rank, &m->axes);
+    for (int d = nnd_node_int(c->node, "across_channels", 0) ? 1 : 2; d < rank; d++)
+        m->axes |= 1u << d;
+    m->divide = nnd_node_int(c->node, "normalize_variance", 1) != 0;
+    return NND_OK;
+}
+
+static nnd_status mvn_infer(nnd_op_ctx *c)
+{
+    mvn m;
+    NND_TRY(read_mvn(c, &m));
+    return nnd_op_like(c, 0, 0);
+}
+
+/* Element i of those along the axes in the set, in row-major order. */
+static size_t subset_offset(const nnd_tensor *t, uint32_t set, size_t i)
+{
+    size_t at = 0, step = 1;
+    for (int d = t->rank - 1; d >= 0; d--) {
+        size_t n = (size_t)t->dims[d];
+        if (set >> d & 1u) {
+            at += i % n * step;
+            i /= n;
+        }
+        step *= n;
+    }
+    return at;
+}
+
+static nnd_status mvn_tile(void *user, size_t index, int lane)
+{
+    const mvn *m = user;
+    const nnd_tensor *x = m->c->in[0], *y = &m->c->out[0];
+    size_t first = subset_offset(x, ~m->axes, index);
+    double mean = 0, squares = 0, n = (double)m->count;
+    (void)lane;
+    for (size_t i = 0; i < m->count; i++)
+        mean += at(x, first + m->offset[i]) / n;
+    for (size_t i = 0; i < m->count; i++) {
+        double d = at(x, first + m->offset[i]) - mean;
+        squares += d * d / n;
+    }
+    double scale = m->divide ? 1.0 / (sqrt(squares) + 1e-9) : 1.0;
+    for (size_t i = 0; i < m->count; i++) {
+        size_t k = first + m->offset[i];
+        nnd_dtype_set(y->dtype, y->data, k, (at(x, k) - mean) * scale);
+    }
+    return NND_OK;
+}
+
+static nnd_status mvn_run(nnd_op_ctx *c)
+{
+    mvn m;
+    NND_TRY(read_mvn(c, &m));
+    const nnd_tensor *x = c->in[0];
+    if (nnd_tensor_count(x) == 0) return NND_OK;
+    for (int d = 0; d < x->rank; d++)
+        if (m.axes >> d & 1u) m.count *= (size_t)x->dims[d];
+    m.offset = nnd_calloc(m.count, sizeof(*m.offset));
+    if (!m.offset) return nnd_op_fail(c, NND_E_OUT_OF_MEMORY, "no memory for the offsets");
+    for (size_t i = 0; i < m.count; i++)
+        m.offset[i] = subset_offset(x, m.axes, i);
+    nnd_status status = nnd_op_for(c, (size_t)nnd_tensor_count(x) / m.count, mvn_tile, &m);
+    nnd_free(m.offset);
+    return status;
+}
+
 static const nnd_op ops[] = {
+    {"", "MeanVarianceNormalization", 1, 0, 1, 1, 1, 1, NND_OP_INPLACE, mvn_infer, mvn_run,
+     .variant = 0},
     {"", "BatchNormalization", 1, 0, 5, 5, 1, 5, NND_OP_INPLACE, batch_infer, batch_run,
      .variant = BATCH},
     {"", "InstanceNormalization", 1, 0, 3, 3, 1, 1, NND_OP_INPLACE, rows_infer, rows_run,

@@ -125,6 +125,10 @@ static inline void *nnd_op_lane(const nnd_op_ctx *c, int lane)
 {
     return c->lanes + (size_t)lane * c->lane_stride;
 }
+/* For a run without a plan (folding ahead of time) that needs scratch all the same: one lane of
+   `bytes`, and no gang. Free *memory with nnd_free_aligned; it is NULL when the plan brought lanes.
+ */
+nnd_status nnd_op_need_lane(nnd_op_ctx *c, size_t bytes, void **memory);
 /* Elements that a tile of simple work should have. */
 #define NND_OP_GRAIN 32768
 static inline size_t nnd_op_tiles(size_t elements)
@@ -136,12 +140,18 @@ int64_t nnd_op_span(const nnd_tensor *t, int from, int to);
 /* Bytes of one element; 0 for sub-byte types. */
 size_t nnd_op_element(nnd_dtype dtype);
 
+/* The captures of a body within the node's inputs: bodies in the order of the attributes. */
+const nnd_tensor *const *nnd_op_captures(const nnd_op_ctx *c, const nnd_graph *body);
 /* Runs a sub-graph with `count` inputs (formal inputs, then captures as in the node's inputs) and
    hands its outputs to `take`, called in order; the tensors are valid during the call. */
 nnd_status nnd_op_run_body(nnd_op_ctx *c, nnd_graph *body, const nnd_tensor *const *inputs,
                            const nnd_tensor *const *captures,
                            nnd_status (*take)(void *user, size_t index, const nnd_tensor *t),
                            void *user);
+
+/* For random operators: how many of them ran before in this run of the model, sub-graphs included.
+ */
+uint64_t nnd_op_draw(nnd_op_ctx *c);
 
 /* ---- 4 table --------------------------------------------------------------------------- */
 
@@ -160,6 +170,8 @@ extern const nnd_op_family nnd_ops_binary, nnd_ops_unary, nnd_ops_logic, nnd_ops
     nnd_ops_pad, nnd_ops_resize, nnd_ops_generate, nnd_ops_quant, nnd_ops_nms, nnd_ops_control,
     nnd_ops_einsum, nnd_ops_rnn, nnd_ops_attention, nnd_ops_rotary, nnd_ops_fused,
     nnd_ops_attention_ms, nnd_ops_loss, nnd_ops_qlinear, nnd_ops_signal, nnd_ops_rearrange,
-    nnd_ops_qlinear_simple;
+    nnd_ops_qlinear_simple, nnd_ops_sample, nnd_ops_roi, nnd_ops_deform, nnd_ops_fold,
+    nnd_ops_linalg, nnd_ops_unique, nnd_ops_fourier, nnd_ops_random, nnd_ops_training,
+    nnd_ops_state, nnd_ops_flex;
 
 #endif

@@ -1,9 +1,12 @@
-/* Pad: constant, reflect, edge, wrap; negative pads cut. */
+/* Pad: constant, reflect, edge, wrap; negative pads cut. CenterCropPad: zeros, or a cut, on both
+   sides. */
 #include <string.h>
 
 #include "engine/ops/blocks.h"
 
 typedef enum mode { CONSTANT, REFLECT, EDGE, WRAP } mode;
+enum { PAD, CENTER };
+
 typedef struct padding {
     mode mode;
     int64_t begin[NND_MAX_RANK], end[NND_MAX_RANK];
@@ -21,7 +24,7 @@ static nnd_status read_mode(const nnd_op_ctx *c, padding *p)
     return nnd_op_fail(c, NND_E_UNSUPPORTED, "the mode '%s' is not known", text);
 }
 
-static nnd_status read_padding(const nnd_op_ctx *c, padding *p)
+static nnd_status read_pads(const nnd_op_ctx *c, padding *p)
 {
     int64_t pads[2 * NND_MAX_RANK], axes[NND_MAX_RANK];
     size_t count, axis_count;
@@ -46,6 +49,38 @@ static nnd_status read_padding(const nnd_op_ctx *c, padding *p)
         p->end[axis] = pads[n + i];
     }
     return NND_OK;
+}
+
+static nnd_status read_center(const nnd_op_ctx *c, padding *p)
+{
+    int64_t shape[NND_MAX_RANK];
+    size_t count, axis_count;
+    uint32_t set;
+    const nnd_tensor *x, *given;
+    NND_TRY(nnd_op_need(c, 0, &x));
+    NND_TRY(nnd_op_need(c, 1, &given));
+    *p = (padding){.mode = CONSTANT};
+    NND_TRY(nnd_op_list(c, 1, "shape", shape, NND_MAX_RANK, &count));
+    const int64_t *axes = nnd_node_ints(c->node, "axes", &axis_count);
+    if (axes) NND_TRY(nnd_op_axes(c, axes, axis_count, x->rank, &set));
+    if (count != (axes ? axis_count : (size_t)x->rank))
+        return nnd_op_fail(c, NND_E_SHAPE, "there is not one extent per axis");
+    for (size_t i = 0; i < count; i++) {
+        int64_t axis = axes ? axes[i] : (int64_t)i, missing;
+        if (axis < 0) axis += x->rank;
+        if (shape[i] < 0 || shape[i] > INT64_MAX / 2)
+            return nnd_op_fail(c, NND_E_SHAPE, "the extent %lld is impossible",
+                               (long long)shape[i]);
+        missing = shape[i] - x->dims[axis];
+        p->begin[axis] = missing / 2; /* towards zero: an odd element goes to the end */
+        p->end[axis] = missing - missing / 2;
+    }
+    return NND_OK;
+}
+
+static nnd_status read_padding(const nnd_op_ctx *c, padding *p)
+{
+    return (c->op->variant == CENTER ? read_center : read_pads)(c, p);
 }
 
 static nnd_status pad_infer(nnd_op_ctx *c)
@@ -132,8 +167,8 @@ static nnd_status pad_run(nnd_op_ctx *c)
         return NND_OK;
     }
     j.value = zero;
-    const nnd_tensor *value = nnd_op_in(c, 2);
-    if (c->node->opset < 11)
+    const nnd_tensor *value = c->op->variant == PAD ? nnd_op_in(c, 2) : NULL;
+    if (c->op->variant == PAD && c->node->opset < 11)
         nnd_dtype_set(c->in[0]->dtype, zero, 0, (double)nnd_node_float(c->node, "value", 0.0f));
     if (value) {
         NND_TRY(nnd_op_expect(c, 2, 1u << c->in[0]->dtype));
@@ -144,6 +179,7 @@ static nnd_status pad_run(nnd_op_ctx *c)
 }
 
 static const nnd_op ops[] = {
-    {"", "Pad", 1, 0, 1, 4, 1, 1, 0, pad_infer, pad_run, .variant = 0},
+    {"", "Pad", 1, 0, 1, 4, 1, 1, 0, pad_infer, pad_run, .variant = PAD},
+    {"", "CenterCropPad", 18, 0, 2, 2, 1, 1, 0, pad_infer, pad_run, .variant = CENTER},
 };
 const nnd_op_family nnd_ops_pad = {ops, NND_COUNT(ops)};

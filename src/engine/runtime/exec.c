@@ -225,6 +225,11 @@ nnd_status nnd_op_make_output(nnd_op_ctx *c, size_t i, nnd_dtype dtype, int rank
     return NND_OK;
 }
 
+uint64_t nnd_op_draw(nnd_op_ctx *c)
+{
+    return c->exec->env->draws++;
+}
+
 /* Memory for the outputs that the plan writes directly. */
 static nnd_status body_outputs(const nnd_plan *plan, void **outputs)
 {

@@ -38,6 +38,7 @@ typedef struct nnd_exec_env {
     const nnd_cancel *cancel;
     nnd_block lanes;  /* scratch of the gang's lanes; grown as plans ask */
     int depth;        /* of sub-graphs */
+    uint64_t draws;   /* random operators that ran in this run */
     int64_t *step_ns; /* per step of the main plan; NULL = no profile */
 } nnd_exec_env;
 

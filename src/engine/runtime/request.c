@@ -307,6 +307,7 @@ nnd_status nnd_engine_request_run(nnd_engine_request *r, int threads, const nnd_
     if (threads != 1) NND_TRY(nnd_gang_acquire(threads, &gang));
     r->env.gang = gang;
     r->env.cancel = cancel;
+    r->env.draws = 0;
     nnd_status status = nnd_exec_run(&r->exec, plan, &r->env, r->in, r->memory, r->arena.data);
     nnd_gang_release(gang);
     r->env.gang = NULL;
