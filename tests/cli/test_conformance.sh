@@ -64,7 +64,7 @@ run 2 conformance cases --rtol -1
 
 if [ -d "${NNDEPLOY_TEST_DATA:-}/onnx-tests" ]; then
     tar xf "$NNDEPLOY_TEST_DATA/onnx-tests/node.tar.xz"
-    run 0 conformance node --skip 'test_training_dropout*' --json
+    run 0 conformance node --skip 'test_training_dropout*' --skip 'test_bernoulli*' --json
     conforms conformance
     json "d['failed'] == 0 and d['passed'] > 0.8 * len(d['cases'])"
 else
