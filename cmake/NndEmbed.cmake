@@ -1,7 +1,19 @@
 # Files that travel inside the library. nnd_embed_locale(room) turns every locale/<language>.json
 # into a C array in the build folder and compiles it into that room; the table's declaration is
-# src/nodes/locale_files.h. Run as a script (cmake -DOUT=… -DFILES=… -P) it writes the C file.
+# src/nodes/locale_files.h. nnd_embed_catalog(room) does so with models/catalog.json. Run as a script
+# (cmake -DOUT=… -DFILES=… -P, or -DFILE=… and -DSYMBOL=…) it writes the C file.
 
+set(NND_EMBED_ROW "(0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,)")
+if(CMAKE_SCRIPT_MODE_FILE AND FILE)
+  file(READ ${FILE} hex HEX)
+  string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${hex}")
+  string(REGEX REPLACE "${NND_EMBED_ROW}" "    \\1\n" bytes "${bytes}")
+  get_filename_component(name ${FILE} NAME)
+  file(WRITE ${OUT} "/* Made by cmake/NndEmbed.cmake from ${name}. */\n#include <stddef.h>\n\n"
+    "extern const unsigned char ${SYMBOL}_text[];\nextern const size_t ${SYMBOL}_size;\n\n"
+    "const unsigned char ${SYMBOL}_text[] = {\n${bytes}\n    0};\nconst size_t ${SYMBOL}_size = sizeof ${SYMBOL}_text - 1;\n")
+  return()
+endif()
 if(CMAKE_SCRIPT_MODE_FILE)
   set(arrays "")
   set(rows "")
@@ -10,8 +22,7 @@ if(CMAKE_SCRIPT_MODE_FILE)
     get_filename_component(language ${file} NAME_WE)
     file(READ ${file} hex HEX)
     string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${hex}")
-    string(REGEX REPLACE "(0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,)"
-      "    \\1\n" bytes "${bytes}")
+    string(REGEX REPLACE "${NND_EMBED_ROW}" "    \\1\n" bytes "${bytes}")
     string(APPEND arrays "static const unsigned char text_${language}[] = {\n${bytes}\n    0};\n\n")
     string(APPEND rows "    {\"${language}\", (const char *)text_${language}, sizeof text_${language} - 1},\n")
   endforeach()
@@ -28,5 +39,14 @@ function(nnd_embed_locale room)
   add_custom_command(OUTPUT ${out} VERBATIM COMMENT "Embedding locale files"
     COMMAND ${CMAKE_COMMAND} -DOUT=${out} "-DFILES=${list}" -P ${NND_EMBED_SCRIPT}
     DEPENDS ${files} ${NND_EMBED_SCRIPT})
+  target_sources(nnd_obj_${room} PRIVATE ${out})
+endfunction()
+
+function(nnd_embed_catalog room)
+  set(file ${CMAKE_SOURCE_DIR}/models/catalog.json)
+  set(out ${CMAKE_BINARY_DIR}/generated/catalog_builtin.c)
+  add_custom_command(OUTPUT ${out} VERBATIM COMMENT "Embedding the catalogue of models"
+    COMMAND ${CMAKE_COMMAND} -DOUT=${out} -DFILE=${file} -DSYMBOL=nnd_catalog_builtin -P ${NND_EMBED_SCRIPT}
+    DEPENDS ${file} ${NND_EMBED_SCRIPT})
   target_sources(nnd_obj_${room} PRIVATE ${out})
 endfunction()

@@ -100,7 +100,7 @@ function(nnd_room name)
   target_include_directories(nnd_obj_${name} PRIVATE ${CMAKE_SOURCE_DIR}/include ${CMAKE_SOURCE_DIR}/src)
   target_compile_options(nnd_obj_${name} PRIVATE ${NND_WARNINGS})
   target_compile_definitions(nnd_obj_${name} PRIVATE NND_BUILDING=1)
-  if(CMAKE_BUILD_TYPE STREQUAL "Release" AND name MATCHES "^(port|base|device|data|wire|workflow|nodes)$")
+  if(CMAKE_BUILD_TYPE STREQUAL "Release" AND name MATCHES "^(port|base|device|data|wire|workflow|catalog|nodes)$")
     # The core is small on purpose; what is hot in it asks for speed by name.
     target_compile_options(nnd_obj_${name} PRIVATE -Os)
     set_source_files_properties(${CMAKE_CURRENT_SOURCE_DIR}/src/data/convert.c PROPERTIES COMPILE_OPTIONS -O3)

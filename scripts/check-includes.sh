@@ -22,8 +22,9 @@ allowed() {
     engine) echo "port base sched device data" ;;
     infer) echo "port base sched device data ops engine" ;;
     workflow) echo "port base sched device data" ;;
-    nodes) echo "port base sched device data ops infer workflow" ;;
-    cli) echo "port base sched device data wire ops infer workflow nodes" ;;
+    catalog) echo "port base sched device data" ;;
+    nodes) echo "port base sched device data ops infer workflow catalog" ;;
+    cli) echo "port base sched device data wire ops infer workflow catalog nodes" ;;
     *) return 1 ;;
     esac
 }
@@ -62,6 +63,7 @@ lib() { # pattern, folder, what
 }
 lib 'jpeglib|jerror|turbojpeg|png\.h|pngconf' 'src/ops/codec/' 'a codec library' 2>&1 || bad=1
 lib 'ft2build|freetype' 'src/ops/draw/' 'FreeType' 2>&1 || bad=1
+lib 'curl/' 'src/catalog/http/' 'libcurl' 2>&1 || bad=1
 lib 'pthread|unistd|sys/|windows|winsock|dlfcn|fcntl|poll|netinet|arpa|linux/|sched\.h|signal|dirent|cpuid' 'src/port/' 'the operating system' 2>&1 || bad=1
 
 for top in $(git ls-files | sed -n 's#/.*##p' | sort -u); do

@@ -7,6 +7,7 @@
 #define NNDEPLOY_NNDEPLOY_H
 
 #include "nndeploy/base.h"
+#include "nndeploy/catalog.h"
 #include "nndeploy/data.h"
 #include "nndeploy/device.h"
 #include "nndeploy/infer.h"

@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -141,6 +142,48 @@ int nnd_port_file_rename(const char *from, const char *to)
 int nnd_port_file_remove(const char *path)
 {
     return remove(path) == 0 ? 0 : nnd_port_from_errno(errno);
+}
+
+int nnd_port_file_sync(FILE *stream)
+{
+    if (fflush(stream) != 0) return nnd_port_from_errno(errno);
+    int rc;
+    do
+        rc = fsync(fileno(stream));
+    while (rc != 0 && errno == EINTR);
+    return rc == 0 ? 0 : nnd_port_from_errno(errno);
+}
+
+struct nnd_port_file_lock {
+    int fd;
+};
+
+/* flock, not fcntl: it belongs to the open file, so it also holds between threads, and closing
+   another descriptor of the file does not end it. */
+int nnd_port_file_lock_try(const char *path, nnd_port_file_lock **out)
+{
+    nnd_port_file_lock *lock = nnd_port_alloc(sizeof *lock);
+    if (!lock) return NND_PORT_E_MEMORY;
+    int rc = 0;
+    lock->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (lock->fd < 0)
+        rc = nnd_port_from_errno(errno);
+    else if (flock(lock->fd, LOCK_EX | LOCK_NB) != 0)
+        rc = errno == EWOULDBLOCK ? NND_PORT_E_AGAIN : nnd_port_from_errno(errno);
+    if (rc == 0) {
+        *out = lock;
+        return 0;
+    }
+    if (lock->fd >= 0) close(lock->fd);
+    nnd_port_free(lock);
+    return rc;
+}
+
+void nnd_port_file_unlock(nnd_port_file_lock *lock)
+{
+    if (!lock) return;
+    close(lock->fd);
+    nnd_port_free(lock);
 }
 
 static int make_one(const char *path)

@@ -194,6 +194,47 @@ int nnd_port_file_remove(const char *path)
     return rc;
 }
 
+int nnd_port_file_sync(FILE *stream)
+{
+    if (fflush(stream) != 0) return nnd_port_from_errno(errno);
+    return FlushFileBuffers((HANDLE)_get_osfhandle(_fileno(stream))) ? 0 : last_error();
+}
+
+struct nnd_port_file_lock {
+    HANDLE file;
+};
+
+/* A file that is open without sharing is open once. */
+int nnd_port_file_lock_try(const char *path, nnd_port_file_lock **out)
+{
+    wchar_t *wide;
+    int rc = widen(path, &wide);
+    if (rc) return rc;
+    nnd_port_file_lock *lock = nnd_port_alloc(sizeof *lock);
+    if (!lock) {
+        nnd_port_free(wide);
+        return NND_PORT_E_MEMORY;
+    }
+    lock->file = CreateFileW(wide, GENERIC_READ | GENERIC_WRITE, 0, NULL, OPEN_ALWAYS,
+                             FILE_ATTRIBUTE_NORMAL, NULL);
+    if (lock->file == INVALID_HANDLE_VALUE)
+        rc = GetLastError() == ERROR_SHARING_VIOLATION ? NND_PORT_E_AGAIN : last_error();
+    nnd_port_free(wide);
+    if (rc == 0) {
+        *out = lock;
+        return 0;
+    }
+    nnd_port_free(lock);
+    return rc;
+}
+
+void nnd_port_file_unlock(nnd_port_file_lock *lock)
+{
+    if (!lock) return;
+    CloseHandle(lock->file);
+    nnd_port_free(lock);
+}
+
 static int make_one(const char *path)
 {
     wchar_t *wide;

@@ -214,6 +214,13 @@ int nnd_port_file_rename(const char *from, const char *to); /* replaces `to` */
 int nnd_port_file_remove(const char *path);                 /* a file, a link or an empty folder */
 int nnd_port_dir_create(const char *path);                  /* with parents; exists: fine */
 int nnd_port_dir_remove_tree(const char *path);             /* does not follow links */
+/* Writes what the stream holds to the disk; the stream stays open. */
+int nnd_port_file_sync(FILE *stream);
+/* A lock that one holder at a time has, among all processes and within one. The file is made when
+   it is not there and stays. NND_PORT_E_AGAIN while another one holds it. Ends with the process. */
+typedef struct nnd_port_file_lock nnd_port_file_lock;
+int nnd_port_file_lock_try(const char *path, nnd_port_file_lock **out);
+void nnd_port_file_unlock(nnd_port_file_lock *lock); /* takes NULL */
 /* Names without "." and "..", sorted by bytes. */
 typedef struct nnd_port_dir_list {
     char **names;

@@ -173,6 +173,37 @@ static void test_paths(void **state)
     assert_true(info.mtime > INT64_C(1600000000) * 1000 * MS);
 }
 
+static void test_locks(void **state)
+{
+    (void)state;
+    nnd_port_file_lock *lock = NULL, *second = NULL;
+    const char *path = in_folder("lock");
+    assert_int_equal(nnd_port_file_lock_try(path, &lock), 0);
+    assert_int_equal(nnd_port_file_lock_try(path, &second), NND_PORT_E_AGAIN);
+    assert_null(second);
+    nnd_port_file_unlock(lock);
+    assert_int_equal(nnd_port_file_lock_try(path, &lock), 0);
+    nnd_port_file_unlock(lock);
+    nnd_port_file_unlock(NULL);
+    assert_true(nnd_port_file_exists(path));
+    assert_int_equal(nnd_port_file_lock_try(in_folder("no/such/lock"), &lock),
+                     NND_PORT_E_NOT_FOUND);
+}
+
+static void test_sync(void **state)
+{
+    (void)state;
+    FILE *stream = NULL;
+    nnd_port_file_info info;
+    const char *path = in_folder("synced");
+    assert_int_equal(nnd_port_file_open(path, "wb", &stream), 0);
+    assert_int_equal(fputs("abc", stream) >= 0, 1);
+    assert_int_equal(nnd_port_file_sync(stream), 0);
+    assert_int_equal(nnd_port_file_stat(path, &info), 0);
+    assert_int_equal(info.size, 3);
+    fclose(stream);
+}
+
 static void test_environment(void **state)
 {
     (void)state;
@@ -244,7 +275,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_read_and_write), TEST(test_large_file), TEST(test_failed_write_leaves_nothing),
         TEST(test_folders),        TEST(test_paths),      TEST(test_environment),
-        TEST(test_modules),        TEST(test_watch),
+        TEST(test_modules),        TEST(test_watch),      TEST(test_locks),
+        TEST(test_sync),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

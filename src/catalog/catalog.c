@@ -1,0 +1,125 @@
+/* Looking things up in a catalogue. */
+#include "catalog/catalog_internal.h"
+
+#include "base/hash.h"
+#include "base/str.h"
+#include "port/port.h"
+
+#include <string.h>
+
+nnd_status cat_no_memory(void)
+{
+    return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for the catalogue of models");
+}
+
+void nnd_catalog_destroy(nnd_catalog *catalog)
+{
+    if (!catalog) return;
+    nnd_arena_fini(&catalog->arena);
+    nnd_free(catalog);
+}
+
+const nnd_catalog *nnd_catalog_builtin(void)
+{
+    static nnd_port_mutex lock = NND_PORT_MUTEX_INIT;
+    static nnd_catalog *builtin;
+    nnd_port_mutex_lock(&lock);
+    /* The text is ours and tested: only memory can be wanting, perhaps not the next time. */
+    if (!builtin &&
+        nnd_catalog_parse((const char *)nnd_catalog_builtin_text, nnd_catalog_builtin_size,
+                          "models/catalog.json", &builtin) != NND_OK)
+        builtin = NULL;
+    const nnd_catalog *result = builtin;
+    nnd_port_mutex_unlock(&lock);
+    return result;
+}
+
+size_t nnd_catalog_count(const nnd_catalog *catalog)
+{
+    return catalog->count;
+}
+
+const nnd_catalog_model *nnd_catalog_at(const nnd_catalog *catalog, size_t index)
+{
+    return index < catalog->count ? &catalog->models[index].pub : NULL;
+}
+
+const nnd_catalog_model *nnd_catalog_find(const nnd_catalog *catalog, const char *name)
+{
+    size_t low = 0, high = catalog->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = strcmp(name, catalog->models[middle].pub.name);
+        if (order == 0) return &catalog->models[middle].pub;
+        if (order < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return NULL;
+}
+
+const char *nnd_catalog_suggest(const nnd_catalog *catalog, const char *name)
+{
+    nnd_suggest near;
+    nnd_suggest_begin(&near, name);
+    for (size_t i = 0; i < catalog->count; i++)
+        nnd_suggest_offer(&near, catalog->models[i].pub.name);
+    return near.best;
+}
+
+const nnd_catalog_variant *nnd_catalog_variant_at(const nnd_catalog_model *model, size_t index)
+{
+    const cat_model *m = (const cat_model *)model;
+    return index < model->variant_count ? &m->variants[index].pub : NULL;
+}
+
+const nnd_catalog_file *nnd_catalog_file_at(const nnd_catalog_variant *variant, size_t index)
+{
+    const cat_variant *v = (const cat_variant *)variant;
+    return index < variant->file_count ? &v->files[index] : NULL;
+}
+
+const nnd_catalog_port *nnd_catalog_port_at(const nnd_catalog_variant *variant, size_t index)
+{
+    const cat_variant *v = (const cat_variant *)variant;
+    return index < variant->port_count ? &v->ports[index] : NULL;
+}
+
+const nnd_catalog_file *nnd_catalog_main_file(const nnd_catalog_variant *variant)
+{
+    const cat_variant *v = (const cat_variant *)variant;
+    size_t i = 0;
+    while (strcmp(v->files[i].role, "model") != 0)
+        i++;
+    return &v->files[i];
+}
+
+/* A variant for any backend or device suits everyone who asks; one for a certain backend suits who
+   asks for it or does not care. */
+static bool suits(const char *has, const char *wanted)
+{
+    return !wanted || !wanted[0] || !has[0] || strcmp(has, wanted) == 0;
+}
+
+const nnd_catalog_variant *nnd_catalog_pick(const nnd_catalog_model *model, const char *backend,
+                                            const char *precision, const char *device)
+{
+    for (size_t i = 0; i < model->variant_count; i++) {
+        const nnd_catalog_variant *v = nnd_catalog_variant_at(model, i);
+        if (suits(v->backend, backend) && suits(v->precision, precision) &&
+            suits(v->device, device))
+            return v;
+    }
+    return NULL;
+}
+
+const nnd_catalog_variant *nnd_catalog_pick_sha256(const nnd_catalog_model *model,
+                                                   const char *sha256)
+{
+    for (size_t i = 0; i < model->variant_count; i++) {
+        const nnd_catalog_variant *v = nnd_catalog_variant_at(model, i);
+        if (nnd_sha256_text_equal(nnd_catalog_main_file(v)->sha256, sha256)) return v;
+    }
+    return NULL;
+}
