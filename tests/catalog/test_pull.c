@@ -163,10 +163,10 @@ static int tear_down(void **state)
 static bool have_libcurl(void)
 {
     static const char *const names[] = {"libcurl.so.4", "libcurl-gnutls.so.4", "libcurl.4.dylib"};
-    nnd_port_module *module = NULL;
-    for (size_t i = 0; i < NND_COUNT(names); i++)
-        if (nnd_port_module_open(names[i], &module, NULL, 0) == 0) return true;
-    return false;
+    static nnd_port_module *module; /* stays: loading and unloading it again takes its time */
+    for (size_t i = 0; i < NND_COUNT(names) && !module; i++)
+        if (nnd_port_module_open(names[i], &module, NULL, 0) != 0) module = NULL;
+    return module != NULL;
 }
 #define NEEDS_LIBCURL()                                                                            \
     do {                                                                                           \
