@@ -22,6 +22,15 @@ vendor_libraries() {
     fi
 }
 
+# The suite has run on all of these only where none of them was missing.
+backends_are_here() {
+    local backend list
+    list=$(build/release/nndeploy --plugin build/release/plugins/opencv-dnn.so backends) || return 1
+    for backend in builtin onnxruntime openvino opencv-dnn; do
+        printf '%s\n' "$list" | grep "^$backend " | grep -qv 'not available:' || { echo "$backend is missing"; return 1; }
+    done
+}
+
 passed=0 failed=0 skipped=0
 mkdir -p build
 
@@ -163,6 +172,7 @@ quick)
     part_checks
     check "static analysis" scripts/lint.sh
     part_release
+    check "the conformance suite had builtin, onnxruntime, openvino and opencv-dnn" backends_are_here
     part_asan
     part_tsan
     part_cross

@@ -253,6 +253,12 @@ typedef struct nnd_host {
     nnd_status (*io_check_device)(nnd_io *io, const char *device);
     const char *(*io_safe_name)(const char *text, char *name, size_t size);
     nnd_status (*prepare_keep)(nnd_prepare *p, void *take_object, void (*destroy)(void *object));
+
+    /* for inference backends */
+    nnd_status (*buffer_wait)(nnd_buffer *buffer, const nnd_cancel *cancel);
+    const char *(*tensor_describe)(const nnd_tensor *t, char *text, size_t size);
+    void (*sched_charge)(int threads);
+    int (*sched_threads)(void);
 } nnd_host;
 /* Whether the running host has an entry that was appended after 1.0. */
 #define NND_HOST_HAS(host, entry)                                                                  \

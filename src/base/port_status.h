@@ -16,4 +16,8 @@ nnd_status nnd_error_from_port(int port_error, const char *what, const char *nam
    folder of model"). */
 nnd_status nnd_folder_of(const char *path, const char *what, char **out);
 
+/* The next entry of a list that is separated as the system's PATH; moves *list behind it and skips
+   empty ones. NULL at the end. */
+const char *nnd_path_list_next(const char **list, size_t *size);
+
 #endif

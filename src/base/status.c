@@ -100,6 +100,14 @@ nnd_status nnd_error_from_port(int port_error, const char *what, const char *nam
     return nnd_error_set(status, "%s: %s", what, nnd_port_error_text(port_error));
 }
 
+const char *nnd_path_list_next(const char **list, size_t *size)
+{
+    const char *entry = *list + strspn(*list, NND_PORT_LIST_SEPARATOR);
+    *size = strcspn(entry, NND_PORT_LIST_SEPARATOR);
+    *list = entry + *size;
+    return *size ? entry : NULL;
+}
+
 nnd_status nnd_folder_of(const char *path, const char *what, char **out)
 {
     const char *slash = strrchr(path, '/');

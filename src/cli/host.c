@@ -11,10 +11,27 @@
 /* Larger than any workflow, tensor or picture that a device can hold. */
 #define FILE_LIMIT ((size_t)4 << 30)
 
+/* Those that every command is to have: NNDEPLOY_PLUGINS lists their files. */
+static nnd_status load_usual_plugins(nnd_registry *registry)
+{
+    char *list = NULL;
+    if (nnd_port_env_dup("NNDEPLOY_PLUGINS", &list) != 0) return NND_OK;
+    const char *rest = list, *entry;
+    nnd_status status = NND_OK;
+    for (size_t n; status == NND_OK && (entry = nnd_path_list_next(&rest, &n)) != NULL;) {
+        char *path = nnd_strdup_n(entry, n);
+        status = path ? nnd_nodes_load_plugin(registry, path) : cli_no_memory();
+        nnd_free(path);
+    }
+    nnd_port_free(list);
+    return status;
+}
+
 nnd_status cli_registry(const cli *c, nnd_registry **out)
 {
     nnd_registry *registry = nnd_nodes_registry();
     if (!registry) return cli_no_memory();
+    NND_TRY(load_usual_plugins(registry));
     for (size_t i = 0; i < cli_count(c, "plugin"); i++)
         NND_TRY(nnd_nodes_load_plugin(registry, cli_nth(c, "plugin", i)));
     *out = registry;

@@ -111,9 +111,9 @@ static nnd_status choose_named(const char *name, const nnd_backend **out)
         nnd_str names = {0};
         for (size_t i = 0; nnd_backend_at(i); i++)
             nnd_str_printf(&names, "%s%s", i ? ", " : "", nnd_backend_at(i)->name);
-        nnd_status status =
-            nnd_error_set(NND_E_NOT_FOUND, "there is no backend '%s'; there are: %s", name,
-                          names.data ? names.data : "none");
+        nnd_status status = nnd_error_set(
+            NND_E_NOT_FOUND, "there is no backend '%s'; there are: %s (plug-ins bring more)", name,
+            names.data ? names.data : "none");
         nnd_str_free(&names);
         return status;
     }

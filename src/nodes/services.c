@@ -2,17 +2,12 @@
 #include "nodes/nodes_internal.h"
 
 #include "base/hash.h"
+#include "base/port_status.h"
 #include "base/str.h"
 #include "base/vec.h"
 #include "port/port.h"
 
 #include <string.h>
-
-#ifdef _WIN32
-#define PATH_SEPARATOR ';'
-#else
-#define PATH_SEPARATOR ':'
-#endif
 
 /* One per base folder, kept until the process ends: plans may outlive whoever made the services. */
 typedef struct host {
@@ -43,12 +38,9 @@ static void collect_folders(const host *h, folder_list *folders)
 {
     char *list = NULL, *program = NULL, *home = NULL;
     if (nnd_port_env_dup("NNDEPLOY_MODELS", &list) == 0) {
-        for (char *p = list; *p;) {
-            char *end = strchr(p, PATH_SEPARATOR);
-            size_t n = end ? (size_t)(end - p) : strlen(p);
-            if (n) folders_add(folders, nnd_strdup_n(p, n));
-            p += n + (end != NULL);
-        }
+        const char *rest = list, *folder;
+        for (size_t n; (folder = nnd_path_list_next(&rest, &n)) != NULL;)
+            folders_add(folders, nnd_strdup_n(folder, n));
     }
     if (h->base_dir[0]) {
         folders_add(folders, nnd_strf("%s/models", h->base_dir));

@@ -228,6 +228,12 @@ typedef struct nnd_port_dir_list {
 } nnd_port_dir_list;
 int nnd_port_dir_read(const char *path, nnd_port_dir_list *out);
 void nnd_port_dir_list_free(nnd_port_dir_list *list);
+/* Between the entries of a list of paths, as in PATH. */
+#if defined(_WIN32)
+#define NND_PORT_LIST_SEPARATOR ";"
+#else
+#define NND_PORT_LIST_SEPARATOR ":"
+#endif
 /* Absolute path without links, "." and ".."; the file has to exist. On Windows with '/'. */
 int nnd_port_path_real(const char *path, char **out);
 int nnd_port_path_temp_dir(char **out); /* TMPDIR, else the system's folder */

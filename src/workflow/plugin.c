@@ -203,6 +203,10 @@ static const nnd_host host_table = {
     .io_check_device = nnd_io_check_device,
     .io_safe_name = nnd_io_safe_name,
     .prepare_keep = nnd_prepare_keep,
+    .buffer_wait = nnd_buffer_wait,
+    .tensor_describe = nnd_tensor_describe,
+    .sched_charge = nnd_sched_charge,
+    .sched_threads = nnd_sched_threads,
 };
 
 const nnd_host *nnd_host_table(void)

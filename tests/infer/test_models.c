@@ -14,7 +14,7 @@ static int make_files(void **state)
     put_file(in_folder(folder, "add.onnx"), add.data, add.size);
     put_file(in_folder(folder, "ADD.ONNX"), add.data, add.size);
     put_file(in_folder(folder, "plain"), add.data, add.size);
-    put_file(in_folder(folder, "add.tflite"), add.data, add.size);
+    put_file(in_folder(folder, "add.unheard-of"), add.data, add.size);
     put_file(in_folder(folder, "half.onnx"), add.data, add.size / 2);
     put_file(in_folder(folder, "text.onnx"), "this is no model", 16);
     put_file(in_folder(folder, "empty.onnx"), "", 0);
@@ -84,8 +84,8 @@ static void bad_files_are_refused(void **state)
                  "text.onnx");
     assert_fails(nnd_model_load(in_folder(folder, "empty.onnx"), NULL, &model), NND_E_FORMAT,
                  "empty.onnx");
-    assert_fails(nnd_model_load(in_folder(folder, "add.tflite"), NULL, &model), NND_E_UNSUPPORTED,
-                 ".tflite", "nndeploy backends");
+    assert_fails(nnd_model_load(in_folder(folder, "add.unheard-of"), NULL, &model),
+                 NND_E_UNSUPPORTED, ".unheard-of", "nndeploy backends");
     assert_status(nnd_model_load(NULL, NULL, &model), NND_E_INVALID_ARGUMENT);
     assert_status(nnd_model_load_memory(NULL, 0, NULL, &model), NND_E_INVALID_ARGUMENT);
     nnd_model_options wrong = NND_MODEL_OPTIONS_INIT;

@@ -5,9 +5,11 @@
  *     conformance --markdown[=zh]  the page docs/en/backends.md (docs/zh/backends.md)
  *     conformance --backend NAME   one backend only
  *     conformance --case NAME      one case or model only
+ *     conformance --plugin FILE    also the backends of this plug-in
  */
 #include "conformance.h"
 #include "foreign_code.h"
+#include "nndeploy/nodes.h"
 
 #include <stdlib.h>
 
@@ -24,7 +26,8 @@ typedef struct suite {
     const char *program, *only_backend, *only_case;
     size_t backend_count, row_count;
     nnd_backend_status backends[MAX_BACKENDS];
-    bool reads_onnx[MAX_BACKENDS];
+    const char *plugins[MAX_BACKENDS]; /* the file that brought it; NULL = ours */
+    bool reads_onnx[MAX_BACKENDS];     /* else .param files */
     row rows[MAX_ROWS];
     size_t totals[5];
     model_names models; /* rows borrow the names */
@@ -47,6 +50,12 @@ static const struct known {
      "OpenVINO requantises otherwise: up to 6 quantisation steps, the best class is equal; its own "
      "Python interface gives the same",
      "OpenVINO 的重量化方式不同:至多相差 6 个量化步长,最佳类别相同;其 Python 接口结果一致"},
+    {"ncnn", "cancelling", "a run stops before an output, not within one",
+     "运行在输出之前停止,不在输出之中停止"},
+    {"opencv-dnn", "no copies",
+     "the library copies inputs and computes every result in the same memory: one copy of each "
+     "input and output, counted",
+     "库会拷贝输入,并且每次都把结果写入同一块内存:每个输入输出各拷贝一次,计入统计"},
 };
 
 static const struct known *known_difference(const char *backend, const char *row)
@@ -80,6 +89,12 @@ verdict trial_not_loaded(trial *t, nnd_status status)
     return status == NND_E_UNSUPPORTED && says_why ? REFUSED : FAILED;
 }
 
+verdict trial_not_run(trial *t, nnd_status status)
+{
+    return status == NND_E_UNSUPPORTED ? trial_not_loaded(t, status)
+                                       : trial_failed(t, __FILE__, __LINE__, "the run");
+}
+
 /* ---- running ------------------------------------------------------------------------------- */
 
 static bool has_word(const char *list, const char *word)
@@ -90,12 +105,14 @@ static bool has_word(const char *list, const char *word)
     return false;
 }
 
-static void find_backends(suite *s)
+/* The backends from number `first` on, which `plugin` has brought. */
+static void add_backends(suite *s, size_t first, const char *plugin)
 {
     const nnd_backend *backend;
-    for (size_t i = 0; (backend = nnd_backend_at(i)) != NULL && s->backend_count < MAX_BACKENDS;
+    for (size_t i = first; (backend = nnd_backend_at(i)) != NULL && s->backend_count < MAX_BACKENDS;
          i++) {
         if (s->only_backend && strcmp(backend->name, s->only_backend) != 0) continue;
+        s->plugins[s->backend_count] = plugin;
         s->reads_onnx[s->backend_count] = has_word(backend->formats, "onnx");
         nnd_backend_status *status = &s->backends[s->backend_count++];
         *status = (nnd_backend_status){.size = sizeof *status};
@@ -112,17 +129,36 @@ static row *add_row(suite *s, const char *name)
     return r;
 }
 
+static bool find_backends(suite *s, const char *plugin)
+{
+    size_t own = nnd_backend_count();
+    add_backends(s, 0, NULL);
+    if (!plugin) return true;
+    if (nnd_nodes_load_plugin(nnd_nodes_registry(), plugin) == NND_OK) {
+        add_backends(s, own, plugin);
+        return true;
+    }
+    nnd_error *error = nnd_error_take();
+    fprintf(stderr, "%s\n", error ? nnd_error_message(error) : "the plug-in cannot be loaded");
+    nnd_error_destroy(error);
+    return false;
+}
+
+static verdict run_edge(const conformance_case *edge, trial *t)
+{
+    verdict (*run)(trial *) = strcmp(t->format, "onnx") == 0 ? edge->run : edge->run_param;
+    return run ? run(t) : SKIPPED;
+}
+
 static void run_row(suite *s, row *r, const conformance_case *edge)
 {
     for (size_t b = 0; b < s->backend_count; b++) {
-        trial t = {.backend = s->backends[b].name, .program = s->program};
+        trial t = {s->backends[b].name, s->reads_onnx[b] ? "onnx" : "param", s->plugins[b],
+                   s->program, ""};
         nnd_error_clear();
-        if (!s->backends[b].available && !(edge && edge->without_library))
-            r->verdicts[b] = SKIPPED;
-        else if (!s->reads_onnx[b])
-            r->verdicts[b] = SKIPPED;
-        else
-            r->verdicts[b] = edge ? edge->run(&t) : conformance_run_model(&t, r->name);
+        r->verdicts[b] = SKIPPED;
+        if (s->backends[b].available || (edge && edge->without_library))
+            r->verdicts[b] = edge ? run_edge(edge, &t) : conformance_run_model(&t, r->name);
         const struct known *known = known_difference(t.backend, r->name);
         if (known && r->verdicts[b] == FAILED) {
             r->verdicts[b] = DIFFERS;
@@ -157,8 +193,8 @@ static void print_head(const suite *s)
         if (!status->available)
             printf("%s: skipped, %s\n", status->name, status->reason);
         else
-            printf("%s %s: %s%s%s\n", status->name, status->version, status->devices,
-                   s->reads_onnx[b] ? "" : "; ", s->reads_onnx[b] ? "" : "reads no .onnx");
+            printf("%s %s: %s%s\n", status->name, status->version, status->devices,
+                   s->reads_onnx[b] ? "" : "; reads .param files");
     }
     printf("%-28s", "");
     for (size_t b = 0; b < s->backend_count; b++)
@@ -173,6 +209,8 @@ static const char *text_of(bool zh, const char *english, const char *chinese)
     return zh ? chinese : english;
 }
 
+static const char *const planned[] = {"tensorrt", "mnn", "coreml", "rknn", "ascend"};
+
 static void page_status(const suite *s, bool zh)
 {
     printf("| %s | %s | %s |\n|---|---|---|\n", text_of(zh, "backend", "后端"),
@@ -185,8 +223,8 @@ static void page_status(const suite *s, bool zh)
         const char *isa = strchr(status->version, ' ');
         printf("| %s | %.*s | ", status->name,
                isa ? (int)(isa - status->version) : (int)strlen(status->version), status->version);
-        if (!status->available || !s->reads_onnx[b])
-            printf("%s |\n", text_of(zh, "built, not run by this suite", "已编译,本套件未运行"));
+        if (!status->available)
+            printf("%s |\n", text_of(zh, "built but not run", "已编译,未运行"));
         else if (count[FAILED])
             printf(text_of(zh, "fails %zu of %zu cases |\n", "%zu / %zu 项失败 |\n"), count[FAILED],
                    s->row_count);
@@ -197,6 +235,8 @@ static void page_status(const suite *s, bool zh)
                            "在此通过本套件:%zu 项通过,%zu 项拒绝,%zu 项有已知差异 |\n"),
                    count[PASSED], count[REFUSED], count[DIFFERS]);
     }
+    for (size_t i = 0; i < NND_COUNT(planned); i++)
+        printf("| %s | – | %s |\n", planned[i], text_of(zh, "planned", "计划中"));
 }
 
 static void page_table(const suite *s, bool zh, bool models)
@@ -220,6 +260,18 @@ static void page_table(const suite *s, bool zh, bool models)
     }
 }
 
+static void page_known(const suite *s, bool zh)
+{
+    for (size_t i = 0; i < NND_COUNT(known_differences); i++) {
+        const struct known *k = &known_differences[i];
+        for (size_t r = 0; r < s->row_count; r++)
+            if (strcmp(s->rows[r].name, k->row) == 0)
+                printf("* %s, %s: %s%s\n", k->backend,
+                       text_of(zh, s->rows[r].title_en, s->rows[r].title_zh),
+                       text_of(zh, k->why, k->why_zh), text_of(zh, ".", "。"));
+    }
+}
+
 static void print_page(const suite *s, bool zh)
 {
     printf("# %s\n\n", text_of(zh, "Inference backends", "推理后端"));
@@ -238,17 +290,15 @@ static void print_page(const suite *s, bool zh)
     printf("\n%s\n",
            text_of(zh,
                    "*refuses*: the backend cannot run it and says why when the model is loaded; "
-                   "*differs*: a known difference, explained below the table; *–*: not run.",
+                   "*differs*: a known difference, explained below the tables; *–*: not run.",
                    "*拒绝*:后端无法运行,并在载入模型时说明原因;*有差异*:已知差异,见表下说明;*–*:"
                    "未运行。"));
     printf("\n## %s\n", text_of(zh, "Models", "模型"));
     page_table(s, zh, true);
-    printf("\n");
-    for (size_t i = 0; i < NND_COUNT(known_differences); i++)
-        printf("* %s, `%s`: %s.\n", known_differences[i].backend, known_differences[i].row,
-               zh ? known_differences[i].why_zh : known_differences[i].why);
     printf("\n## %s\n", text_of(zh, "Behaviour", "行为"));
     page_table(s, zh, false);
+    printf("\n");
+    page_known(s, zh);
     printf(
         "\n## onnxruntime\n\n%s\n\n",
         text_of(zh,
@@ -289,6 +339,7 @@ static void print_page(const suite *s, bool zh)
             "文件:外部数据经由 `open_file`(1.18 "
             "之前由库读取模型旁边的文件)。运行在两个算子之间停止。"));
     conformance_manual_openvino(zh);
+    conformance_manual_opencv_dnn(zh);
     conformance_manual_ncnn(zh);
 }
 
@@ -318,6 +369,7 @@ int main(int argc, char **argv)
 {
     static suite s;
     bool markdown = false, zh = false;
+    const char *plugin = NULL;
     s.program = argv[0];
     for (int i = 1; i < argc; i++) {
         bool more = i + 1 < argc;
@@ -329,15 +381,17 @@ int main(int argc, char **argv)
             s.only_backend = argv[++i];
         } else if (strcmp(argv[i], "--case") == 0 && more) {
             s.only_case = argv[++i];
+        } else if (strcmp(argv[i], "--plugin") == 0 && more) {
+            plugin = argv[++i];
         } else if (strcmp(argv[i], "--probe") == 0 && more) {
             return conformance_probe_fails(argv[i + 1]);
         } else {
-            fprintf(stderr,
-                    "usage: conformance [--markdown[=zh]] [--backend NAME] [--case NAME]\n");
+            fprintf(stderr, "usage: conformance [--markdown[=zh]] [--backend NAME] [--case NAME] "
+                            "[--plugin FILE]\n");
             return 2;
         }
     }
-    find_backends(&s);
+    if (!find_backends(&s, plugin)) return 1;
     if (!markdown) print_head(&s);
     run_all(&s, !markdown);
     if (markdown) print_page(&s, zh);

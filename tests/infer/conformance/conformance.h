@@ -15,6 +15,8 @@ typedef enum verdict { PASSED, REFUSED, FAILED, SKIPPED, DIFFERS } verdict;
 /* One case on one backend. */
 typedef struct trial {
     const char *backend;
+    const char *format;  /* of the models that it gets: "onnx", "param" */
+    const char *plugin;  /* file that brought the backend, NULL = part of the library */
     const char *program; /* path of this program, to try things in a process of their own */
     char detail[600];    /* of a failure, a refusal, or a figure worth knowing */
 } trial;
@@ -23,7 +25,8 @@ typedef struct conformance_case {
     const char *name;
     const char *title_en, *title_zh;
     verdict (*run)(trial *t);
-    bool without_library; /* also where the backend is not available */
+    verdict (*run_param)(trial *t); /* on backends that read .param files; NULL = nothing to try */
+    bool without_library;           /* also where the backend is not available */
 } conformance_case;
 
 extern const conformance_case conformance_edges[];
@@ -44,12 +47,15 @@ int conformance_probe_fails(const char *backend);
 
 /* The sections of the page on these backends, in English or Chinese. */
 void conformance_manual_openvino(bool zh);
+void conformance_manual_opencv_dnn(bool zh);
 void conformance_manual_ncnn(bool zh);
 
 /* Writes the place and the error record of this thread into the detail. */
 verdict trial_failed(trial *t, const char *file, int line, const char *what);
 /* The verdict on a load that failed: refused when the status is NND_E_UNSUPPORTED. */
 verdict trial_not_loaded(trial *t, nnd_status status);
+/* The same for a run. */
+verdict trial_not_run(trial *t, nnd_status status);
 
 #define CHECK(condition)                                                                           \
     do {                                                                                           \

@@ -1,4 +1,6 @@
 /* Edge cases on tiny models: the contract of nndeploy/infer.h, the same on every backend. */
+#include "edges_param.h"
+#include "nndeploy/nodes.h"
 #include "small.h"
 
 #include <stdlib.h>
@@ -10,6 +12,17 @@
         if (load_status_ != NND_OK) return trial_not_loaded(t, load_status_);                      \
     } while (0)
 
+/* Runs b.request from x to y, or ends the case with the verdict on that. */
+#define RUN(b, x, y)                                                                               \
+    do {                                                                                           \
+        nnd_status run_status_ = run_xy((b).request, x, y);                                        \
+        if (run_status_ != NND_OK) {                                                               \
+            nnd_value_unref(x);                                                                    \
+            bench_close(&(b));                                                                     \
+            return trial_not_run(t, run_status_);                                                  \
+        }                                                                                          \
+    } while (0)
+
 /* ---- shapes -------------------------------------------------------------------------------- */
 
 static verdict several_ports(trial *t)
@@ -17,21 +30,23 @@ static verdict several_ports(trial *t)
     nnd_str graph = {0};
     bench b;
     nnd_value *sum, *difference;
-    ow_value(&graph, OW_INPUT, "p", OW_F32, 1, DIMS(2), NULL);
-    ow_value(&graph, OW_INPUT, "q", OW_F32, 1, DIMS(2), NULL);
+    ow_value(&graph, OW_INPUT, "p", OW_F32, 2, DIMS(1, 2), NULL);
+    ow_value(&graph, OW_INPUT, "q", OW_F32, 2, DIMS(1, 2), NULL);
     ow_node(&graph, "Add", "p,q", "sum", NULL);
     ow_node(&graph, "Sub", "p,q", "difference", NULL);
-    ow_value(&graph, OW_OUTPUT, "sum", OW_F32, 1, DIMS(2), NULL);
-    ow_value(&graph, OW_OUTPUT, "difference", OW_F32, 1, DIMS(2), NULL);
+    ow_value(&graph, OW_OUTPUT, "sum", OW_F32, 2, DIMS(1, 2), NULL);
+    ow_value(&graph, OW_OUTPUT, "difference", OW_F32, 2, DIMS(1, 2), NULL);
     LOAD(b, graph, 13);
-    nnd_value *p = tensor_f32(1, DIMS(2), FLOATS(5, 7)), *q = tensor_f32(1, DIMS(2), FLOATS(1, 2));
+    nnd_value *p = tensor_f32(2, DIMS(1, 2), FLOATS(5, 7)),
+              *q = tensor_f32(2, DIMS(1, 2), FLOATS(1, 2));
     CHECK(nnd_model_input_count(b.model) == 2 && nnd_model_output_count(b.model) == 2);
     CHECK_OK(nnd_request_bind_input(b.request, "q", q));
     CHECK_OK(nnd_request_bind_input(b.request, "p", p));
     CHECK_OK(nnd_request_run(b.request, NULL));
     CHECK_OK(nnd_request_output(b.request, "difference", &difference));
     CHECK_OK(nnd_request_output(b.request, "sum", &sum));
-    CHECK(is_f32(sum, 1, DIMS(2), FLOATS(6, 9)) && is_f32(difference, 1, DIMS(2), FLOATS(4, 5)));
+    CHECK(is_f32(sum, 2, DIMS(1, 2), FLOATS(6, 9)) &&
+          is_f32(difference, 2, DIMS(1, 2), FLOATS(4, 5)));
     nnd_value_unref(p), nnd_value_unref(q), nnd_value_unref(sum), nnd_value_unref(difference);
     bench_close(&b);
     return PASSED;
@@ -50,7 +65,7 @@ static verdict dynamic_batch(trial *t)
     for (size_t i = 0; i < NND_COUNT(sizes); i++) {
         int64_t n = sizes[i];
         nnd_value *x = tensor_f32(2, DIMS(n, 3), in), *y;
-        CHECK_OK(run_xy(b.request, x, &y));
+        RUN(b, x, &y);
         CHECK(is_f32(y, 2, DIMS(n, 3), out));
         nnd_value_unref(x), nnd_value_unref(y);
     }
@@ -68,9 +83,9 @@ static verdict dynamic_size(trial *t)
     ow_value(&graph, OW_OUTPUT, "y", OW_F32, 2, DIMS(-1, -1), turned);
     LOAD(b, graph, 13);
     nnd_value *x = tensor_f32(2, DIMS(2, 3), FLOATS(1, 2, 3, 4, 5, 6)), *y, *z;
-    CHECK_OK(run_xy(b.request, x, &y));
+    RUN(b, x, &y);
     CHECK(is_f32(y, 2, DIMS(3, 2), FLOATS(1, 4, 2, 5, 3, 6)));
-    CHECK_OK(run_xy(b.request, y, &z)); /* a result as the next input */
+    RUN(b, y, &z); /* a result as the next input */
     CHECK(is_f32(z, 2, DIMS(2, 3), FLOATS(1, 2, 3, 4, 5, 6)));
     nnd_value_unref(x), nnd_value_unref(y), nnd_value_unref(z);
     bench_close(&b);
@@ -84,7 +99,7 @@ static verdict zero_size(trial *t)
     graph_add_bias(&graph);
     LOAD(b, graph, 13);
     nnd_value *x = tensor_f32(2, DIMS(0, 3), NULL), *y;
-    CHECK_OK(run_xy(b.request, x, &y));
+    RUN(b, x, &y);
     CHECK(is_f32(y, 2, DIMS(0, 3), NULL));
     nnd_value_unref(x), nnd_value_unref(y);
     bench_close(&b);
@@ -102,10 +117,10 @@ static verdict scalars(trial *t)
     ow_value(&graph, OW_OUTPUT, "y", OW_F32, 0, NULL, NULL);
     LOAD(b, graph, 13);
     nnd_value *x = tensor_f32(0, NULL, FLOATS(41)), *v = tensor_f32(1, DIMS(1), FLOATS(1)), *y;
-    CHECK_OK(run_xy(b.request, x, &y));
+    RUN(b, x, &y);
     CHECK(is_f32(y, 0, NULL, FLOATS(42)));
     nnd_value_unref(y);
-    CHECK_OK(run_xy(b.request, v, &y)); /* a vector of one element stands for a scalar */
+    RUN(b, v, &y); /* a vector of one element stands for a scalar */
     CHECK(nnd_tensor_count(nnd_value_tensor(y)) == 1);
     CHECK(*(const float *)nnd_value_tensor(y)->data == 2);
     nnd_value_unref(x), nnd_value_unref(v), nnd_value_unref(y);
@@ -129,7 +144,7 @@ static verdict with_gaps(trial *t)
     view.strides[0] = 4; /* one float between the rows */
     memcpy(view.data, FLOATS(0, 0, 0, 99, 1, 1, 1, 99), desc.bytes);
     CHECK_OK(nnd_value_from_tensor(&view, &x));
-    CHECK_OK(run_xy(b.request, x, &y));
+    RUN(b, x, &y);
     CHECK(is_f32(y, 2, DIMS(2, 3), FLOATS(1, 2, 3, 2, 3, 4)));
     nnd_buffer_unref(view.buffer), nnd_value_unref(x), nnd_value_unref(y);
     bench_close(&b);
@@ -137,16 +152,6 @@ static verdict with_gaps(trial *t)
 }
 
 /* ---- mistakes ------------------------------------------------------------------------------ */
-
-/* Whether a call failed with this status and a text that names something. */
-static bool failed_with(nnd_status got, nnd_status wanted, const char *word)
-{
-    nnd_error *error = nnd_error_take();
-    bool right = got == wanted && error && strstr(nnd_error_message(error), word);
-    if (!right && error) (void)nnd_error_restore(error);
-    nnd_error_destroy(error);
-    return right;
-}
 
 static verdict wrong_bindings(trial *t)
 {
@@ -162,7 +167,7 @@ static verdict wrong_bindings(trial *t)
     CHECK(failed_with(nnd_request_bind_input(b.request, "x", wide), NND_E_SHAPE, "4"));
     CHECK(failed_with(nnd_request_bind_input(b.request, "X", x), NND_E_NOT_FOUND, "x"));
     CHECK(failed_with(nnd_request_output(b.request, "z", &y), NND_E_NOT_FOUND, "y"));
-    CHECK_OK(run_xy(b.request, x, &y)); /* and it still works */
+    RUN(b, x, &y); /* and it still works */
     CHECK(is_f32(y, 2, DIMS(1, 3), FLOATS(2, 4, 6)));
     nnd_value_unref(x), nnd_value_unref(y), nnd_value_unref(wide), nnd_value_unref(whole);
     bench_close(&b);
@@ -208,14 +213,14 @@ static verdict bound_outputs(trial *t)
     graph_add_bias(&graph);
     LOAD(b, graph, 13);
     CHECK_OK(nnd_request_bind_output(b.request, "y", room));
-    CHECK_OK(run_xy(b.request, x, &y));
+    RUN(b, x, &y);
     CHECK(nnd_value_tensor(y)->data == nnd_value_tensor(room)->data);
     CHECK(is_f32(room, 2, DIMS(2, 3), FLOATS(1, 2, 3, 2, 3, 4)));
     nnd_value_unref(y);
     CHECK_OK(nnd_request_bind_output(b.request, "y", large)); /* may fit: the batch is free */
     CHECK(failed_with(nnd_request_run(b.request, NULL), NND_E_SHAPE, ""));
     CHECK_OK(nnd_request_bind_output(b.request, "y", NULL));
-    CHECK_OK(run_xy(b.request, x, &y));
+    RUN(b, x, &y);
     CHECK(is_f32(y, 2, DIMS(2, 3), FLOATS(1, 2, 3, 2, 3, 4)));
     nnd_value_unref(x), nnd_value_unref(y), nnd_value_unref(room), nnd_value_unref(large);
     bench_close(&b);
@@ -232,7 +237,7 @@ static verdict held_results(trial *t)
     LOAD(b, graph, 13);
     for (int i = 0; i < RUNS; i++) {
         nnd_value *x = tensor_f32(2, DIMS(1, 3), FLOATS((float)i, 0, 0));
-        CHECK_OK(run_xy(b.request, x, &held[i]));
+        RUN(b, x, &held[i]);
         nnd_value_unref(x);
     }
     bench_close(&b); /* results outlive request and model */
@@ -251,7 +256,7 @@ static verdict unchanged_output(trial *t)
     nnd_value *x = tensor_f32(1, DIMS(3), FLOATS(1, 2, 3)), *y;
     graph_unary(&graph, "Identity", OW_F32, 1, DIMS(3));
     LOAD(b, graph, 13);
-    CHECK_OK(run_xy(b.request, x, &y));
+    RUN(b, x, &y);
     nnd_value_unref(x);
     bench_close(&b);
     CHECK(is_f32(y, 1, DIMS(3), FLOATS(1, 2, 3)));
@@ -269,7 +274,7 @@ static verdict no_copies(trial *t)
     LOAD(b, graph, 13);
     nnd_copy_get_stats(&before);
     for (int i = 0; i < 10; i++) {
-        CHECK_OK(run_xy(b.request, x, &y));
+        RUN(b, x, &y);
         nnd_value_unref(y);
     }
     nnd_copy_get_stats(&after);
@@ -285,21 +290,21 @@ static verdict state_feedback(trial *t)
 {
     nnd_str graph = {0};
     bench b;
-    nnd_value *zero = tensor_f32(1, DIMS(2), FLOATS(0, 0)), *y;
-    nnd_value *x = tensor_f32(1, DIMS(2), FLOATS(1, 2));
-    ow_value(&graph, OW_INPUT, "state", OW_F32, 1, DIMS(2), NULL);
-    ow_value(&graph, OW_INPUT, "x", OW_F32, 1, DIMS(2), NULL);
+    nnd_value *zero = tensor_f32(2, DIMS(1, 2), FLOATS(0, 0)), *y;
+    nnd_value *x = tensor_f32(2, DIMS(1, 2), FLOATS(1, 2));
+    ow_value(&graph, OW_INPUT, "state", OW_F32, 2, DIMS(1, 2), NULL);
+    ow_value(&graph, OW_INPUT, "x", OW_F32, 2, DIMS(1, 2), NULL);
     ow_node(&graph, "Add", "state,x", "y", NULL);
-    ow_value(&graph, OW_OUTPUT, "y", OW_F32, 1, DIMS(2), NULL);
+    ow_value(&graph, OW_OUTPUT, "y", OW_F32, 2, DIMS(1, 2), NULL);
     LOAD(b, graph, 13);
     CHECK_OK(nnd_request_alias(b.request, "y", "state"));
     CHECK_OK(nnd_request_bind_input(b.request, "state", zero));
     for (int i = 1; i <= 5; i++) {
-        CHECK_OK(run_xy(b.request, x, &y));
-        CHECK(is_f32(y, 1, DIMS(2), FLOATS((float)i, 2 * (float)i)));
+        RUN(b, x, &y);
+        CHECK(is_f32(y, 2, DIMS(1, 2), FLOATS((float)i, 2 * (float)i)));
         nnd_value_unref(y);
     }
-    CHECK(is_f32(zero, 1, DIMS(2), FLOATS(0, 0)));
+    CHECK(is_f32(zero, 2, DIMS(1, 2), FLOATS(0, 0)));
     nnd_value_unref(zero), nnd_value_unref(x);
     bench_close(&b);
     return PASSED;
@@ -334,7 +339,7 @@ static verdict element_types(trial *t)
         CHECK_OK(nnd_value_new_tensor(types[i].dtype, 1, DIMS(5), &x));
         for (size_t k = 0; k < 5; k++)
             nnd_dtype_set(types[i].dtype, nnd_value_tensor(x)->data, k, (double)(k & 1));
-        CHECK_OK(run_xy(b.request, x, &y));
+        RUN(b, x, &y);
         CHECK(nnd_value_tensor(y)->dtype == types[i].dtype);
         CHECK(memcmp(nnd_value_tensor(y)->data, nnd_value_tensor(x)->data,
                      nnd_tensor_bytes(nnd_value_tensor(x))) == 0);
@@ -385,7 +390,7 @@ static verdict optional_input(trial *t)
     ow_node(&graph, "Add", "x,b", "y", NULL);
     ow_value(&graph, OW_OUTPUT, "y", OW_F32, 1, DIMS(2), NULL);
     LOAD(b, graph, 13);
-    CHECK_OK(run_xy(b.request, x, &y));
+    RUN(b, x, &y);
     CHECK(is_f32(y, 1, DIMS(2), FLOATS(11, 22)));
     nnd_value_unref(y);
     nnd_status status = nnd_request_bind_input(b.request, "b", other);
@@ -394,7 +399,7 @@ static verdict optional_input(trial *t)
         nnd_error_clear();
     } else {
         CHECK(status == NND_OK);
-        CHECK_OK(run_xy(b.request, x, &y));
+        RUN(b, x, &y);
         CHECK(is_f32(y, 1, DIMS(2), FLOATS(6, 7)));
         nnd_value_unref(y);
     }
@@ -460,7 +465,7 @@ static verdict opened_again(trial *t)
         nnd_value *x = tensor_f32(2, DIMS(1, 3), FLOATS(1, 2, 3)), *y;
         graph_add_bias(&graph);
         LOAD(b, graph, 13);
-        CHECK_OK(run_xy(b.request, x, &y));
+        RUN(b, x, &y);
         CHECK(is_f32(y, 2, DIMS(1, 3), FLOATS(2, 4, 6)));
         nnd_value_unref(x), nnd_value_unref(y);
         bench_close(&b);
@@ -619,6 +624,29 @@ static bool probe_with(const trial *t, const char *variable, const char *path)
     return code == 0;
 }
 
+/* A plug-in is refused as a whole; nothing is left of it. */
+static bool plugin_fails(const char *path)
+{
+    size_t before = nnd_backend_count();
+    nnd_status status = nnd_nodes_load_plugin(nnd_nodes_registry(), path);
+    nnd_error *error = nnd_error_take();
+    bool says_why = error && strstr(nnd_error_message(error), path);
+    nnd_error_destroy(error);
+    return (status == NND_E_FORMAT || status == NND_E_NOT_FOUND) && says_why &&
+           nnd_backend_count() == before;
+}
+
+/* The first `part` of a file, that is a file cut off. */
+static bool cut_file(const char *from, const char *to, size_t part)
+{
+    char *bytes = NULL;
+    size_t size = 0;
+    bool done = nnd_port_file_read(from, (size_t)1 << 30, &bytes, &size) == 0 &&
+                nnd_port_file_write_atomic(to, bytes, size / part) == 0;
+    nnd_port_free(bytes);
+    return done;
+}
+
 static verdict broken_library(trial *t)
 {
     static const char text[] = "not a library";
@@ -626,14 +654,16 @@ static verdict broken_library(trial *t)
     char *folder = NULL, path[1024];
     for (size_t i = 0; i < NND_COUNT(run_time_loaded); i++)
         if (strcmp(run_time_loaded[i][0], t->backend) == 0) variable = run_time_loaded[i][1];
-    if (!variable) return SKIPPED; /* inside of our own library */
+    if (!variable && !t->plugin) return SKIPPED; /* inside of our own library */
     CHECK(nnd_port_dir_create_temp("nnd-conformance", &folder) == 0);
     snprintf(path, sizeof path, "%s/broken.so", folder);
     CHECK(nnd_port_file_write_atomic(path, text, sizeof text) == 0);
-    bool broken = probe_with(t, variable, path);
+    bool broken = variable ? probe_with(t, variable, path) : plugin_fails(path);
+    if (t->plugin) broken = broken && cut_file(t->plugin, path, 2) && plugin_fails(path);
     snprintf(path, sizeof path, "%s/absent.so", folder);
-    bool absent = probe_with(t, variable, path);
-    bool other = probe_with(t, variable, "libm.so.6"); /* a library, but not that one */
+    bool absent = variable ? probe_with(t, variable, path) : plugin_fails(path);
+    /* A library, but not that one. A plug-in is looked for as a file. */
+    bool other = variable ? probe_with(t, variable, "libm.so.6") : true;
     (void)nnd_port_dir_remove_tree(folder);
     nnd_port_free(folder);
     CHECK(broken);
@@ -644,35 +674,44 @@ static verdict broken_library(trial *t)
 
 const conformance_case conformance_edges[] = {
     {"several ports", "several inputs and outputs, by name", "多个输入输出,按名称", several_ports,
-     false},
-    {"dynamic batch", "batch size changes from run to run", "批大小逐次变化", dynamic_batch, false},
+     param_several_ports, false},
+    {"dynamic batch", "batch size changes from run to run", "批大小逐次变化", dynamic_batch,
+     param_dynamic_batch, false},
     {"dynamic size", "height and width change from run to run", "高宽逐次变化", dynamic_size,
-     false},
-    {"zero size", "tensors without elements", "零元素张量", zero_size, false},
-    {"scalars", "scalars", "标量", scalars, false},
-    {"strided input", "inputs with gaps between rows", "行间有间隔的输入", with_gaps, false},
+     param_dynamic_size, false},
+    {"zero size", "tensors without elements", "零元素张量", zero_size, param_zero_size, false},
+    {"scalars", "scalars", "标量", scalars, param_scalars, false},
+    {"strided input", "inputs with gaps between rows", "行间有间隔的输入", with_gaps,
+     param_with_gaps, false},
     {"wrong bindings", "wrong dtype, shape, name are told apart", "区分错误的类型、形状、名称",
-     wrong_bindings, false},
+     wrong_bindings, param_wrong_bindings, false},
     {"unknown operator", "an operator that nobody has is refused by name", "未知算子按名称拒绝",
-     unknown_operator, false},
-    {"damaged model", "damaged files are refused", "拒绝损坏的文件", damaged_model, false},
+     unknown_operator, param_unknown_operator, false},
+    {"damaged model", "damaged files are refused", "拒绝损坏的文件", damaged_model,
+     param_damaged_model, false},
     {"bound outputs", "results go into the caller's memory", "结果写入调用者的内存", bound_outputs,
-     false},
+     param_bound_outputs, false},
     {"held results", "results outlive later runs and the model", "结果在后续运行和模型之后仍有效",
-     held_results, false},
+     held_results, param_held_results, false},
     {"unchanged output", "an output that is the input", "与输入相同的输出", unchanged_output,
+     param_unchanged_output, false},
+    {"no copies", "no copies of inputs and outputs", "输入输出零拷贝", no_copies, param_no_copies,
      false},
-    {"no copies", "no copies of inputs and outputs", "输入输出零拷贝", no_copies, false},
-    {"state", "an output fed back as input", "输出反馈为输入", state_feedback, false},
-    {"element types", "12 element types", "12 种元素类型", element_types, false},
-    {"strings", "strings", "字符串", strings, false},
-    {"optional input", "inputs with a default", "带默认值的输入", optional_input, false},
-    {"external data", "weights in a file of their own", "权重在单独文件中", external_data, false},
-    {"opened again", "loaded and unloaded ten times", "载入卸载十次", opened_again, false},
-    {"two threads", "two threads with a request each", "两个线程各一个请求", two_threads, false},
-    {"start and wait", "start and wait", "启动与等待", start_and_wait, false},
-    {"cancelling", "stopped by a token and by a deadline", "由令牌或期限停止", cancelling, false},
+    {"state", "an output fed back as input", "输出反馈为输入", state_feedback, param_state_feedback,
+     false},
+    {"element types", "12 element types", "12 种元素类型", element_types, NULL, false},
+    {"strings", "strings", "字符串", strings, NULL, false},
+    {"optional input", "inputs with a default", "带默认值的输入", optional_input, NULL, false},
+    {"external data", "weights in a file of their own", "权重在单独文件中", external_data,
+     param_external_data, false},
+    {"opened again", "loaded and unloaded ten times", "载入卸载十次", opened_again,
+     param_opened_again, false},
+    {"two threads", "two threads with a request each", "两个线程各一个请求", two_threads,
+     param_two_threads, false},
+    {"start and wait", "start and wait", "启动与等待", start_and_wait, param_start_and_wait, false},
+    {"cancelling", "stopped by a token and by a deadline", "由令牌或期限停止", cancelling,
+     param_cancelling, false},
     {"broken library", "missing, broken or foreign library", "缺失、损坏或错误的库", broken_library,
-     true},
+     broken_library, true},
 };
 const size_t conformance_edge_count = NND_COUNT(conformance_edges);

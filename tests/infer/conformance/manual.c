@@ -1,4 +1,4 @@
-/* The sections of the page on openvino and ncnn. */
+/* The sections of the page on openvino, opencv-dnn and ncnn. */
 #include "conformance.h"
 
 static void put(bool zh, const char *english, const char *chinese)
@@ -62,15 +62,52 @@ void conformance_manual_openvino(bool zh)
         "舍入方式与参考不同:相差最多六个量化步长(2026.4),最优类别相同。");
 }
 
+void conformance_manual_opencv_dnn(bool zh)
+{
+    put(zh,
+        "\n## opencv-dnn\n\nA plug-in, because OpenCV has a C++ interface only: it is built as "
+        "`build/release/plugins/opencv-dnn.so` where OpenCV's development files are (Debian: "
+        "`libopencv-core-dev libopencv-dnn-dev`; the core builds without). `--plugin FILE` or "
+        "`NNDEPLOY_PLUGINS` loads it, from C `nnd_nodes_load_plugin`. Reads `.onnx`. Options of "
+        "the model: device `cpu` (or `opencl` where OpenCV finds one), precision `f32` (`f16` on "
+        "opencl), and in `config`:",
+        "\n## opencv-dnn\n\n这是一个插件,因为 OpenCV 只有 C++ 接口:在有 OpenCV 开发文件的机器上"
+        "编译为 `build/release/plugins/opencv-dnn.so`(Debian:"
+        "`libopencv-core-dev libopencv-dnn-dev`;核心无需它)。用 `--plugin FILE` 或 "
+        "`NNDEPLOY_PLUGINS` 载入,在 C 中用 `nnd_nodes_load_plugin`。读取 `.onnx`。模型选项:设备 "
+        "`cpu`(OpenCV 能找到时也可为 `opencl`),精度 `f32`(opencl 上可为 `f16`),`config` 中有:");
+    put_option_head(zh);
+    put_option(zh, "fusion=on\\|off", "compute neighbouring layers at once, default on",
+               "相邻层一并计算,默认 on");
+    put(zh,
+        "\nVersion 4.6 is what was tried. It computes with f32 only, has no tensors without "
+        "elements, and refuses many networks when they are loaded; the error holds its own words. "
+        "Its parallel loops run on nndeploy's threads, within the budget of the process, and stop "
+        "between two parts of a loop; where two networks run at once, OpenCV runs the loops of "
+        "one of them in that network's own thread, which stops after its run. The library copies "
+        "inputs and keeps its "
+        "results in its own memory, so both are copied, and counted. Every request after the "
+        "first has weights of its own. There is a profile per layer. Weights in further files are "
+        "not read.",
+        "\n试用的是 4.6 版。它只用 f32 计算,没有零元素张量,许多网络在载入时即被拒绝,错误信息含其"
+        "原话。它的并行循环在 nndeploy 的线程上运行,计入进程的预算,并在循环的两段之间停止;"
+        "两个网络同时运行时,OpenCV "
+        "让其中一个的循环在该网络自己的线程中运行,要到运行结束才停止。库会拷贝输入,"
+        "并把结果留在自己的内存中,"
+        "因此两者都被拷贝,并计入统计。第一个请求之后的每个请求都有自己的权重。可按层查看耗时。"
+        "不读取单独文件中的权重。");
+}
+
 void conformance_manual_ncnn(bool zh)
 {
     put(zh,
-        "\n## ncnn\n\nReads `.param` files in text form with the `.bin` beside them, so the models "
-        "above are not for it; `tests/infer/test_ncnn.c` compares UltraFace with the ONNX "
-        "reference and runs five more networks. The shared library with its C API is loaded at "
+        "\n## ncnn\n\nReads `.param` files in text form with the `.bin` beside them, so of the "
+        "models above one is for it, UltraFace in that form; the behaviour is tried on models of "
+        "its own. `tests/infer/test_ncnn.c` runs five more networks. The shared library with its C "
+        "API is loaded at "
         "run time: `NNDEPLOY_NCNN` names it or its folder. Options:",
-        "\n## ncnn\n\n读取文本形式的 `.param` 文件及其旁边的 `.bin`,因此上面的模型不适用;"
-        "`tests/infer/test_ncnn.c` 将 UltraFace 与 ONNX 参考值比较,并运行另外五个网络。"
+        "\n## ncnn\n\n读取文本形式的 `.param` 文件及其旁边的 `.bin`,因此上面的模型中只有 UltraFace "
+        "有此形式;行为在自带的小模型上测试。`tests/infer/test_ncnn.c` 另外运行五个网络。"
         "带 C API 的共享库在运行时载入:`NNDEPLOY_NCNN` 指定库文件或其目录。选项:");
     put_option_head(zh);
     put_option(zh, "precision=f32\\|f16\\|bf16", "default f32", "默认 f32");

@@ -65,3 +65,12 @@ nnd_status run_xy(nnd_request *request, nnd_value *x, nnd_value **y)
     NND_TRY(nnd_request_run(request, NULL));
     return nnd_request_output(request, "y", y);
 }
+
+bool failed_with(nnd_status got, nnd_status wanted, const char *word)
+{
+    nnd_error *error = nnd_error_take();
+    bool right = got == wanted && error && strstr(nnd_error_message(error), word);
+    if (!right && error) (void)nnd_error_restore(error);
+    nnd_error_destroy(error);
+    return right;
+}

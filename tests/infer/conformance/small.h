@@ -28,6 +28,9 @@ bool is_f32(const nnd_value *value, int rank, const int64_t *dims, const float *
 /* Binds "x", runs and gives "y". */
 nnd_status run_xy(nnd_request *request, nnd_value *x, nnd_value **y);
 
+/* Whether a call failed with this status and a text that names something. */
+bool failed_with(nnd_status got, nnd_status wanted, const char *word);
+
 #define DIMS(...)   ((const int64_t[]){__VA_ARGS__})
 #define FLOATS(...) ((const float[]){__VA_ARGS__})
 

@@ -1,0 +1,166 @@
+/*
+ * nndeploy/infer.h: one inference API over many backends.
+ *
+ * Sections: 1 ports · 2 models · 3 requests · 4 backends
+ *
+ * Part of nndeploy, Apache-2.0. Compiles alone as C11 and C++17.
+ */
+#ifndef NNDEPLOY_INFER_H
+#define NNDEPLOY_INFER_H
+
+#include "nndeploy/data.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- 1 ports --------------------------------------------------------------------------- */
+
+typedef enum nnd_port_kind {
+    NND_PORT_TENSOR = 0,
+    NND_PORT_SEQUENCE = 1,
+    NND_PORT_MAP = 2
+} nnd_port_kind;
+typedef struct nnd_dim {
+    int64_t value;      /* −1 = symbolic */
+    const char *symbol; /* "batch"; NULL when fixed or anonymous */
+} nnd_dim;
+/* One input or output of a model. Borrowed from the model. */
+typedef struct nnd_model_port {
+    size_t size; /* sizeof(nnd_model_port) of the library that made it */
+    const char *name;
+    nnd_port_kind kind;
+    bool optional;
+    nnd_dtype dtype; /* of the tensor or of a sequence's elements */
+    int32_t rank;    /* −1 = unknown */
+    nnd_dim dims[NND_MAX_RANK];
+} nnd_model_port;
+
+/* ---- 2 models -------------------------------------------------------------------------- */
+
+/* Immutable, reference-counted; weights are held once, however many requests there are. Any
+   thread. */
+typedef struct nnd_model nnd_model;
+
+typedef struct nnd_model_options {
+    size_t size;           /* = sizeof(nnd_model_options) */
+    const char *backend;   /* "auto" (NULL), "builtin", … */
+    const char *device;    /* NULL = the backend's default */
+    const char *precision; /* NULL = as the model is; "f32", "f16", "bf16", "int8" */
+    int threads;           /* for requests that do not say; 0 = the process's budget */
+    const char *config; /* "key=value key=value" for the backend; unknown keys are errors that list
+                           the known ones */
+    /* Opens a further file of the model (external data, .bin beside .param): name is relative to
+       the model's folder and has passed the check for "..". bytes are nnd_alloc'ed or mapped:
+       release frees them. NULL = the file system, restricted to the model's folder. */
+    nnd_status (*open_file)(void *user, const char *name, const void **bytes, size_t *size,
+                            void (**release)(void *handle), void **handle);
+    void *open_user;
+    nnd_cancel *cancel; /* stops loading */
+} nnd_model_options;
+/* clang-format off */
+#define NND_MODEL_OPTIONS_INIT {sizeof(nnd_model_options), NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL}
+/* clang-format on */
+
+/* NND_E_NOT_FOUND, NND_E_FORMAT (malformed), NND_E_UNSUPPORTED (one message that lists everything
+   the backend cannot do and why), NND_E_MISSING (backend not installed, and how to get it). */
+NND_API nnd_status nnd_model_load(const char *path, const nnd_model_options *options,
+                                  nnd_model **out);
+/* The bytes must stay until the model is destroyed. Models with external data need open_file. */
+NND_API nnd_status nnd_model_load_memory(const void *bytes, size_t size,
+                                         const nnd_model_options *options, nnd_model **out);
+NND_API nnd_model *nnd_model_ref(nnd_model *model);
+NND_API void nnd_model_unref(nnd_model *model);
+NND_API const char *nnd_model_backend(const nnd_model *model); /* the one that was chosen */
+NND_API size_t nnd_model_input_count(const nnd_model *model);
+NND_API const nnd_model_port *nnd_model_input(const nnd_model *model, size_t index);
+NND_API size_t nnd_model_output_count(const nnd_model *model);
+NND_API const nnd_model_port *nnd_model_output(const nnd_model *model, size_t index);
+/* What `nndeploy inspect` prints: ops, parameters, FLOPs, memory plan, passes. */
+NND_API nnd_status nnd_model_inspect(const nnd_model *model, nnd_json_writer *w);
+
+/* ---- 3 requests ------------------------------------------------------------------------ */
+
+/* One thread's use of a model: its own activations. Not thread-safe; make one per thread. Holds a
+   reference on the model. */
+typedef struct nnd_request nnd_request;
+typedef struct nnd_request_options {
+    size_t size;  /* = sizeof(nnd_request_options) */
+    int threads;  /* 0 = the model's */
+    bool profile; /* keep per-operator times */
+} nnd_request_options;
+/* clang-format off */
+#define NND_REQUEST_OPTIONS_INIT {sizeof(nnd_request_options), 0, false}
+/* clang-format on */
+
+NND_API nnd_status nnd_request_create(nnd_model *model, const nnd_request_options *options,
+                                      nnd_request **out);
+NND_API void nnd_request_destroy(nnd_request *request); /* takes NULL; waits for a run under way */
+/* Binds a value (its own reference is taken) until it is bound anew; NULL unbinds an optional
+   input. Checked here: name, dtype (NND_E_TYPE), shape (NND_E_SHAPE), with both sides in the
+   text. A dense tensor in memory that the backend reads is used without a copy. */
+NND_API nnd_status nnd_request_bind_input(nnd_request *request, const char *name, nnd_value *value);
+/* The result goes into this tensor value (it must fit exactly when the run ends); NULL = the
+   request allocates. */
+NND_API nnd_status nnd_request_bind_output(nnd_request *request, const char *name,
+                                           nnd_value *value);
+/* After each run the output becomes the next run's input, without a copy (state, KV cache). The
+   input must be bound for the first run. */
+NND_API nnd_status nnd_request_alias(nnd_request *request, const char *output, const char *input);
+/* Starts on another thread of the budget; wait returns the result. */
+NND_API nnd_status nnd_request_start(nnd_request *request, nnd_cancel *cancel);
+NND_API nnd_status nnd_request_wait(nnd_request *request, const nnd_cancel *cancel);
+/* In this thread. Stops between tiles of a kernel when the token is cancelled or its deadline
+   passes. */
+NND_API nnd_status nnd_request_run(nnd_request *request, nnd_cancel *cancel);
+/* The result of the last run, owned by the caller; valid for as long as it is held, also when
+   the request runs again. */
+NND_API nnd_status nnd_request_output(nnd_request *request, const char *name, nnd_value **out);
+/* Per-operator times of the last run (options.profile). */
+NND_API nnd_status nnd_request_profile(nnd_request *request, nnd_json_writer *w);
+
+/* ---- 4 backends ------------------------------------------------------------------------ */
+
+typedef struct nnd_backend_status {
+    size_t size;      /* = sizeof(nnd_backend_status), set by the caller */
+    const char *name; /* "builtin", "onnxruntime" */
+    bool available;
+    char version[64];
+    char library[256]; /* path of what was loaded, "" = inside */
+    char devices[256]; /* space-separated */
+    char reason[512];  /* why it is not available, and how to get it */
+} nnd_backend_status;
+
+/* Implemented by a backend; const. model and request objects are the backend's own. */
+typedef struct nnd_backend {
+    size_t struct_size; /* = sizeof(nnd_backend) */
+    const char *name;
+    const char *formats; /* file suffixes, "onnx" or "xml onnx" */
+    /* Looks for the library and devices; never fails, says why not. */
+    void (*probe)(nnd_backend_status *status);
+    /* path may be NULL (memory model). bytes are valid until unload. */
+    nnd_status (*load)(const void *bytes, size_t size, const char *path,
+                       const nnd_model_options *options, void **model);
+    void (*unload)(void *model);
+    size_t (*port_count)(const void *model, bool outputs);
+    const nnd_model_port *(*port)(const void *model, bool outputs, size_t index);
+    nnd_status (*inspect)(const void *model, nnd_json_writer *w); /* may be NULL */
+    nnd_status (*open)(void *model, const nnd_request_options *options, void **request);
+    void (*close)(void *request);
+    /* inputs and outputs by port index; NULL input = not given; an output that is not NULL is
+       bound memory, else the backend stores a new value there. */
+    nnd_status (*run)(void *request, nnd_value *const *inputs, nnd_value **outputs,
+                      nnd_cancel *cancel);
+    nnd_status (*profile)(void *request, nnd_json_writer *w); /* may be NULL */
+} nnd_backend;
+
+/* Adds a backend (from a plug-in); static storage. NND_E_EXISTS for the same name. */
+NND_API nnd_status nnd_backend_register(const nnd_backend *backend);
+NND_API size_t nnd_backend_count(void);
+NND_API const nnd_backend *nnd_backend_at(size_t index); /* in the order of "auto" */
+NND_API const nnd_backend *nnd_backend_find(const char *name);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
