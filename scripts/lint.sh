@@ -19,7 +19,7 @@ tidy() {
     xargs -r -P "$(nproc)" -n 4 clang-tidy -p "$build" --quiet "$@" 2>&1 |
         grep -E '(warning|error): |^Error |No such file'
 }
-alone='^src/port/|^src/base/error\.c$'
+alone='^src/port/|^src/base/(error|status)\.c$|^src/engine/ops/fail\.c$'
 {
     sources "$@" | grep -vE "$alone" | tidy --extra-arg=-include --extra-arg="$PWD/scripts/lint-prelude.h"
     sources "$@" | grep -E "$alone" | tidy

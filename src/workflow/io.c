@@ -223,7 +223,8 @@ static nnd_status resolve_existing(const string_list *roots, const char *joined,
         if (allowed(roots, *real)) return NND_OK;
         nnd_port_free(*real);
         *real = NULL;
-        return refuse(roots, path, verb);
+        refuse(roots, path, verb);
+        return NND_E_PERMISSION;
     }
     /* What is not there may only be called missing where looking is allowed. */
     char *parent = NULL;
@@ -231,8 +232,8 @@ static nnd_status resolve_existing(const string_list *roots, const char *joined,
     if (status == NND_E_OUT_OF_MEMORY) return status;
     bool visible = status == NND_OK && allowed(roots, parent);
     nnd_free(parent);
-    if (!visible) return refuse(roots, path, verb);
-    return nnd_error_from_port(error, "cannot find", path);
+    if (visible) return nnd_error_from_port(error, "cannot find", path);
+    return refuse(roots, path, verb);
 }
 
 nnd_status nnd_io_resolve_read(nnd_io *io, const char *path, char **real)

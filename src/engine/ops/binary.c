@@ -267,14 +267,17 @@ static nnd_status binary_infer(nnd_op_ctx *c)
         pair.in = operands;
     }
     NND_TRY(nnd_op_broadcast(&pair, 0, n, &rank, dims));
-    nnd_dtype dtype = c->in[0]->dtype;
+    const nnd_tensor *t;
+    NND_TRY(nnd_op_need(c, 0, &t));
+    const nnd_dtype dtype = t->dtype;
     if (!block_fns[c->op->variant][nnd_class_of(dtype)] || !(NND_NUMBERS >> dtype & 1u))
         return nnd_op_expect(c, 0, 0);
     for (size_t i = 1; i < n; i++) {
         NND_TRY(nnd_op_expect(c, i, NND_NUMBERS));
-        if (c->in[i]->dtype != dtype && c->op->variant != POW)
+        NND_TRY(nnd_op_need(c, i, &t));
+        if (t->dtype != dtype && c->op->variant != POW)
             return nnd_op_fail(c, NND_E_TYPE, "operands differ in type: %s and %s",
-                               nnd_dtype_name(dtype), nnd_dtype_name(c->in[i]->dtype));
+                               nnd_dtype_name(dtype), nnd_dtype_name(t->dtype));
     }
     return nnd_op_output(c, 0, dtype, rank, dims);
 }

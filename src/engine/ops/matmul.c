@@ -25,7 +25,9 @@ typedef struct product {
 
 static nnd_status matmul_shape(const nnd_op_ctx *c, product *p)
 {
-    const nnd_tensor *a = c->in[0], *b = c->in[1];
+    const nnd_tensor *a, *b;
+    NND_TRY(nnd_op_need(c, 0, &a));
+    NND_TRY(nnd_op_need(c, 1, &b));
     if (!a->rank || !b->rank) return nnd_op_fail(c, NND_E_SHAPE, "a scalar is no matrix");
     int a_batch = a->rank > 2 ? a->rank - 2 : 0, b_batch = b->rank > 2 ? b->rank - 2 : 0;
     bool fused = c->op->variant == FUSED_MATMUL;
@@ -67,7 +69,9 @@ static nnd_status matmul_shape(const nnd_op_ctx *c, product *p)
 
 static nnd_status gemm_shape(const nnd_op_ctx *c, product *p)
 {
-    const nnd_tensor *a = c->in[0], *b = c->in[1], *r = nnd_op_in(c, 2);
+    const nnd_tensor *a, *b, *r = nnd_op_in(c, 2);
+    NND_TRY(nnd_op_need(c, 0, &a));
+    NND_TRY(nnd_op_need(c, 1, &b));
     if (a->rank != 2 || b->rank != 2)
         return nnd_op_fail(c, NND_E_SHAPE, "the operands have ranks %d and %d, not 2", a->rank,
                            b->rank);

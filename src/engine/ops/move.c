@@ -369,7 +369,7 @@ static nnd_status block_infer(nnd_op_ctx *c)
 static nnd_status block_run(nnd_op_ctx *c)
 {
     const nnd_tensor *x = c->in[0], *y = &c->out[0];
-    int64_t b = nnd_node_int(c->node, "blocksize", 1), s[4];
+    int64_t b = nnd_node_int(c->node, "blocksize", 1), s[4] = {0};
     bool crd = strcmp(nnd_node_string(c->node, "mode", "DCR"), "CRD") == 0;
     dense_strides(x, s);
     gather_job j = {.rank = 6};

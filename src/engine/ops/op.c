@@ -3,26 +3,7 @@
 #include <string.h>
 
 #include "base/size.h"
-#include "base/str.h"
 #include "data/dtype.h"
-
-nnd_status nnd_op_fail(const nnd_op_ctx *c, nnd_status status, const char *format, ...)
-{
-    char text[512];
-    va_list args;
-    va_start(args, format);
-    nnd_str s = {0};
-    nnd_str_vprintf(&s, format, args);
-    va_end(args);
-    size_t n = s.data ? strlen(s.data) : 0;
-    n = n < sizeof(text) - 1 ? n : sizeof(text) - 1;
-    if (n) memcpy(text, s.data, n);
-    text[n] = 0;
-    nnd_str_free(&s);
-    nnd_error_set(status, "%s: %s", c->node->type, text);
-    nnd_error_set_node(c->node->name, NULL);
-    return status;
-}
 
 nnd_status nnd_op_output(nnd_op_ctx *c, size_t i, nnd_dtype dtype, int rank, const int64_t *dims)
 {
@@ -42,7 +23,8 @@ nnd_status nnd_op_like(nnd_op_ctx *c, size_t i, size_t k)
 nnd_status nnd_op_need(const nnd_op_ctx *c, size_t i, const nnd_tensor **out)
 {
     *out = nnd_op_in(c, i);
-    return *out ? NND_OK : nnd_op_fail(c, NND_E_FORMAT, "input %zu is missing", i);
+    if (*out) return NND_OK;
+    return nnd_op_fail(c, NND_E_FORMAT, "input %zu is missing", i);
 }
 
 nnd_status nnd_op_known(const nnd_op_ctx *c, size_t i, const nnd_tensor **out)

@@ -211,6 +211,7 @@ static nnd_status constant_run(nnd_op_ctx *c)
     const nnd_attr *a = NULL;
     for (size_t i = 0; i < c->node->attr_count && !a; i++)
         if (c->node->attrs[i].kind != NND_ATTR_OTHER) a = &c->node->attrs[i];
+    if (!a) return nnd_op_fail(c, NND_E_FORMAT, "the constant has no value");
     const void *from =
         a->kind == NND_ATTR_TENSOR ? a->u.tensor->data
         : a->kind == NND_ATTR_INT || a->kind == NND_ATTR_FLOAT || a->kind == NND_ATTR_STRING

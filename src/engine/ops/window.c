@@ -58,7 +58,7 @@ static nnd_status fit(const nnd_op_ctx *c, nnd_window *w, int i, const char *aut
 nnd_status nnd_window_read(const nnd_op_ctx *c, const int64_t *kernel, nnd_window *w)
 {
     const nnd_tensor *x = c->in[0];
-    int64_t pads[2 * NND_MAX_SPATIAL];
+    int64_t pads[2 * NND_MAX_SPATIAL] = {0};
     *w = (nnd_window){.spatial = x->rank - 2};
     if (w->spatial < 1 || w->spatial > NND_MAX_SPATIAL)
         return nnd_op_fail(c, NND_E_SHAPE, "the input has rank %d, 3 to 5 are supported", x->rank);

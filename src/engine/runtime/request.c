@@ -123,7 +123,7 @@ static nnd_status copy_input(bound_input *in, const nnd_tensor *t)
     NND_TRY(nnd_buffer_create(&desc, &buffer));
     dense.data = nnd_buffer_data(buffer);
     nnd_status status = NND_OK;
-    if (nnd_tensor_is_dense(t))
+    if (t->data && nnd_tensor_is_dense(t))
         memcpy(dense.data, t->data, desc.bytes);
     else
         status = nnd_tensor_copy(&dense, t);

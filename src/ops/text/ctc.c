@@ -61,7 +61,7 @@ static nnd_status check(const nnd_tensor *t, int blank, size_t label_count)
     if (!fits)
         return nnd_error_set(NND_E_SHAPE, "logits are %s, expected dense f32[T,C] or f32[1,T,C]",
                              nnd_tensor_describe(t, have, sizeof have));
-    if (!t->data && nnd_tensor_count(t) > 0)
+    if (!t->data && t->dims[t->rank - 2] > 0)
         return nnd_error_set(NND_E_INVALID_ARGUMENT, "logits are not in host memory");
     const int64_t classes = t->dims[t->rank - 1];
     if ((uint64_t)classes != label_count || blank < 0 || blank >= classes)

@@ -220,7 +220,7 @@ static bool distance_to(const page *p, const int *starts, int line, const glyph 
         if (count < NEAR) near[count++] = one;
     }
     const double high = p->chains[line].high;
-    if (near[0].beside > p->o->line_gap * high) return false;
+    if (count == 0 || near[0].beside > p->o->line_gap * high) return false;
     int top = near[0].letter->y0, bottom = near[0].letter->y1;
     for (int k = 1; k < count; k++) {
         if (near[k].letter->y0 < top) top = near[k].letter->y0;

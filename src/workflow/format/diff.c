@@ -362,7 +362,10 @@ static named_edge *name_edges(differ *d, const wf_graph *g)
 {
     named_edge *list = nnd_calloc(g->edge_count + 1, sizeof *list);
     nnd_map seen = {0};
-    if (!list) fail_memory(d);
+    if (!list) {
+        fail_memory(d);
+        return NULL;
+    }
     for (size_t i = 0; i < g->edge_count && d->status == NND_OK; i++) {
         list[i] = (named_edge){edge_name(&g->edges[i]), &g->edges[i], 1};
         named_edge *first = list[i].name ? nnd_map_get(&seen, list[i].name) : NULL;
