@@ -10,9 +10,9 @@
 #include "engine/ops/op.h"
 #include "nndeploy/base.h"
 
-#define nnd_error_set(status, ...) ((nnd_error_set)((status), __VA_ARGS__), (status))
+#define nnd_error_set(status, ...)  ((nnd_error_set)((status), __VA_ARGS__), (status))
 #define nnd_error_wrap(status, ...) ((nnd_error_wrap)((status), __VA_ARGS__), (status))
-#define nnd_error_from_port(...) ((nnd_error_from_port)(__VA_ARGS__), NND_E_IO)
+#define nnd_error_from_port(...)    ((nnd_error_from_port)(__VA_ARGS__), NND_E_IO)
 #define nnd_op_fail(c, status, ...) ((nnd_op_fail)((c), (status), __VA_ARGS__), (status))
 
 #endif
