@@ -126,6 +126,7 @@ nnd_status nnd_graph_add_value(nnd_graph *g, const char *name, uint32_t *out)
     nnd_graph_value *v = &g->values[g->value_count];
     memset(v, 0, sizeof(*v));
     v->rank = -1;
+    v->nominal_rank = -1;
     v->producer = NND_NO_ID;
     v->name = nnd_arena_strdup_n(&g->arena, named ? name : "", named ? strlen(name) : 0);
     if (!v->name) return out_of_memory();

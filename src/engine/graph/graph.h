@@ -65,9 +65,13 @@ typedef struct nnd_graph_value {
     bool is_constant;
     nnd_tensor constant; /* its data may be unaligned: see nnd_graph_constant */
     void *owned;         /* aligned memory of `constant`, NULL = borrowed */
-    uint32_t producer;   /* node, NND_NO_ID = input, constant or capture */
-    bool held;           /* an attribute points to its elements */
-    uint32_t uses;       /* node inputs and graph outputs; by nnd_graph_index */
+    /* Shape at the declared inputs, by nnd_plan_nominal; −1 = not known. Exact when all of the
+       graph's inputs are fixed, else a guess that may only guide choices of speed. */
+    int32_t nominal_rank;
+    int64_t nominal[NND_MAX_RANK];
+    uint32_t producer; /* node, NND_NO_ID = input, constant or capture */
+    bool held;         /* an attribute points to its elements */
+    uint32_t uses;     /* node inputs and graph outputs; by nnd_graph_index */
 } nnd_graph_value;
 
 /* What a Conv, Gemm or MatMul does to each element before it is stored. */
@@ -127,6 +131,7 @@ struct nnd_graph {
     nnd_graph *sibling;
     nnd_names *names;      /* name → value */
     uint64_t packed_bytes; /* of the operators' prepared weights */
+    bool nominal_exact;    /* the nominal shapes are the only ones possible */
 };
 
 nnd_status nnd_graph_create(nnd_graph *parent, const char *name, nnd_graph **out);

@@ -192,28 +192,38 @@ static size_t block_channels(size_t p, size_t channels, size_t block, size_t *pl
     return NND_MIN(block, channels - c);
 }
 
+void nnd_reorder_part_to_nchwc(const float *nchw, float *nchwc, size_t channels, size_t spatial,
+                               size_t block, size_t pixel, size_t pixels)
+{
+    const nnd_kernel_set *set = nnd_kernel_set_current();
+    size_t lanes = (size_t)set->block, plane;
+    size_t used = block_channels(block, channels, lanes, &plane);
+    set->to_nchwc(nchw + plane * spatial + pixel, spatial,
+                  nchwc + (block * spatial + pixel) * lanes, used, pixels);
+}
+
+void nnd_reorder_part_to_nchw(const float *nchwc, float *nchw, size_t channels, size_t spatial,
+                              size_t block, size_t pixel, size_t pixels)
+{
+    const nnd_kernel_set *set = nnd_kernel_set_current();
+    size_t lanes = (size_t)set->block, plane;
+    size_t used = block_channels(block, channels, lanes, &plane);
+    set->to_nchw(nchwc + (block * spatial + pixel) * lanes, nchw + plane * spatial + pixel, spatial,
+                 used, pixels);
+}
+
 void nnd_reorder_to_nchwc(const float *nchw, float *nchwc, size_t channels, size_t spatial,
                           size_t first, size_t count)
 {
-    const nnd_kernel_set *set = nnd_kernel_set_current();
-    size_t block = (size_t)set->block;
-    for (size_t p = first; p < first + count; p++) {
-        size_t plane;
-        size_t used = block_channels(p, channels, block, &plane);
-        set->to_nchwc(nchw + plane * spatial, spatial, nchwc + p * spatial * block, used, spatial);
-    }
+    for (size_t p = first; p < first + count; p++)
+        nnd_reorder_part_to_nchwc(nchw, nchwc, channels, spatial, p, 0, spatial);
 }
 
 void nnd_reorder_to_nchw(const float *nchwc, float *nchw, size_t channels, size_t spatial,
                          size_t first, size_t count)
 {
-    const nnd_kernel_set *set = nnd_kernel_set_current();
-    size_t block = (size_t)set->block;
-    for (size_t p = first; p < first + count; p++) {
-        size_t plane;
-        size_t used = block_channels(p, channels, block, &plane);
-        set->to_nchw(nchwc + p * spatial * block, nchw + plane * spatial, spatial, used, spatial);
-    }
+    for (size_t p = first; p < first + count; p++)
+        nnd_reorder_part_to_nchw(nchwc, nchw, channels, spatial, p, 0, spatial);
 }
 
 void nnd_transpose(const float *x, size_t ldx, float *y, size_t ldy, size_t rows, size_t cols)

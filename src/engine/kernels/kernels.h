@@ -314,6 +314,11 @@ void nnd_reorder_to_nchwc(const float *nchw, float *nchwc, size_t channels, size
                           size_t first, size_t count);
 void nnd_reorder_to_nchw(const float *nchwc, float *nchw, size_t channels, size_t spatial,
                          size_t first, size_t count);
+/* The same for pixels [pixel, pixel + pixels) of one block. */
+void nnd_reorder_part_to_nchwc(const float *nchw, float *nchwc, size_t channels, size_t spatial,
+                               size_t block, size_t pixel, size_t pixels);
+void nnd_reorder_part_to_nchw(const float *nchwc, float *nchw, size_t channels, size_t spatial,
+                              size_t block, size_t pixel, size_t pixels);
 /* y[c][r] = x[r][c] with row strides: rows×cols in, cols×rows out. The strip form does output rows
    [first, first + count) so that it can be tiled. */
 void nnd_transpose(const float *x, size_t ldx, float *y, size_t ldy, size_t rows, size_t cols);

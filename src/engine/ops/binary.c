@@ -188,6 +188,35 @@ static nnd_status tile(void *user, size_t index, int lane)
     return NND_OK;
 }
 
+/* A block of channels per image and block index against whole planes, in NCHWc: merged to
+   [planes, pixels, block] with the second operand repeated over pixels. Runs of one block each
+   would be too short. */
+static bool is_per_channel(const job *j)
+{
+    const nnd_broadcast *b = &j->broadcast;
+    size_t block = (size_t)nnd_kernel_block();
+    int last = b->rank - 1;
+    if (j->kernel < 0 || b->rank < 2 || b->rank > 3 || b->dims[last] != block) return false;
+    for (int k = 0; k < 2; k++)
+        if (b->strides[k][last] != 1) return false;
+    bool whole = b->strides[0][last - 1] == block && b->strides[1][last - 1] == 0;
+    if (b->rank == 3)
+        whole = whole && b->strides[0][0] == b->dims[1] * block && b->strides[1][0] == block;
+    return whole;
+}
+
+static nnd_status channel_tile(void *user, size_t plane, int lane)
+{
+    const job *j = user;
+    const nnd_broadcast *b = &j->broadcast;
+    size_t planes = b->rank == 3 ? b->dims[0] : 1;
+    (void)lane;
+    nnd_binary_channel((nnd_binary_op)j->kernel, NND_KERNEL_NCHWC, j->a->data, j->b->data,
+                       j->y->data, planes * b->dims[b->rank - 1], b->dims[b->rank - 2], plane, 1,
+                       NULL);
+    return NND_OK;
+}
+
 static int kernel_of(int variant, const job *j)
 {
     static const int kernels[] = {[ADD] = NND_BINARY_ADD,
@@ -233,6 +262,8 @@ static nnd_status combine(nnd_op_ctx *c, const nnd_tensor *a, const nnd_tensor *
     }
     j.kernel = kernel_of(c->op->variant, &j);
     nnd_broadcast_init(&j.broadcast, &c->out[0], in, 2);
+    if (j.broadcast.total && is_per_channel(&j))
+        return nnd_op_for(c, j.broadcast.rank == 3 ? j.broadcast.dims[0] : 1, channel_tile, &j);
     return nnd_op_for(c, nnd_op_tiles(j.broadcast.total), tile, &j);
 }
 

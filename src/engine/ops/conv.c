@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/kernels/kernels.h"
+#include "engine/ops/blocked.h"
 #include "engine/ops/blocks.h"
 #include "engine/ops/epilogue.h"
 #include "engine/ops/window.h"
@@ -50,25 +51,60 @@ static nnd_status check_residual(const nnd_op_ctx *c, const int64_t *dims)
     return nnd_op_fail(c, NND_E_SHAPE, "the residual does not have the shape of the result");
 }
 
+/* The node as if all of its tensors were NCHW. */
+typedef struct plain_view {
+    nnd_op_ctx c;
+    const nnd_tensor *in[4];
+    nnd_tensor x, z;
+} plain_view;
+
+static nnd_status plain_view_of(const nnd_op_ctx *c, plain_view *v)
+{
+    v->c = *c;
+    if (!(c->op->flags & (NND_OP_BLOCKED_IN | NND_OP_BLOCKED_OUT))) return NND_OK;
+    const nnd_tensor *weight;
+    NND_TRY(nnd_op_need(c, 1, &weight));
+    for (size_t i = 0; i < c->in_count && i < NND_COUNT(v->in); i++)
+        v->in[i] = c->in[i];
+    if (c->op->flags & NND_OP_BLOCKED_IN) {
+        int64_t channels = weight->dims[1] * nnd_node_int(c->node, "group", 1);
+        NND_TRY(nnd_blocked_check(c, 0, channels));
+        v->x = nnd_blocked_logical(c->in[0], channels);
+        v->in[0] = &v->x;
+    }
+    if (c->op->flags & NND_OP_BLOCKED_OUT && residual_of(c)) {
+        NND_TRY(nnd_blocked_check(c, 3, weight->dims[0]));
+        v->z = nnd_blocked_logical(c->in[3], weight->dims[0]);
+        v->in[3] = &v->z;
+    }
+    v->c.in = v->in;
+    return NND_OK;
+}
+
 static nnd_status conv_infer(nnd_op_ctx *c)
 {
+    plain_view v;
     nnd_window w;
     int64_t groups, dims[NND_MAX_RANK];
-    NND_TRY(read_conv(c, &w, &groups));
+    NND_TRY(plain_view_of(c, &v));
+    NND_TRY(read_conv(&v.c, &w, &groups));
     dims[0] = c->in[0]->dims[0];
     dims[1] = c->in[1]->dims[0];
     memcpy(dims + 2, w.out, (size_t)w.spatial * sizeof(*dims));
-    NND_TRY(check_residual(c, dims));
-    return nnd_op_output(c, 0, c->in[0]->dtype, c->in[0]->rank, dims);
+    NND_TRY(check_residual(&v.c, dims));
+    if (c->op->flags & NND_OP_BLOCKED_OUT) return nnd_blocked_output(c, dims);
+    return nnd_op_output(c, 0, c->in[0]->dtype, c->in[1]->rank, dims);
 }
 
 static double conv_flops(const nnd_op_ctx *c)
 {
-    const nnd_tensor *weight = c->in[1];
-    double per_output = 2.0;
-    for (int i = 1; i < weight->rank; i++)
-        per_output *= (double)weight->dims[i];
-    return per_output * (double)nnd_tensor_count(&c->out[0]);
+    const nnd_tensor *weight = c->in[1], *y = &c->out[0];
+    double operations = 2.0 * (double)y->dims[0];
+    for (int i = 0; i < weight->rank; i++)
+        operations *= (double)weight->dims[i];
+    for (int i = 2; i < weight->rank; i++)
+        operations *= (double)y->dims[i];
+    return operations;
 }
 
 /* ---- kernels ------------------------------------------------------------------------------- */
@@ -85,21 +121,25 @@ static bool kernel_desc(const nnd_op_ctx *c, const nnd_window *w, int64_t groups
     const nnd_tensor *x = c->in[0], *weight = c->in[1];
     if (x->dtype != NND_F32 || w->spatial > 2) return false;
     int row = w->spatial == 2 ? 0 : -1, col = w->spatial - 1;
-    *d = (nnd_conv_desc){.batch = x->dims[0],
-                         .in_channels = x->dims[1],
-                         .in_h = 1,
-                         .in_w = w->in[col],
-                         .out_channels = weight->dims[0],
-                         .groups = groups,
-                         .kernel_h = 1,
-                         .kernel_w = w->kernel[col],
-                         .stride_h = 1,
-                         .stride_w = w->stride[col],
-                         .dilation_h = 1,
-                         .dilation_w = w->dilation[col],
-                         .pad_left = w->begin[col],
-                         .pad_right = w->end[col],
-                         .act = residual_of(c) ? (nnd_act){0} : nnd_epilogue_act(c->node)};
+    *d = (nnd_conv_desc){
+        .batch = x->dims[0],
+        .in_channels = x->dims[1],
+        .in_h = 1,
+        .in_w = w->in[col],
+        .out_channels = weight->dims[0],
+        .groups = groups,
+        .kernel_h = 1,
+        .kernel_w = w->kernel[col],
+        .stride_h = 1,
+        .stride_w = w->stride[col],
+        .dilation_h = 1,
+        .dilation_w = w->dilation[col],
+        .pad_left = w->begin[col],
+        .pad_right = w->end[col],
+        .in_layout = c->op->flags & NND_OP_BLOCKED_IN ? NND_KERNEL_NCHWC : NND_KERNEL_NCHW,
+        .out_layout = c->op->flags & NND_OP_BLOCKED_OUT ? NND_KERNEL_NCHWC : NND_KERNEL_NCHW,
+        .residual = residual_of(c) != NULL,
+        .act = nnd_epilogue_act(c->node)};
     if (row < 0) return true;
     d->in_h = w->in[row];
     d->kernel_h = w->kernel[row];
@@ -192,12 +232,14 @@ static nnd_status conv_prepare(nnd_graph *g, nnd_graph_node *n)
 
 static nnd_status conv_plan(nnd_op_ctx *c)
 {
+    plain_view v;
     nnd_window w;
     int64_t groups;
     nnd_conv_desc desc;
     const packed_conv *p = c->node->state;
-    NND_TRY(read_conv(c, &w, &groups));
-    if (!p || !kernel_desc(c, &w, groups, &desc) || nnd_tensor_count(&c->out[0]) == 0 ||
+    NND_TRY(plain_view_of(c, &v));
+    NND_TRY(read_conv(&v.c, &w, &groups));
+    if (!p || !kernel_desc(&v.c, &w, groups, &desc) || nnd_tensor_count(&c->out[0]) == 0 ||
         nnd_tensor_count(c->in[0]) == 0)
         return NND_OK;
     nnd_conv *conv;
@@ -232,8 +274,12 @@ static nnd_status run_kernel(nnd_op_ctx *c)
 {
     const packed_conv *p = c->node->state;
     kernel_job j = {.c = c, .conv = c->step};
-    j.args = (nnd_conv_args){
-        .x = c->in[0]->data, .packed = p->data, .y = c->out[0].data, .workspace = c->workspace};
+    const nnd_tensor *residual = residual_of(c);
+    j.args = (nnd_conv_args){.x = c->in[0]->data,
+                             .packed = p->data,
+                             .residual = residual ? residual->data : NULL,
+                             .y = c->out[0].data,
+                             .workspace = c->workspace};
     for (j.stage = 0; j.stage < nnd_conv_stages(j.conv); j.stage++)
         NND_TRY(nnd_op_for(c, nnd_conv_tiles(j.conv, j.stage), kernel_tile, &j));
     return NND_OK;
@@ -355,13 +401,22 @@ static nnd_status residual_tile(void *user, size_t index, int lane)
 
 static nnd_status conv_run(nnd_op_ctx *c)
 {
-    NND_TRY(c->step ? run_kernel(c) : run_reference(c));
+    if (c->step) return run_kernel(c);
+    if (nnd_tensor_count(&c->out[0]) == 0) return NND_OK;
+    if (c->op->flags & NND_OP_PLANNED)
+        return nnd_op_fail(c, NND_E_INTERNAL, "a blocked convolution without a kernel");
+    NND_TRY(run_reference(c));
     if (!residual_of(c)) return NND_OK;
     return nnd_op_for(c, nnd_op_tiles((size_t)nnd_tensor_count(&c->out[0])), residual_tile, c);
 }
 
-static const nnd_op ops[] = {
-    {"", "Conv", 1, 0, 2, 3, 1, 1, NND_OP_EPILOGUE, conv_infer, conv_run, conv_prepare,
-     release_packed, conv_plan, conv_unplan, conv_flops, 0},
-};
+#define CONV(flags)                                                                                \
+    {                                                                                              \
+        "", "Conv", 1, 0, 2, 3, 1, 1, NND_OP_EPILOGUE | (flags), conv_infer, conv_run,             \
+            conv_prepare, release_packed, conv_plan, conv_unplan, conv_flops, 0                    \
+    }
+static const nnd_op ops[] = {CONV(0u)};
+const nnd_op nnd_op_conv_blocked = CONV(NND_OP_PLANNED | NND_OP_BLOCKED_IN | NND_OP_BLOCKED_OUT);
+const nnd_op nnd_op_conv_blocked_in = CONV(NND_OP_PLANNED | NND_OP_BLOCKED_IN);
+const nnd_op nnd_op_conv_blocked_out = CONV(NND_OP_PLANNED | NND_OP_BLOCKED_OUT);
 const nnd_op_family nnd_ops_conv = {ops, NND_COUNT(ops)};

@@ -32,7 +32,12 @@ enum {
     NND_OP_RANDOM = 1u << 2,  /* not a function of its inputs: never folded */
     NND_OP_SHAPE_ONLY = 1u << 3, /* reads shapes of its inputs, never elements */
     NND_OP_DYNAMIC = 1u << 4,    /* run makes its outputs itself by nnd_op_make_output */
-    NND_OP_EPILOGUE = 1u << 5    /* honours the node's epilogue */
+    NND_OP_EPILOGUE = 1u << 5,   /* honours the node's epilogue */
+    NND_OP_PLANNED = 1u << 6,    /* run needs what plan made: never folded */
+    /* Forms that the layout pass chooses: input 0 / output 0 (and a residual) in NCHWc, that is, of
+       the shape [N, ceil(C/c), H, W, c]. See blocked.h. */
+    NND_OP_BLOCKED_IN = 1u << 7,
+    NND_OP_BLOCKED_OUT = 1u << 8
 };
 
 struct nnd_op {

@@ -3,10 +3,29 @@
 #include <string.h>
 
 #include "engine/kernels/kernels.h"
+#include "engine/ops/blocked.h"
 #include "engine/ops/blocks.h"
 #include "engine/ops/window.h"
 
 enum { MAX, AVERAGE, LP };
+
+static bool is_blocked(const nnd_op_ctx *c)
+{
+    return (c->op->flags & NND_OP_BLOCKED_IN) != 0;
+}
+
+/* The window over NCHW; blocks of channels count as channels, each lane is one. */
+static nnd_status read_window(const nnd_op_ctx *c, nnd_window *w)
+{
+    if (!is_blocked(c)) return nnd_window_read(c, NULL, w);
+    NND_TRY(nnd_blocked_check(c, 0, c->in[0]->dims[1] * nnd_kernel_block()));
+    nnd_tensor x = nnd_blocked_logical(c->in[0], c->in[0]->dims[1]);
+    const nnd_tensor *in[1] = {&x};
+    nnd_op_ctx plain = *c;
+    plain.in = in;
+    plain.in_count = 1;
+    return nnd_window_read(&plain, NULL, w);
+}
 
 static nnd_status pool_infer(nnd_op_ctx *c)
 {
@@ -14,7 +33,7 @@ static nnd_status pool_infer(nnd_op_ctx *c)
     int64_t dims[NND_MAX_RANK];
     uint32_t types = c->op->variant == MAX ? NND_NUMBERS : NND_FLOATS;
     NND_TRY(nnd_op_expect(c, 0, types));
-    NND_TRY(nnd_window_read(c, NULL, &w));
+    NND_TRY(read_window(c, &w));
     const nnd_tensor *x = c->in[0];
     memcpy(dims, x->dims, sizeof(dims));
     memcpy(dims + 2, w.out, (size_t)w.spatial * sizeof(*dims));
@@ -28,15 +47,16 @@ static nnd_status pool_plan(nnd_op_ctx *c)
 {
     nnd_window w;
     const nnd_tensor *x = c->in[0];
-    NND_TRY(nnd_window_read(c, NULL, &w));
+    NND_TRY(read_window(c, &w));
     bool wants_indices = c->out_count > 1 && c->node->outputs[1] != NND_NO_ID;
     if (x->dtype != NND_F32 || w.spatial > 2 || c->op->variant == LP || wants_indices ||
         nnd_tensor_count(&c->out[0]) == 0)
         return NND_OK;
     int col = w.spatial - 1;
     nnd_pool_desc d = {.kind = c->op->variant == MAX ? NND_POOL_MAX : NND_POOL_AVERAGE,
+                       .layout = is_blocked(c) ? NND_KERNEL_NCHWC : NND_KERNEL_NCHW,
                        .batch = x->dims[0],
-                       .channels = x->dims[1],
+                       .channels = x->dims[1] * (is_blocked(c) ? x->dims[4] : 1),
                        .in_h = 1,
                        .in_w = w.in[col],
                        .out_h = 1,
@@ -99,7 +119,14 @@ typedef struct job {
     bool include_pad, column_major;
     double p;
     int64_t *indices;
+    size_t lanes; /* channels side by side: the block of NCHWc, else 1 */
 } job;
+
+/* Element `cell` of a channel of a tensor whose channels have `area` elements. */
+static size_t element(const job *j, size_t channel, size_t area, size_t cell)
+{
+    return (channel / j->lanes * area + cell) * j->lanes + channel % j->lanes;
+}
 
 /* Odometer over the window's cells: false behind the last one. */
 static bool next_cell(const nnd_window *w, int64_t *k)
@@ -136,7 +163,7 @@ static double pool_cell(const job *j, size_t plane, const int64_t *o, int64_t *i
 {
     const nnd_tensor *x = j->c->in[0];
     int64_t k[NND_MAX_SPATIAL] = {0};
-    size_t at, column, cells = 0, area = (size_t)nnd_op_span(x, 2, x->rank);
+    size_t at, column, cells = 0, area = (size_t)nnd_op_span(x, 2, 2 + j->w.spatial);
     double result = j->variant == MAX ? -INFINITY : 0.0;
     bool counted;
     *index = -1;
@@ -144,7 +171,7 @@ static double pool_cell(const job *j, size_t plane, const int64_t *o, int64_t *i
         bool inside = locate(&j->w, o, k, &at, &column, &counted);
         cells += inside || (j->include_pad && counted);
         if (!inside) continue;
-        double v = nnd_dtype_get(x->dtype, x->data, plane * area + at);
+        double v = nnd_dtype_get(x->dtype, x->data, element(j, plane, area, at));
         if (j->variant == MAX && (*index < 0 || v > result || (v != v && result == result))) {
             result = v;
             *index = (int64_t)(plane * area + (j->column_major ? column : at));
@@ -161,10 +188,11 @@ static nnd_status reference_tile(void *user, size_t plane, int lane)
     const job *j = user;
     const nnd_tensor *y = &j->c->out[0];
     int64_t o[NND_MAX_SPATIAL] = {0}, index;
-    size_t area = (size_t)nnd_op_span(y, 2, y->rank);
+    size_t area = (size_t)nnd_op_span(y, 2, 2 + j->w.spatial);
     (void)lane;
     for (size_t i = 0; i < area; i++) {
-        nnd_dtype_set(y->dtype, y->data, plane * area + i, pool_cell(j, plane, o, &index));
+        nnd_dtype_set(y->dtype, y->data, element(j, plane, area, i),
+                      pool_cell(j, plane, o, &index));
         if (j->indices) j->indices[plane * area + i] = index;
         for (int d = j->w.spatial - 1; d >= 0; d--) {
             if (++o[d] < j->w.out[d]) break;
@@ -180,15 +208,16 @@ static nnd_status pool_run(nnd_op_ctx *c)
         kernel_job k = {c->step, c->in[0]->data, c->out[0].data};
         return nnd_op_for(c, nnd_pool_tiles(k.pool), kernel_tile, &k);
     }
-    job j = {.c = c, .variant = c->op->variant};
-    NND_TRY(nnd_window_read(c, NULL, &j.w));
+    job j = {.c = c, .variant = c->op->variant, .lanes = 1};
+    NND_TRY(read_window(c, &j.w));
+    if (is_blocked(c)) j.lanes = (size_t)c->in[0]->dims[4];
     j.include_pad = nnd_node_int(c->node, "count_include_pad", 0) != 0;
     j.column_major = nnd_node_int(c->node, "storage_order", 0) == 1;
     const nnd_attr *p = nnd_node_attr(c->node, "p");
     j.p = !p ? 2.0 : p->kind == NND_ATTR_FLOAT ? (double)p->u.f : (double)p->u.i;
     j.indices = c->out_count > 1 ? c->out[1].data : NULL;
     if (nnd_tensor_count(&c->out[0]) == 0) return NND_OK;
-    return nnd_op_for(c, (size_t)nnd_op_span(c->in[0], 0, 2), reference_tile, &j);
+    return nnd_op_for(c, (size_t)nnd_op_span(c->in[0], 0, 2) * j.lanes, reference_tile, &j);
 }
 
 /* ---- global forms -------------------------------------------------------------------------- */
@@ -199,9 +228,26 @@ static nnd_status global_infer(nnd_op_ctx *c)
     NND_TRY(nnd_op_expect(c, 0, NND_FLOATS));
     const nnd_tensor *x = c->in[0];
     if (x->rank < 2) return nnd_op_fail(c, NND_E_SHAPE, "the input has rank %d", x->rank);
+    if (is_blocked(c)) NND_TRY(nnd_blocked_check(c, 0, x->dims[1] * nnd_kernel_block()));
     for (int i = 0; i < x->rank; i++)
-        dims[i] = i < 2 ? x->dims[i] : 1;
+        dims[i] = i < 2 || (is_blocked(c) && i == 4) ? x->dims[i] : 1;
     return nnd_op_output(c, 0, x->dtype, x->rank, dims);
+}
+
+static nnd_status global_blocked_tile(void *user, size_t plane, int lane)
+{
+    const nnd_op_ctx *c = user;
+    (void)lane;
+    nnd_global_pool(c->op->variant == MAX ? NND_POOL_MAX : NND_POOL_AVERAGE, NND_KERNEL_NCHWC,
+                    c->in[0]->data, c->out[0].data, (size_t)nnd_op_span(c->in[0], 2, 4), plane, 1);
+    return NND_OK;
+}
+
+static nnd_status global_blocked_run(nnd_op_ctx *c)
+{
+    if (nnd_op_span(c->in[0], 2, 4) == 0)
+        return nnd_op_fail(c, NND_E_SHAPE, "there is nothing to pool");
+    return nnd_op_for(c, (size_t)nnd_op_span(c->in[0], 0, 2), global_blocked_tile, c);
 }
 
 static nnd_status global_tile(void *user, size_t plane, int lane)
@@ -245,8 +291,20 @@ static nnd_status global_run(nnd_op_ctx *c)
     {                                                                                              \
         "", name, 1, 0, 1, 1, 1, 1, 0, global_infer, global_run, .variant = v                      \
     }
+#define BLOCKED_FLAGS (NND_OP_BLOCKED_IN | NND_OP_BLOCKED_OUT)
 static const nnd_op ops[] = {
     POOL("MaxPool", 1, 2, MAX),   POOL("AveragePool", 1, 1, AVERAGE),   POOL("LpPool", 1, 1, LP),
     GLOBAL("GlobalMaxPool", MAX), GLOBAL("GlobalAveragePool", AVERAGE), GLOBAL("GlobalLpPool", LP),
 };
+static const nnd_op blocked_ops[] = {
+    {"", "MaxPool", 1, 0, 1, 1, 1, 1, BLOCKED_FLAGS, pool_infer, pool_run, NULL, NULL, pool_plan,
+     pool_unplan, NULL, MAX},
+    {"", "AveragePool", 1, 0, 1, 1, 1, 1, BLOCKED_FLAGS, pool_infer, pool_run, NULL, NULL,
+     pool_plan, pool_unplan, NULL, AVERAGE},
+    {"", "GlobalMaxPool", 1, 0, 1, 1, 1, 1, BLOCKED_FLAGS, global_infer, global_blocked_run,
+     .variant = MAX},
+    {"", "GlobalAveragePool", 1, 0, 1, 1, 1, 1, BLOCKED_FLAGS, global_infer, global_blocked_run,
+     .variant = AVERAGE},
+};
+const nnd_op_family nnd_ops_pool_blocked = {blocked_ops, NND_COUNT(blocked_ops)};
 const nnd_op_family nnd_ops_pool = {ops, NND_COUNT(ops)};

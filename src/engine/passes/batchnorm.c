@@ -41,7 +41,7 @@ static nnd_status match(nnd_graph *g, nnd_graph_node *norm, folding *f, bool *fo
     f->conv = &g->nodes[producer];
     if (f->conv->domain[0] || strcmp(f->conv->type, "Conv") != 0 || f->conv->epilogue)
         return NND_OK;
-    if (f->conv->formal_count < 2) return NND_OK;
+    if (f->conv->formal_count < 2 || f->conv->formal_count > 3) return NND_OK; /* 4: a residual */
     const nnd_tensor *weight;
     NND_TRY(nnd_graph_constant(g, f->conv->inputs[1], &weight));
     if (!weight || weight->dtype != NND_F32 || weight->rank < 3 || !weight->data) return NND_OK;

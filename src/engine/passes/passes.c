@@ -10,6 +10,8 @@ static const struct {
     [NND_PASS_BATCHNORM] = {"batchnorm", nnd_pass_batchnorm},
     [NND_PASS_ACTIVATION] = {"activation", nnd_pass_activation},
     [NND_PASS_DEAD_CODE] = {"dead-code", nnd_pass_dead_code},
+    [NND_PASS_RESIDUAL] = {"residual", nnd_pass_residual},
+    [NND_PASS_LAYOUT] = {"layout", nnd_pass_layout},
 };
 
 /* One pass may open work for an earlier one; two rounds find nearly everything. */
@@ -20,6 +22,16 @@ const char *nnd_engine_pass_name(nnd_engine_pass pass)
     return (unsigned)pass < NND_PASS_COUNT ? passes[pass].name : "unknown";
 }
 
+static nnd_status run_pass(nnd_graph *graph, uint32_t set, int pass, size_t *changes, size_t *sum)
+{
+    size_t n = 0;
+    if (!(set >> pass & 1u)) return NND_OK;
+    NND_TRY(passes[pass].run(graph, &n));
+    changes[pass] += n;
+    *sum += n;
+    return NND_OK;
+}
+
 nnd_status nnd_passes_run(nnd_graph *graph, uint32_t set, size_t *changes)
 {
     for (nnd_graph *child = graph->children; child; child = child->sibling)
@@ -27,14 +39,12 @@ nnd_status nnd_passes_run(nnd_graph *graph, uint32_t set, size_t *changes)
     nnd_graph_index(graph);
     for (int round = 0; round < MAX_ROUNDS; round++) {
         size_t sum = 0;
-        for (int i = 0; i < NND_PASS_COUNT; i++) {
-            if (!(set >> i & 1u)) continue;
-            size_t n = 0;
-            NND_TRY(passes[i].run(graph, &n));
-            changes[i] += n;
-            sum += n;
-        }
-        if (!sum) break;
+        for (int i = 0; i < NND_PASS_LAYOUT; i++)
+            NND_TRY(run_pass(graph, set, i, changes, &sum));
+        /* What the first round leaves is simple enough to find shapes for. */
+        if (round == 0) NND_TRY(nnd_passes_shapes(graph));
+        if (!sum && round > 0) break;
     }
-    return NND_OK;
+    size_t last = 0;
+    return run_pass(graph, set, NND_PASS_LAYOUT, changes, &last);
 }

@@ -13,6 +13,7 @@ typedef struct planner {
     nnd_plan *plan;
     nnd_graph *graph;
     const nnd_plan_options *options;
+    bool shapes_only;      /* no kernels, and only small constants are looked into */
     const nnd_tensor **in; /* scratch for one node's inputs and outputs */
     nnd_tensor *out;
 } planner;
@@ -73,11 +74,14 @@ static bool gather(planner *p, const nnd_graph_node *n, nnd_op_ctx *c)
 static bool may_fold(const planner *p, const nnd_graph_node *n)
 {
     const uint32_t flags = n->op->flags;
-    if (flags & (NND_OP_RANDOM | NND_OP_DYNAMIC) || n->formal_count != n->input_count) return false;
+    if (flags & (NND_OP_RANDOM | NND_OP_DYNAMIC | NND_OP_PLANNED) ||
+        n->formal_count != n->input_count)
+        return false;
     for (size_t k = 0; k < n->input_count && !(flags & NND_OP_SHAPE_ONLY); k++) {
         if (n->inputs[k] == NND_NO_ID) continue;
         const nnd_slot *s = &p->plan->slots[n->inputs[k]];
         if (!s->tensor.data && nnd_tensor_count(&s->tensor) != 0) return false;
+        if (p->shapes_only && nnd_tensor_bytes(&s->tensor) > NND_NOMINAL_BYTES) return false;
     }
     size_t bytes = 0;
     for (size_t k = 0; k < n->output_count; k++) {
@@ -168,6 +172,7 @@ static nnd_status plan_node(planner *p, uint32_t index)
         s->tensor = p->out[k];
     }
     plan->step_count++; /* before the kernels: whoever destroys the plan frees op_step */
+    if (p->shapes_only) return NND_OK;
     NND_TRY(plan_kernels(&c, step));
     plan->flops += step->flops;
     if (step->lane_bytes > plan->lane_bytes) plan->lane_bytes = step->lane_bytes;
@@ -362,7 +367,8 @@ static nnd_status list_frees(planner *p)
 
 /* ---- the whole plan ------------------------------------------------------------------------ */
 
-static nnd_status make(planner *p, const nnd_tensor *inputs)
+/* Steps and shapes of all nodes. */
+static nnd_status make_steps(planner *p, const nnd_tensor *inputs)
 {
     nnd_plan *plan = p->plan;
     nnd_graph *g = p->graph;
@@ -382,6 +388,12 @@ static nnd_status make(planner *p, const nnd_tensor *inputs)
     init_slots(p, inputs);
     for (uint32_t i = 0; i < g->node_count; i++)
         NND_TRY(plan_node(p, i));
+    return NND_OK;
+}
+
+static nnd_status make(planner *p, const nnd_tensor *inputs)
+{
+    NND_TRY(make_steps(p, inputs));
     NND_TRY(drop_idle_steps(p));
     find_lives(p);
     share_views(p);
@@ -391,14 +403,38 @@ static nnd_status make(planner *p, const nnd_tensor *inputs)
     return list_frees(p);
 }
 
+static nnd_status begin(planner *p, nnd_graph *graph)
+{
+    p->graph = graph;
+    p->plan = nnd_calloc(1, sizeof(*p->plan));
+    if (!p->plan) return out_of_memory();
+    p->plan->graph = graph;
+    return NND_OK;
+}
+
+nnd_status nnd_plan_nominal(nnd_graph *graph, const nnd_tensor *inputs)
+{
+    const nnd_plan_options options = {.max_arena_bytes = UINT64_MAX};
+    planner p = {.options = &options, .shapes_only = true};
+    NND_TRY(begin(&p, graph));
+    nnd_status status = make_steps(&p, inputs);
+    for (size_t i = 0; i < graph->value_count && status == NND_OK; i++) {
+        const nnd_slot *s = &p.plan->slots[i];
+        graph->values[i].nominal_rank = s->known ? s->tensor.rank : -1;
+        memcpy(graph->values[i].nominal, s->tensor.dims, sizeof(s->tensor.dims));
+    }
+    nnd_free(p.in);
+    nnd_free(p.out);
+    nnd_plan_destroy(p.plan);
+    return status;
+}
+
 nnd_status nnd_plan_create(nnd_graph *graph, const nnd_tensor *inputs,
                            const nnd_plan_options *options, nnd_plan **out)
 {
     *out = NULL;
-    planner p = {.graph = graph, .options = options};
-    p.plan = nnd_calloc(1, sizeof(*p.plan));
-    if (!p.plan) return out_of_memory();
-    p.plan->graph = graph;
+    planner p = {.options = options};
+    NND_TRY(begin(&p, graph));
     nnd_status status = make(&p, inputs);
     nnd_free(p.in);
     nnd_free(p.out);

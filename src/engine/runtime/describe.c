@@ -48,7 +48,7 @@ static void write_operators(const nnd_graph *g, nnd_json_writer *w)
         size_t count = 0;
         bool seen = false;
         for (size_t k = 0; k < g->node_count; k++) {
-            bool same = g->nodes[k].op == g->nodes[i].op;
+            bool same = strcmp(g->nodes[k].type, g->nodes[i].type) == 0;
             seen = seen || (same && k < i);
             count += same;
         }
