@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # make bench: every figure that the documentation states, with its peer where one is installed.
 #   scripts/bench.sh            everything
-#   scripts/bench.sh sizes|start|to_tensor|kernels|engine|sched
+#   scripts/bench.sh sizes|start|to_tensor|ops|kernels|engine|sched
 # Nothing here passes or fails by time; the targets are printed beside the figures.
 set -eu
 cd "$(dirname "$0")/.."
@@ -66,6 +66,10 @@ to_tensor() {
     head "Fused to_tensor, 1080p BGR → 640 × 640, one thread (target: 3 × OpenCV)"
     bench/ops/run_to_tensor.sh "$build" || true
 }
+ops() {
+    head "Operators, one thread: the reference and how much faster each instruction set is"
+    "$build/bench/bench_ops_kernels"
+}
 kernels() {
     head "Kernels of the engine, one thread"
     "$build/bench/bench_engine_kernels"
@@ -84,11 +88,12 @@ all)
     sizes
     start
     to_tensor
+    ops
     kernels
     engine
     sched
     ;;
-sizes | start | to_tensor | kernels | engine | sched) "$1" ;;
+sizes | start | to_tensor | ops | kernels | engine | sched) "$1" ;;
 *)
     sed -n '2,5p' "$0" | sed 's/^# //' >&2
     exit 2

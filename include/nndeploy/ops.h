@@ -59,9 +59,9 @@ typedef enum nnd_border {
 
 /* ---- 2 image --------------------------------------------------------------------------- */
 
-/* Resizing. Same format and dtype on both sides; interleaved formats of u8, u16 and f32, NV12 and
-   I420 plane by plane (YUYV: convert first). Sample positions are ((i + 0.5) · src/dst − 0.5) with
-   the edge pixel repeated, as in OpenCV. u8 pixels stay within 1 level of OpenCV's result
+/* Resizing. Same format and dtype on both sides; interleaved formats of u8, u16 and f32; of NV12,
+   I420 and YUYV luma and chroma each on their own. Sample positions are ((i + 0.5) · src/dst − 0.5)
+   with the edge pixel repeated, as in OpenCV. u8 pixels stay within 1 level of OpenCV's result
    (NEAREST: equal). antialias widens bilinear and bicubic kernels when shrinking (as Pillow and
    PyTorch's antialias=True; bicubic then uses a = −0.5 as they do). */
 typedef struct nnd_resize_options {
@@ -130,7 +130,7 @@ NND_API nnd_status nnd_image_fill(nnd_image *dst, nnd_rect rect, const double va
 NND_API nnd_status nnd_image_pad(nnd_image *dst, const nnd_image *src, int left, int top,
                                  nnd_border border, const double value[4]);
 
-/* Flips and quarter turns, interleaved formats and I420 (NV12 and YUYV: convert first). */
+/* Flips and quarter turns: interleaved formats, NV12 and I420 (YUYV: convert first). */
 typedef enum nnd_flip {
     NND_FLIP_HORIZONTAL = 1,
     NND_FLIP_VERTICAL = 2,

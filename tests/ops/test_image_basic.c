@@ -167,6 +167,34 @@ static void test_orient(void **state)
     test_image_free(&back);
 }
 
+/* NV12 turns as I420 does, sides odd or even. */
+static void test_orient_nv12(void **state)
+{
+    (void)state;
+    for (int width = 1; width <= 9; width += 4)
+        for (int height = 2; height <= 7; height += 5)
+            for (int o = 1; o <= 8; o++) {
+                const int w = o > 4 ? height : width, h = o > 4 ? width : height;
+                test_image nv12 = test_image_new(NND_PIX_NV12, NND_U8, width, height, 1),
+                           i420 = test_image_new(NND_PIX_I420, NND_U8, width, height, 0);
+                test_image got = test_image_new(NND_PIX_NV12, NND_U8, w, h, 2),
+                           turned = test_image_new(NND_PIX_I420, NND_U8, w, h, 0);
+                test_image want = test_image_new(NND_PIX_NV12, NND_U8, w, h, 0);
+                test_image_noise(&nv12, 6);
+                assert_ok(nnd_image_orient(&got.view, &nv12.view, o, NULL));
+                assert_guards(&got);
+                assert_ok(nnd_image_convert(&i420.view, &nv12.view, NULL));
+                assert_ok(nnd_image_orient(&turned.view, &i420.view, o, NULL));
+                assert_ok(nnd_image_convert(&want.view, &turned.view, NULL));
+                assert_same_pixels(&got.view, &want.view);
+                test_image_free(&nv12);
+                test_image_free(&i420);
+                test_image_free(&got);
+                test_image_free(&turned);
+                test_image_free(&want);
+            }
+}
+
 /* ---- conversion ------------------------------------------------------------------------ */
 
 static const nnd_pixel_format all_formats[] = {NND_PIX_RGB,  NND_PIX_BGR,  NND_PIX_GRAY,
@@ -287,6 +315,63 @@ static void test_regroup(void **state)
 
 /* ---- resize ---------------------------------------------------------------------------- */
 
+/* What stands behind an odd last column of YUYV repeats it. */
+static void end_pairs(const nnd_image *image)
+{
+    for (int y = 0; y < image->height && image->width % 2; y++) {
+        uint8_t *end = image->data[0] + y * image->stride[0] + 2 * image->width;
+        end[0] = end[-2];
+    }
+}
+
+/* YUYV is resized as its luma and its chroma would be, each a picture of its own. */
+static void test_resize_yuyv(void **state)
+{
+    (void)state;
+    static const int sizes[][4] = {
+        {45, 37, 29, 61}, {8, 3, 301, 2}, {301, 120, 2, 1}, {1, 1, 5, 4}};
+    for (size_t k = 0; k < sizeof(sizes) / sizeof(sizes[0]); k++)
+        for (int filter = NND_FILTER_NEAREST; filter <= NND_FILTER_LANCZOS; filter++) {
+            const int *n = sizes[k];
+            test_image from[2] = {test_image_new(NND_PIX_YUYV, NND_U8, n[0], n[1], 1),
+                                  test_image_new(NND_PIX_GRAY, NND_U8, n[0], n[1], 0)};
+            test_image to[2] = {test_image_new(NND_PIX_YUYV, NND_U8, n[2], n[3], 3),
+                                test_image_new(NND_PIX_GRAY, NND_U8, n[2], n[3], 0)};
+            test_image u[2] = {test_image_new(NND_PIX_GRAY, NND_U8, (n[0] + 1) / 2, n[1], 0),
+                               test_image_new(NND_PIX_GRAY, NND_U8, (n[2] + 1) / 2, n[3], 0)};
+            nnd_resize_options options = NND_RESIZE_OPTIONS_INIT;
+            options.filter = (nnd_filter)filter;
+            test_image_noise(&from[0], 3);
+            for (int y = 0; y < n[1]; y++) {
+                const uint8_t *row = from[0].view.data[0] + y * from[0].view.stride[0];
+                for (int x = 0; x < n[0]; x++)
+                    from[1].view.data[0][y * n[0] + x] = row[2 * x];
+                for (int x = 0; x < u[0].view.width; x++)
+                    u[0].view.data[0][y * u[0].view.width + x] = row[4 * x + 1];
+            }
+            assert_ok(nnd_image_resize(&to[1].view, &from[1].view, &options));
+            assert_ok(nnd_image_resize(&u[1].view, &u[0].view, &options));
+            FOR_EACH_ISA
+            {
+                assert_ok(nnd_image_resize(&to[0].view, &from[0].view, &options));
+                assert_guards(&to[0]);
+                for (int y = 0; y < n[3]; y++) {
+                    const uint8_t *row = to[0].view.data[0] + y * to[0].view.stride[0];
+                    for (int x = 0; x < n[2]; x++)
+                        assert_int_equal(row[2 * x], to[1].view.data[0][y * n[2] + x]);
+                    for (int x = 0; x < u[1].view.width; x++)
+                        assert_int_equal(row[4 * x + 1],
+                                         u[1].view.data[0][y * u[1].view.width + x]);
+                }
+            }
+            for (int i = 0; i < 2; i++) {
+                test_image_free(&from[i]);
+                test_image_free(&to[i]);
+                test_image_free(&u[i]);
+            }
+        }
+}
+
 /* All instruction sets, depths and thread counts; identity keeps every pixel. */
 static void test_resize(void **state)
 {
@@ -296,14 +381,14 @@ static void test_resize(void **state)
         for (size_t d = 0; d < 3; d++)
             for (int filter = NND_FILTER_NEAREST; filter <= NND_FILTER_LANCZOS; filter++) {
                 const nnd_dtype dtype = dtypes[d];
-                if (all_formats[a] == NND_PIX_YUYV || (is_yuv(all_formats[a]) && dtype != NND_U8))
-                    continue;
+                if (is_yuv(all_formats[a]) && dtype != NND_U8) continue;
                 test_image src = test_image_new(all_formats[a], dtype, 45, 37, 2),
                            same = test_image_new(all_formats[a], dtype, 45, 37, 1);
                 test_image want = test_image_new(all_formats[a], dtype, 29, 61, 0),
                            got = test_image_new(all_formats[a], dtype, 29, 61, 3);
                 nnd_resize_options options = NND_RESIZE_OPTIONS_INIT;
                 test_image_noise(&src, 4);
+                if (all_formats[a] == NND_PIX_YUYV) end_pairs(&src.view);
                 options.filter = (nnd_filter)filter;
                 assert_ok(nnd_isa_force(NND_ISA_REFERENCE));
                 assert_ok(nnd_image_resize(&want.view, &src.view, &options));
@@ -455,7 +540,7 @@ static void test_refusals(void **state)
                small = test_image_new(NND_PIX_RGB, NND_U8, 7, 8, 0);
     nnd_resize_options resize = NND_RESIZE_OPTIONS_INIT;
     assert_status(nnd_image_resize(&a.view, &b.view, NULL), NND_E_TYPE);
-    assert_status(nnd_image_resize(&yuyv.view, &yuyv.view, NULL), NND_E_UNSUPPORTED);
+    assert_status(nnd_image_flip(&yuyv.view, &yuyv.view, NND_FLIP_BOTH), NND_E_UNSUPPORTED);
     assert_status(nnd_image_resize(NULL, &b.view, NULL), NND_E_INVALID_ARGUMENT);
     resize.filter = (nnd_filter)17;
     assert_status(nnd_image_resize(&a.view, &small.view, &resize), NND_E_INVALID_ARGUMENT);
@@ -487,6 +572,7 @@ int main(void)
         cmocka_unit_test(test_orient),         cmocka_unit_test(test_convert_pairs),
         cmocka_unit_test(test_convert_colors), cmocka_unit_test(test_convert_depth),
         cmocka_unit_test(test_regroup),        cmocka_unit_test(test_resize),
+        cmocka_unit_test(test_resize_yuyv),    cmocka_unit_test(test_orient_nv12),
         cmocka_unit_test(test_shrink),         cmocka_unit_test(test_nearest_centre),
         cmocka_unit_test(test_normalise),      cmocka_unit_test(test_threshold),
         cmocka_unit_test(test_components),     cmocka_unit_test(test_refusals),

@@ -5,62 +5,7 @@
  */
 #include <math.h>
 
-#include "ops/kernels/kernels.h"
-#include "ops_support.h"
-
-#define MAX_COUNT 331
-
-static const nnd_ops_kernels *const reference = &nnd_ops_kernels_reference;
-
-/* The tables that this machine can run. */
-static int vector_tables(const nnd_ops_kernels *out[4])
-{
-    nnd_isa isas[8];
-    const int count = test_isas(isas);
-    int tables = 0;
-    for (int i = 1; i < count; i++) {
-        assert_ok(nnd_isa_force(isas[i]));
-        out[tables++] = nnd_ops_kernels_get();
-    }
-    assert_ok(nnd_isa_force(nnd_isa_detected()));
-    return tables;
-}
-
-typedef struct block {
-    uint8_t *data;
-    size_t size;
-} block;
-
-/* Exactly `size` bytes of noise, so that the sanitizer catches reads behind the end. */
-static block noise(size_t size, uint32_t seed)
-{
-    block b = {malloc(size ? size : 1), size};
-    assert_non_null(b.data);
-    for (size_t i = 0; i < size; i++)
-        b.data[i] = (uint8_t)next_random(&seed);
-    return b;
-}
-
-static block blank(size_t size)
-{
-    block b = {malloc(size + GUARD_SIZE), size};
-    assert_non_null(b.data);
-    memset(b.data, GUARD_BYTE, size + GUARD_SIZE);
-    return b;
-}
-
-static void assert_equal(block got, block want, const char *what, const char *table, size_t count)
-{
-    for (size_t i = 0; i < got.size + GUARD_SIZE; i++)
-        if (got.data[i] != want.data[i])
-            fail_msg("%s of %s, %zu pixels: byte %zu is %d, expected %d", what, table, count, i,
-                     got.data[i], want.data[i]);
-}
-
-static size_t next_count(size_t count)
-{
-    return count < 70 ? count + 1 : count < 130 ? 130 : count < MAX_COUNT ? MAX_COUNT : 0;
-}
+#include "kernel_support.h"
 
 /* ---- interpolation --------------------------------------------------------------------- */
 
@@ -207,6 +152,13 @@ static void test_sums(void **state)
 
 /* ---- colour ---------------------------------------------------------------------------- */
 
+#define CHECK(kernel, src, ...)                                                                    \
+    memset(got.data, GUARD_BYTE, got.size);                                                        \
+    memset(want.data, GUARD_BYTE, want.size);                                                      \
+    reference->kernel(want.data, src.data, __VA_ARGS__);                                           \
+    table->kernel(got.data, src.data, __VA_ARGS__);                                                \
+    assert_equal(got, want, #kernel, table->name, count)
+
 static void check_color(const nnd_ops_kernels *table, size_t count)
 {
     static const int16_t weight[3] = {9798, 19235, 3735};
@@ -220,17 +172,10 @@ static void check_color(const nnd_ops_kernels *table, size_t count)
         table->nv12_to_rgb(got.data, luma.data, chroma.data, count, &coefs[k / 2], k & 1);
         assert_equal(got, want, "nv12", table->name, count);
     }
-#define CHECK(kernel, src, ...)                                                                    \
-    memset(got.data, GUARD_BYTE, got.size);                                                        \
-    memset(want.data, GUARD_BYTE, want.size);                                                      \
-    reference->kernel(want.data, src.data, count, ##__VA_ARGS__);                                  \
-    table->kernel(got.data, src.data, count, ##__VA_ARGS__);                                       \
-    assert_equal(got, want, #kernel, table->name, count)
-    CHECK(gray_u8c3, c3, weight);
-    CHECK(gray_u8c4, c4, weight);
-    CHECK(swap_u8c3, c3);
-    CHECK(swap_u8c4, c4);
-#undef CHECK
+    CHECK(gray_u8c3, c3, count, weight, 0);
+    CHECK(gray_u8c4, c4, count, weight, 0);
+    CHECK(swap_u8c3, c3, count);
+    CHECK(swap_u8c4, c4, count);
     table->swap_u8c3(c3.data, c3.data, count); /* in place, and back */
     table->swap_u8c3(c3.data, c3.data, count);
     block again = noise(3 * count, 3);
@@ -244,14 +189,68 @@ static void check_color(const nnd_ops_kernels *table, size_t count)
     free(want.data);
 }
 
+static void check_writing(const nnd_ops_kernels *table, size_t count)
+{
+    static const int16_t luma_weight[3] = {8414, 16519, 3208};
+    static const nnd_chroma_coef chroma_coef[2] = {
+        {{-4857, -9535, 14392}, {14392, -12052, -2340}},
+        {{-5529, -10855, 16384}, {16384, -13720, -2664}}};
+    static const nnd_level_range ranges[3] = {{16, 0, 19077}, {0, 16, 14071}, {0, 0, 32767}};
+    block c3 = noise(3 * count, 3), c4 = noise(4 * count, 4);
+    block lower3 = noise(3 * count, 13), lower4 = noise(4 * count, 14);
+    block got = blank(2 * count), want = blank(2 * count);
+    CHECK(gray_u8c3, c3, count, luma_weight, 16);
+    CHECK(gray_u8c4, c4, count, luma_weight, 16);
+    for (int k = 0; k < 2; k++) {
+        CHECK(chroma_u8c3, c3, NULL, count, &chroma_coef[k]);
+        CHECK(chroma_u8c3, c3, lower3.data, count, &chroma_coef[k]);
+        CHECK(chroma_u8c4, c4, NULL, count, &chroma_coef[k]);
+        CHECK(chroma_u8c4, c4, lower4.data, count, &chroma_coef[k]);
+    }
+    for (int k = 0; k < 3; k++) {
+        CHECK(range_u8, c3, count, &ranges[k]);
+    }
+    free(c3.data);
+    free(c4.data);
+    free(lower3.data);
+    free(lower4.data);
+    free(got.data);
+    free(want.data);
+}
+
+static void check_pairs(const nnd_ops_kernels *table, size_t count)
+{
+    block src = noise(2 * count, 7), even = blank(count), odd = blank(count),
+          back = blank(2 * count);
+    table->split_u8(even.data, odd.data, src.data, count);
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(even.data[i], src.data[2 * i]);
+        assert_int_equal(odd.data[i], src.data[2 * i + 1]);
+    }
+    for (size_t i = 0; i < GUARD_SIZE; i++)
+        assert_true(even.data[count + i] == GUARD_BYTE && odd.data[count + i] == GUARD_BYTE);
+    table->merge_u8(back.data, even.data, odd.data, count);
+    assert_memory_equal(back.data, src.data, 2 * count);
+    for (size_t i = 0; i < GUARD_SIZE; i++)
+        assert_int_equal(back.data[2 * count + i], GUARD_BYTE);
+    free(src.data);
+    free(even.data);
+    free(odd.data);
+    free(back.data);
+}
+
 static void test_color(void **state)
 {
     (void)state;
     const nnd_ops_kernels *tables[4];
     const int count = vector_tables(tables);
     for (int t = 0; t < count; t++)
-        for (size_t n = 1; n; n = next_count(n))
+        for (size_t n = 1; n; n = next_count(n)) {
             check_color(tables[t], n);
+            check_writing(tables[t], n);
+            check_pairs(tables[t], n);
+        }
+    check_pairs(reference, 33);
 }
 
 /* ---- tensor elements ------------------------------------------------------------------- */

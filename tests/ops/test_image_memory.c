@@ -3,7 +3,7 @@
 #include "support/oom.h"
 
 typedef struct pictures {
-    nnd_image *nv12, *bgr, *small, *gray, *binary;
+    nnd_image *nv12, *bgr, *small, *gray, *binary, *yuyv, *small_yuyv;
     nnd_tensor *tensor;
 } pictures;
 
@@ -30,6 +30,16 @@ static nnd_status run_resize(const pictures *p)
     nnd_resize_options options = NND_RESIZE_OPTIONS_INIT;
     options.filter = NND_FILTER_LANCZOS;
     return nnd_image_resize(p->small, p->bgr, &options);
+}
+
+static nnd_status run_resize_yuyv(const pictures *p)
+{
+    return nnd_image_resize(p->small_yuyv, p->yuyv, NULL);
+}
+
+static nnd_status run_to_yuv(const pictures *p)
+{
+    return nnd_image_convert(p->yuyv, p->bgr, NULL);
 }
 
 static nnd_status run_antialias(const pictures *p)
@@ -102,12 +112,18 @@ static void test_out_of_memory(void **state)
     test_image_noise(&bgr, 2);
     test_image_noise(&gray, 3);
     assert_ok(nnd_tensor_init(&tensor, NND_F32, 3, dims, elements));
-    const pictures p = {&nv12.view, &bgr.view, &small.view, &gray.view, &binary.view, &tensor};
+    test_image yuyv = test_image_new(NND_PIX_YUYV, NND_U8, 60, 50, 0),
+               small_yuyv = test_image_new(NND_PIX_YUYV, NND_U8, 21, 16, 0);
+    test_image_noise(&yuyv, 4);
+    const pictures p = {&nv12.view,   &bgr.view,  &small.view,      &gray.view,
+                        &binary.view, &yuyv.view, &small_yuyv.view, &tensor};
     oom_begin();
     check("to_tensor", run_to_tensor, &p);
     check("to_tensor bilinear", run_to_tensor_bilinear, &p);
     check("from_tensor", run_from_tensor, &p);
     check("resize", run_resize, &p);
+    check("resize yuyv", run_resize_yuyv, &p);
+    check("convert to yuv", run_to_yuv, &p);
     check("resize antialias", run_antialias, &p);
     check("convert", run_convert, &p);
     check("threshold", run_threshold, &p);
@@ -120,6 +136,8 @@ static void test_out_of_memory(void **state)
     test_image_free(&small);
     test_image_free(&gray);
     test_image_free(&binary);
+    test_image_free(&yuyv);
+    test_image_free(&small_yuyv);
 }
 
 int main(void)

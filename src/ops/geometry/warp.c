@@ -1,6 +1,6 @@
 /*
  * Warps. A row is done in chunks: the places of its pixels in the source are worked out first (in
- * plain C, so that they are the same everywhere), then runs of pixels whose neighbours all lie
+ * double precision, the same everywhere), then runs of pixels whose neighbours all lie
  * inside go to the vector kernel and the others pixel by pixel through the border rule.
  */
 #include <math.h>
@@ -10,16 +10,12 @@
 #include "ops/kernels/kernels.h"
 #include "ops/ops_common.h"
 
-#define WARP_BAND  16
-#define CHUNK      128
-#define FRACTION   15     /* bits of a place below the pixel */
-#define FAR_AWAY   0x1p30 /* places beyond are as good as this one */
-#define PLACE_BIAS 0x1p46 /* makes truncation round down */
+#define WARP_BAND 16
+#define CHUNK     128
 
 typedef struct warp_job {
     nnd_image dst, src;
-    double m[9]; /* dst → src */
-    bool perspective;
+    nnd_warp_map map; /* dst → src */
     nnd_filter filter;
     nnd_border border;
     uint8_t constant[16];
@@ -34,34 +30,10 @@ typedef struct places {
     int64_t offset[CHUNK];
 } places;
 
-static int64_t to_fixed(double place, double round)
-{
-    if (!(place > -FAR_AWAY)) place = -FAR_AWAY; /* also NaN */
-    if (place > FAR_AWAY) place = FAR_AWAY;
-    return (int64_t)(place * (1 << FRACTION) + (PLACE_BIAS + round)) - (int64_t)PLACE_BIAS;
-}
-
 static void find_places(const warp_job *job, int x, int y, int count, places *p)
 {
-    const double *m = job->m;
-    const bool bilinear = job->filter == NND_FILTER_BILINEAR;
-    /* Neighbours are found from pixel centres, the nearest pixel from its edges. */
-    const double shift = bilinear ? -0.5 : 0, round = bilinear ? 0.5 : 0;
-    const double cy = y + 0.5;
-    for (int i = 0; i < count; i++) {
-        const double cx = x + i + 0.5;
-        double u = m[0] * cx + m[1] * cy + m[2], v = m[3] * cx + m[4] * cy + m[5];
-        if (job->perspective) {
-            const double w = m[6] * cx + m[7] * cy + m[8];
-            u /= w;
-            v /= w;
-        }
-        const int64_t fu = to_fixed(u + shift, round), fv = to_fixed(v + shift, round);
-        p->x[i] = (int32_t)(fu >> FRACTION);
-        p->y[i] = (int32_t)(fv >> FRACTION);
-        p->wx[i] = (int16_t)(fu & ((1 << FRACTION) - 1));
-        p->wy[i] = (int16_t)(fv & ((1 << FRACTION) - 1));
-    }
+    const nnd_places out = {p->x, p->y, p->wx, p->wy};
+    job->kernels->places(&out, &job->map, x, y, (size_t)count);
 }
 
 static const uint8_t *pixel_at(const warp_job *job, int64_t x, int64_t y)
@@ -72,34 +44,37 @@ static const uint8_t *pixel_at(const warp_job *job, int64_t x, int64_t y)
     return nnd_ops_row(&job->src, 0, row) + (int64_t)column * job->channels * job->depth;
 }
 
-static float level_of(const uint8_t *pixel, int depth, int channel)
+typedef struct source_points {
+    const uint8_t *src;
+    int64_t stride;
+    const int64_t *offset;
+    const int16_t *wx, *wy;
+} source_points;
+
+static void blend_points(const nnd_ops_kernels *kernels, int channels, int depth, void *dst,
+                         source_points p, size_t count)
 {
-    if (depth == 2) {
-        uint16_t u;
-        memcpy(&u, pixel + 2 * channel, 2);
-        return (float)u;
-    }
-    float f;
-    memcpy(&f, pixel + 4 * channel, 4);
-    return f;
+    const int c = channels - 1;
+    if (depth == 1)
+        kernels->points_u8[c](dst, p.src, p.stride, p.offset, p.wx, p.wy, count);
+    else if (depth == 2)
+        kernels->points_u16[c](dst, p.src, p.stride, p.offset, p.wx, p.wy, count);
+    else
+        kernels->points_f32[c](dst, p.src, p.stride, p.offset, p.wx, p.wy, count);
 }
 
-static void blend_float(const warp_job *job, const uint8_t *const p[4], float wx, float wy,
-                        uint8_t *dst)
+/* A pixel whose neighbours lie apart: brought together, they are one point for the kernel. */
+static void blend_deep(const warp_job *job, const uint8_t *const near[4], int16_t wx, int16_t wy,
+                       uint8_t *dst)
 {
-    for (int c = 0; c < job->channels; c++) {
-        const float left =
-            level_of(p[0], job->depth, c) * (1 - wy) + level_of(p[2], job->depth, c) * wy;
-        const float right =
-            level_of(p[1], job->depth, c) * (1 - wy) + level_of(p[3], job->depth, c) * wy;
-        const float level = left * (1 - wx) + right * wx;
-        if (job->depth == 2) {
-            const uint16_t u = (uint16_t)rintf(level);
-            memcpy(dst + 2 * c, &u, 2);
-        } else {
-            memcpy(dst + 4 * c, &level, 4);
-        }
-    }
+    const size_t pixel = (size_t)(job->channels * job->depth);
+    const int64_t offset = 0;
+    float block[4 * 4], level[4]; /* aligned for every type */
+    for (size_t k = 0; k < 4; k++)
+        memcpy((uint8_t *)block + k * pixel, near[k], pixel);
+    blend_points(&nnd_ops_kernels_reference, job->channels, job->depth, level,
+                 (source_points){(const uint8_t *)block, 2 * (int64_t)pixel, &offset, &wx, &wy}, 1);
+    memcpy(dst, level, pixel);
 }
 
 static void blend_pixel(const warp_job *job, const places *p, int i, uint8_t *dst)
@@ -108,8 +83,7 @@ static void blend_pixel(const warp_job *job, const places *p, int i, uint8_t *ds
     const uint8_t *const near[4] = {pixel_at(job, x, y), pixel_at(job, x + 1, y),
                                     pixel_at(job, x, y + 1), pixel_at(job, x + 1, y + 1)};
     if (job->depth > 1) {
-        const float unit = 1.0f / (1 << FRACTION);
-        blend_float(job, near, (float)p->wx[i] * unit, (float)p->wy[i] * unit, dst);
+        blend_deep(job, near, p->wx[i], p->wy[i], dst);
         return;
     }
     for (int c = 0; c < job->channels; c++)
@@ -117,20 +91,37 @@ static void blend_pixel(const warp_job *job, const places *p, int i, uint8_t *ds
             nnd_fixed_bilinear(near[0][c], near[1][c], near[2][c], near[3][c], p->wx[i], p->wy[i]);
 }
 
+/* Bytes that the kernel may read at a point: two pixels at least. */
+static int64_t point_bytes(const warp_job *job)
+{
+    const int64_t two = 2 * (int64_t)job->channels;
+    const int64_t read =
+        job->depth == 1 ? NND_BILINEAR_READ(job->channels) : NND_POINTS_READ(job->channels);
+    return (read > two ? read : two) * job->depth;
+}
+
 /* How many pixels from i on have all their neighbours, and what the kernel may over-read, inside.
  */
 static int inner_run(const warp_job *job, places *p, int i, int count)
 {
-    const int64_t bytes = job->channels, row_bytes = (int64_t)job->src.width * bytes;
-    const int64_t last = row_bytes - (2 * bytes > NND_BILINEAR_READ(job->channels)
-                                          ? 2 * bytes
-                                          : NND_BILINEAR_READ(job->channels));
+    const int64_t bytes = (int64_t)job->channels * job->depth;
+    const int64_t last = job->src.width * bytes - point_bytes(job);
+    const uint32_t columns = last < 0 ? 0 : (uint32_t)(last / bytes) + 1,
+                   rows = (uint32_t)job->src.height - 1;
     int n = i;
-    for (; n < count; n++) {
-        if (p->x[n] < 0 || p->y[n] < 0 || p->y[n] >= job->src.height - 1 || p->x[n] * bytes > last)
-            break;
+    for (; n < count && (uint32_t)p->x[n] < columns && (uint32_t)p->y[n] < rows; n++)
         p->offset[n] = p->y[n] * job->src.stride[0] + p->x[n] * bytes;
-    }
+    return n - i;
+}
+
+/* How many pixels from i on see nothing but the constant. */
+static int outer_run(const warp_job *job, const places *p, int i, int count)
+{
+    const int width = job->src.width, height = job->src.height;
+    int n = i;
+    if (job->border != NND_BORDER_CONSTANT) return 0;
+    while (n < count && (p->x[n] < -1 || p->x[n] >= width || p->y[n] < -1 || p->y[n] >= height))
+        n++;
     return n - i;
 }
 
@@ -138,16 +129,20 @@ static void bilinear_chunk(const warp_job *job, places *p, int count, uint8_t *d
 {
     const size_t pixel = (size_t)(job->channels * job->depth);
     for (int i = 0; i < count;) {
-        const int run = job->depth == 1 ? inner_run(job, p, i, count) : 0;
-        if (run == 0) {
-            blend_pixel(job, p, i, dst + (size_t)i * pixel);
-            i++;
-            continue;
+        uint8_t *out = dst + (size_t)i * pixel;
+        const int inner = inner_run(job, p, i, count);
+        const int outer = inner ? 0 : outer_run(job, p, i, count);
+        if (inner) {
+            blend_points(job->kernels, job->channels, job->depth, out,
+                         (source_points){job->src.data[0], job->src.stride[0], p->offset + i,
+                                         p->wx + i, p->wy + i},
+                         (size_t)inner);
+        } else if (outer) {
+            nnd_ops_fill_row(out, job->constant, pixel, (size_t)outer);
+        } else {
+            blend_pixel(job, p, i, out);
         }
-        job->kernels->points_u8[job->channels - 1](dst + (size_t)i * pixel, job->src.data[0],
-                                                   job->src.stride[0], p->offset + i, p->wx + i,
-                                                   p->wy + i, (size_t)run);
-        i += run;
+        i += inner + outer ? inner + outer : 1;
     }
 }
 
@@ -200,14 +195,17 @@ static nnd_status warp(nnd_image *dst, const nnd_image *src, const double m[9],
     warp_job job = {
         .dst = *dst,
         .src = *src,
-        .perspective = m[6] != 0 || m[7] != 0 || m[8] != 1,
+        /* Neighbours are found from pixel centres, the nearest pixel from its edges. */
+        .map = {.perspective = m[6] != 0 || m[7] != 0 || m[8] != 1,
+                .shift = options->filter == NND_FILTER_BILINEAR ? -0.5 : 0,
+                .round = options->filter == NND_FILTER_BILINEAR ? 0.5 : 0},
         .filter = options->filter,
         .border = options->border,
         .channels = nnd_ops_channels(src->format),
         .depth = nnd_ops_depth(src->dtype),
         .kernels = nnd_ops_kernels_get(),
     };
-    memcpy(job.m, m, sizeof(job.m));
+    memcpy(job.map.m, m, sizeof(job.map.m));
     nnd_ops_encode_pixel(src, options->value, job.constant);
     return nnd_ops_for_rows(dst->height, WARP_BAND, options->threads, sizeof(places), warp_band,
                             &job, options->cancel);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/size.h"
+#include "ops/kernels/kernels.h"
 
 #define PI 3.14159265358979323846
 
@@ -153,7 +154,8 @@ static nnd_status axis_alloc(nnd_axis *axis, nnd_axis_size size, double taps, do
     axis->taps = taps < size.src ? (int)taps : size.src;
     axis->start = nnd_calloc((size_t)size.count, sizeof(int32_t));
     size_t count = 0;
-    if (taps > 0 && nnd_size_mul((size_t)size.count, (size_t)axis->taps, &count))
+    if (taps > 0 && nnd_size_mul((size_t)size.count, (size_t)axis->taps, &count) &&
+        nnd_size_add(count, NND_SUM_COLUMNS_READ, &count))
         axis->weight = nnd_calloc(count, sizeof(float));
     if (scratch) *scratch = nnd_calloc((size_t)taps + 4, sizeof(double));
     if (axis->start && (taps <= 0 || axis->weight) && (!scratch || *scratch)) return NND_OK;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "ops/image/carve.h"
+#include "ops/kernels/kernels.h"
 #include "ops/ops_common.h"
 
 #define BLUR_BAND 16
@@ -14,6 +15,7 @@ typedef struct blur_job {
     int width, height; /* of the kernel */
     float x[BLUR_MAX], y[BLUR_MAX];
     float gain; /* the sum is multiplied by this */
+    const nnd_ops_kernels *kernels;
 } blur_job;
 
 /* The kernels of sizes 1, 3, 5 and 7 that OpenCV takes when no sigma is given, in 1/32. */
@@ -34,31 +36,6 @@ static void fill_weights(float *weight, int size, nnd_blur_kind kind, double sig
         weight[i] = (float)(kind == NND_BLUR_BOX ? 1 : exact[i] / sum);
 }
 
-static void add_row(float *sum, const uint8_t *row, nnd_dtype dtype, size_t count, float weight)
-{
-    if (dtype == NND_U8) {
-        for (size_t i = 0; i < count; i++)
-            sum[i] += (float)row[i] * weight;
-    } else {
-        const float *f32 = (const float *)(const void *)row;
-        for (size_t i = 0; i < count; i++)
-            sum[i] += f32[i] * weight;
-    }
-}
-
-static void store_row(const blur_job *job, int y, const float *level, size_t count)
-{
-    uint8_t *row = nnd_ops_row(&job->dst, 0, y);
-    if (job->dst.dtype == NND_F32) {
-        memcpy(row, level, count * sizeof(float));
-        return;
-    }
-    for (size_t i = 0; i < count; i++) {
-        const float v = level[i] > 0.0f ? level[i] : 0.0f;
-        row[i] = (uint8_t)rintf(v < 255.0f ? v : 255.0f);
-    }
-}
-
 /* Repeats the ends of a row of sums: `padded` holds radius pixels, the row, radius pixels. */
 static void pad_sums(const blur_job *job, float *padded, size_t channels)
 {
@@ -73,32 +50,52 @@ static void pad_sums(const blur_job *job, float *padded, size_t channels)
     }
 }
 
+/* The weighted sum of the rows around y. */
+static void sum_down(const blur_job *job, int y, float *sum, size_t count)
+{
+    const nnd_level_type type = nnd_level_type_of(job->src.dtype);
+    for (int k = 0; k < job->height; k += NND_SUM_ROWS) {
+        const void *rows[NND_SUM_ROWS];
+        const int taps = job->height - k < NND_SUM_ROWS ? job->height - k : NND_SUM_ROWS;
+        for (int t = 0; t < taps; t++)
+            rows[t] = nnd_ops_row(&job->src, 0,
+                                  nnd_ops_border_index((int64_t)y + k + t - job->height / 2,
+                                                       job->src.height, job->border));
+        job->kernels->sum_rows[type](sum, rows, job->y + k, taps, count, k == 0);
+    }
+}
+
+/* Along the row the taps are the padded sums, each a pixel further on. */
+static void sum_along(const blur_job *job, const float *padded, size_t channels, float *level,
+                      size_t count)
+{
+    for (int k = 0; k < job->width; k += NND_SUM_ROWS) {
+        const void *rows[NND_SUM_ROWS];
+        const int taps = job->width - k < NND_SUM_ROWS ? job->width - k : NND_SUM_ROWS;
+        for (int t = 0; t < taps; t++)
+            rows[t] = padded + (size_t)(k + t) * channels;
+        job->kernels->sum_rows[NND_LEVEL_F32](level, rows, job->x + k, taps, count, k == 0);
+    }
+}
+
 static nnd_status blur_band(void *user, int begin, int end, void *memory)
 {
     const blur_job *job = user;
     const size_t channels = (size_t)nnd_ops_channels(job->src.format);
     const size_t count = (size_t)job->src.width * channels, radius = (size_t)job->width / 2;
+    const float none = 0;
     nnd_carve carve = {memory, 0};
     float *padded = nnd_carve_take(&carve, (count + 2 * radius * channels) * sizeof(float));
-    float *level = nnd_carve_take(&carve, count * sizeof(float));
+    float *scratch = nnd_carve_take(&carve, count * sizeof(float));
     for (int y = begin; y < end; y++) {
-        float *sum = padded + radius * channels;
-        memset(sum, 0, count * sizeof(float));
-        for (int k = 0; k < job->height; k++) {
-            const int from = nnd_ops_border_index((int64_t)y + k - job->height / 2, job->src.height,
-                                                  job->border);
-            add_row(sum, nnd_ops_row(&job->src, 0, from), job->src.dtype, count, job->y[k]);
-        }
+        uint8_t *dst = nnd_ops_row(&job->dst, 0, y);
+        const bool in_place = job->dst.dtype == NND_F32;
+        float *level = in_place ? (float *)(void *)dst : scratch;
+        sum_down(job, y, padded + radius * channels, count);
         pad_sums(job, padded, channels);
-        memset(level, 0, count * sizeof(float));
-        for (int k = 0; k < job->width; k++) {
-            const float *shifted = padded + (size_t)k * channels, weight = job->x[k];
-            for (size_t i = 0; i < count; i++)
-                level[i] += shifted[i] * weight;
-        }
-        for (size_t i = 0; i < count; i++)
-            level[i] *= job->gain;
-        store_row(job, y, level, count);
+        sum_along(job, padded, channels, level, count);
+        job->kernels->planar_f32c1(&level, level, count, &job->gain, &none);
+        if (!in_place) job->kernels->f32_to_u8(dst, level, count);
     }
     return NND_OK;
 }
@@ -135,7 +132,8 @@ nnd_status nnd_image_blur(nnd_image *dst, const nnd_image *src, const nnd_blur_o
                     .border = options->border,
                     .width = options->kernel_width,
                     .height = options->kernel_height,
-                    .gain = 1};
+                    .gain = 1,
+                    .kernels = nnd_ops_kernels_get()};
     fill_weights(job.x, job.width, options->kind, options->sigma_x);
     fill_weights(job.y, job.height, options->kind, options->sigma_y);
     if (options->kind == NND_BLUR_BOX) job.gain = 1.0f / (float)(job.width * job.height);

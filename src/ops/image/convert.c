@@ -7,8 +7,9 @@
 #define CONVERT_BAND 16 /* even: chroma of a pair of rows is made in one band */
 
 typedef struct rgb_yuv {
-    int32_t y[3], u[3], v[3]; /* Q16 of the row's three channels in their order */
-    int32_t y_offset;
+    int16_t luma[3]; /* Q15, in the order of the row's channels, as those of chroma */
+    nnd_chroma_coef chroma;
+    nnd_level_range from_gray;
 } rgb_yuv;
 
 typedef struct convert_job {
@@ -38,28 +39,62 @@ static void store_u8(const convert_job *job, const uint8_t *src, uint8_t *dst, s
     }
 }
 
-/* f32 rows carry levels of the destination's scale. */
-static void store_f32(const convert_job *job, const float *src, uint8_t *dst, size_t width)
+/* Rows in between, one per thread. */
+typedef struct convert_lane {
+    nnd_row_cache cache;
+    float *levels, *plane[5]; /* deep pixels: reordered; their channels and an opaque one */
+    uint8_t *bytes[2], *luma, *chroma; /* to YUV: two rows as u8, what YUYV and I420 are made of */
+} convert_lane;
+
+static void carve_lane(convert_lane *lane, const convert_job *job, nnd_carve *carve)
 {
-    const size_t from = (size_t)job->reader.channels,
-                 to = (size_t)nnd_ops_channels(job->out.format);
-    const nnd_dtype dtype = job->out.dtype;
-    const float max = (float)nnd_ops_max_level(dtype);
-    for (size_t i = 0; i < width; i++) {
-        for (size_t k = 0; k < to; k++) {
-            const float level = job->map[k] < 0 ? max : src[i * from + (size_t)job->map[k]];
-            if (dtype == NND_F32) {
-                memcpy(dst + 4 * (i * to + k), &level, 4);
-                continue;
-            }
-            const float v = level > 0.0f ? level : 0.0f;
-            const uint16_t u = (uint16_t)rintf(v < max ? v : max);
-            if (dtype == NND_U8)
-                dst[i * to + k] = (uint8_t)u;
-            else
-                memcpy(dst + 2 * (i * to + k), &u, 2);
-        }
+    const bool to_yuv = nnd_ops_is_yuv(job->out.format), deep = job->reader.dtype == NND_F32;
+    const size_t width = (size_t)job->out.width;
+    memset(lane, 0, sizeof(*lane));
+    nnd_row_cache_carve(&lane->cache, &job->reader, to_yuv ? 2 : 1, carve);
+    if (to_yuv) {
+        lane->luma = nnd_carve_take(carve, width + 1);
+        lane->chroma = nnd_carve_take(carve, width + 1);
+        for (int k = 0; deep && k < 2; k++)
+            lane->bytes[k] = nnd_carve_take(carve, width * 4);
+    } else if (deep) {
+        lane->levels = nnd_carve_take(carve, width * 4 * sizeof(float));
+        for (int k = 0; k < 5; k++)
+            lane->plane[k] = nnd_carve_take(carve, width * sizeof(float));
     }
+}
+
+/* f32 rows carry levels of the destination's scale. */
+static const float *order_f32(const convert_job *job, const convert_lane *lane, const float *src,
+                              size_t width)
+{
+    static const float one[4] = {1, 1, 1, 1}, none[4] = {0};
+    const nnd_ops_kernels *kernels = job->reader.kernels;
+    const int from = job->reader.channels, to = nnd_ops_channels(job->out.format);
+    const float *plane[4];
+    if (from == to && job->map[0] == 0) return src;
+    for (size_t i = 0; i < width; i++)
+        lane->plane[4][i] = (float)nnd_ops_max_level(job->out.dtype);
+    (from == 1   ? kernels->planar_f32c1
+     : from == 3 ? kernels->planar_f32c3
+                 : kernels->planar_f32c4)(lane->plane, src, width, one, none);
+    for (int k = 0; k < to; k++)
+        plane[k] = lane->plane[job->map[k] < 0 ? 4 : job->map[k]];
+    (to == 3 ? kernels->interleave_f32c3 : kernels->interleave_f32c4)(lane->levels, plane, width);
+    return lane->levels;
+}
+
+static void store_f32(const convert_job *job, const convert_lane *lane, const float *src,
+                      uint8_t *dst, size_t width)
+{
+    const float *levels = order_f32(job, lane, src, width);
+    const size_t count = width * (size_t)nnd_ops_channels(job->out.format);
+    if (job->out.dtype == NND_U8)
+        job->reader.kernels->f32_to_u8(dst, levels, count);
+    else if (job->out.dtype == NND_U16)
+        job->reader.kernels->f32_to_u16((uint16_t *)(void *)dst, levels, count);
+    else
+        memcpy(dst, levels, count * sizeof(float));
 }
 
 static nnd_status interleaved_band(void *user, int begin, int end, void *memory)
@@ -67,15 +102,15 @@ static nnd_status interleaved_band(void *user, int begin, int end, void *memory)
     const convert_job *job = user;
     const size_t width = (size_t)job->out.width;
     nnd_carve carve = {memory, 0};
-    nnd_row_cache cache;
-    nnd_row_cache_carve(&cache, &job->reader, 1, &carve);
-    nnd_row_cache_reset(&cache);
+    convert_lane lane;
+    carve_lane(&lane, job, &carve);
+    nnd_row_cache_reset(&lane.cache);
     for (int y = begin; y < end; y++) {
-        const void *row = nnd_row_cache_get(&cache, y);
+        const void *row = nnd_row_cache_get(&lane.cache, y);
         if (job->reader.dtype == NND_U8)
             store_u8(job, row, nnd_ops_row(&job->out, 0, y), width);
         else
-            store_f32(job, row, nnd_ops_row(&job->out, 0, y), width);
+            store_f32(job, &lane, row, nnd_ops_row(&job->out, 0, y), width);
     }
     return NND_OK;
 }
@@ -86,84 +121,82 @@ static rgb_yuv rgb_yuv_of(const nnd_image *image, bool bgr)
 {
     const bool wide = image->matrix == NND_MATRIX_BT709, full = image->range == NND_RANGE_FULL;
     const double r = wide ? 0.2126 : 0.299, b = wide ? 0.0722 : 0.114, g = 1 - r - b;
-    const double luma = (full ? 1.0 : 219.0 / 255.0) * 65536,
-                 chroma = (full ? 1.0 : 224.0 / 255.0) * 65536;
+    const double luma = full ? 1.0 : 219.0 / 255.0, chroma = full ? 1.0 : 224.0 / 255.0;
     const double y[3] = {r * luma, g * luma, b * luma};
     const double u[3] = {-0.5 * r / (1 - b) * chroma, -0.5 * g / (1 - b) * chroma, 0.5 * chroma};
     const double v[3] = {0.5 * chroma, -0.5 * g / (1 - r) * chroma, -0.5 * b / (1 - r) * chroma};
-    rgb_yuv out = {.y_offset = full ? 0 : 16};
+    rgb_yuv out = {.from_gray = {0, full ? 0 : 16, (int16_t)lrint(luma * 16384)}};
     for (int k = 0; k < 3; k++) {
         const int at = bgr ? 2 - k : k;
-        out.y[at] = (int32_t)lrint(y[k]);
-        out.u[at] = (int32_t)lrint(u[k]);
-        out.v[at] = (int32_t)lrint(v[k]);
+        out.luma[at] = (int16_t)lrint(y[k] * 32768);
+        out.chroma.u[at] = (int16_t)lrint(u[k] * 32768);
+        out.chroma.v[at] = (int16_t)lrint(v[k] * 32768);
     }
     return out;
 }
 
-/* weight · the mean of 2^log2_count summed levels, rounded. */
-static uint8_t dot(const int32_t weight[3], const int32_t sum[3], int log2_count, int32_t offset)
+/* A row of the reader as levels of u8; `bytes` where they have to be made. */
+static const uint8_t *row_u8(const convert_job *job, convert_lane *lane, int y, int slot)
 {
-    const int shift = 16 + log2_count;
-    const int32_t v = weight[0] * sum[0] + weight[1] * sum[1] + weight[2] * sum[2];
-    const int32_t level = ((v + (1 << (shift - 1))) >> shift) + offset;
-    return (uint8_t)(level < 0 ? 0 : level > 255 ? 255 : level);
+    const void *row = nnd_row_cache_get(&lane->cache, y);
+    if (job->reader.dtype == NND_U8) return row;
+    job->reader.kernels->f32_to_u8(lane->bytes[slot], row,
+                                   (size_t)job->out.width * (size_t)job->reader.channels);
+    return lane->bytes[slot];
 }
 
-/* Three levels of pixel x of a row that the reader gave. */
-static void levels_at(const convert_job *job, const void *row, size_t x, int32_t level[3])
+static void make_luma(const convert_job *job, uint8_t *dst, const uint8_t *row)
 {
-    const size_t channels = (size_t)job->reader.channels;
-    for (size_t k = 0; k < 3; k++) {
-        const size_t at = x * channels + (channels == 1 ? 0 : k);
-        level[k] = job->reader.dtype == NND_U8 ? ((const uint8_t *)row)[at]
-                                               : nnd_ops_to_u8((double)((const float *)row)[at]);
-    }
+    const nnd_ops_kernels *kernels = job->reader.kernels;
+    const rgb_yuv *k = &job->yuv;
+    const size_t width = (size_t)job->out.width;
+    if (job->reader.channels == 1)
+        kernels->range_u8(dst, row, width, &k->from_gray);
+    else if (job->reader.channels == 3)
+        kernels->gray_u8c3(dst, row, width, k->luma, k->from_gray.above);
+    else
+        kernels->gray_u8c4(dst, row, width, k->luma, k->from_gray.above);
 }
 
-static void store_luma(const convert_job *job, const void *row, int y)
+/* Pairs of chroma of one or two rows (lower may be NULL). */
+static void make_chroma(const convert_job *job, uint8_t *uv, const uint8_t *upper,
+                        const uint8_t *lower)
 {
-    const size_t step = job->out.format == NND_PIX_YUYV ? 2 : 1, width = (size_t)job->out.width;
-    uint8_t *dst = nnd_ops_row(&job->out, 0, y);
-    int32_t level[3];
-    for (size_t x = 0; x < width; x++) {
-        levels_at(job, row, x, level);
-        dst[x * step] = dot(job->yuv.y, level, 0, job->yuv.y_offset);
-    }
-    if (step == 2 && (width & 1)) dst[2 * width] = dst[2 * width - 2];
+    const nnd_ops_kernels *kernels = job->reader.kernels;
+    const size_t width = (size_t)job->out.width;
+    if (job->reader.channels == 1)
+        memset(uv, 128, (width + 1) / 2 * 2);
+    else if (job->reader.channels == 3)
+        kernels->chroma_u8c3(uv, upper, lower, width, &job->yuv.chroma);
+    else
+        kernels->chroma_u8c4(uv, upper, lower, width, &job->yuv.chroma);
 }
 
-/* The chroma samples of one or two rows (lower may be NULL). */
-static void store_chroma(const convert_job *job, const void *upper, const void *lower, int y)
+static void store_yuyv(const convert_job *job, convert_lane *lane, int y)
+{
+    const size_t width = (size_t)job->out.width;
+    const uint8_t *row = row_u8(job, lane, y, 0);
+    make_luma(job, lane->luma, row);
+    if (width & 1) lane->luma[width] = lane->luma[width - 1];
+    make_chroma(job, lane->chroma, row, NULL);
+    job->reader.kernels->merge_u8(nnd_ops_row(&job->out, 0, y), lane->luma, lane->chroma,
+                                  (width + 1) / 2 * 2);
+}
+
+/* Rows y and, unless it is beyond the end, y + 1. */
+static void store_420(const convert_job *job, convert_lane *lane, int y, bool two)
 {
     const nnd_image *out = &job->out;
-    const size_t width = (size_t)out->width;
-    for (size_t pair = 0; pair < (width + 1) / 2; pair++) {
-        int32_t sum[3] = {0, 0, 0}, level[3];
-        const bool two = 2 * pair + 1 < width;
-        for (size_t x = 2 * pair; x <= 2 * pair + (two ? 1 : 0); x++) {
-            for (int side = 0; side < (lower ? 2 : 1); side++) {
-                levels_at(job, side ? lower : upper, x, level);
-                for (int k = 0; k < 3; k++)
-                    sum[k] += level[k];
-            }
-        }
-        const int log2_count = (two ? 1 : 0) + (lower ? 1 : 0);
-        const uint8_t u = dot(job->yuv.u, sum, log2_count, 128),
-                      v = dot(job->yuv.v, sum, log2_count, 128);
-        if (out->format == NND_PIX_YUYV) {
-            uint8_t *dst = nnd_ops_row(out, 0, y) + 4 * pair;
-            dst[1] = u;
-            dst[3] = v;
-        } else if (out->format == NND_PIX_NV12) {
-            uint8_t *dst = nnd_ops_row(out, 1, y / 2) + 2 * pair;
-            dst[0] = u;
-            dst[1] = v;
-        } else {
-            nnd_ops_row(out, 1, y / 2)[pair] = u;
-            nnd_ops_row(out, 2, y / 2)[pair] = v;
-        }
-    }
+    const bool pairs = out->format == NND_PIX_NV12;
+    const uint8_t *upper = row_u8(job, lane, y, 0),
+                  *lower = two ? row_u8(job, lane, y + 1, 1) : NULL;
+    uint8_t *uv = pairs ? nnd_ops_row(out, 1, y / 2) : lane->chroma;
+    make_luma(job, nnd_ops_row(out, 0, y), upper);
+    if (two) make_luma(job, nnd_ops_row(out, 0, y + 1), lower);
+    make_chroma(job, uv, upper, lower);
+    if (!pairs)
+        job->reader.kernels->split_u8(nnd_ops_row(out, 1, y / 2), nnd_ops_row(out, 2, y / 2), uv,
+                                      ((size_t)out->width + 1) / 2);
 }
 
 static nnd_status yuv_band(void *user, int begin, int end, void *memory)
@@ -171,15 +204,14 @@ static nnd_status yuv_band(void *user, int begin, int end, void *memory)
     const convert_job *job = user;
     const bool every_row = job->out.format == NND_PIX_YUYV;
     nnd_carve carve = {memory, 0};
-    nnd_row_cache cache;
-    nnd_row_cache_carve(&cache, &job->reader, 2, &carve);
-    nnd_row_cache_reset(&cache);
+    convert_lane lane;
+    carve_lane(&lane, job, &carve);
+    nnd_row_cache_reset(&lane.cache);
     for (int y = begin; y < end; y += every_row ? 1 : 2) {
-        const void *upper = nnd_row_cache_get(&cache, y);
-        const void *lower = !every_row && y + 1 < end ? nnd_row_cache_get(&cache, y + 1) : NULL;
-        store_luma(job, upper, y);
-        if (lower) store_luma(job, lower, y + 1);
-        store_chroma(job, upper, lower, y);
+        if (every_row)
+            store_yuyv(job, &lane, y);
+        else
+            store_420(job, &lane, y, y + 1 < end);
     }
     return NND_OK;
 }
@@ -187,6 +219,7 @@ static nnd_status yuv_band(void *user, int begin, int end, void *memory)
 /* NV12 ↔ I420 without touching the samples. */
 static void regroup_chroma(const nnd_image *dst, const nnd_image *src)
 {
+    const nnd_ops_kernels *kernels = nnd_ops_kernels_get();
     const size_t width = (size_t)src->width, pairs = (width + 1) / 2;
     for (int y = 0; y < src->height; y++)
         memcpy(nnd_ops_row(dst, 0, y), nnd_ops_row(src, 0, y), width);
@@ -195,15 +228,10 @@ static void regroup_chroma(const nnd_image *dst, const nnd_image *src)
         const nnd_image *pair_side = from_pairs ? src : dst, *plane_side = from_pairs ? dst : src;
         uint8_t *uv = nnd_ops_row(pair_side, 1, y);
         uint8_t *u = nnd_ops_row(plane_side, 1, y), *v = nnd_ops_row(plane_side, 2, y);
-        for (size_t i = 0; i < pairs; i++) {
-            if (from_pairs) {
-                u[i] = uv[2 * i];
-                v[i] = uv[2 * i + 1];
-            } else {
-                uv[2 * i] = u[i];
-                uv[2 * i + 1] = v[i];
-            }
-        }
+        if (from_pairs)
+            kernels->split_u8(u, v, uv, pairs);
+        else
+            kernels->merge_u8(uv, u, v, pairs);
     }
 }
 
@@ -230,8 +258,8 @@ static nnd_status convert_general(nnd_image *dst, const nnd_image *src,
     else
         nnd_channel_map(job.reader.format, dst->format, job.map);
     nnd_carve measure = {NULL, 0};
-    nnd_row_cache cache;
-    nnd_row_cache_carve(&cache, &job.reader, to_yuv ? 2 : 1, &measure);
+    convert_lane lane;
+    carve_lane(&lane, &job, &measure);
     return nnd_ops_for_rows(dst->height, CONVERT_BAND, options->threads, measure.used,
                             to_yuv ? yuv_band : interleaved_band, &job, options->cancel);
 }

@@ -1,8 +1,6 @@
 /* Elements of a tensor back to levels of an image. */
-#include <math.h>
 #include <string.h>
 
-#include "data/float_bits.h"
 #include "ops/image/carve.h"
 #include "ops/image/row_reader.h"
 #include "ops/image/tensor_rows.h"
@@ -19,78 +17,96 @@ typedef struct from_tensor_job {
     const nnd_ops_kernels *kernels;
 } from_tensor_job;
 
-/* Channel k of row y as levels of the image. */
-static void read_channel(const from_tensor_job *job, int k, int y, float *dst)
+typedef struct from_tensor_lane {
+    float *wide;     /* elements that were f16, or the levels of an image that is not f32 */
+    float *plane[4]; /* levels of the tensor's channels */
+    float *opaque;
+} from_tensor_lane;
+
+static void carve_lane(from_tensor_lane *lane, size_t width, nnd_carve *carve)
 {
-    const nnd_tensor_rows *in = &job->in;
-    const uint8_t *row = nnd_tensor_rows_at(in, k, y, 0);
-    const size_t step = in->interleaved ? (size_t)in->channels : 1;
-    const float mul = job->mul[k], add = job->add[k];
-    const size_t width = (size_t)in->width;
-    if (in->dtype == NND_F32) {
-        const float *f = (const float *)(const void *)row;
-        for (size_t i = 0; i < width; i++)
-            dst[i] = f[i * step] * mul + add;
-    } else if (in->dtype == NND_F16) {
-        const uint16_t *h = (const uint16_t *)(const void *)row;
-        for (size_t i = 0; i < width; i++)
-            dst[i] = nnd_f16_to_f32(h[i * step]) * mul + add;
-    } else {
-        for (size_t i = 0; i < width; i++)
-            dst[i] = (float)row[i * step] * mul + add;
-    }
+    lane->wide = nnd_carve_take(carve, 4 * width * sizeof(float));
+    for (int k = 0; k < 4; k++)
+        lane->plane[k] = nnd_carve_take(carve, width * sizeof(float));
+    lane->opaque = nnd_carve_take(carve, width * sizeof(float));
 }
 
-static void clamp_levels(float *levels, size_t count, float max)
+/* A row of `channels` channels side by side → a plane of levels each, from plane `first` on. */
+static void read_planes(const from_tensor_job *job, const from_tensor_lane *lane,
+                        const uint8_t *row, int channels, int first)
 {
-    for (size_t i = 0; i < count; i++) {
-        const float v = levels[i] > 0.0f ? levels[i] : 0.0f;
-        levels[i] = v < max ? v : max;
+    const nnd_ops_kernels *kernels = job->kernels;
+    const size_t width = (size_t)job->in.width;
+    float *const *plane = lane->plane + first;
+    const float *mul = job->mul + first, *add = job->add + first;
+    if (job->in.dtype == NND_U8) {
+        (channels == 1   ? kernels->planar_u8c1
+         : channels == 3 ? kernels->planar_u8c3
+                         : kernels->planar_u8c4)(plane, row, width, mul, add);
+        return;
     }
+    const float *elements = (const float *)(const void *)row;
+    if (job->in.dtype == NND_F16) {
+        kernels->f16_to_f32(lane->wide, (const uint16_t *)(const void *)row,
+                            width * (size_t)channels);
+        elements = lane->wide;
+    }
+    (channels == 1   ? kernels->planar_f32c1
+     : channels == 3 ? kernels->planar_f32c3
+                     : kernels->planar_f32c4)(plane, elements, width, mul, add);
 }
 
-/* Levels in the image's order → its row. */
-static void store_row(const from_tensor_job *job, int y, float *levels, size_t count)
+static void read_row(const from_tensor_job *job, const from_tensor_lane *lane, int y)
 {
-    uint8_t *row = nnd_ops_row(&job->out, 0, y);
-    if (job->out.dtype == NND_U8) {
-        job->kernels->f32_to_u8(row, levels, count);
+    if (job->in.interleaved) {
+        read_planes(job, lane, nnd_tensor_rows_at(&job->in, 0, y, 0), job->in.channels, 0);
         return;
     }
-    clamp_levels(levels, count, (float)nnd_ops_max_level(job->out.dtype));
-    if (job->out.dtype == NND_F32) {
-        memcpy(row, levels, count * sizeof(float));
-        return;
-    }
-    uint16_t *u16 = (uint16_t *)(void *)row;
-    for (size_t i = 0; i < count; i++)
-        u16[i] = (uint16_t)rintf(levels[i]);
+    for (int k = 0; k < job->in.channels; k++)
+        read_planes(job, lane, nnd_tensor_rows_at(&job->in, k, y, 0), 1, k);
+}
+
+/* Planes → levels in the image's order. */
+static void order_levels(const from_tensor_job *job, const from_tensor_lane *lane, float *levels)
+{
+    const size_t width = (size_t)job->in.width;
+    const int channels = nnd_ops_channels(job->out.format);
+    const float *plane[4];
+    for (int k = 0; k < channels; k++)
+        plane[k] = job->map[k] < 0 ? lane->opaque : lane->plane[job->map[k]];
+    if (job->to_gray)
+        job->kernels->gray_f32(levels, (const float *const *)lane->plane, width, job->gray);
+    else if (channels == 1)
+        memcpy(levels, plane[0], width * sizeof(float));
+    else if (channels == 3)
+        job->kernels->interleave_f32c3(levels, plane, width);
+    else
+        job->kernels->interleave_f32c4(levels, plane, width);
 }
 
 static nnd_status from_tensor_band(void *user, int begin, int end, void *memory)
 {
     const from_tensor_job *job = user;
+    const nnd_ops_kernels *kernels = job->kernels;
     const size_t width = (size_t)job->in.width,
-                 channels = (size_t)nnd_ops_channels(job->out.format);
+                 count = width * (size_t)nnd_ops_channels(job->out.format);
+    const float max = (float)nnd_ops_max_level(job->out.dtype);
     nnd_carve carve = {memory, 0};
-    float *planes = nnd_carve_take(&carve, width * 4 * sizeof(float));
-    float *levels = nnd_carve_take(&carve, width * 4 * sizeof(float));
+    from_tensor_lane lane;
+    carve_lane(&lane, width, &carve);
+    for (size_t i = 0; i < width; i++)
+        lane.opaque[i] = max;
     for (int y = begin; y < end; y++) {
-        for (int k = 0; k < job->in.channels; k++)
-            read_channel(job, k, y, planes + (size_t)k * width);
-        if (job->to_gray) {
-            for (size_t i = 0; i < width; i++)
-                levels[i] = planes[i] * job->gray[0] + planes[width + i] * job->gray[1] +
-                            planes[2 * width + i] * job->gray[2];
-        } else {
-            for (size_t k = 0; k < channels; k++) {
-                const float *plane = planes + (size_t)(job->map[k] < 0 ? 0 : job->map[k]) * width;
-                const float opaque = (float)nnd_ops_max_level(job->out.dtype);
-                for (size_t i = 0; i < width; i++)
-                    levels[i * channels + k] = job->map[k] < 0 ? opaque : plane[i];
-            }
-        }
-        store_row(job, y, levels, width * channels);
+        void *row = nnd_ops_row(&job->out, 0, y);
+        float *levels = job->out.dtype == NND_F32 ? row : lane.wide;
+        read_row(job, &lane, y);
+        order_levels(job, &lane, levels);
+        if (job->out.dtype == NND_U8)
+            kernels->f32_to_u8(row, levels, count);
+        else if (job->out.dtype == NND_U16)
+            kernels->f32_to_u16(row, levels, count);
+        else
+            kernels->clamp_f32(levels, levels, count, max);
     }
     return NND_OK;
 }
@@ -138,8 +154,8 @@ nnd_status nnd_image_from_tensor(nnd_image *dst, const nnd_tensor *src,
     job.gray[1] = 0.587f;
     job.gray[2] = bgr ? 0.299f : 0.114f;
     nnd_carve measure = {NULL, 0};
-    nnd_carve_take(&measure, (size_t)dst->width * 4 * sizeof(float));
-    nnd_carve_take(&measure, (size_t)dst->width * 4 * sizeof(float));
+    from_tensor_lane lane;
+    carve_lane(&lane, (size_t)dst->width, &measure);
     return nnd_ops_for_rows(dst->height, FROM_TENSOR_BAND, options->threads, measure.used,
                             from_tensor_band, &job, options->cancel);
 }

@@ -28,6 +28,10 @@ static void copy_pixels(uint8_t *dst, const uint8_t *src, int64_t step, size_t c
         for (size_t i = 0; i < count; i++, src += step)
             dst[i] = *src;
         break;
+    case 2:
+        for (size_t i = 0; i < count; i++, src += step)
+            memcpy(dst + 2 * i, src, 2);
+        break;
     case 3:
         for (size_t i = 0; i < count; i++, src += step, dst += 3) {
             dst[0] = src[0];
@@ -63,8 +67,8 @@ static void orient_plane(const nnd_image *dst, const nnd_image *src, int plane, 
 static nnd_status orient(nnd_image *dst, const nnd_image *src, orientation o)
 {
     NND_TRY(nnd_ops_check_same_kind(dst, src));
-    if (src->format == NND_PIX_NV12 || src->format == NND_PIX_YUYV)
-        return nnd_ops_check_interleaved(src, "orient");
+    /* Turned, pairs of YUYV would share their chroma downwards, which the format cannot hold. */
+    if (src->format == NND_PIX_YUYV) return nnd_ops_check_interleaved(src, "orient");
     const int width = o.transpose ? src->height : src->width,
               height = o.transpose ? src->width : src->height;
     if (dst->width != width || dst->height != height)

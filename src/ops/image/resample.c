@@ -90,9 +90,16 @@ nnd_status nnd_resampler_init(nnd_resampler *r, nnd_axis_size x, nnd_axis_size y
 
 int nnd_resampler_rows(const nnd_resampler *r)
 {
-    return r->mode == NND_RESAMPLE_COPY || r->mode == NND_RESAMPLE_FLOAT ? 1
-           : r->mode == NND_RESAMPLE_BILINEAR                            ? 2
-                                                                         : r->y.taps;
+    switch (r->mode) {
+    case NND_RESAMPLE_COPY:
+        return 1;
+    case NND_RESAMPLE_BILINEAR:
+        return 2;
+    case NND_RESAMPLE_FIXED:
+        return r->y.taps;
+    default:
+        return r->y.taps < NND_SUM_ROWS ? r->y.taps : NND_SUM_ROWS;
+    }
 }
 
 void nnd_resample_carve(nnd_resample_scratch *scratch, const nnd_resampler *r, nnd_carve *carve)
@@ -106,6 +113,8 @@ void nnd_resample_carve(nnd_resample_scratch *scratch, const nnd_resampler *r, n
         scratch->rows = nnd_carve_take(carve, (size_t)r->y.taps * sizeof(uint8_t *));
     } else if (r->mode == NND_RESAMPLE_FLOAT) {
         scratch->sum = nnd_carve_take(carve, count * sizeof(float));
+        scratch->levels =
+            nnd_carve_take(carve, (size_t)r->dst_width * (size_t)r->channels * sizeof(float));
     }
 }
 
@@ -162,58 +171,27 @@ static void fixed_row(const nnd_resampler *r, const nnd_resample_scratch *scratc
                                             (size_t)r->dst_width, r->safe);
 }
 
-/* sum (+)= row · w */
-static void add_row(float *sum, const void *row, nnd_dtype dtype, size_t count, float w, bool first)
-{
-    if (first) memset(sum, 0, count * sizeof(float));
-    if (dtype == NND_U8) {
-        const uint8_t *u8 = row;
-        for (size_t i = 0; i < count; i++)
-            sum[i] += (float)u8[i] * w;
-    } else if (dtype == NND_U16) {
-        const uint16_t *u16 = row;
-        for (size_t i = 0; i < count; i++)
-            sum[i] += (float)u16[i] * w;
-    } else {
-        const float *f32 = row;
-        for (size_t i = 0; i < count; i++)
-            sum[i] += f32[i] * w;
-    }
-}
-
-static void store_level(void *dst, nnd_dtype dtype, size_t i, float level)
-{
-    if (dtype == NND_F32) {
-        ((float *)dst)[i] = level;
-        return;
-    }
-    const float max = dtype == NND_U8 ? 255.0f : 65535.0f;
-    const float v = level > 0.0f ? level : 0.0f;
-    const float rounded = rintf(v < max ? v : max);
-    if (dtype == NND_U8)
-        ((uint8_t *)dst)[i] = (uint8_t)rounded;
-    else
-        ((uint16_t *)dst)[i] = (uint16_t)rounded;
-}
-
 static void float_row(const nnd_resampler *r, const nnd_resample_scratch *scratch, int y, void *dst,
                       nnd_source_row_fn source, void *user)
 {
-    const size_t channels = (size_t)r->channels, taps = (size_t)r->x.taps;
-    const float *wy = r->y.weight + (size_t)y * (size_t)r->y.taps;
-    for (int k = 0; k < r->y.taps; k++)
-        add_row(scratch->sum, source(user, r->y.start[y] + k), r->dtype,
-                (size_t)r->src_width * channels, wy[k], k == 0);
-    for (size_t i = 0; i < (size_t)r->dst_width; i++) {
-        const float *s = scratch->sum + (size_t)r->x.start[i] * channels,
-                    *w = r->x.weight + i * taps;
-        float sum[NND_OPS_MAX_CHANNELS] = {0};
-        for (size_t t = 0; t < taps; t++)
-            for (size_t c = 0; c < channels; c++)
-                sum[c] += s[t * channels + c] * w[t];
-        for (size_t c = 0; c < channels; c++)
-            store_level(dst, r->dtype, i * channels + c, sum[c]);
+    const nnd_ops_kernels *kernels = r->kernels;
+    const size_t channels = (size_t)r->channels, count = (size_t)r->dst_width;
+    const float *weight = r->y.weight + (size_t)y * (size_t)r->y.taps;
+    for (int k = 0; k < r->y.taps; k += NND_SUM_ROWS) {
+        const void *rows[NND_SUM_ROWS];
+        const int taps = r->y.taps - k < NND_SUM_ROWS ? r->y.taps - k : NND_SUM_ROWS;
+        for (int t = 0; t < taps; t++)
+            rows[t] = source(user, r->y.start[y] + k + t);
+        kernels->sum_rows[nnd_level_type_of(r->dtype)](scratch->sum, rows, weight + k, taps,
+                                                       (size_t)r->src_width * channels, k == 0);
     }
+    float *levels = r->dtype == NND_F32 ? dst : scratch->levels;
+    kernels->sum_columns[channels - 1](levels, scratch->sum, r->x.start, r->x.weight, r->x.taps,
+                                       count);
+    if (r->dtype == NND_U8)
+        kernels->f32_to_u8(dst, levels, count * channels);
+    else if (r->dtype == NND_U16)
+        kernels->f32_to_u16(dst, levels, count * channels);
 }
 
 void nnd_resample_row(const nnd_resampler *r, const nnd_resample_scratch *scratch, int y, void *dst,

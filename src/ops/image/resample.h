@@ -42,7 +42,7 @@ typedef const void *(*nnd_source_row_fn)(void *user, int y);
 
 typedef struct nnd_resample_scratch {
     int16_t *fixed;
-    float *sum;
+    float *sum, *levels; /* FLOAT: of the source's width, of the destination's */
     const uint8_t **rows;
 } nnd_resample_scratch;
 void nnd_resample_carve(nnd_resample_scratch *scratch, const nnd_resampler *r, nnd_carve *carve);

@@ -93,6 +93,10 @@ void nnd_row_cache_carve(nnd_row_cache *cache, const nnd_row_reader *reader, int
         cache->chroma = nnd_carve_take(carve, width);
     }
     if (reader->dtype == NND_F32) cache->color = nnd_carve_take(carve, width * 4);
+    if (reader->image.dtype == NND_U8 || reader->format == reader->image.format) return;
+    cache->wide = nnd_carve_take(carve, width * 4 * sizeof(float));
+    for (int k = 0; k < 3; k++)
+        cache->plane[k] = nnd_carve_take(carve, width * sizeof(float));
 }
 
 void nnd_row_cache_reset(nnd_row_cache *cache)
@@ -111,12 +115,7 @@ static void yuv_rows(nnd_row_cache *cache, int x, int y, size_t count, const uin
     const size_t pairs = (count + 1) / 2;
     if (image->format == NND_PIX_YUYV) {
         const uint8_t *row = nnd_ops_row(image, 0, y) + 2 * (size_t)x;
-        for (size_t i = 0; i < pairs; i++) {
-            cache->luma[2 * i] = row[4 * i];
-            cache->luma[2 * i + 1] = row[4 * i + 2];
-            cache->chroma[2 * i] = row[4 * i + 1];
-            cache->chroma[2 * i + 1] = row[4 * i + 3];
-        }
+        cache->reader->kernels->split_u8(cache->luma, cache->chroma, row, 2 * pairs);
         *luma = cache->luma;
         *chroma = cache->chroma;
         return;
@@ -128,25 +127,8 @@ static void yuv_rows(nnd_row_cache *cache, int x, int y, size_t count, const uin
     }
     const uint8_t *u = nnd_ops_row(image, 1, y / 2) + x / 2,
                   *v = nnd_ops_row(image, 2, y / 2) + x / 2;
-    for (size_t i = 0; i < pairs; i++) {
-        cache->chroma[2 * i] = u[i];
-        cache->chroma[2 * i + 1] = v[i];
-    }
+    cache->reader->kernels->merge_u8(cache->chroma, u, v, pairs);
     *chroma = cache->chroma;
-}
-
-/* Luma brought to full range: the gray of a YUV picture. */
-static void yuv_to_gray(uint8_t *dst, const uint8_t *luma, size_t count, const nnd_yuv_coef *coef)
-{
-    if (coef->y_offset == 0) {
-        memcpy(dst, luma, count);
-        return;
-    }
-    for (size_t i = 0; i < count; i++) {
-        const int above = luma[i] > coef->y_offset ? luma[i] - coef->y_offset : 0;
-        const int level = (above * coef->cy + 8192) >> 14;
-        dst[i] = (uint8_t)(level > 255 ? 255 : level);
-    }
 }
 
 /* Converts row y into `dst` and returns its first pixel: chroma pairs start at even columns, so an
@@ -158,8 +140,10 @@ static uint8_t *read_yuv(nnd_row_cache *cache, int y, uint8_t *dst)
     const size_t count = (size_t)(r->roi.width + skip);
     const uint8_t *luma, *chroma;
     yuv_rows(cache, x, r->roi.y + y, count, &luma, &chroma);
+    /* Luma brought to full range is the gray of a YUV picture. */
+    const nnd_level_range full = {r->yuv.y_offset, 0, r->yuv.cy};
     if (r->format == NND_PIX_GRAY)
-        yuv_to_gray(dst, luma, count, &r->yuv);
+        r->kernels->range_u8(dst, luma, count, &full);
     else
         r->kernels->nv12_to_rgb(dst, luma, chroma, count, &r->yuv, r->format == NND_PIX_BGR);
     return dst + skip * r->channels;
@@ -170,45 +154,44 @@ static uint8_t *read_yuv(nnd_row_cache *cache, int y, uint8_t *dst)
 static void read_u8_gray(const nnd_row_reader *r, const uint8_t *src, uint8_t *dst)
 {
     if (nnd_ops_channels(r->image.format) == 3)
-        r->kernels->gray_u8c3(dst, src, (size_t)r->roi.width, r->gray_weight);
+        r->kernels->gray_u8c3(dst, src, (size_t)r->roi.width, r->gray_weight, 0);
     else
-        r->kernels->gray_u8c4(dst, src, (size_t)r->roi.width, r->gray_weight);
+        r->kernels->gray_u8c4(dst, src, (size_t)r->roi.width, r->gray_weight, 0);
 }
 
-static float load_level(const uint8_t *src, nnd_dtype dtype, size_t i)
+static void to_f32(const nnd_row_reader *r, float *dst, const uint8_t *src, nnd_dtype dtype,
+                   size_t count)
 {
-    if (dtype == NND_U8) return (float)src[i];
+    const float none = 0;
+    const float *levels = (const float *)(const void *)src;
+    if (dtype == NND_U8) {
+        r->kernels->planar_u8c1(&dst, src, count, &r->gain, &none);
+        return;
+    }
     if (dtype == NND_U16) {
-        uint16_t u;
-        memcpy(&u, src + 2 * i, 2);
-        return (float)u;
+        r->kernels->u16_to_f32(dst, (const uint16_t *)(const void *)src, count);
+        levels = dst;
     }
-    float f;
-    memcpy(&f, src + 4 * i, 4);
-    return f;
+    r->kernels->planar_f32c1(&dst, levels, count, &r->gain, &none);
 }
 
-static void to_f32(float *dst, const uint8_t *src, nnd_dtype dtype, size_t count, float gain)
+static void to_f32_gray(nnd_row_cache *cache, float *dst, const uint8_t *src)
 {
-    if (dtype == NND_U8)
-        for (size_t i = 0; i < count; i++)
-            dst[i] = (float)src[i] * gain;
-    else
-        for (size_t i = 0; i < count; i++)
-            dst[i] = load_level(src, dtype, i) * gain;
-}
-
-static void to_f32_gray(float *dst, const uint8_t *src, const nnd_row_reader *r)
-{
-    const size_t step = (size_t)nnd_ops_channels(r->image.format);
-    const nnd_dtype dtype = r->image.dtype;
-    const size_t red = is_bgr(r->image.format) ? 2 : 0;
-    for (size_t i = 0; i < (size_t)r->roi.width; i++) {
-        const float level = 0.299f * load_level(src, dtype, i * step + red) +
-                            0.587f * load_level(src, dtype, i * step + 1) +
-                            0.114f * load_level(src, dtype, i * step + 2 - red);
-        dst[i] = level * r->gain;
+    static const float weight[3] = {0.299f, 0.587f, 0.114f}, one[4] = {1, 1, 1, 1}, none[4] = {0};
+    const nnd_row_reader *r = cache->reader;
+    const size_t width = (size_t)r->roi.width;
+    const int channels = nnd_ops_channels(r->image.format), red = is_bgr(r->image.format) ? 2 : 0;
+    float *plane[4] = {cache->plane[red], cache->plane[1], cache->plane[2 - red], NULL};
+    const float *levels = (const float *)(const void *)src;
+    if (r->image.dtype == NND_U16) {
+        r->kernels->u16_to_f32(cache->wide, (const uint16_t *)(const void *)src,
+                               width * (size_t)channels);
+        levels = cache->wide;
     }
+    (channels == 3 ? r->kernels->planar_f32c3 : r->kernels->planar_f32c4)(plane, levels, width, one,
+                                                                          none);
+    r->kernels->gray_f32(dst, (const float *const *)cache->plane, width, weight);
+    r->kernels->planar_f32c1(&dst, dst, width, &r->gain, none);
 }
 
 static const void *read_interleaved(nnd_row_cache *cache, int y, uint8_t *dst)
@@ -223,12 +206,12 @@ static const void *read_interleaved(nnd_row_cache *cache, int y, uint8_t *dst)
     if (r->dtype == NND_U8)
         read_u8_gray(r, src, dst);
     else if (!to_gray)
-        to_f32((float *)(void *)dst, src, image->dtype, count, r->gain);
+        to_f32(r, (float *)(void *)dst, src, image->dtype, count);
     else if (image->dtype != NND_U8)
-        to_f32_gray((float *)(void *)dst, src, r);
+        to_f32_gray(cache, (float *)(void *)dst, src);
     else {
         read_u8_gray(r, src, cache->color);
-        to_f32((float *)(void *)dst, cache->color, NND_U8, count, r->gain);
+        to_f32(r, (float *)(void *)dst, cache->color, NND_U8, count);
     }
     return dst;
 }
@@ -239,8 +222,7 @@ static const void *read_row(nnd_row_cache *cache, int y, uint8_t *dst)
     if (!nnd_ops_is_yuv(r->image.format)) return read_interleaved(cache, y, dst);
     if (r->dtype == NND_U8) return read_yuv(cache, y, dst);
     const uint8_t *color = read_yuv(cache, y, cache->color);
-    to_f32((float *)(void *)dst, color, NND_U8, (size_t)r->roi.width * (size_t)r->channels,
-           r->gain);
+    to_f32(r, (float *)(void *)dst, color, NND_U8, (size_t)r->roi.width * (size_t)r->channels);
     return dst;
 }
 

@@ -37,6 +37,7 @@ typedef struct nnd_row_cache {
     uint8_t *rows;
     size_t slot_bytes;
     uint8_t *luma, *chroma, *color; /* rows in between */
+    float *wide, *plane[3];         /* of deep colour on its way to gray */
 } nnd_row_cache;
 
 /* Takes the memory for `slots` rows out of the scratch. */

@@ -1,7 +1,10 @@
 /* HSV and YCrCb, and normalised levels. */
 #include <math.h>
 
+#include "ops/kernels/kernels.h"
 #include "ops/ops_common.h"
+
+#define PATTERN 48 /* factors that a kernel takes at a time: a multiple of all channel counts */
 
 typedef struct rgb8 {
     int r, g, b;
@@ -130,13 +133,6 @@ nnd_status nnd_image_from_space(nnd_image *dst, const nnd_image *src, nnd_color_
     return NND_OK;
 }
 
-static double stored_level(const uint8_t *row, nnd_dtype dtype, size_t i)
-{
-    if (dtype == NND_U8) return row[i];
-    if (dtype == NND_U16) return ((const uint16_t *)(const void *)row)[i];
-    return (double)((const float *)(const void *)row)[i];
-}
-
 nnd_status nnd_image_normalise(nnd_image *dst, const nnd_image *src, double scale,
                                const double mean[4], const double std[4])
 {
@@ -148,18 +144,25 @@ nnd_status nnd_image_normalise(nnd_image *dst, const nnd_image *src, double scal
                              nnd_pixel_format_name(src->format));
     if (!mean || !std) return nnd_error_set(NND_E_INVALID_ARGUMENT, "normalise: no mean or std");
     const size_t channels = (size_t)nnd_ops_channels(src->format);
-    float mul[4], add[4];
-    for (size_t c = 0; c < channels; c++) {
+    const size_t count = (size_t)src->width * channels;
+    const nnd_ops_kernels *kernels = nnd_ops_kernels_get();
+    float mul[PATTERN], add[PATTERN];
+    for (size_t c = 0; c < channels; c++)
         if (!(std[c] != 0))
             return nnd_error_set(NND_E_INVALID_ARGUMENT, "normalise: std of channel %zu is 0", c);
-        mul[c] = (float)(scale / std[c]);
-        add[c] = (float)(-mean[c] / std[c]);
+    for (size_t i = 0; i < PATTERN; i++) {
+        mul[i] = (float)(scale / std[i % channels]);
+        add[i] = (float)(-mean[i % channels] / std[i % channels]);
     }
     for (int y = 0; y < src->height; y++) {
-        const uint8_t *in = nnd_ops_row(src, 0, y);
+        const void *in = nnd_ops_row(src, 0, y);
         float *out = (float *)(void *)nnd_ops_row(dst, 0, y);
-        for (size_t i = 0; i < (size_t)src->width * channels; i++)
-            out[i] = (float)stored_level(in, src->dtype, i) * mul[i % channels] + add[i % channels];
+        if (src->dtype == NND_U8) {
+            kernels->packed_u8(out, in, count, mul, add);
+            continue;
+        }
+        if (src->dtype == NND_U16) kernels->u16_to_f32(out, in, count);
+        kernels->packed_f32(out, src->dtype == NND_U16 ? out : in, count, mul, add);
     }
     return NND_OK;
 }

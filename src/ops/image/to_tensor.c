@@ -31,6 +31,7 @@ typedef struct to_tensor_lane {
     void *levels;     /* the interpolated row */
     uint8_t *ordered; /* its channels in the tensor's order */
     float *elements;  /* before they become f16 or u8 */
+    float *planes;    /* channels of f32 levels before they are interleaved */
 } to_tensor_lane;
 
 static void carve_lane(to_tensor_lane *lane, const to_tensor_job *job, nnd_carve *carve)
@@ -42,6 +43,8 @@ static void carve_lane(to_tensor_lane *lane, const to_tensor_job *job, nnd_carve
     lane->levels = nnd_carve_take(carve, width * 4 * sizeof(float));
     lane->ordered = nnd_carve_take(carve, width * 4);
     lane->elements = nnd_carve_take(carve, (size_t)job->out.width * 4 * sizeof(float));
+    if (job->out.interleaved && job->reader.dtype == NND_F32)
+        lane->planes = nnd_carve_take(carve, width * 4 * sizeof(float));
 }
 
 static const void *source_row(void *user, int y)
@@ -57,26 +60,37 @@ static void fill_f32(float *dst, size_t count, float value)
         dst[i] = value;
 }
 
-/* u8 levels → one f32 row per channel of the tensor. */
-static void planar_from_u8(const to_tensor_job *job, const uint8_t *levels, size_t width,
-                           float *const plane[4])
+/* Levels → one f32 row per channel of the tensor. */
+static void write_planes(const to_tensor_job *job, const void *levels, size_t width,
+                         float *const plane[4])
 {
+    const nnd_ops_kernels *kernels = job->kernels;
+    const bool deep = job->reader.dtype == NND_F32;
+    const int channels = job->reader.channels;
     float *source_plane[4] = {NULL, NULL, NULL, NULL};
     float mul[4] = {0}, add[4] = {0};
     for (int k = 0; k < job->out.channels; k++) {
         const int from = job->map[k];
         if (from < 0) {
             fill_f32(plane[k], width, 255.0f * job->mul[k] + job->add[k]);
-        } else if (job->reader.channels == 1) {
-            job->kernels->planar_u8c1(&plane[k], levels, width, &job->mul[k], &job->add[k]);
+        } else if (channels == 1) {
+            if (deep)
+                kernels->planar_f32c1(&plane[k], levels, width, &job->mul[k], &job->add[k]);
+            else
+                kernels->planar_u8c1(&plane[k], levels, width, &job->mul[k], &job->add[k]);
         } else {
             source_plane[from] = plane[k];
             mul[from] = job->mul[k];
             add[from] = job->add[k];
         }
     }
-    if (job->reader.channels == 3) job->kernels->planar_u8c3(source_plane, levels, width, mul, add);
-    if (job->reader.channels == 4) job->kernels->planar_u8c4(source_plane, levels, width, mul, add);
+    if (channels == 1) return;
+    if (deep)
+        (channels == 3 ? kernels->planar_f32c3 : kernels->planar_f32c4)(source_plane, levels, width,
+                                                                        mul, add);
+    else
+        (channels == 3 ? kernels->planar_u8c3 : kernels->planar_u8c4)(source_plane, levels, width,
+                                                                      mul, add);
 }
 
 /* u8 levels with the tensor's channels side by side. */
@@ -101,39 +115,32 @@ static const uint8_t *order_u8(const to_tensor_job *job, const to_tensor_lane *l
     return lane->ordered;
 }
 
-/* f32 levels, every `step`-th element of dst per pixel. */
-static void channel_from_f32(const to_tensor_job *job, const float *levels, size_t width, int k,
-                             float *dst, size_t step)
+/* f32 levels → elements side by side: by way of planes, which put the channels in order. */
+static void pack_f32(const to_tensor_job *job, const to_tensor_lane *lane, size_t width, float *dst)
 {
-    const size_t from = (size_t)job->reader.channels;
-    const float mul = job->mul[k], add = job->add[k];
-    if (job->map[k] < 0) {
-        for (size_t i = 0; i < width; i++)
-            dst[i * step] = 255.0f * mul + add;
-        return;
-    }
-    levels += job->map[k];
-    for (size_t i = 0; i < width; i++)
-        dst[i * step] = levels[i * from] * mul + add;
+    const int channels = job->out.channels;
+    float *plane[4];
+    for (int k = 0; k < channels; k++)
+        plane[k] = channels == 1 ? dst : lane->planes + (size_t)k * width;
+    write_planes(job, lane->levels, width, plane);
+    if (channels == 3)
+        job->kernels->interleave_f32c3(dst, (const float *const *)plane, width);
+    else if (channels == 4)
+        job->kernels->interleave_f32c4(dst, (const float *const *)plane, width);
 }
 
 /* The row of levels → f32 elements: planes, or interleaved at plane[0]. */
 static void write_elements(const to_tensor_job *job, const to_tensor_lane *lane, size_t width,
                            float *const plane[4])
 {
-    const size_t channels = (size_t)job->out.channels;
-    if (job->reader.dtype == NND_F32) {
-        for (size_t k = 0; k < channels; k++)
-            if (job->out.interleaved)
-                channel_from_f32(job, lane->levels, width, (int)k, plane[0] + k, channels);
-            else
-                channel_from_f32(job, lane->levels, width, (int)k, plane[k], 1);
-    } else if (job->out.interleaved) {
-        job->kernels->packed_u8(plane[0], order_u8(job, lane, width), width * channels,
-                                job->mul_pattern, job->add_pattern);
-    } else {
-        planar_from_u8(job, lane->levels, width, plane);
-    }
+    if (!job->out.interleaved)
+        write_planes(job, lane->levels, width, plane);
+    else if (job->reader.dtype == NND_F32)
+        pack_f32(job, lane, width, plane[0]);
+    else
+        job->kernels->packed_u8(plane[0], order_u8(job, lane, width),
+                                width * (size_t)job->out.channels, job->mul_pattern,
+                                job->add_pattern);
 }
 
 static void convert_elements(const to_tensor_job *job, void *dst, const float *src, size_t count)

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "base/isa.h"
+#include "nndeploy/data.h"
 
 /* YUV → RGB of one matrix and range: r = y·cy + v·crv, g = y·cy − u·cgu − v·cgv, b = y·cy + u·cbu
    with y = Y − y_offset (not below 0), u = U − 128, v = V − 128. cy is Q14 and multiplies y << 7,
@@ -38,6 +39,54 @@ typedef struct nnd_bilinear_columns {
 
 /* The longest fixed-point sum; more taps would lose precision in Q14. */
 #define NND_KERNEL_MAX_TAPS 64
+
+/* Weights of the first three channels in Q15, RGB → U and V. */
+typedef struct nnd_chroma_coef {
+    int16_t u[3], v[3];
+} nnd_chroma_coef;
+
+/* Levels from one range to another: (max(level − below, 0) · mul + 2¹³) / 2¹⁴ + above, at most 255.
+ */
+typedef struct nnd_level_range {
+    uint8_t below, above;
+    int16_t mul;
+} nnd_level_range;
+
+/* How many rows sum_rows takes at once. */
+#define NND_SUM_ROWS 8
+/* Elements behind a line of sum_columns, and behind its weights, that may be read. */
+#define NND_SUM_COLUMNS_READ 4
+/* Elements that may be read from a point of points_u16 and points_f32 on. */
+#define NND_POINTS_READ(channels) ((channels) == 1 ? 2 : 8)
+
+/* Where the pixels of a warp come from: u = (m0 x + m1 y + m2), v = (m3 x + m4 y + m5), both over
+   (m6 x + m7 y + m8) when perspective, of the pixel's centre; plus shift, in 2⁻¹⁵ pixels, plus
+   round, rounded down. Places beyond ±2³⁰ are put there, NaN at −2³⁰. */
+#define NND_PLACE_BITS 15
+#define NND_PLACE_FAR  0x1p30
+#define NND_PLACE_BIAS 0x1p46 /* makes all of them positive, so that truncation rounds down */
+typedef struct nnd_warp_map {
+    double m[9];
+    bool perspective;
+    double shift, round;
+} nnd_warp_map;
+/* Whole pixels and what is left over, of a run of pixels. */
+typedef struct nnd_places {
+    int32_t *x, *y;
+    int16_t *wx, *wy;
+} nnd_places;
+
+/* Element types of images, as the index of a table. */
+typedef enum nnd_level_type {
+    NND_LEVEL_U8,
+    NND_LEVEL_U16,
+    NND_LEVEL_F32,
+    NND_LEVEL_TYPES
+} nnd_level_type;
+static inline nnd_level_type nnd_level_type_of(nnd_dtype dtype)
+{
+    return dtype == NND_U8 ? NND_LEVEL_U8 : dtype == NND_U16 ? NND_LEVEL_U16 : NND_LEVEL_F32;
+}
 
 typedef struct nnd_ops_kernels {
     const char *name;
@@ -63,9 +112,22 @@ typedef struct nnd_ops_kernels {
     /* A row of `count` pixels; uv holds (count + 1)/2 pairs. bgr: order of the three bytes. */
     void (*nv12_to_rgb)(uint8_t *dst, const uint8_t *y, const uint8_t *uv, size_t count,
                         const nnd_yuv_coef *coef, bool bgr);
-    /* Gray of 3 or 4 interleaved channels; weights Q15 of the first three, sum 2¹⁵. */
-    void (*gray_u8c3)(uint8_t *dst, const uint8_t *src, size_t count, const int16_t weight[3]);
-    void (*gray_u8c4)(uint8_t *dst, const uint8_t *src, size_t count, const int16_t weight[3]);
+    /* Gray or luma of 3 or 4 interleaved channels: Σ level · weight + above; weights Q15 of the
+       first three channels, not negative, and such that the result is at most 255. */
+    void (*gray_u8c3)(uint8_t *dst, const uint8_t *src, size_t count, const int16_t weight[3],
+                      uint8_t above);
+    void (*gray_u8c4)(uint8_t *dst, const uint8_t *src, size_t count, const int16_t weight[3],
+                      uint8_t above);
+    /* Pairs U, V of the means of 2 × 2 pixels, or of 2 × 1 where lower is NULL; an odd last column
+       stands alone. */
+    void (*chroma_u8c3)(uint8_t *uv, const uint8_t *upper, const uint8_t *lower, size_t count,
+                        const nnd_chroma_coef *coef);
+    void (*chroma_u8c4)(uint8_t *uv, const uint8_t *upper, const uint8_t *lower, size_t count,
+                        const nnd_chroma_coef *coef);
+    void (*range_u8)(uint8_t *dst, const uint8_t *src, size_t count, const nnd_level_range *range);
+    /* src[2i], src[2i + 1] ↔ even[i], odd[i]. */
+    void (*split_u8)(uint8_t *even, uint8_t *odd, const uint8_t *src, size_t count);
+    void (*merge_u8)(uint8_t *dst, const uint8_t *even, const uint8_t *odd, size_t count);
     /* Exchanges the first and the third channel. dst may be src. */
     void (*swap_u8c3)(uint8_t *dst, const uint8_t *src, size_t count);
     void (*swap_u8c4)(uint8_t *dst, const uint8_t *src, size_t count);
@@ -80,15 +142,109 @@ typedef struct nnd_ops_kernels {
     /* dst[i] = src[i] · mul[i mod 48] + add[i mod 48]: interleaved output of 1, 3 or 4 channels. */
     void (*packed_u8)(float *dst, const uint8_t *src, size_t count, const float mul[48],
                       const float add[48]);
-    /* Conversions of a run; to u8 rounds to even and clamps, NaN gives 0. */
+    /* The same of f32 levels. planar_f32c1 and packed_f32 also in place. */
+    void (*planar_f32c1)(float *const *plane, const float *src, size_t count, const float *mul,
+                         const float *add);
+    void (*planar_f32c3)(float *const *plane, const float *src, size_t count, const float *mul,
+                         const float *add);
+    void (*planar_f32c4)(float *const *plane, const float *src, size_t count, const float *mul,
+                         const float *add);
+    void (*packed_f32)(float *dst, const float *src, size_t count, const float mul[48],
+                       const float add[48]);
+    /* dst[c · i + k] = plane[k][i]; planes may be the same ones. */
+    void (*interleave_f32c3)(float *dst, const float *const *plane, size_t count);
+    void (*interleave_f32c4)(float *dst, const float *const *plane, size_t count);
+    /* dst[i] = plane[0][i] · weight[0] + plane[1][i] · weight[1] + plane[2][i] · weight[2]. */
+    void (*gray_f32)(float *dst, const float *const *plane, size_t count, const float weight[3]);
+    /* Conversions of a run; to u8 and u16 rounds to even and clamps, NaN gives 0. */
     void (*f32_to_f16)(uint16_t *dst, const float *src, size_t count);
+    void (*f16_to_f32)(float *dst, const uint16_t *src, size_t count);
     void (*f32_to_u8)(uint8_t *dst, const float *src, size_t count);
+    void (*f32_to_u16)(uint16_t *dst, const float *src, size_t count);
+    void (*u16_to_f32)(float *dst, const uint16_t *src, size_t count);
+    /* Into 0 … max, NaN to 0; dst may be src. */
+    void (*clamp_f32)(float *dst, const float *src, size_t count, float max);
+
+    /* Interpolation in float, for levels or kernels that the fixed point cannot hold. Products are
+       added in the order of the taps.
+       sum[i] = (first ? 0 : sum[i]) + Σ rows[k][i] · weight[k], at most NND_SUM_ROWS taps. Index:
+       nnd_level_type of the rows. */
+    void (*sum_rows[NND_LEVEL_TYPES])(float *sum, const void *const *rows, const float *weight,
+                                      int taps, size_t count, bool first);
+    /* dst pixel i = Σ src[(start[i] + k) pixels] · weight[i · taps + k]. Index: channels − 1. */
+    void (*sum_columns[4])(float *dst, const float *src, const int32_t *start, const float *weight,
+                           int taps, size_t count);
+    /* As points_u8: offsets and stride in bytes, weights in 2⁻¹⁵, rows blended first. u16 rounds to
+       even. Index: channels − 1; images have no two channels. */
+    void (*points_u16[4])(uint16_t *dst, const uint8_t *src, int64_t stride, const int64_t *offset,
+                          const int16_t *wx, const int16_t *wy, size_t count);
+    void (*points_f32[4])(float *dst, const uint8_t *src, int64_t stride, const int64_t *offset,
+                          const int16_t *wx, const int16_t *wy, size_t count);
+    /* The places of the pixels (x, y) … (x + count − 1, y). */
+    void (*places)(const nnd_places *out, const nnd_warp_map *map, int x, int y, size_t count);
 } nnd_ops_kernels;
 
 extern const nnd_ops_kernels nnd_ops_kernels_reference;
 extern const nnd_ops_kernels nnd_ops_kernels_avx2;
 extern const nnd_ops_kernels nnd_ops_kernels_avx512;
 extern const nnd_ops_kernels nnd_ops_kernels_neon;
+
+/* The kernels that every instruction set has under the same name, with its own suffix. */
+#define NND_DECLARE_POINTS(type, T, n, isa)                                                        \
+    void nnd_points_##type##c##n##_##isa(T *dst, const uint8_t *src, int64_t stride,               \
+                                         const int64_t *offset, const int16_t *wx,                 \
+                                         const int16_t *wy, size_t count)
+#define NND_DECLARE_SUM_ROWS(type, isa)                                                            \
+    void nnd_sum_rows_##type##_##isa(float *sum, const void *const *rows, const float *weight,     \
+                                     int taps, size_t count, bool first)
+#define NND_DECLARE_SUM_COLUMNS(c, isa)                                                            \
+    void nnd_sum_columns_c##c##_##isa(float *dst, const float *src, const int32_t *start,          \
+                                      const float *weight, int taps, size_t count)
+#define NND_DECLARE_FLOAT_KERNELS(isa)                                                             \
+    void nnd_planar_f32c1_##isa(float *const *plane, const float *src, size_t count,               \
+                                const float *mul, const float *add);                               \
+    void nnd_planar_f32c3_##isa(float *const *plane, const float *src, size_t count,               \
+                                const float *mul, const float *add);                               \
+    void nnd_planar_f32c4_##isa(float *const *plane, const float *src, size_t count,               \
+                                const float *mul, const float *add);                               \
+    void nnd_packed_f32_##isa(float *dst, const float *src, size_t count, const float mul[48],     \
+                              const float add[48]);                                                \
+    void nnd_interleave_f32c3_##isa(float *dst, const float *const *plane, size_t count);          \
+    void nnd_interleave_f32c4_##isa(float *dst, const float *const *plane, size_t count);          \
+    void nnd_gray_f32_##isa(float *dst, const float *const *plane, size_t count,                   \
+                            const float weight[3]);                                                \
+    void nnd_row_f16_to_f32_##isa(float *dst, const uint16_t *src, size_t count);                  \
+    void nnd_f32_to_u16_##isa(uint16_t *dst, const float *src, size_t count);                      \
+    void nnd_u16_to_f32_##isa(float *dst, const uint16_t *src, size_t count);                      \
+    void nnd_clamp_f32_##isa(float *dst, const float *src, size_t count, float max);               \
+    NND_DECLARE_SUM_ROWS(u8, isa);                                                                 \
+    NND_DECLARE_SUM_ROWS(u16, isa);                                                                \
+    NND_DECLARE_SUM_ROWS(f32, isa);                                                                \
+    NND_DECLARE_SUM_COLUMNS(1, isa);                                                               \
+    NND_DECLARE_SUM_COLUMNS(2, isa);                                                               \
+    NND_DECLARE_SUM_COLUMNS(3, isa);                                                               \
+    NND_DECLARE_SUM_COLUMNS(4, isa);                                                               \
+    NND_DECLARE_POINTS(u16, uint16_t, 1, isa);                                                     \
+    NND_DECLARE_POINTS(u16, uint16_t, 3, isa);                                                     \
+    NND_DECLARE_POINTS(u16, uint16_t, 4, isa);                                                     \
+    NND_DECLARE_POINTS(f32, float, 1, isa);                                                        \
+    NND_DECLARE_POINTS(f32, float, 3, isa);                                                        \
+    NND_DECLARE_POINTS(f32, float, 4, isa);                                                        \
+    void nnd_places_##isa(const nnd_places *out, const nnd_warp_map *map, int x, int y,            \
+                          size_t count)
+#define NND_DECLARE_YUV_KERNELS(isa)                                                               \
+    void nnd_gray_u8c3_##isa(uint8_t *dst, const uint8_t *src, size_t count,                       \
+                             const int16_t weight[3], uint8_t above);                              \
+    void nnd_gray_u8c4_##isa(uint8_t *dst, const uint8_t *src, size_t count,                       \
+                             const int16_t weight[3], uint8_t above);                              \
+    void nnd_chroma_u8c3_##isa(uint8_t *uv, const uint8_t *upper, const uint8_t *lower,            \
+                               size_t count, const nnd_chroma_coef *coef);                         \
+    void nnd_chroma_u8c4_##isa(uint8_t *uv, const uint8_t *upper, const uint8_t *lower,            \
+                               size_t count, const nnd_chroma_coef *coef);                         \
+    void nnd_range_u8_##isa(uint8_t *dst, const uint8_t *src, size_t count,                        \
+                            const nnd_level_range *range);                                         \
+    void nnd_split_u8_##isa(uint8_t *even, uint8_t *odd, const uint8_t *src, size_t count);        \
+    void nnd_merge_u8_##isa(uint8_t *dst, const uint8_t *even, const uint8_t *odd, size_t count)
 
 /* The best table not above nnd_isa_current(). */
 const nnd_ops_kernels *nnd_ops_kernels_get(void);

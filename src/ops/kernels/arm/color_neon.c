@@ -47,7 +47,8 @@ void nnd_nv12_to_rgb_neon(uint8_t *dst, const uint8_t *y, const uint8_t *uv, siz
     nnd_nv12_to_rgb_reference(dst + 3 * i, y + i, uv + i, count - i, coef, bgr);
 }
 
-static inline uint8x8_t gray_8(uint8x8_t c0, uint8x8_t c1, uint8x8_t c2, const int16_t weight[3])
+static inline uint8x8_t gray_8(uint8x8_t c0, uint8x8_t c1, uint8x8_t c2, const int16_t weight[3],
+                               uint8_t above)
 {
     const int16x8_t a = vreinterpretq_s16_u16(vmovl_u8(c0)),
                     b = vreinterpretq_s16_u16(vmovl_u8(c1));
@@ -56,27 +57,30 @@ static inline uint8x8_t gray_8(uint8x8_t c0, uint8x8_t c1, uint8x8_t c2, const i
               high = vmull_n_s16(vget_high_s16(a), weight[0]);
     low = vmlal_n_s16(vmlal_n_s16(low, vget_low_s16(b), weight[1]), vget_low_s16(c), weight[2]);
     high = vmlal_n_s16(vmlal_n_s16(high, vget_high_s16(b), weight[1]), vget_high_s16(c), weight[2]);
-    return vqmovun_s16(vcombine_s16(vrshrn_n_s32(low, 15), vrshrn_n_s32(high, 15)));
+    const int16x8_t words = vcombine_s16(vrshrn_n_s32(low, 15), vrshrn_n_s32(high, 15));
+    return vadd_u8(vqmovun_s16(words), vdup_n_u8(above));
 }
 
-void nnd_gray_u8c3_neon(uint8_t *dst, const uint8_t *src, size_t count, const int16_t weight[3])
+void nnd_gray_u8c3_neon(uint8_t *dst, const uint8_t *src, size_t count, const int16_t weight[3],
+                        uint8_t above)
 {
     size_t i = 0;
     for (; i + 8 <= count; i += 8) {
         const uint8x8x3_t p = vld3_u8(src + 3 * i);
-        vst1_u8(dst + i, gray_8(p.val[0], p.val[1], p.val[2], weight));
+        vst1_u8(dst + i, gray_8(p.val[0], p.val[1], p.val[2], weight, above));
     }
-    nnd_gray_u8c3_reference(dst + i, src + 3 * i, count - i, weight);
+    nnd_gray_u8c3_reference(dst + i, src + 3 * i, count - i, weight, above);
 }
 
-void nnd_gray_u8c4_neon(uint8_t *dst, const uint8_t *src, size_t count, const int16_t weight[3])
+void nnd_gray_u8c4_neon(uint8_t *dst, const uint8_t *src, size_t count, const int16_t weight[3],
+                        uint8_t above)
 {
     size_t i = 0;
     for (; i + 8 <= count; i += 8) {
         const uint8x8x4_t p = vld4_u8(src + 4 * i);
-        vst1_u8(dst + i, gray_8(p.val[0], p.val[1], p.val[2], weight));
+        vst1_u8(dst + i, gray_8(p.val[0], p.val[1], p.val[2], weight, above));
     }
-    nnd_gray_u8c4_reference(dst + i, src + 4 * i, count - i, weight);
+    nnd_gray_u8c4_reference(dst + i, src + 4 * i, count - i, weight, above);
 }
 
 void nnd_swap_u8c3_neon(uint8_t *dst, const uint8_t *src, size_t count)

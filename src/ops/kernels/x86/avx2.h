@@ -26,8 +26,6 @@ void nnd_rows_u8_avx2(int16_t *dst, const uint8_t *const *rows, const int16_t *w
                       size_t count);
 void nnd_nv12_to_rgb_avx2(uint8_t *dst, const uint8_t *y, const uint8_t *uv, size_t count,
                           const nnd_yuv_coef *coef, bool bgr);
-void nnd_gray_u8c3_avx2(uint8_t *dst, const uint8_t *src, size_t count, const int16_t weight[3]);
-void nnd_gray_u8c4_avx2(uint8_t *dst, const uint8_t *src, size_t count, const int16_t weight[3]);
 void nnd_swap_u8c3_avx2(uint8_t *dst, const uint8_t *src, size_t count);
 void nnd_swap_u8c4_avx2(uint8_t *dst, const uint8_t *src, size_t count);
 void nnd_planar_u8c1_avx2(float *const *plane, const uint8_t *src, size_t count, const float *mul,
@@ -40,5 +38,8 @@ void nnd_packed_u8_avx2(float *dst, const uint8_t *src, size_t count, const floa
                         const float add[48]);
 void nnd_row_f32_to_f16_avx2(uint16_t *dst, const float *src, size_t count);
 void nnd_f32_to_u8_avx2(uint8_t *dst, const float *src, size_t count);
+
+NND_DECLARE_YUV_KERNELS(avx2);
+NND_DECLARE_FLOAT_KERNELS(avx2);
 
 #endif

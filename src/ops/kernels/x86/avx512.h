@@ -15,5 +15,9 @@ void nnd_planar_u8c4_avx512(float *const *plane, const uint8_t *src, size_t coun
 void nnd_packed_u8_avx512(float *dst, const uint8_t *src, size_t count, const float mul[48],
                           const float add[48]);
 void nnd_row_f32_to_f16_avx512(uint16_t *dst, const float *src, size_t count);
+void nnd_f32_to_u8_avx512(uint8_t *dst, const float *src, size_t count);
+
+NND_DECLARE_YUV_KERNELS(avx512);
+NND_DECLARE_FLOAT_KERNELS(avx512);
 
 #endif

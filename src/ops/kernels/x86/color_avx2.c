@@ -84,11 +84,12 @@ static inline __m256i gray_8(__m256i bytes, __m256i pick01, __m256i pick2, __m25
     return _mm256_srli_epi32(_mm256_add_epi32(sum, _mm256_set1_epi32(16384)), 15);
 }
 
-static inline void store_gray_16(uint8_t *dst, __m256i first, __m256i second)
+static inline void store_gray_16(uint8_t *dst, __m256i first, __m256i second, uint8_t above)
 {
     const __m256i words = _mm256_permute4x64_epi64(_mm256_packs_epi32(first, second), 0xD8);
-    _mm_storeu_si128((__m128i *)(void *)dst, _mm_packus_epi16(_mm256_castsi256_si128(words),
-                                                              _mm256_extracti128_si256(words, 1)));
+    const __m128i bytes =
+        _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+    _mm_storeu_si128((__m128i *)(void *)dst, _mm_add_epi8(bytes, _mm_set1_epi8((char)above)));
 }
 
 #define GRAY_WEIGHTS(weight)                                                                       \
@@ -96,7 +97,8 @@ static inline void store_gray_16(uint8_t *dst, __m256i first, __m256i second)
         (int)((uint32_t)(uint16_t)(weight)[0] | (uint32_t)(uint16_t)(weight)[1] << 16));           \
     const __m256i w2 = _mm256_set1_epi32((weight)[2])
 
-void nnd_gray_u8c3_avx2(uint8_t *dst, const uint8_t *src, size_t count, const int16_t weight[3])
+void nnd_gray_u8c3_avx2(uint8_t *dst, const uint8_t *src, size_t count, const int16_t weight[3],
+                        uint8_t above)
 {
     GRAY_WEIGHTS(weight);
     const __m256i pick01 = _mm256_broadcastsi128_si256(
@@ -110,12 +112,13 @@ void nnd_gray_u8c3_avx2(uint8_t *dst, const uint8_t *src, size_t count, const in
         const __m256i first = _mm256_set_m128i(load_16(p + 12), load_16(p));
         const __m256i second = _mm256_set_m128i(load_16(p + 36), load_16(p + 24));
         store_gray_16(dst + i, gray_8(first, pick01, pick2, w01, w2),
-                      gray_8(second, pick01, pick2, w01, w2));
+                      gray_8(second, pick01, pick2, w01, w2), above);
     }
-    nnd_gray_u8c3_reference(dst + i, src + 3 * i, count - i, weight);
+    nnd_gray_u8c3_reference(dst + i, src + 3 * i, count - i, weight, above);
 }
 
-void nnd_gray_u8c4_avx2(uint8_t *dst, const uint8_t *src, size_t count, const int16_t weight[3])
+void nnd_gray_u8c4_avx2(uint8_t *dst, const uint8_t *src, size_t count, const int16_t weight[3],
+                        uint8_t above)
 {
     GRAY_WEIGHTS(weight);
     const __m256i pick01 = _mm256_broadcastsi128_si256(
@@ -128,9 +131,9 @@ void nnd_gray_u8c4_avx2(uint8_t *dst, const uint8_t *src, size_t count, const in
         const __m256i second =
             _mm256_loadu_si256((const __m256i *)(const void *)(src + 4 * i + 32));
         store_gray_16(dst + i, gray_8(first, pick01, pick2, w01, w2),
-                      gray_8(second, pick01, pick2, w01, w2));
+                      gray_8(second, pick01, pick2, w01, w2), above);
     }
-    nnd_gray_u8c4_reference(dst + i, src + 4 * i, count - i, weight);
+    nnd_gray_u8c4_reference(dst + i, src + 4 * i, count - i, weight, above);
 }
 
 /* ---- exchange of channels -------------------------------------------------------------- */

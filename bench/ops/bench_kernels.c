@@ -1,0 +1,214 @@
+/*
+ * Operators on one thread in every instruction set of this machine, each against the reference in
+ * the same run: a 1280 × 720 picture (the sizes that resizing and warping change to are said).
+ *
+ *   bench_ops_kernels [FILTER]
+ *
+ * Prints a line per operator with the reference's best milliseconds and how many times faster the
+ * others are; FILTER keeps the operators whose name contains it.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/isa.h"
+#include "nndeploy/ops.h"
+
+#define WIDTH  1280
+#define HEIGHT 720
+#define ROUNDS 9 /* of every instruction set, in turns */
+
+typedef struct bench_case bench_case;
+typedef struct bench_data {
+    nnd_image src, dst;
+    nnd_tensor tensor;
+} bench_data;
+
+struct bench_case {
+    const char *name;
+    nnd_status (*run)(const bench_case *c, bench_data *d);
+    nnd_pixel_format from, to;
+    nnd_dtype src_dtype, dst_dtype;
+    int dst_width, dst_height;
+    int option; /* filter, kernel side or element type, as the operator says */
+};
+
+/* ---- operators ------------------------------------------------------------------------- */
+
+static nnd_status run_convert(const bench_case *c, bench_data *d)
+{
+    (void)c;
+    return nnd_image_convert(&d->dst, &d->src, NULL);
+}
+
+static nnd_status run_resize(const bench_case *c, bench_data *d)
+{
+    nnd_resize_options options = NND_RESIZE_OPTIONS_INIT;
+    options.filter = (nnd_filter)c->option;
+    return nnd_image_resize(&d->dst, &d->src, &options);
+}
+
+static nnd_status run_blur(const bench_case *c, bench_data *d)
+{
+    nnd_blur_options options = NND_BLUR_OPTIONS_INIT;
+    options.kernel_width = options.kernel_height = c->option;
+    return nnd_image_blur(&d->dst, &d->src, &options);
+}
+
+static nnd_status run_warp(const bench_case *c, bench_data *d)
+{
+    (void)c;
+    static const double turned[6] = {0.96, 0.26, 20, -0.26, 0.96, 180};
+    return nnd_image_warp_affine(&d->dst, &d->src, turned, NULL, NULL);
+}
+
+static nnd_status run_perspective(const bench_case *c, bench_data *d)
+{
+    (void)c;
+    static const double leaning[9] = {0.95, 0.12, 3, -0.08, 1.05, 40, 1e-4, -5e-5, 1};
+    return nnd_image_warp_perspective(&d->dst, &d->src, leaning, NULL);
+}
+
+static nnd_status run_normalise(const bench_case *c, bench_data *d)
+{
+    (void)c;
+    static const double mean[4] = {0.4, 0.5, 0.6, 0}, std[4] = {0.2, 0.3, 0.4, 1};
+    return nnd_image_normalise(&d->dst, &d->src, 1.0 / 255, mean, std);
+}
+
+static nnd_status run_to_tensor(const bench_case *c, bench_data *d)
+{
+    (void)c;
+    return nnd_image_to_tensor(&d->tensor, &d->src, NULL, NULL);
+}
+
+static nnd_status run_from_tensor(const bench_case *c, bench_data *d)
+{
+    nnd_from_tensor_options options = NND_FROM_TENSOR_OPTIONS_INIT;
+    options.order = c->to;
+    return nnd_image_from_tensor(&d->dst, &d->tensor, &options);
+}
+
+#define FULL WIDTH, HEIGHT
+static const bench_case cases[] = {
+    {"blur rgb u8, 5", run_blur, NND_PIX_RGB, NND_PIX_RGB, NND_U8, NND_U8, FULL, 5},
+    {"blur rgb f32, 5", run_blur, NND_PIX_RGB, NND_PIX_RGB, NND_F32, NND_F32, FULL, 5},
+    {"blur gray u8, 31", run_blur, NND_PIX_GRAY, NND_PIX_GRAY, NND_U8, NND_U8, FULL, 31},
+    {"rgb to nv12", run_convert, NND_PIX_RGB, NND_PIX_NV12, NND_U8, NND_U8, FULL, 0},
+    {"bgra to i420", run_convert, NND_PIX_BGRA, NND_PIX_I420, NND_U8, NND_U8, FULL, 0},
+    {"rgb to yuyv", run_convert, NND_PIX_RGB, NND_PIX_YUYV, NND_U8, NND_U8, FULL, 0},
+    {"nv12 to rgb", run_convert, NND_PIX_NV12, NND_PIX_RGB, NND_U8, NND_U8, FULL, 0},
+    {"yuyv to rgb", run_convert, NND_PIX_YUYV, NND_PIX_RGB, NND_U8, NND_U8, FULL, 0},
+    {"rgb to gray", run_convert, NND_PIX_RGB, NND_PIX_GRAY, NND_U8, NND_U8, FULL, 0},
+    {"rgb u8 to bgr f32", run_convert, NND_PIX_RGB, NND_PIX_BGR, NND_U8, NND_F32, FULL, 0},
+    {"rgb f32 to bgr u16", run_convert, NND_PIX_RGB, NND_PIX_BGR, NND_F32, NND_U16, FULL, 0},
+    {"normalise rgb u8", run_normalise, NND_PIX_RGB, NND_PIX_RGB, NND_U8, NND_F32, FULL, 0},
+    {"resize rgb u8 to 480 x 300, bilinear", run_resize, NND_PIX_RGB, NND_PIX_RGB, NND_U8, NND_U8,
+     480, 300, NND_FILTER_BILINEAR},
+    {"resize rgb u16 to 480 x 300, bilinear", run_resize, NND_PIX_RGB, NND_PIX_RGB, NND_U16,
+     NND_U16, 480, 300, NND_FILTER_BILINEAR},
+    {"resize rgb f32 to 480 x 300, bilinear", run_resize, NND_PIX_RGB, NND_PIX_RGB, NND_F32,
+     NND_F32, 480, 300, NND_FILTER_BILINEAR},
+    {"resize gray f32 to 1920 x 1080, bilinear", run_resize, NND_PIX_GRAY, NND_PIX_GRAY, NND_F32,
+     NND_F32, 1920, 1080, NND_FILTER_BILINEAR},
+    {"resize gray u16 to 1920 x 1080, bicubic", run_resize, NND_PIX_GRAY, NND_PIX_GRAY, NND_U16,
+     NND_U16, 1920, 1080, NND_FILTER_BICUBIC},
+    {"resize rgba f32 to 480 x 300, lanczos", run_resize, NND_PIX_RGBA, NND_PIX_RGBA, NND_F32,
+     NND_F32, 480, 300, NND_FILTER_LANCZOS},
+    {"resize yuyv to 480 x 300, bilinear", run_resize, NND_PIX_YUYV, NND_PIX_YUYV, NND_U8, NND_U8,
+     480, 300, NND_FILTER_BILINEAR},
+    {"warp rgb u8", run_warp, NND_PIX_RGB, NND_PIX_RGB, NND_U8, NND_U8, FULL, 0},
+    {"warp gray u16", run_warp, NND_PIX_GRAY, NND_PIX_GRAY, NND_U16, NND_U16, FULL, 0},
+    {"warp rgb u16", run_warp, NND_PIX_RGB, NND_PIX_RGB, NND_U16, NND_U16, FULL, 0},
+    {"warp rgb f32", run_warp, NND_PIX_RGB, NND_PIX_RGB, NND_F32, NND_F32, FULL, 0},
+    {"perspective rgba f32", run_perspective, NND_PIX_RGBA, NND_PIX_RGBA, NND_F32, NND_F32, FULL,
+     0},
+    {"to_tensor bgr u8", run_to_tensor, NND_PIX_BGR, NND_PIX_RGB, NND_U8, NND_F32, 640, 640,
+     NND_F32},
+    {"to_tensor bgr f32", run_to_tensor, NND_PIX_BGR, NND_PIX_RGB, NND_F32, NND_F32, 640, 640,
+     NND_F32},
+    {"from_tensor f32 to rgb u8", run_from_tensor, NND_PIX_RGB, NND_PIX_RGB, NND_U8, NND_U8, FULL,
+     NND_F32},
+    {"from_tensor f16 to bgra u8", run_from_tensor, NND_PIX_BGRA, NND_PIX_BGRA, NND_U8, NND_U8,
+     FULL, NND_F16},
+    {"from_tensor f32 to gray u16", run_from_tensor, NND_PIX_GRAY, NND_PIX_GRAY, NND_U16, NND_U16,
+     FULL, NND_F32},
+};
+
+/* ---- measuring ------------------------------------------------------------------------- */
+
+static void stop(const char *name, nnd_status status)
+{
+    fprintf(stderr, "%s: %s\n", name, nnd_status_text(status));
+    exit(4);
+}
+
+static void *filled(size_t bytes, nnd_dtype dtype)
+{
+    uint8_t *p = nnd_alloc_aligned(bytes, 64);
+    uint32_t state = 1;
+    if (!p) stop("memory", NND_E_OUT_OF_MEMORY);
+    for (size_t i = 0; i < bytes; i++) {
+        state = state * 1664525u + 1013904223u;
+        p[i] = (uint8_t)(state >> 24);
+    }
+    for (size_t i = 0; dtype == NND_F32 && i < bytes / 4; i++)
+        ((float *)(void *)p)[i] = (float)p[4 * i] / 255;
+    for (size_t i = 0; dtype == NND_F16 && i < bytes / 2; i++)
+        ((uint16_t *)(void *)p)[i] = (uint16_t)(0x3400 + p[2 * i]);
+    return p;
+}
+
+static nnd_status make_image(nnd_image *image, nnd_pixel_format format, nnd_dtype dtype, int width,
+                             int height)
+{
+    size_t bytes = 0;
+    NND_TRY(nnd_image_init(image, format, dtype, width, height, 0, NULL, &bytes));
+    return nnd_image_init(image, format, dtype, width, height, 0, filled(bytes, dtype), NULL);
+}
+
+static nnd_status prepare(const bench_case *c, bench_data *d)
+{
+    const int channels = nnd_pixel_format_channels(c->to);
+    const int64_t dims[3] = {channels > 0 ? channels : 1, c->dst_height, c->dst_width};
+    NND_TRY(make_image(&d->src, c->from, c->src_dtype, WIDTH, HEIGHT));
+    NND_TRY(make_image(&d->dst, c->to, c->dst_dtype, c->dst_width, c->dst_height));
+    if (c->run != run_to_tensor && c->run != run_from_tensor) return NND_OK;
+    const nnd_dtype dtype = (nnd_dtype)c->option;
+    const size_t count = (size_t)(dims[0] * dims[1] * dims[2]);
+    return nnd_tensor_init(&d->tensor, dtype, 3, dims,
+                           filled(count * nnd_dtype_bits(dtype) / 8, dtype));
+}
+
+static void measure(const bench_case *c)
+{
+    static const nnd_isa isas[] = {NND_ISA_REFERENCE, NND_ISA_AVX2, NND_ISA_AVX512, NND_ISA_NEON};
+    double best[NND_COUNT(isas)] = {0};
+    bench_data d = {0};
+    nnd_status status = prepare(c, &d);
+    if (status != NND_OK) stop(c->name, status);
+    for (int round = 0; round < ROUNDS; round++)
+        for (size_t i = 0; i < NND_COUNT(isas); i++) {
+            if (nnd_isa_force(nnd_isa_detected()) != NND_OK || !nnd_isa_has(isas[i])) continue;
+            status = nnd_isa_force(isas[i]);
+            const int64_t start = nnd_clock_now();
+            if (status == NND_OK) status = c->run(c, &d);
+            const double ms = (double)(nnd_clock_now() - start) / 1e6;
+            if (status != NND_OK) stop(c->name, status);
+            if (best[i] == 0 || ms < best[i]) best[i] = ms;
+        }
+    printf("%-44s %8.2f ms", c->name, best[0]);
+    for (size_t i = 1; i < NND_COUNT(isas); i++)
+        if (best[i] > 0) printf("  %s %5.2f x", nnd_isa_name(isas[i]), best[0] / best[i]);
+    printf("\n");
+    nnd_free_aligned(d.src.data[0]);
+    nnd_free_aligned(d.dst.data[0]);
+    nnd_free_aligned(d.tensor.data);
+}
+
+int main(int argc, char **argv)
+{
+    for (size_t i = 0; i < NND_COUNT(cases); i++)
+        if (argc < 2 || strstr(cases[i].name, argv[1])) measure(&cases[i]);
+    return 0;
+}
