@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Runs the tests and ends with one line "N passed, N failed, N skipped".
 #   scripts/test.sh           what CI runs: checks, release tests, ASan+UBSan, TSan, short fuzzing
-#   scripts/test.sh --full    adds all rooms under all sanitizers, aarch64 and Windows builds under
-#                             emulation, long fuzzing, static analysis
+#   scripts/test.sh --full    adds all rooms under all sanitizers, builds without warnings of gcc and
+#                             clang, aarch64 and Windows builds under emulation, vendor libraries,
+#                             two minutes of fuzzing each, static analysis
 #   scripts/test.sh release|asan|tsan|fuzz|cross|checks   one part
 set -u
 cd "$(dirname "$0")/.."
@@ -107,6 +108,9 @@ part_checks() {
     check "formatting (make fmt mends it)" scripts/check-format.sh
     check "documentation names only files that exist" scripts/check-docs.sh
 }
+build_strictly() { # compiler
+    cmake --preset dev -B "build/dev-$1" -DCMAKE_C_COMPILER="$1" && cmake --build "build/dev-$1" -j "$jobs"
+}
 part_release() {
     run_preset release
     check "an installed copy builds and runs programs and plug-ins" scripts/check-install.sh
@@ -171,12 +175,14 @@ quick)
     vendor_libraries
     part_checks
     check "static analysis" scripts/lint.sh
+    check "gcc has no warning" build_strictly gcc
+    check "clang has no warning" build_strictly clang
     part_release
     check "the conformance suite had builtin, onnxruntime, openvino and opencv-dnn" backends_are_here
     part_asan
     part_tsan
     part_cross
-    part_fuzz 300
+    part_fuzz 120
     ;;
 checks | release | asan | tsan | cross)
     vendor_libraries
@@ -184,7 +190,7 @@ checks | release | asan | tsan | cross)
     ;;
 fuzz) part_fuzz "${2:-30}" ;;
 *)
-    sed -n '2,7p' "$0" | sed 's/^# //' >&2
+    sed -n '2,8p' "$0" | sed 's/^# //' >&2
     exit 2
     ;;
 esac
