@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # make bench: every figure that the documentation states, with its peer where one is installed.
 #   scripts/bench.sh            everything
-#   scripts/bench.sh sizes|start|to_tensor|ops|kernels|engine|sched
+#   scripts/bench.sh sizes|start|to_tensor|ops|kernels|engine|ort|sched
 # Nothing here passes or fails by time; the targets are printed beside the figures.
 set -eu
 cd "$(dirname "$0")/.."
@@ -78,6 +78,23 @@ engine() {
     head "The built-in engine next to ONNX Runtime"
     bench/engine/run.sh
 }
+ort() {
+    head "The adapter over ONNX Runtime next to plain C on the same library (target: at most 2 %, no copies)"
+    if [ -z "${NNDEPLOY_TEST_DATA:-}" ]; then
+        echo "skipped, NNDEPLOY_TEST_DATA is not set"
+        return
+    fi
+    [ -n "${NNDEPLOY_ONNXRUNTIME:-}" ] || NNDEPLOY_ONNXRUNTIME=$(scripts/get-onnxruntime.sh) || return 0
+    export NNDEPLOY_ONNXRUNTIME
+    local model
+    for model in bench-models/mobilenet_v2.onnx models/mobilenet_v2_qdq/model.onnx; do
+        for _ in 1 2 3; do
+            "$build/bench/bench_infer_ort_overhead" "$NNDEPLOY_TEST_DATA/$model" 1 400
+        done
+    done
+    echo "A model of 30 us shows what a run costs beside the library:"
+    "$build/bench/bench_infer_ort_overhead" "$NNDEPLOY_TEST_DATA/models/mnist_cnn/model.onnx" 1 2000
+}
 sched() {
     head "Gangs, tasks, cancel tokens"
     "$build/bench/bench_sched_gang"
@@ -91,9 +108,10 @@ all)
     ops
     kernels
     engine
+    ort
     sched
     ;;
-sizes | start | to_tensor | ops | kernels | engine | sched) "$1" ;;
+sizes | start | to_tensor | ops | kernels | engine | ort | sched) "$1" ;;
 *)
     sed -n '2,5p' "$0" | sed 's/^# //' >&2
     exit 2
