@@ -448,7 +448,9 @@ typedef struct nnd_compile_options {
     const nnd_services *services; /* copied; may be NULL */
     nnd_run_mode mode;            /* DEFAULT = as the file says */
     nnd_cancel *cancel;           /* may be NULL */
-    const char *const *set;       /* "node.param=JSON" overrides, in order */
+    /* "node.param=JSON" overrides, in order. A single word that begins with a letter and is no
+       JSON is a text: "net.backend=openvino". */
+    const char *const *set;
     size_t set_count;
 } nnd_compile_options;
 /* clang-format off */

@@ -46,7 +46,7 @@ static const cli_arg run_options[] = {
     {"output", CLI_PAIR, CLI_REPEAT, "NAME=FILE", 0, 0, NULL,
      "write a result to a file; {n} in the name counts the packets"},
     {"set", CLI_PAIR, CLI_REPEAT, "NODE.PARAM=JSON", 0, 0, NULL,
-     "change a parameter of a node for this run"},
+     "change a parameter of a node for this run; a single word needs no quotes"},
     {"mode", CLI_CHOICE, 0, "MODE", 0, 0, "serial|task|pipeline",
      "serial, task or pipeline; default: as the file says"},
     THREADS,

@@ -285,6 +285,29 @@ static void test_overrides(void **state)
         assert_null(compile_with(text, NND_RUN_DEFAULT, &bad[i], 1, NND_E_VALIDATION));
 }
 
+/* A word is a text without quotes; what only looks like JSON is not taken for one. */
+static void test_override_with_a_bare_word(void **state)
+{
+    (void)state;
+    const char *text = "{'format':'nndeploy/1','name':'t','inputs':[{'name':'x','type':'int'}],"
+                       "'outputs':[{'name':'y','from':['f','out']}],"
+                       "'nodes':[{'id':'f','type':'t.fail'}],"
+                       "'edges':[{'from':['@','x'],'to':['f','in']}]}";
+    static const char *const good[] = {"f.how=silent", "f.how=\"silent\""};
+    static const char *const bad[] = {"f.how=loud",        "f.how=[silent", "f.how=silent thing",
+                                      "f.how=\"silent",    "f.how=true",    "f.at=silent",
+                                      "f.how=silent\"y\"", "f.how="};
+    for (size_t i = 0; i < NND_COUNT(good); i++) {
+        nnd_plan *plan = compile_with(text, NND_RUN_DEFAULT, &good[i], 1, NND_OK);
+        nnd_run *run = t_run(plan);
+        assert_status(t_push(run, "x", 2), NND_E_IO);
+        nnd_run_destroy(run);
+        nnd_plan_unref(plan);
+    }
+    for (size_t i = 0; i < NND_COUNT(bad); i++)
+        assert_null(compile_with(text, NND_RUN_DEFAULT, &bad[i], 1, NND_E_VALIDATION));
+}
+
 /* A REQUIRED parameter may get its value from an override alone. */
 static void test_override_gives_a_required_parameter(void **state)
 {
@@ -481,6 +504,7 @@ int main(void)
         cmocka_unit_test(test_unused_nodes_are_told),
         cmocka_unit_test(test_dynamic_ports),
         cmocka_unit_test(test_overrides),
+        cmocka_unit_test(test_override_with_a_bare_word),
         cmocka_unit_test(test_override_gives_a_required_parameter),
         cmocka_unit_test(test_modes),
         cmocka_unit_test(test_models_come_from_the_host),

@@ -27,6 +27,29 @@ static bool split_override(const char *text, size_t *node_size, const char **par
     return true;
 }
 
+/* A word such as an enumeration's value, which people write without quotes. */
+static bool is_bare_word(const char *text)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    static const char others[] = "0123456789_-./:";
+    bool is_json =
+        strcmp(text, "true") == 0 || strcmp(text, "false") == 0 || strcmp(text, "null") == 0;
+    if (is_json || !strspn(text, letters)) return false;
+    while (*text && (strchr(letters, *text) || strchr(others, *text)))
+        text++;
+    return !*text;
+}
+
+/* The value of an override as JSON; NULL without memory. */
+static const char *override_json(wf_compiler *c, const char *text)
+{
+    if (!is_bare_word(text)) return text;
+    char *quoted = nnd_strf("\"%s\"", text);
+    const char *json = quoted ? nnd_arena_strdup_n(&c->arena, quoted, strlen(quoted)) : NULL;
+    nnd_free(quoted);
+    return json;
+}
+
 /* Overrides of the options that name this node. */
 static nnd_status collect_overrides(wf_compiler *c, const wf_scope *scope, const char *path,
                                     wf_givens *out)
@@ -36,9 +59,10 @@ static nnd_status collect_overrides(wf_compiler *c, const wf_scope *scope, const
         const char *param, *json;
         if (!split_override(c->options->set[i], &node_size, &param, &param_size, &json)) continue;
         if (strlen(path) != node_size || memcmp(path, c->options->set[i], node_size) != 0) continue;
+        json = override_json(c, json);
         wf_field field = {
             nnd_arena_strdup_n(&c->arena, param, param_size), (char *)(uintptr_t)json, {0, 0}};
-        if (!field.name) return nnd_error_set(NND_E_OUT_OF_MEMORY, "out of memory");
+        if (!field.name || !json) return nnd_error_set(NND_E_OUT_OF_MEMORY, "out of memory");
         NND_TRY(push_given(out, &field, NULL, scope));
     }
     return NND_OK;
