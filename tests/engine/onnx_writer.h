@@ -50,7 +50,8 @@ static inline void ow_message(nnd_str *s, uint32_t field, nnd_str *part)
     nnd_str_free(part);
 }
 
-/* A tensor-typed value. A dimension below 0 is written by the name in `symbols`. */
+/* A tensor-typed value. A dimension below 0 is written by the name in `symbols`; rank −1 = a shape
+   that is not told. */
 static inline void ow_value(nnd_str *graph, uint32_t field, const char *name, int elem, int rank,
                             const int64_t *dims, const char *const *symbols)
 {
@@ -63,7 +64,7 @@ static inline void ow_value(nnd_str *graph, uint32_t field, const char *name, in
         ow_message(&shape, 1, &dim);
     }
     ow_int(&tensor, 1, (uint64_t)elem);
-    ow_message(&tensor, 2, &shape);
+    if (rank >= 0) ow_message(&tensor, 2, &shape);
     ow_message(&type, 1, &tensor);
     ow_text(&info, 1, name);
     ow_message(&info, 2, &type);

@@ -4,7 +4,7 @@
  *
  * Sections: 1 layouts and dispatch · 2 activations · 3 GEMM · 4 convolution · 5 pooling ·
  *           6 element-wise · 7 rows: softmax, normalisation, sums · 8 data movement ·
- *           9 f16 and bf16 rows
+ *           9 f16 and bf16 rows · 10 weights of few bits
  *
  * Shape of the big kernels. A plan is made once per shape; it picks the best kernels not above
  * nnd_isa_current() and keeps them, so forcing another ISA later does not disturb it. Weights are
@@ -337,5 +337,26 @@ void nnd_f16_to_f32(const uint16_t *x, float *y, size_t n);
 void nnd_f32_to_f16(const float *x, uint16_t *y, size_t n);
 void nnd_bf16_to_f32(const uint16_t *x, float *y, size_t n);
 void nnd_f32_to_bf16(const float *x, uint16_t *y, size_t n);
+
+/* ---- 10 weights of few bits ------------------------------------------------------------- */
+
+/* One column of a matrix whose elements are codes of 2, 4 or 8 bits, the first one in a byte's
+   lowest bits. Element i of block b is (code − zero[b])·scale[b]. */
+typedef struct nnd_nbits_column {
+    int bits;
+    size_t blocks, bytes; /* per column; per block, = elements·bits/8 */
+    const uint8_t *q;
+    const float *scale, *zero; /* per block */
+    const float *a, *sums;     /* of nnd_nbits_arrange; read by nnd_nbits_dot only */
+} nnd_nbits_column;
+
+/* Brings k elements into the order that nnd_nbits_dot reads them in, padded with zeros to whole
+   blocks of `block` elements (a multiple of 8/bits), and sums each block. */
+void nnd_nbits_arrange(int bits, size_t block, const float *a, size_t k, float *arranged,
+                       float *sums);
+/* Σ a[i]·element[i]. The order of the sum depends on the column's shape only. */
+float nnd_nbits_dot(const nnd_nbits_column *c);
+/* The first k elements. */
+void nnd_nbits_unpack(const nnd_nbits_column *c, size_t block, size_t k, float *y);
 
 #endif

@@ -94,6 +94,7 @@ typedef struct nnd_kernel_set {
     void (*f32_to_f16)(const float *x, uint16_t *y, size_t n);
     void (*bf16_to_f32)(const uint16_t *x, float *y, size_t n);
     void (*f32_to_bf16)(const float *x, uint16_t *y, size_t n);
+    float (*nbits_dot)(const nnd_nbits_column *c);
 } nnd_kernel_set;
 
 /* The best set not above nnd_isa_current(). */

@@ -227,6 +227,8 @@ static const nnd_op ops[] = {
     {"", "CumSum", 11, 0, 2, 2, 1, 1, 0, cumulative_infer, cumulative_run, .variant = 0},
     {"", "CumProd", 26, 0, 2, 2, 1, 1, 0, cumulative_infer, cumulative_run, .variant = 1},
     {"", "Trilu", 14, 0, 1, 2, 1, 1, NND_OP_INPLACE, trilu_infer, trilu_run, .variant = 0},
+    {"com.microsoft", "Trilu", 1, 0, 1, 2, 1, 1, NND_OP_INPLACE, trilu_infer, trilu_run,
+     .variant = 0},
     {"", "EyeLike", 9, 0, 1, 1, 1, 1, NND_OP_SHAPE_ONLY, eye_infer, eye_run, .variant = 0},
 };
 const nnd_op_family nnd_ops_generate = {ops, NND_COUNT(ops)};

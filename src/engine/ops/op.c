@@ -180,7 +180,7 @@ static const nnd_op_family *const families[] = {
     &nnd_ops_sample,       &nnd_ops_roi,       &nnd_ops_deform,
     &nnd_ops_fold,         &nnd_ops_linalg,    &nnd_ops_unique,
     &nnd_ops_fourier,      &nnd_ops_random,    &nnd_ops_training,
-    &nnd_ops_state,        &nnd_ops_flex};
+    &nnd_ops_state,        &nnd_ops_flex,      &nnd_ops_nbits};
 
 size_t nnd_op_count(void)
 {

@@ -180,6 +180,7 @@ static nnd_status pad_run(nnd_op_ctx *c)
 
 static const nnd_op ops[] = {
     {"", "Pad", 1, 0, 1, 4, 1, 1, 0, pad_infer, pad_run, .variant = PAD},
+    {"com.microsoft", "Pad", 1, 0, 2, 3, 1, 1, 0, pad_infer, pad_run, .variant = PAD},
     {"", "CenterCropPad", 18, 0, 2, 2, 1, 1, 0, pad_infer, pad_run, .variant = CENTER},
 };
 const nnd_op_family nnd_ops_pad = {ops, NND_COUNT(ops)};

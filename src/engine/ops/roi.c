@@ -109,17 +109,26 @@ typedef struct side {
     int64_t samples, extent;
 } side;
 
+/* Corners, extent and cells are rounded to the precision of the regions: how many samples a cell
+   gets hangs on it. */
+static double rounded(const job *j, double v)
+{
+    return j->c->in[1]->dtype == NND_F64 ? v : (double)(float)v;
+}
+
 static nnd_status read_sides(const job *j, size_t region, side *sides)
 {
     const nnd_tensor *rois = j->c->in[1];
     double offset = j->half_pixel ? 0.5 : 0.0;
     for (size_t k = 0; k < 2; k++) { /* 0 = down, 1 = across; a region is x1 y1 x2 y2 */
         int64_t cells = k ? j->out_w : j->out_h;
-        double first = nnd_get(rois, region * 4 + 1 - k) * j->scale - offset;
-        double size = nnd_get(rois, region * 4 + 3 - k) * j->scale - offset - first;
+        double first = rounded(j, nnd_get(rois, region * 4 + 1 - k) * j->scale);
+        double last = rounded(j, nnd_get(rois, region * 4 + 3 - k) * j->scale);
+        first = rounded(j, first - offset);
+        double size = rounded(j, rounded(j, last - offset) - first);
         if (!j->half_pixel && size < 1) size = 1;
         sides[k] = (side){.start = first, .extent = k ? j->width : j->height};
-        sides[k].cell = size / (double)cells;
+        sides[k].cell = rounded(j, size / (double)cells);
         double samples = j->ratio > 0 ? (double)j->ratio : ceil(sides[k].cell);
         if (!(samples <= MAX_SAMPLES) || !isfinite(first))
             return nnd_op_fail(j->c, NND_E_LIMIT, "region %zu is too large to be sampled", region);

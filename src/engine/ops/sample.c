@@ -289,6 +289,7 @@ static nnd_status affine_run(nnd_op_ctx *c)
 
 static const nnd_op ops[] = {
     {"", "GridSample", FIRST_OPSET, 0, 2, 2, 1, 1, 0, sample_infer, sample_run, .variant = 0},
+    {"com.microsoft", "GridSample", 1, 0, 2, 2, 1, 1, 0, sample_infer, sample_run, .variant = 0},
     {"", "AffineGrid", 20, 0, 2, 2, 1, 1, 0, affine_infer, affine_run, .variant = 0},
 };
 const nnd_op_family nnd_ops_sample = {ops, NND_COUNT(ops)};

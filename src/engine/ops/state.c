@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/size.h"
 #include "engine/ops/real.h"
 
 static nnd_status check_dims(const nnd_op_ctx *c, size_t i, int rank, const int64_t *want)
@@ -97,11 +98,28 @@ static nnd_status cache_run(nnd_op_ctx *c)
 enum { CONV_X, CONV_W, CONV_BIAS, CONV_PAST, CONV_INPUTS };
 
 typedef struct conv {
-    size_t channels, length, kernel;
+    size_t channels, length, kernel, dilation, before; /* before: what the state holds */
     bool silu;
     nnd_real in[CONV_INPUTS], out[2];
     float *y, *state;
 } conv;
+
+/* What com.microsoft's form has beside the other one: taps apart, which is done, and layouts and
+   histories, which are not. */
+static nnd_status read_spread(const nnd_op_ctx *c, int64_t taps_before, conv *v)
+{
+    static const char *const others[] = {"channels_last", "state_window",   "state_update_capacity",
+                                         "state_length",  "input_channels", "input_channel_offset"};
+    int64_t dilation = nnd_node_int(c->node, "dilation", 1), before;
+    for (size_t i = 0; i < NND_COUNT(others); i++)
+        if (nnd_node_int(c->node, others[i], 0) != 0)
+            return nnd_op_fail(c, NND_E_UNSUPPORTED, "%s is not supported", others[i]);
+    if (dilation < 1 || !nnd_i64_mul(taps_before, dilation, &before) || before > INT32_MAX)
+        return nnd_op_fail(c, NND_E_SHAPE, "dilation %lld is impossible", (long long)dilation);
+    v->dilation = (size_t)dilation;
+    v->before = (size_t)before;
+    return NND_OK;
+}
 
 static nnd_status read_conv(const nnd_op_ctx *c, conv *v)
 {
@@ -112,7 +130,8 @@ static nnd_status read_conv(const nnd_op_ctx *c, conv *v)
     if (x->rank != 3 || w->rank != 3 || w->dims[2] < 1)
         return nnd_op_fail(c, NND_E_SHAPE, "input and weights are not 3-D");
     int64_t weights[3] = {x->dims[1], 1, w->dims[2]};
-    int64_t past[3] = {x->dims[0], x->dims[1], w->dims[2] - 1};
+    NND_TRY(read_spread(c, w->dims[2] - 1, v));
+    int64_t past[3] = {x->dims[0], x->dims[1], (int64_t)v->before};
     NND_TRY(check_dims(c, CONV_W, 3, weights));
     NND_TRY(check_dims(c, CONV_PAST, 3, past));
     if (bias) NND_TRY(check_dims(c, CONV_BIAS, 1, &x->dims[1]));
@@ -130,7 +149,7 @@ static nnd_status conv_infer(nnd_op_ctx *c)
 {
     conv v;
     NND_TRY(read_conv(c, &v));
-    int64_t state[3] = {c->in[0]->dims[0], c->in[0]->dims[1], (int64_t)v.kernel - 1};
+    int64_t state[3] = {c->in[0]->dims[0], c->in[0]->dims[1], (int64_t)v.before};
     NND_TRY(nnd_op_like(c, 0, 0));
     return nnd_op_output(c, 1, c->in[0]->dtype, 3, state);
 }
@@ -138,7 +157,7 @@ static nnd_status conv_infer(nnd_op_ctx *c)
 static nnd_status conv_tile(void *user, size_t plane, int lane)
 {
     const conv *v = user;
-    size_t channel = plane % v->channels, before = v->kernel - 1;
+    size_t channel = plane % v->channels, before = v->before;
     const float *x = v->in[CONV_X].data + plane * v->length;
     const float *w = v->in[CONV_W].data + channel * v->kernel;
     const float *past = v->in[CONV_PAST].data ? v->in[CONV_PAST].data + plane * before : NULL;
@@ -149,7 +168,7 @@ static nnd_status conv_tile(void *user, size_t plane, int lane)
     for (size_t i = 0; i < v->length; i++) {
         float sum = bias;
         for (size_t k = 0; k < v->kernel; k++)
-            sum += w[k] * JOINED(i + k);
+            sum += w[k] * JOINED(i + k * v->dilation);
         v->y[plane * v->length + i] = v->silu ? sum / (1.0f + expf(-sum)) : sum;
     }
     for (size_t i = 0; v->state && i < before; i++)
@@ -201,6 +220,8 @@ static nnd_status read_rule(const nnd_op_ctx *c, linear *l)
     l->delta = strcmp(rule, "delta") == 0 || strcmp(rule, "gated_delta") == 0;
     if (!l->delta && strcmp(rule, "linear") != 0 && strcmp(rule, "gated") != 0)
         return nnd_op_fail(c, NND_E_UNSUPPORTED, "the update_rule '%s' is not known", rule);
+    if (nnd_node_int(c->node, "state_window", 0))
+        return nnd_op_fail(c, NND_E_UNSUPPORTED, "state_window is not supported");
     if (!nnd_op_in(c, DECAY) == l->gated || !nnd_op_in(c, BETA) == l->delta)
         return nnd_op_fail(c, NND_E_FORMAT, "decay and beta do not fit the update_rule '%s'", rule);
     return NND_OK;
@@ -361,10 +382,21 @@ static double linear_flops(const nnd_op_ctx *c)
     return 2.0 * passes * state * (double)l.length;
 }
 
+#define CONV(domain, since)                                                                        \
+    {                                                                                              \
+        domain, "CausalConvWithState", since, 0, 2, CONV_INPUTS, 1, 2, 0, conv_infer, conv_run,    \
+            .variant = 0                                                                           \
+    }
+#define LINEAR(domain, since)                                                                      \
+    {                                                                                              \
+        domain, "LinearAttention", since, 0, 3, LINEAR_INPUTS, 1, 2, 0, linear_infer, linear_run,  \
+            .flops = linear_flops                                                                  \
+    }
 static const nnd_op ops[] = {
     {"", "TensorScatter", 24, 0, 2, 3, 1, 1, NND_OP_INPLACE, cache_infer, cache_run, .variant = 0},
-    {"", "CausalConvWithState", 27, 0, 2, CONV_INPUTS, 1, 2, 0, conv_infer, conv_run, .variant = 0},
-    {"", "LinearAttention", 27, 0, 3, LINEAR_INPUTS, 1, 2, 0, linear_infer, linear_run,
-     .flops = linear_flops},
+    CONV("", 27),
+    CONV("com.microsoft", 1),
+    LINEAR("", 27),
+    LINEAR("com.microsoft", 1),
 };
 const nnd_op_family nnd_ops_state = {ops, NND_COUNT(ops)};

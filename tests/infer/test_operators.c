@@ -1,0 +1,363 @@
+/*
+ * Operators of the built-in engine against ONNX Runtime: the same small model on both, with the
+ * same random operands. Each row of the table is one model of one node. Beside that, the built-in
+ * engine gives the same bits with one thread and with several. What ONNX Runtime does not run
+ * itself is reported, not failed: its releases differ in that.
+ */
+#include <math.h>
+
+#include "infer_support.h"
+
+/* ---- the table ------------------------------------------------------------------------------ */
+
+/*
+ * inputs: words of TYPE[dims], followed by nothing (random), by =values (a constant; the last value
+ *         is repeated) or by ~low:high (random in that range); a ! makes a random one a constant;
+ *         "-" is an absent input.
+ * attrs:  words of name=2, name=2.5, name=[1,2] or name='text'.
+ * outputs: types of the outputs.
+ */
+typedef struct row {
+    const char *domain, *type;
+    int opset;
+    const char *inputs, *attrs, *outputs;
+    double rtol, atol;
+} row;
+
+#define MS   "com.microsoft"
+#define CODE 1.01 /* quantised results may differ by one code where a half is rounded */
+static const row rows[] = {
+    {"", "GridSample", 16, "f32[2,3,5,4] f32[2,3,6,2]~-1.4:1.4", "", "f32", 1e-4, 1e-5},
+    {"", "GridSample", 16, "f32[2,3,5,4] f32[2,3,6,2]~-2.4:2.4", "padding_mode='border'", "f32",
+     1e-4, 1e-5},
+    {"", "GridSample", 16, "f32[2,3,5,4] f32[2,3,6,2]~-3.4:3.4", "padding_mode='reflection'", "f32",
+     1e-4, 1e-4},
+    {"", "GridSample", 16, "f32[2,3,5,4] f32[2,3,6,2]~-3.4:3.4",
+     "padding_mode='reflection' align_corners=1 mode='bicubic'", "f32", 1e-4, 1e-4},
+    {"", "GridSample", 16, "f32[1,2,5,4] f32[1,3,6,2]~-1.4:1.4", "mode='bicubic'", "f32", 1e-4,
+     1e-5},
+    {"", "GridSample", 16, "f32[1,2,5,4] f32[1,3,6,2]~-1.4:1.4",
+     "mode='nearest' align_corners=1 padding_mode='border'", "f32", 1e-4, 1e-5},
+    {"", "GridSample", 20, "f32[2,2,3,5,4] f32[2,3,2,6,3]~-1.4:1.4", "padding_mode='reflection'",
+     "f32", 1e-4, 1e-5},
+    {"", "GridSample", 20, "f32[2,2,3,5,4] f32[2,3,2,6,3]~-1.4:1.4",
+     "mode='nearest' align_corners=1", "f32", 1e-4, 1e-5},
+    {"", "AffineGrid", 20, "f32[2,2,3] i64[4]=2,3,5,4", "", "f32", 1e-4, 1e-5},
+    {"", "AffineGrid", 20, "f32[2,3,4] i64[5]=2,3,5,4,3", "align_corners=1", "f32", 1e-4, 1e-5},
+    {"", "RoiAlign", 16, "f32[2,19,9,7] f32[3,4]=1,1,6,5,0,2,9,9,-2,-1,3,4 i64[3]=0,1,1",
+     "output_height=3 output_width=2 spatial_scale=0.8", "f32", 1e-4, 1e-5},
+    {"", "RoiAlign", 10, "f32[2,3,9,7] f32[2,4]=1,1,6,5,0,2,9,9 i64[2]=0,1",
+     "output_height=2 output_width=2 sampling_ratio=2 mode='max'", "f32", 1e-4, 1e-5},
+    {"", "MaxRoiPool", 1, "f32[2,3,9,7] f32[2,5]=0,1,1,6,5,1,0,2,6,8", "pooled_shape=[2,3]", "f32",
+     1e-4, 1e-5},
+    {"", "DeformConv", 19, "f32[2,4,6,5] f32[6,2,3,3]! f32[2,36,6,5]~-1.5:1.5 f32[6] f32[2,18,6,5]",
+     "group=2 offset_group=2 pads=[1,1,1,1]", "f32", 1e-4, 1e-4},
+    {"", "DeformConv", 19, "f32[1,3,9,70] f32[2,3,3,2]! f32[1,12,4,69]~-1.5:1.5", "strides=[2,1]",
+     "f32", 1e-4, 1e-4},
+    {"", "Col2Im", 18, "f32[2,12,8] i64[2]=4,5 i64[2]=3,2", "pads=[0,0,0,1] dilations=[1,2]", "f32",
+     1e-4, 1e-5},
+    {"", "Det", 11, "f32[3,2,5,5]", "", "f32", 1e-3, 1e-4},
+    {"", "DFT", 17, "f32[2,12,1]", "", "f32", 1e-4, 1e-4},
+    {"", "DFT", 17, "f32[2,7,3,2]", "axis=1 inverse=1", "f32", 1e-4, 1e-4},
+    {"", "DFT", 20, "f32[2,30,1] i64[]=25", "onesided=1", "f32", 1e-4, 1e-4},
+    {"", "DFT", 20, "f32[2,16,3,2] - i64[]=-3", "", "f32", 1e-4, 1e-4},
+    {"", "STFT", 17, "f32[2,40,1] i64[]=5 f32[12]! i64[]=12", "", "f32", 1e-4, 1e-4},
+    {"", "Unique", 11, "i64[20]~-3:3", "", "i64,i64,i64,i64", 0, 0},
+    {"", "Unique", 11, "f32[4,6]=1,0,1,0,1,0", "axis=0 sorted=0", "f32,i64,i64,i64", 0, 0},
+    {"", "MeanVarianceNormalization", 13, "f32[2,3,4,5]", "", "f32", 1e-4, 1e-5},
+    {"", "MeanVarianceNormalization", 13, "f32[2,3,4]", "axes=[1]", "f32", 1e-4, 1e-5},
+    {"", "CenterCropPad", 18, "f32[5,4,3] i64[2]=8,1", "axes=[0,2]", "f32", 0, 0},
+    {"", "MelWeightMatrix", 17, "i64[]=8 i64[]=64 i64[]=16000 f32[]=20 f32[]=7600", "", "f32", 1e-4,
+     1e-5},
+    {"", "TensorScatter", 24, "f32[2,3,6,4] f32[2,3,2,4] i64[2]=5,1", "mode='circular'", "f32", 0,
+     0},
+    {MS, "Inverse", 17, "f32[3,4,4]", "", "f32", 1e-3, 1e-3},
+    {MS, "MatMulNBits", 17, "f32[2,3,40] u8[7,3,8]! f32[21]!", "K=40 N=7 block_size=16 bits=4",
+     "f32", 1e-4, 1e-3},
+    {MS, "MatMulNBits", 17, "f32[1,64] u8[9,2,16]! f32[18]! u8[9]!",
+     "K=64 N=9 block_size=32 bits=4", "f32", 1e-4, 1e-3},
+    {MS, "MatMulNBits", 17, "f32[30,64] u8[40,4,8]! f32[160]! u8[80]!",
+     "K=64 N=40 block_size=16 bits=4", "f32", 1e-4, 1e-3},
+    {MS, "MatMulNBits", 17, "f32[3,64] u8[9,2,32]! f32[18]! u8[18]! - f32[9]!",
+     "K=64 N=9 block_size=32 bits=8", "f32", 1e-4, 1e-2},
+    {MS, "MatMulNBits", 17, "f32[3,64] u8[8,4,4]! f32[32]!", "K=64 N=8 block_size=16 bits=2", "f32",
+     1e-4, 1e-3},
+    {MS, "MatMulNBits", 17, "f32[300,64] u8[40,4,8]! f32[160]! f32[160]!",
+     "K=64 N=40 block_size=16 bits=4", "f32", 1e-4, 1e-3},
+    {MS, "GatherBlockQuantized", 17, "u8[6,16]! i64[2,2]=0,5,-1,3 f32[6,2]!",
+     "block_size=16 quantize_axis=1 bits=4", "f32", 1e-5, 1e-6},
+    {MS, "GatherBlockQuantized", 17, "u8[6,32]! i32[3]=4,0,2 f32[6,2]! u8[6,2]!",
+     "block_size=16 quantize_axis=1 bits=8", "f32", 1e-5, 1e-6},
+};
+
+/* ---- models --------------------------------------------------------------------------------- */
+
+enum { MAX_INPUTS = 12 };
+typedef struct tried {
+    nnd_str bytes;
+    size_t outputs, count;
+    nnd_value *inputs[MAX_INPUTS];
+    char names[MAX_INPUTS][8];
+    uint32_t seed;
+} tried;
+
+static double random_between(tried *t, double low, double high)
+{
+    t->seed = t->seed * 1664525u + 1013904223u;
+    return low + (high - low) * (double)(t->seed >> 8) / (double)(1u << 24);
+}
+
+static int onnx_code(nnd_dtype type)
+{
+    static const struct {
+        nnd_dtype type;
+        int code;
+    } codes[] = {{NND_F32, 1},  {NND_U8, 2},   {NND_I8, 3},   {NND_I32, 6},  {NND_I64, 7},
+                 {NND_BOOL, 9}, {NND_F16, 10}, {NND_F64, 11}, {NND_BF16, 16}};
+    for (size_t i = 0; i < NND_COUNT(codes); i++)
+        if (codes[i].type == type) return codes[i].code;
+    fail_msg("no code for %s", nnd_dtype_name(type));
+    return 0;
+}
+
+static nnd_dtype read_type(const char *word, size_t size)
+{
+    char name[16];
+    assert_true(size < sizeof name);
+    memcpy(name, word, size);
+    name[size] = '\0';
+    nnd_dtype type = nnd_dtype_from_name(name);
+    assert_int_not_equal(type, NND_DTYPE_INVALID);
+    return type;
+}
+
+static void fill(tried *t, nnd_tensor *x, const char *rest)
+{
+    bool whole = x->dtype == NND_U8 || x->dtype == NND_I8 || x->dtype == NND_I32 ||
+                 x->dtype == NND_I64 || x->dtype == NND_BOOL;
+    double low = -1, high = 1, value = 0;
+    const char *next = *rest == '=' ? rest + 1 : NULL;
+    if (whole) low = x->dtype == NND_I8 ? -128 : 0;
+    if (whole) high = x->dtype == NND_U8 ? 256 : x->dtype == NND_I8 ? 128 : 2;
+    if (*rest == '~') {
+        char *end;
+        low = strtod(rest + 1, &end);
+        high = strtod(end + 1, NULL);
+    }
+    for (size_t i = 0; i < (size_t)nnd_tensor_count(x); i++) {
+        if (next && *next && *next != ' ') {
+            char *end;
+            value = strtod(next, &end);
+            next = *end == ',' ? end + 1 : end;
+        } else if (!next) {
+            value = random_between(t, low, high);
+            if (whole) value = floor(value);
+        }
+        nnd_dtype_set(x->dtype, x->data, i, value);
+    }
+}
+
+/* One word of `inputs`; its name is appended to `names`. */
+static void add_input(tried *t, nnd_str *graph, nnd_str *names, const char *word)
+{
+    int64_t dims[NND_MAX_RANK];
+    int rank = 0;
+    size_t size = strcspn(word, "[ ");
+    char name[8];
+    if (names->size) nnd_str_add(names, ",");
+    if (word[0] == '-') return;
+    nnd_dtype type = read_type(word, size);
+    const char *p = word + size + 1;
+    while (*p != ']') {
+        char *end;
+        dims[rank++] = strtoll(p, &end, 10);
+        p = *end == ',' ? end + 1 : end;
+    }
+    p++;
+    snprintf(name, sizeof name, "i%zu", names->size);
+    nnd_str_add(names, name);
+    nnd_value *value;
+    assert_ok(nnd_value_new_tensor(type, rank, dims, &value));
+    nnd_tensor *x = nnd_value_edit(value);
+    fill(t, x, p);
+    if (*p == '=' || *p == '!') {
+        ow_initializer(graph, name, onnx_code(type), rank, dims, x->data, nnd_tensor_bytes(x));
+        nnd_value_unref(value);
+        return;
+    }
+    ow_value(graph, OW_INPUT, name, onnx_code(type), rank, dims, NULL);
+    memcpy(t->names[t->count], name, sizeof name);
+    t->inputs[t->count++] = value;
+}
+
+/* One word of `attrs`. */
+static void add_attr(nnd_str *attrs, const char *word)
+{
+    char name[64];
+    size_t size = strcspn(word, "=");
+    assert_true(size < sizeof name);
+    memcpy(name, word, size);
+    name[size] = '\0';
+    const char *v = word + size + 1, *stop = v + strcspn(v, " ");
+    if (*v == '\'') {
+        char text[64];
+        size_t n = strcspn(v + 1, "'");
+        memcpy(text, v + 1, n);
+        text[n] = '\0';
+        ow_attr_text(attrs, name, text);
+    } else if (*v == '[') {
+        int64_t list[8];
+        size_t n = 0;
+        for (char *end; *v != ']'; v = end)
+            list[n++] = strtoll(v + 1, &end, 10);
+        ow_attr_ints(attrs, name, list, n);
+    } else if (memchr(v, '.', (size_t)(stop - v))) {
+        ow_attr_float(attrs, name, strtof(v, NULL));
+    } else {
+        ow_attr_int(attrs, name, strtoll(v, NULL, 10));
+    }
+}
+
+static void make(const row *r, tried *t)
+{
+    nnd_str graph = {0}, attrs = {0}, names = {0}, results = {0};
+    *t = (tried){.seed = 7};
+    for (const char *w = r->inputs; *w; w += strcspn(w, " "), w += *w == ' ')
+        add_input(t, &graph, &names, w);
+    for (const char *w = r->attrs; *w; w += strcspn(w, " "), w += *w == ' ')
+        add_attr(&attrs, w);
+    for (const char *w = r->outputs; *w; w += strcspn(w, ","), w += *w == ',') {
+        char name[24];
+        snprintf(name, sizeof name, "o%zu", t->outputs++);
+        if (results.size) nnd_str_add(&results, ",");
+        nnd_str_add(&results, name);
+        ow_value(&graph, OW_OUTPUT, name, onnx_code(read_type(w, strcspn(w, ","))), -1, NULL, NULL);
+    }
+    ow_node_of(&graph, r->domain, r->type, names.data, results.data, &attrs);
+    ow_model(&t->bytes, &graph, r->opset);
+    nnd_str_free(&names);
+    nnd_str_free(&results);
+}
+
+static void drop(tried *t)
+{
+    for (size_t i = 0; i < t->count; i++)
+        nnd_value_unref(t->inputs[i]);
+    nnd_str_free(&t->bytes);
+}
+
+/* ---- runs ----------------------------------------------------------------------------------- */
+
+enum { MAX_OUTPUTS = 4 };
+
+static nnd_status run_on(const tried *t, const char *backend, int threads, nnd_value **results)
+{
+    nnd_model_options options = NND_MODEL_OPTIONS_INIT;
+    nnd_model *model = NULL;
+    nnd_request *request = NULL;
+    char name[24];
+    memset(results, 0, MAX_OUTPUTS * sizeof *results);
+    options.backend = backend;
+    options.threads = threads;
+    nnd_status status = nnd_model_load_memory(t->bytes.data, t->bytes.size, &options, &model);
+    if (status == NND_OK) status = nnd_request_create(model, NULL, &request);
+    for (size_t i = 0; i < t->count && status == NND_OK; i++)
+        status = nnd_request_bind_input(request, t->names[i], t->inputs[i]);
+    if (status == NND_OK) status = nnd_request_run(request, NULL);
+    for (size_t i = 0; i < t->outputs && status == NND_OK; i++) {
+        snprintf(name, sizeof name, "o%zu", i);
+        status = nnd_request_output(request, name, &results[i]);
+    }
+    nnd_request_destroy(request);
+    nnd_model_unref(model);
+    return status;
+}
+
+static void report(const row *r, const char *who)
+{
+    nnd_error *error = nnd_error_take();
+    char *text = error ? nnd_error_to_string(error) : NULL;
+    fprintf(stderr, "%s %s: %s: %s\n", r->type, r->attrs, who, text ? text : "no error record");
+    nnd_free(text);
+    nnd_error_destroy(error);
+}
+
+static bool same_bits(const nnd_tensor *a, const nnd_tensor *b)
+{
+    return nnd_tensor_bytes(a) == nnd_tensor_bytes(b) &&
+           memcmp(a->data, b->data, nnd_tensor_bytes(a)) == 0;
+}
+
+static bool close_enough(const row *r, size_t output, const nnd_tensor *got, const nnd_tensor *want)
+{
+    bool same = got->dtype == want->dtype && got->rank == want->rank;
+    for (int d = 0; same && d < got->rank; d++)
+        same = got->dims[d] == want->dims[d];
+    if (!same) {
+        fprintf(stderr, "%s %s: output %zu has another type or shape\n", r->type, r->attrs, output);
+        return false;
+    }
+    for (size_t i = 0; i < (size_t)nnd_tensor_count(got); i++) {
+        double x = nnd_dtype_get(got->dtype, got->data, i);
+        double y = nnd_dtype_get(want->dtype, want->data, i);
+        if (x == y || (isnan(x) && isnan(y)) || fabs(x - y) <= r->atol + r->rtol * fabs(y))
+            continue;
+        fprintf(stderr, "%s %s: output %zu[%zu] is %g, not %g\n", r->type, r->attrs, output, i, x,
+                y);
+        return false;
+    }
+    return true;
+}
+
+/* Returns whether ONNX Runtime could be asked. */
+static bool check_row(const row *r, bool *ok)
+{
+    nnd_value *one[MAX_OUTPUTS], *many[MAX_OUTPUTS], *theirs[MAX_OUTPUTS];
+    tried t;
+    make(r, &t);
+    if (run_on(&t, "builtin", 1, one) != NND_OK || run_on(&t, "builtin", 4, many) != NND_OK) {
+        report(r, "builtin");
+        *ok = false;
+    }
+    bool asked = run_on(&t, "onnxruntime", 1, theirs) == NND_OK;
+    if (!asked) report(r, "onnxruntime");
+    for (size_t i = 0; i < t.outputs; i++) {
+        if (one[i] && many[i] && !same_bits(nnd_value_tensor(one[i]), nnd_value_tensor(many[i]))) {
+            fprintf(stderr, "%s %s: threads change the bits\n", r->type, r->attrs);
+            *ok = false;
+        }
+        if (asked && one[i])
+            *ok &= close_enough(r, i, nnd_value_tensor(one[i]), nnd_value_tensor(theirs[i]));
+    }
+    for (size_t i = 0; i < MAX_OUTPUTS; i++) {
+        nnd_value_unref(one[i]);
+        nnd_value_unref(many[i]);
+        nnd_value_unref(theirs[i]);
+    }
+    drop(&t);
+    return asked;
+}
+
+static void operators_agree(void **state)
+{
+    nnd_backend_status probe = {.size = sizeof probe};
+    size_t asked = 0;
+    bool ok = true;
+    (void)state;
+    nnd_backend_find("onnxruntime")->probe(&probe);
+    if (!probe.available) {
+        fprintf(stderr, "skipped: %s\n", probe.reason);
+        skip();
+    }
+    for (size_t i = 0; i < NND_COUNT(rows); i++)
+        asked += check_row(&rows[i], &ok);
+    printf("%zu of %zu operators compared with ONNX Runtime\n", asked, NND_COUNT(rows));
+    assert_true(ok);
+    assert_true(asked > NND_COUNT(rows) / 2);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(operators_agree)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
