@@ -1,4 +1,4 @@
-/* com.microsoft's MultiHeadAttention, Attention and GroupQueryAttention. */
+/* com.microsoft's MultiHeadAttention, Attention, QAttention and GroupQueryAttention. */
 #include <math.h>
 #include <string.h>
 
@@ -313,21 +313,77 @@ static nnd_status multi_run(nnd_op_ctx *c)
  */
 
 enum { INPUT, WEIGHTS, PROJECTION_BIAS, MASK_INDEX, PAST, SCORE_BIAS };
+/* QAttention, whose input and weights are bytes: scales and zero points are between the others. */
+enum { Q_SCALE = 3, Q_WEIGHT_SCALE, Q_MASK_INDEX, Q_ZERO, Q_WEIGHT_ZERO, Q_PAST, Q_INPUTS };
+enum { PLAIN, QUANTISED };
 
 typedef struct projected {
     int64_t batch, rows, features, heads, past, size, v_size, width;
 } projected;
 
+static bool is_quantised(const nnd_op_ctx *c)
+{
+    return c->op->variant == QUANTISED;
+}
+
+static const nnd_tensor *past_of(const nnd_op_ctx *c)
+{
+    return nnd_op_in(c, is_quantised(c) ? Q_PAST : PAST);
+}
+
+static const nnd_tensor *mask_of(const nnd_op_ctx *c)
+{
+    return nnd_op_in(c, is_quantised(c) ? Q_MASK_INDEX : MASK_INDEX);
+}
+
+/* The type of the result and of everything that is not quantised. */
+static nnd_dtype real_type(const nnd_op_ctx *c)
+{
+    return c->in[is_quantised(c) ? Q_SCALE : INPUT]->dtype;
+}
+
+/* One value for all, or one per column of the weights. */
+static nnd_status check_scaling(const nnd_op_ctx *c, size_t scale, size_t zero, size_t values)
+{
+    const uint32_t floats = 1u << NND_F32 | 1u << NND_F16;
+    const nnd_tensor *t = c->in[values], *given[2];
+    int64_t columns = values == WEIGHTS && t->rank ? t->dims[t->rank - 1] : 1;
+    NND_TRY(nnd_op_expect(c, scale, floats));
+    if (nnd_op_in(c, zero)) NND_TRY(nnd_op_expect(c, zero, 1u << t->dtype));
+    given[0] = c->in[scale];
+    given[1] = nnd_op_in(c, zero);
+    for (size_t i = 0; i < 2; i++) {
+        int64_t n = given[i] ? nnd_tensor_count(given[i]) : 1;
+        if (n != 1 && n != columns)
+            return nnd_op_fail(c, NND_E_SHAPE, "input %zu does not fit the columns",
+                               i ? zero : scale);
+    }
+    return NND_OK;
+}
+
+static nnd_status projected_types(const nnd_op_ctx *c)
+{
+    const uint32_t bytes = 1u << NND_U8 | 1u << NND_I8;
+    if (!is_quantised(c)) {
+        NND_TRY(nnd_op_expect(c, INPUT, NND_FLOATS));
+        return nnd_op_expect(c, WEIGHTS, 1u << c->in[INPUT]->dtype);
+    }
+    NND_TRY(nnd_op_expect(c, INPUT, bytes));
+    NND_TRY(nnd_op_expect(c, WEIGHTS, bytes));
+    NND_TRY(check_scaling(c, Q_SCALE, Q_ZERO, INPUT));
+    return check_scaling(c, Q_WEIGHT_SCALE, Q_WEIGHT_ZERO, WEIGHTS);
+}
+
 static nnd_status projected_read(const nnd_op_ctx *c, projected *p)
 {
-    NND_TRY(nnd_op_expect(c, INPUT, NND_FLOATS));
-    NND_TRY(nnd_op_expect(c, WEIGHTS, 1u << c->in[INPUT]->dtype));
+    NND_TRY(projected_types(c));
     const nnd_tensor *x = c->in[INPUT], *w = c->in[WEIGHTS];
-    const nnd_tensor *bias = nnd_op_in(c, PROJECTION_BIAS), *past = nnd_op_in(c, PAST);
+    const nnd_tensor *bias = nnd_op_in(c, PROJECTION_BIAS), *past = past_of(c);
     size_t count;
     const int64_t *sizes = nnd_node_ints(c->node, "qkv_hidden_sizes", &count);
     *p = (projected){.heads = nnd_node_int(c->node, "num_heads", 0)};
-    if (nnd_node_int(c->node, "do_rotary", 0) || c->node->formal_count > SCORE_BIAS + 1)
+    if (nnd_node_int(c->node, "do_rotary", 0) ||
+        c->node->formal_count > (is_quantised(c) ? Q_INPUTS : SCORE_BIAS + 1))
         return nnd_op_fail(c, NND_E_UNSUPPORTED, "rotation and a shared cache are not supported");
     if (x->rank != 3 || w->rank != 2 || w->dims[0] != x->dims[2] || p->heads < 1 ||
         p->heads > 65536)
@@ -337,7 +393,7 @@ static nnd_status projected_read(const nnd_op_ctx *c, projected *p)
         (count == 3 && sizes[1] != q) || q % p->heads || v % p->heads)
         return nnd_op_fail(c, NND_E_SHAPE, "the weights do not fit %lld heads",
                            (long long)p->heads);
-    if (bias && (bias->dtype != x->dtype || nnd_tensor_count(bias) != w->dims[1]))
+    if (bias && (bias->dtype != real_type(c) || nnd_tensor_count(bias) != w->dims[1]))
         return nnd_op_fail(c, NND_E_SHAPE, "the bias does not fit the weights");
     p->batch = x->dims[0];
     p->rows = x->dims[1];
@@ -348,7 +404,7 @@ static nnd_status projected_read(const nnd_op_ctx *c, projected *p)
     if (!past) return NND_OK;
     bool fits = past->rank == 5 && past->dims[0] == 2 && past->dims[1] == p->batch &&
                 past->dims[2] == p->heads && past->dims[4] == p->size && p->size == p->v_size &&
-                past->dtype == x->dtype;
+                past->dtype == real_type(c);
     if (!fits) return nnd_op_fail(c, NND_E_SHAPE, "past does not fit the new keys");
     p->past = past->dims[3];
     return NND_OK;
@@ -364,8 +420,8 @@ static nnd_status projected_infer(nnd_op_ctx *c)
         return nnd_op_fail(c, NND_E_SHAPE,
                            "keys and values of different sizes have no common "
                            "present output");
-    NND_TRY(nnd_op_output(c, 0, c->in[INPUT]->dtype, 3, y));
-    return nnd_op_output(c, 1, c->in[INPUT]->dtype, 5, present);
+    NND_TRY(nnd_op_output(c, 0, real_type(c), 3, y));
+    return nnd_op_output(c, 1, real_type(c), 5, present);
 }
 
 static nnd_status projection_gemm(const projected *p, bool bias, nnd_gemm *gemm)
@@ -404,6 +460,29 @@ static nnd_status project_tile(void *user, size_t index, int lane)
     return NND_OK;
 }
 
+/* (code − zero)·scale of bytes, in f32; the elements themselves of another type. */
+static nnd_status read_operand(nnd_op_ctx *c, run *r, size_t i, size_t scale, size_t zero,
+                               const float **out)
+{
+    const nnd_tensor *t = c->in[i], *scales, *zeros;
+    float *values;
+    if (!is_quantised(c)) return read_real(r, t, out);
+    NND_TRY(make_real(r, t->rank, t->dims, &values));
+    scales = c->in[scale];
+    zeros = nnd_op_in(c, zero);
+    size_t n = (size_t)nnd_tensor_count(t), columns = (size_t)t->dims[t->rank - 1];
+    bool one_scale = nnd_tensor_count(scales) == 1;
+    bool one_zero = !zeros || nnd_tensor_count(zeros) == 1;
+    for (size_t k = 0; k < n; k++) {
+        size_t column = k % columns;
+        double z = zeros ? nnd_dtype_get(zeros->dtype, zeros->data, one_zero ? 0 : column) : 0;
+        double s = nnd_dtype_get(scales->dtype, scales->data, one_scale ? 0 : column);
+        values[k] = (float)((nnd_dtype_get(t->dtype, t->data, k) - z) * s);
+    }
+    *out = values;
+    return NND_OK;
+}
+
 /* input · weights + bias, [batch·rows, width]; the workspace and the lanes are the plan's. */
 static nnd_status project(nnd_op_ctx *c, run *r, const projected *p, float **out)
 {
@@ -411,8 +490,8 @@ static nnd_status project(nnd_op_ctx *c, run *r, const projected *p, float **out
     project_job j = {.c = c};
     const float *weights;
     NND_TRY(make_real(r, 2, dims, out));
-    NND_TRY(read_real(r, c->in[INPUT], &j.args.a));
-    NND_TRY(read_real(r, c->in[WEIGHTS], &weights));
+    NND_TRY(read_operand(c, r, INPUT, Q_SCALE, Q_ZERO, &j.args.a));
+    NND_TRY(read_operand(c, r, WEIGHTS, Q_WEIGHT_SCALE, Q_WEIGHT_ZERO, &weights));
     NND_TRY(read_real(r, nnd_op_in(c, PROJECTION_BIAS), &j.args.bias));
     NND_TRY(projection_gemm(p, j.args.bias != NULL, &j.gemm));
     nnd_gemm_pack_b(&j.gemm, weights, c->workspace);
@@ -424,7 +503,7 @@ static nnd_status project(nnd_op_ctx *c, run *r, const projected *p, float **out
 /* The halves of past and present are keys and values. */
 static nnd_status share_cache(nnd_op_ctx *c, run *r, const projected *p)
 {
-    const nnd_tensor *past = nnd_op_in(c, PAST);
+    const nnd_tensor *past = past_of(c);
     bool wanted = c->out_count > 1 && c->out[1].data;
     const float *before;
     float *to;
@@ -469,8 +548,8 @@ static nnd_status projected_attend(nnd_op_ctx *c, run *r)
                            .causal = nnd_node_int(c->node, "unidirectional", 0) != 0};
     NND_TRY(make_limits(c, r, p.past, p.past + p.rows));
     NND_TRY(share_cache(c, r, &p));
-    NND_TRY(read_padding(c, r, nnd_op_in(c, MASK_INDEX)));
-    NND_TRY(read_bias(c, r, nnd_op_in(c, SCORE_BIAS)));
+    NND_TRY(read_padding(c, r, mask_of(c)));
+    NND_TRY(read_bias(c, r, is_quantised(c) ? NULL : nnd_op_in(c, SCORE_BIAS)));
     NND_TRY(finish(c, r));
     return c->out_count > 1 ? nnd_real_write(&c->out[1], &r->present_k) : NND_OK;
 }
@@ -698,6 +777,8 @@ static nnd_status grouped_run(nnd_op_ctx *c)
 static const nnd_op ops[] = {
     {MS, "MultiHeadAttention", 1, 0, 1, 10, 1, 3, 0, multi_infer, multi_run, .plan = multi_plan},
     {MS, "Attention", 1, 0, 2, 7, 1, 2, 0, projected_infer, projected_run, .plan = projected_plan},
+    {MS, "QAttention", 1, 0, 5, Q_INPUTS, 1, 2, 0, projected_infer, projected_run,
+     .plan = projected_plan, .variant = QUANTISED},
     {MS, "GroupQueryAttention", 1, 0, 1, 12, 1, 3, 0, grouped_infer, grouped_run,
      .plan = grouped_plan},
 };
