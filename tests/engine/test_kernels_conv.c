@@ -2,7 +2,8 @@
  * Convolution under every ISA against a double-precision loop: random shapes, strides, dilations,
  * pads, groups, all combinations of layouts, biases, residuals, activations; guards around the
  * output; equal bits for 1 … 4 threads. Error bound: (k + 4)·2^-24·(Σ|w||x| + |bias| + |residual|),
- * times the activation's slope.
+ * times the activation's slope. Winograd's: 2^-24·(depth + 64)·WINOGRAD·X·Σ|w| instead of the part
+ * with |w||x|, with X the largest input and all taps in the sum, because a tile mixes its pixels.
  */
 #include "kernels_support.h"
 
@@ -12,6 +13,9 @@ typedef struct problem {
     nnd_conv *conv;
     guarded x, weights, bias, residual; /* x and residual in NCHW */
 } problem;
+
+#define WINOGRAD 1.0
+static double worst_winograd; /* largest part of the bound that was seen */
 
 static int64_t spatial_in(const problem *p)
 {
@@ -127,9 +131,11 @@ static void check_element(const problem *p, int64_t i, float got)
     int64_t image = i / (d->out_channels * spatial), oc = i / spatial % d->out_channels;
     int64_t oh = i % spatial / out_w, ow = i % out_w;
     int64_t depth = d->in_channels / d->groups, first = oc / (d->out_channels / d->groups) * depth;
-    double sum = 0, size = 0;
+    double sum = 0, size = 0, all_taps = 0;
     for (int64_t ic = 0; ic < depth; ic++) {
         for (int64_t t = 0; t < d->kernel_h * d->kernel_w; t++) {
+            all_taps +=
+                fabs((double)p->weights.data[(oc * depth + ic) * d->kernel_h * d->kernel_w + t]);
             int64_t ih = oh * d->stride_h + t / d->kernel_w * d->dilation_h - d->pad_top;
             int64_t iw = ow * d->stride_w + t % d->kernel_w * d->dilation_w - d->pad_left;
             if (ih < 0 || ih >= d->in_h || iw < 0 || iw >= d->in_w) continue;
@@ -146,6 +152,10 @@ static void check_element(const problem *p, int64_t i, float got)
     double k = (double)(depth * d->kernel_h * d->kernel_w);
     double bound = (k + 4) * 0x1p-24 * (size + fabs(bias) + fabs(residual)) * ACT_SLOPE +
                    ACT_ERROR * fmax(1.0, fabs(expected));
+    if (nnd_conv_get_algorithm(p->conv) == NND_CONV_WINOGRAD) {
+        bound += 0x1p-24 * (double)(depth + 64) * WINOGRAD * all_taps * ACT_SLOPE; /* X is 1 */
+        worst_winograd = fmax(worst_winograd, fabs(got - expected) / bound);
+    }
     if (fabs(got - expected) <= bound) return;
     fprintf(stderr,
             "%s %s: n%lld c%lld %lldx%lld → %lld g%lld k%lldx%lld s%lld,%lld d%lld,%lld p%lld,%lld,"
@@ -253,6 +263,34 @@ static void usual_shapes(nnd_isa isa)
     }
 }
 
+/* Every remainder of tiles, channels and chunks. */
+static void winograd_shapes(nnd_isa isa)
+{
+    if (isa == NND_ISA_REFERENCE) return;
+    for (int i = 0; i < 60; i++) {
+        nnd_conv_desc d = plain_desc(rng_int(1, 40), rng_int(1, 17), rng_int(1, 70), 3, 1, 1);
+        d.in_w = rng_int(1, 30);
+        d.batch = rng_int(1, 2);
+        d.pad_top = rng_int(0, 2);
+        d.pad_left = rng_int(0, 2);
+        d.pad_bottom = d.in_h < 3 ? 2 : rng_int(0, 2);
+        d.pad_right = d.in_w < 3 ? 2 : rng_int(0, 2);
+        d.in_layout = d.out_layout = NND_KERNEL_NCHWC;
+        d.act = random_act();
+        d.residual = rng_int(0, 1);
+        check_problem(d, NND_CONV_WINOGRAD);
+    }
+    nnd_conv_desc chunks = plain_desc(96, 60, 100, 3, 1, 1);
+    chunks.in_layout = chunks.out_layout = NND_KERNEL_NCHWC;
+    nnd_conv *conv;
+    assert_ok(nnd_conv_create(&chunks, NND_CONV_WINOGRAD, &conv));
+    assert_true(nnd_conv_stages(conv) > 3);
+    nnd_conv_destroy(conv);
+    chunks.in_h = 40;
+    check_problem(chunks, NND_CONV_WINOGRAD);
+    printf("%s: winograd at %.2f of its bound\n", nnd_isa_name(isa), worst_winograd);
+}
+
 /* A row longer than a tile may be. */
 static void long_rows(nnd_isa isa)
 {
@@ -278,7 +316,7 @@ static void same_bits_for_any_threads(nnd_isa isa)
         if (i / 2 == 2) d.groups = 96;
         d.in_layout = d.out_layout = (nnd_kernel_layout)(i & 1);
         problem p = problem_make(d, NND_CONV_AUTO);
-        assert_true(nnd_conv_tiles(p.conv, 0) >= 4);
+        assert_true(nnd_conv_stages(p.conv) > 1 || nnd_conv_tiles(p.conv, 0) >= 4);
         guarded serial = run_conv(&p, 1);
         for (int threads = 2; threads <= MAX_LANES; threads++) {
             guarded y = run_conv(&p, threads);
@@ -308,6 +346,12 @@ static void test_usual_shapes(void **state)
     each_isa(usual_shapes);
 }
 
+static void test_winograd_shapes(void **state)
+{
+    (void)state;
+    each_isa(winograd_shapes);
+}
+
 static void test_long_rows(void **state)
 {
     (void)state;
@@ -323,12 +367,12 @@ static void test_same_bits_for_any_threads(void **state)
 /* NaN in an input channel reaches every output whose window covers it, and no other. */
 static void nan_propagates(nnd_isa isa)
 {
-    (void)isa;
+    nnd_conv_algorithm algorithm = isa == NND_ISA_REFERENCE ? NND_CONV_REFERENCE : NND_CONV_DIRECT;
     for (int layout = 0; layout < 2; layout++) {
         nnd_conv_desc d = plain_desc(20, 9, 20, 3, 1, 1);
         d.in_layout = d.out_layout = (nnd_kernel_layout)layout;
         d.act.kind = NND_ACT_RELU;
-        problem p = problem_make(d, NND_CONV_AUTO);
+        problem p = problem_make(d, algorithm);
         p.x.data[4 * 9 + 4] = NAN;
         guarded y = run_conv(&p, 1);
         for (int64_t i = 0; i < 20 * 81; i++) {
@@ -374,6 +418,7 @@ int main(void)
         cmocka_unit_test(test_usual_shapes),
         cmocka_unit_test(test_random_shapes),
         cmocka_unit_test(test_depthwise_both_ways),
+        cmocka_unit_test(test_winograd_shapes),
         cmocka_unit_test(test_long_rows),
         cmocka_unit_test(test_same_bits_for_any_threads),
         cmocka_unit_test(test_nan_propagates),

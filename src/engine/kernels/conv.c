@@ -85,14 +85,19 @@ const char *nnd_conv_algorithm_name(nnd_conv_algorithm algorithm)
         return "direct";
     case NND_CONV_DEPTHWISE:
         return "depthwise";
+    case NND_CONV_WINOGRAD:
+        return "winograd";
     }
     return "unknown";
 }
 
-static nnd_conv_algorithm choose(const nnd_conv_desc *d, const nnd_kernel_set *set)
+static nnd_conv_algorithm choose(const nnd_conv_desc *d, const nnd_kernel_set *set, int64_t out_h,
+                                 int64_t out_w)
 {
     if (!set->tile_planar) return NND_CONV_REFERENCE;
-    return nnd_conv_depthwise_can(d) ? NND_CONV_DEPTHWISE : NND_CONV_DIRECT;
+    if (nnd_conv_depthwise_can(d)) return NND_CONV_DEPTHWISE;
+    bool winograd = nnd_conv_winograd_can(d, set) && nnd_conv_winograd_pays(d, set, out_h, out_w);
+    return winograd ? NND_CONV_WINOGRAD : NND_CONV_DIRECT;
 }
 
 static bool can(nnd_conv_algorithm algorithm, const nnd_conv_desc *d, const nnd_kernel_set *set)
@@ -104,6 +109,8 @@ static bool can(nnd_conv_algorithm algorithm, const nnd_conv_desc *d, const nnd_
         return set->tile_planar != NULL;
     case NND_CONV_DEPTHWISE:
         return nnd_conv_depthwise_can(d);
+    case NND_CONV_WINOGRAD:
+        return nnd_conv_winograd_can(d, set);
     case NND_CONV_AUTO:
         break;
     }
@@ -134,7 +141,7 @@ nnd_status nnd_conv_create(const nnd_conv_desc *desc, nnd_conv_algorithm algorit
     int64_t out_h, out_w;
     *out = NULL;
     NND_TRY(check_conv(desc, &out_h, &out_w));
-    if (algorithm == NND_CONV_AUTO) algorithm = choose(desc, set);
+    if (algorithm == NND_CONV_AUTO) algorithm = choose(desc, set, out_h, out_w);
     if (!can(algorithm, desc, set))
         return nnd_error_set(NND_E_UNSUPPORTED, "convolution: '%s' cannot do this shape on %s",
                              nnd_conv_algorithm_name(algorithm), nnd_isa_name(set->isa));
@@ -145,12 +152,15 @@ nnd_status nnd_conv_create(const nnd_conv_desc *desc, nnd_conv_algorithm algorit
     conv->set = set;
     conv->out_h = out_h;
     conv->out_w = out_w;
+    conv->stages = 1;
     conv->clamps = nnd_act_is_clamp(&desc->act, &conv->low, &conv->high);
     nnd_status status = NND_OK;
     if (algorithm == NND_CONV_REFERENCE)
         plan_reference(conv);
     else if (algorithm == NND_CONV_DEPTHWISE)
         nnd_conv_depthwise_plan(conv);
+    else if (algorithm == NND_CONV_WINOGRAD)
+        status = nnd_conv_winograd_plan(conv);
     else
         status = nnd_conv_direct_plan(conv);
     if (status != NND_OK) {
@@ -165,6 +175,7 @@ void nnd_conv_destroy(nnd_conv *conv)
 {
     if (!conv) return;
     nnd_conv_direct_free(conv);
+    nnd_conv_winograd_free(conv);
     nnd_free(conv);
 }
 
@@ -206,6 +217,8 @@ void nnd_conv_pack(const nnd_conv *conv, const float *weights, const float *bias
         nnd_conv_direct_pack(conv, weights, bias, packed);
     } else if (conv->algorithm == NND_CONV_DEPTHWISE) {
         nnd_conv_depthwise_pack(conv, weights, bias, packed);
+    } else if (conv->algorithm == NND_CONV_WINOGRAD) {
+        nnd_conv_winograd_pack(conv, weights, bias, packed);
     } else {
         size_t bias_bytes = (size_t)conv->desc.out_channels * sizeof(float);
         char *after = (char *)packed + conv->packed_bytes - bias_bytes;
@@ -219,19 +232,18 @@ void nnd_conv_pack(const nnd_conv *conv, const float *weights, const float *bias
 
 int nnd_conv_stages(const nnd_conv *conv)
 {
-    (void)conv;
-    return 1;
+    return conv->stages;
 }
 
 size_t nnd_conv_tiles(const nnd_conv *conv, int stage)
 {
+    if (conv->algorithm == NND_CONV_WINOGRAD) return nnd_conv_winograd_tiles(conv, stage);
     return stage == 0 ? conv->tiles : 0;
 }
 
 size_t nnd_conv_workspace_bytes(const nnd_conv *conv)
 {
-    (void)conv;
-    return 0;
+    return conv->workspace_bytes;
 }
 
 size_t nnd_conv_lane_bytes(const nnd_conv *conv)
@@ -242,8 +254,9 @@ size_t nnd_conv_lane_bytes(const nnd_conv *conv)
 void nnd_conv_run_tile(const nnd_conv *conv, const nnd_conv_args *args, int stage, size_t tile,
                        void *scratch)
 {
-    (void)stage;
-    if (conv->algorithm == NND_CONV_DIRECT)
+    if (conv->algorithm == NND_CONV_WINOGRAD)
+        nnd_conv_winograd_run(conv, args, stage, tile);
+    else if (conv->algorithm == NND_CONV_DIRECT)
         nnd_conv_direct_run(conv, args, tile, scratch);
     else if (conv->algorithm == NND_CONV_DEPTHWISE)
         nnd_conv_depthwise_run(conv, args, tile, scratch);

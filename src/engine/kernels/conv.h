@@ -38,6 +38,15 @@ typedef struct nnd_conv_direct {
     int64_t panel_parts, row_parts, column_parts;
 } nnd_conv_direct;
 
+typedef struct nnd_conv_winograd {
+    int64_t in_blocks, out_blocks, panels;
+    int64_t tiles_h, tiles_w, tiles; /* of 4×4 outputs; of all images */
+    int64_t chunks, chunk_tiles;     /* the latter of the largest chunk */
+    int64_t panels_per_tile;         /* of the work list */
+    ptrdiff_t *taps;
+    nnd_tile_segment segments[2];
+} nnd_conv_winograd;
+
 struct nnd_conv {
     nnd_conv_desc desc;
     nnd_conv_algorithm algorithm;
@@ -45,9 +54,11 @@ struct nnd_conv {
     int64_t out_h, out_w;
     bool clamps; /* the activation is [low, high] */
     float low, high;
-    size_t tiles, packed_bytes, lane_bytes;
+    size_t tiles, packed_bytes, lane_bytes, workspace_bytes;
+    int stages;
     int64_t planes, planes_per_tile, row_parts; /* depthwise */
     nnd_conv_direct direct;
+    nnd_conv_winograd winograd;
 };
 
 nnd_status nnd_conv_direct_plan(nnd_conv *conv);
@@ -63,5 +74,16 @@ void nnd_conv_depthwise_pack(const nnd_conv *conv, const float *weights, const f
                              float *packed);
 void nnd_conv_depthwise_run(const nnd_conv *conv, const nnd_conv_args *args, size_t tile,
                             float *scratch);
+
+bool nnd_conv_winograd_can(const nnd_conv_desc *desc, const nnd_kernel_set *set);
+/* By a static model of costs: shape and vector width only, never a trial. */
+bool nnd_conv_winograd_pays(const nnd_conv_desc *desc, const nnd_kernel_set *set, int64_t out_h,
+                            int64_t out_w);
+nnd_status nnd_conv_winograd_plan(nnd_conv *conv);
+void nnd_conv_winograd_free(nnd_conv *conv);
+void nnd_conv_winograd_pack(const nnd_conv *conv, const float *weights, const float *bias,
+                            float *packed);
+size_t nnd_conv_winograd_tiles(const nnd_conv *conv, int stage);
+void nnd_conv_winograd_run(const nnd_conv *conv, const nnd_conv_args *args, int stage, size_t tile);
 
 #endif

@@ -22,8 +22,9 @@
  * plan and create functions check their arguments; the rest trusts a plan's caller.
  *
  * Floating point: NaN and infinities propagate through sums, min, max and activations as in the
- * plain C reference. ISAs may differ from each other in the last bits (fused multiply-add, order of
- * sums), a given ISA never differs from itself.
+ * plain C reference (Winograd convolution lets them reach the whole tile of 4×4 outputs). ISAs may
+ * differ from each other in the last bits (fused multiply-add, order of sums), a given ISA never
+ * differs from itself.
  */
 #ifndef NND_ENGINE_KERNELS_KERNELS_H
 #define NND_ENGINE_KERNELS_KERNELS_H
@@ -156,7 +157,8 @@ typedef enum nnd_conv_algorithm {
     NND_CONV_AUTO = 0,
     NND_CONV_REFERENCE, /* plain loops */
     NND_CONV_DIRECT,    /* implicit GEMM over output pixels and channel blocks, any shape */
-    NND_CONV_DEPTHWISE  /* one input channel per group, one output channel per group */
+    NND_CONV_DEPTHWISE, /* one input channel per group, one output channel per group */
+    NND_CONV_WINOGRAD   /* 3×3, stride 1, NCHWc: fewer multiplications, a wider error bound */
 } nnd_conv_algorithm;
 const char *nnd_conv_algorithm_name(nnd_conv_algorithm algorithm);
 
@@ -188,8 +190,8 @@ typedef struct nnd_conv_args {
     void *workspace; /* nnd_conv_workspace_bytes() bytes, shared by all lanes; NULL when 0 */
 } nnd_conv_args;
 
-/* A run is nnd_conv_stages() loops one after another (today 1; a transform algorithm has more):
-   all tiles of a stage are done before the next one starts. */
+/* A run is nnd_conv_stages() loops one after another (the transform algorithm has several): all
+ * tiles of a stage are done before the next one starts. */
 int nnd_conv_stages(const nnd_conv *conv);
 size_t nnd_conv_tiles(const nnd_conv *conv, int stage);
 size_t nnd_conv_workspace_bytes(const nnd_conv *conv);

@@ -60,6 +60,18 @@ typedef struct nnd_window_args {
 
 typedef void (*nnd_window_fn)(const nnd_window_args *args);
 
+/* Transforms of Winograd convolution F(4×4, 3×3); the 36 elements of a tile are `step` floats
+   apart. Input: 6×6 pixels of plane x from (top, left) on, zeros outside. Output: up to 4×4 pixels
+   of plane y from (top, left) on. */
+typedef struct nnd_winograd_args {
+    const float *x;
+    int64_t in_h, in_w, out_h, out_w;
+    int64_t step;
+    const float *bias, *residual; /* a block; a plane like y or NULL */
+    float *y;
+    float low, high;
+} nnd_winograd_args;
+
 typedef struct nnd_kernel_set {
     nnd_isa isa;
     int block; /* lanes of NCHWc; also the vector's width, except in the reference */
@@ -68,7 +80,10 @@ typedef struct nnd_kernel_set {
     nnd_tile_fn_f32 tile_planar, tile_blocked;
     /* Indexed by nnd_kernel_layout; the one for NCHW may be NULL. */
     nnd_window_fn depthwise[2];
-    nnd_window_fn pool[2][2]; /* [nnd_pool_kind][layout] */
+    void (*winograd_input)(const nnd_winograd_args *args, int64_t top, int64_t left, float *to);
+    void (*winograd_output)(const nnd_winograd_args *args, const float *from, int64_t top,
+                            int64_t left); /* both NULL in the reference */
+    nnd_window_fn pool[2][2];              /* [nnd_pool_kind][layout] */
     void (*global_pool[2])(nnd_pool_kind kind, const float *x, float *y, size_t spatial,
                            size_t planes);
     void (*act)(const nnd_act *act, const float *x, float *y, size_t n);

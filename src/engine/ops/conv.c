@@ -182,18 +182,25 @@ static nnd_status pack(const nnd_op_ctx *c, const nnd_conv_desc *desc, packed_co
     return NND_OK;
 }
 
-/* Invents an input on which the attributes of the node can be read. */
-static nnd_tensor nominal_input(const nnd_graph_node *n, const nnd_tensor *weight)
+/* The input at the nominal shapes, which the choice of the algorithm goes by; else one is invented,
+   a small one, on which the attributes of the node can be read. */
+static nnd_tensor nominal_input(const nnd_graph *g, const nnd_graph_node *n,
+                                const nnd_tensor *weight)
 {
+    const nnd_graph_value *v = &g->values[n->inputs[0]];
     nnd_tensor x = {.dtype = weight->dtype, .rank = weight->rank};
     size_t count;
     const int64_t *dilations = nnd_node_ints(n, "dilations", &count);
     x.dims[0] = 1;
     x.dims[1] = weight->dims[1] * nnd_node_int(n, "group", 1);
+    if (v->nominal_rank == x.rank && v->nominal[1] == x.dims[1]) {
+        memcpy(x.dims, v->nominal, sizeof(x.dims));
+        return x;
+    }
     for (int i = 2; i < x.rank; i++) {
         int64_t dilation = dilations && (size_t)i - 2 < count ? dilations[i - 2] : 1;
         bool sane = dilation > 0 && dilation < 4096 && weight->dims[i] < 4096;
-        x.dims[i] = sane ? (weight->dims[i] - 1) * dilation + 32 : 32;
+        x.dims[i] = sane ? (weight->dims[i] - 1) * dilation + 8 : 8;
     }
     return x;
 }
@@ -208,7 +215,7 @@ static nnd_status conv_prepare(nnd_graph *g, nnd_graph_node *n)
         weight->rank > 4)
         return NND_OK;
     if (has_bias && (!bias || !bias->data || bias->dtype != NND_F32)) return NND_OK;
-    nnd_tensor x = nominal_input(n, weight);
+    nnd_tensor x = nominal_input(g, n, weight);
     const nnd_tensor *in[3] = {&x, weight, bias};
     nnd_op_ctx c = {.node = n, .op = n->op, .in_count = has_bias ? 3 : 2, .in = in};
     nnd_window w;

@@ -94,12 +94,21 @@ static nnd_status note_reshape(layouter *l, const nnd_graph_node *n)
 
 /* ---- reorders ------------------------------------------------------------------------------- */
 
+/* A blocked value has the nominal shape of the plain one. */
+static void copy_nominal(layouter *l, uint32_t from, uint32_t to)
+{
+    nnd_graph_value *v = l->g->values;
+    v[to].nominal_rank = v[from].nominal_rank;
+    memcpy(v[to].nominal, v[from].nominal, sizeof(v[to].nominal));
+}
+
 static nnd_status add_reorder(layouter *l, const nnd_op *op, uint32_t in, uint32_t *out)
 {
     nnd_graph_node *n;
     NND_TRY(nnd_graph_add_node(l->g, "", op->name, 1, NULL, 1, &in, 1, NULL, &n));
     n->op = op;
     *out = n->outputs[0];
+    copy_nominal(l, in, *out);
     return append(l, (uint32_t)(l->g->node_count - 1));
 }
 
@@ -164,7 +173,7 @@ static nnd_status block_output(layouter *l, uint32_t node, int64_t channels)
     uint32_t plain = n->outputs[0], blocked;
     NND_TRY(nnd_graph_add_value(l->g, NULL, &blocked));
     l->g->values[blocked].dtype = l->g->values[plain].dtype;
-    l->g->values[blocked].nominal_rank = -1;
+    copy_nominal(l, plain, blocked);
     n->outputs[0] = blocked;
     l->forms[plain] = (form){blocked, channels, false};
     (*l->changes)++;
@@ -381,6 +390,7 @@ static nnd_status picking_finish(layouter *l, picking *p, const char *name, uint
                                p->inputs, 1, NULL, &n));
     n->op = &nnd_op_pick_channels;
     NND_TRY(nnd_node_add_ints(l->g, n, "map", p->map, p->count));
+    copy_nominal(l, value, n->outputs[0]);
     l->forms[value] = (form){n->outputs[0], (int64_t)p->count / 2, false};
     (*l->changes)++;
     return append(l, (uint32_t)(l->g->node_count - 1));
