@@ -18,13 +18,15 @@ static void check_bilinear(const nnd_ops_kernels *table, int channels, size_t sr
     int32_t offset[MAX_COUNT];
     int16_t weight[MAX_COUNT];
     size_t safe = 0;
+    int32_t step = 0;
     for (size_t i = 0; i < count; i++) {
         const size_t left = i * (src_width - 1) / count;
         offset[i] = (int32_t)(left * c);
+        if (i && offset[i] - offset[i - 1] > step) step = offset[i] - offset[i - 1];
         weight[i] = (int16_t)(i % 7 == 0 ? 32767 : i % 5 == 0 ? 0 : next_random(&seed) & 0x7fff);
         if ((size_t)offset[i] + NND_BILINEAR_READ(channels) <= row_bytes) safe = i + 1;
     }
-    const nnd_bilinear_columns columns = {offset, weight, count, safe, row_bytes};
+    const nnd_bilinear_columns columns = {offset, weight, count, safe, row_bytes, step};
     int16_t *blended = malloc(2 * row_bytes + 64);
     assert_non_null(blended);
     const int16_t wy = (int16_t)(next_random(&seed) & 0x7fff);
@@ -73,6 +75,8 @@ static void test_bilinear(void **state)
             for (size_t n = 1; n; n = next_count(n)) {
                 check_bilinear(tables[t], channels, 2, n);
                 check_bilinear(tables[t], channels, 3 + n / 2, n);
+                check_bilinear(tables[t], channels, 2 * n + n / 3 + 1, n);
+                check_bilinear(tables[t], channels, 3 * n, n);
                 check_bilinear(tables[t], channels, 5 * n + 3, n);
                 check_points(tables[t], channels, n);
             }

@@ -36,12 +36,14 @@ static bool plan_bilinear(nnd_resampler *r)
     r->offset = nnd_calloc((size_t)r->dst_width, sizeof(int32_t));
     if (!r->x_fixed || !r->y_fixed || !r->offset) return false;
     size_t safe = 0;
+    int32_t step = 0;
     for (int i = 0; i < r->dst_width; i++) {
         r->offset[i] = r->x.start[i] * r->channels;
+        if (i && r->offset[i] - r->offset[i - 1] > step) step = r->offset[i] - r->offset[i - 1];
         if (r->offset[i] + NND_BILINEAR_READ(r->channels) <= row_bytes) safe = (size_t)i + 1;
     }
-    r->columns = (nnd_bilinear_columns){r->offset, r->x_fixed, (size_t)r->dst_width, safe,
-                                        (size_t)row_bytes};
+    r->columns = (nnd_bilinear_columns){r->offset, r->x_fixed,        (size_t)r->dst_width,
+                                        safe,      (size_t)row_bytes, step};
     return true;
 }
 

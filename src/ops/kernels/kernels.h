@@ -35,6 +35,7 @@ typedef struct nnd_bilinear_columns {
     const int16_t *weight;
     size_t count, safe;
     size_t row_bytes; /* of a source row */
+    int32_t step;     /* the most that an offset is behind the one before it; they ascend */
 } nnd_bilinear_columns;
 
 /* The longest fixed-point sum; more taps would lose precision in Q14. */

@@ -84,7 +84,8 @@ static inline uint16_t load_u16(const uint8_t *p)
 
 #define REST(c, i)                                                                                 \
     const nnd_bilinear_columns rest = {columns->offset + (i), columns->weight + (i),               \
-                                       columns->count - (i), 0, columns->row_bytes};               \
+                                       columns->count - (i),  0,                                   \
+                                       columns->row_bytes,    columns->step};                      \
     nnd_bilinear_u8c##c##_reference(dst + (c) * (i), row0, row1, wy, &rest, blended)
 
 void nnd_bilinear_u8c1_neon(uint8_t *dst, const uint8_t *row0, const uint8_t *row1, int16_t wy,

@@ -154,7 +154,9 @@ static inline void blend_store_16x1(uint8_t *dst, __m256i a, __m256i b, __m256i 
 /* The pixels that vectors did not reach. */
 static inline nnd_bilinear_columns columns_from(const nnd_bilinear_columns *c, size_t i)
 {
-    return (nnd_bilinear_columns){c->offset + i, c->weight + i, c->count - i, 0, c->row_bytes};
+    return (nnd_bilinear_columns){c->offset + i, c->weight + i,
+                                  c->count - i,  c->safe > i ? c->safe - i : 0,
+                                  c->row_bytes,  c->step};
 }
 
 void nnd_bilinear_u8c1_avx2(uint8_t *dst, const uint8_t *row0, const uint8_t *row1, int16_t wy,
@@ -231,18 +233,79 @@ static void blend_line(int16_t *out, const uint8_t *row0, const uint8_t *row1, i
 /* Blending three pixels of a line costs about as much as loading one pixel from two rows. */
 #define LINE_PAYS(columns, channels) ((columns)->row_bytes <= 3 * (channels) * (columns)->count)
 
-static size_t from_line_3(uint8_t *dst, const int16_t *line, const nnd_bilinear_columns *columns)
+/* Two neighbouring pixels, each with its right neighbour, lie in 16 bytes when the second one is at
+   most this far behind the first. */
+#define PAIR_STEP 9
+
+/* Index: how far the second pixel is behind the first one. Their levels as words. */
+#define PAIR(d)                                                                                    \
+    {                                                                                              \
+        0, 128, 1, 128, 2, 128, d, 128, (d) + 1, 128, (d) + 2, 128, 128, 128, 128, 128             \
+    }
+static const uint8_t pair_pick[PAIR_STEP + 1][16] = {
+    [0] = PAIR(0), [3] = PAIR(3), [6] = PAIR(6), [9] = PAIR(9)};
+
+static inline __m128i load_16(const void *p)
 {
-    /* Words 0 1 2 and 4 5 6 of every half as six bytes. */
-    const __m256i pick = _mm256_broadcastsi128_si256(
-        _mm_setr_epi8(0, 2, 4, 8, 10, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1));
+    return _mm_loadu_si128((const __m128i *)p);
+}
+
+/* The levels of the pixels at o[0], o[1] | o[4], o[5]: three words each. */
+static inline __m256i levels_of_pairs(const uint8_t *row0, const uint8_t *row1, const int32_t *o,
+                                      __m256i wx, __m256i wy)
+{
+    const __m256i a = _mm256_set_m128i(load_16(row0 + o[4]), load_16(row0 + o[0]));
+    const __m256i b = _mm256_set_m128i(load_16(row1 + o[4]), load_16(row1 + o[0]));
+    const __m256i pick =
+        _mm256_set_m128i(load_16(pair_pick[o[5] - o[4]]), load_16(pair_pick[o[1] - o[0]]));
+    const __m256i next = _mm256_add_epi8(pick, _mm256_set1_epi8(3));
+    const __m256i left = blend_rows(_mm256_shuffle_epi8(a, pick), _mm256_shuffle_epi8(b, pick), wy);
+    const __m256i right =
+        blend_rows(_mm256_shuffle_epi8(a, next), _mm256_shuffle_epi8(b, next), wy);
+    return blend_columns(left, right, wx);
+}
+
+static inline void eight_of_pairs(uint8_t *dst, const uint8_t *row0, const uint8_t *row1,
+                                  const int32_t *offset, const int16_t *weight, __m256i wy)
+{
+    const __m256i spread = _mm256_setr_epi8(0, 1, 0, 1, 0, 1, 2, 3, 2, 3, 2, 3, 2, 3, 2, 3, 8, 9, 8,
+                                            9, 8, 9, 10, 11, 10, 11, 10, 11, 10, 11, 10, 11);
+    const __m256i two_on = _mm256_add_epi8(spread, _mm256_set1_epi8(4));
+    const __m256i pack = _mm256_broadcastsi128_si256(
+        _mm_setr_epi8(0, 1, 2, 3, 4, 5, 8, 9, 10, 11, 12, 13, -1, -1, -1, -1));
+    const __m256i w = load_8_weights(weight);
+    const __m256i first = levels_of_pairs(row0, row1, offset, _mm256_shuffle_epi8(w, spread), wy);
+    const __m256i second =
+        levels_of_pairs(row0, row1, offset + 2, _mm256_shuffle_epi8(w, two_on), wy);
+    const __m256i bytes = _mm256_shuffle_epi8(_mm256_packus_epi16(first, second), pack);
+    const __m128i high = _mm256_extracti128_si256(bytes, 1);
+    const int32_t end = _mm_extract_epi32(high, 2);
+    _mm_storeu_si128((__m128i *)(void *)dst, _mm256_castsi256_si128(bytes));
+    store_8(dst + 12, high);
+    memcpy(dst + 20, &end, sizeof(end));
+}
+
+/* Eight pixels at a time. */
+static size_t from_pairs_3(uint8_t *dst, const uint8_t *row0, const uint8_t *row1, int16_t wy,
+                           const nnd_bilinear_columns *columns)
+{
+    const __m256i vy = _mm256_set1_epi16(wy);
+    const int32_t *o = columns->offset;
+    const size_t end = columns->row_bytes;
     size_t i = 0;
-    for (; i + 4 < columns->count; i += 4) {
-        __m256i level;
-        LEVELS_4(line, columns, i, 6, level);
-        const __m256i packed = _mm256_shuffle_epi8(level, pick);
-        store_8(dst + 3 * i, _mm256_castsi256_si128(packed));
-        store_8(dst + 3 * i + 6, _mm256_extracti128_si256(packed, 1));
+    for (; i + 8 <= columns->count && (size_t)o[i + 6] + 16 <= end; i += 8)
+        eight_of_pairs(dst + 3 * i, row0, row1, o + i, columns->weight + i, vy);
+    /* Near the end of the rows 16 bytes may be read from copies only. */
+    for (; i + 8 <= columns->count; i += 8) {
+        uint8_t copy0[8 * PAIR_STEP + 16] = {0}, copy1[8 * PAIR_STEP + 16] = {0};
+        const size_t from = (size_t)o[i], left = end - from;
+        const size_t bytes = left < sizeof(copy0) ? left : sizeof(copy0);
+        int32_t moved[8];
+        memcpy(copy0, row0 + from, bytes);
+        memcpy(copy1, row1 + from, bytes);
+        for (size_t k = 0; k < 8; k++)
+            moved[k] = o[i + k] - o[i];
+        eight_of_pairs(dst + 3 * i, copy0, copy1, moved, columns->weight + i, vy);
     }
     return i;
 }
@@ -294,24 +357,30 @@ static size_t from_rows_4(uint8_t *dst, const uint8_t *row0, const uint8_t *row1
     return i;
 }
 
-#define BILINEAR(c)                                                                                \
-    void nnd_bilinear_u8c##c##_avx2(uint8_t *dst, const uint8_t *row0, const uint8_t *row1,        \
-                                    int16_t wy, const nnd_bilinear_columns *columns,               \
-                                    int16_t *blended)                                              \
-    {                                                                                              \
-        size_t i;                                                                                  \
-        if (LINE_PAYS(columns, c)) {                                                               \
-            blend_line(blended, row0, row1, wy, columns->row_bytes);                               \
-            i = from_line_##c(dst, blended, columns);                                              \
-        } else {                                                                                   \
-            i = from_rows_##c(dst, row0, row1, wy, columns);                                       \
-        }                                                                                          \
-        const nnd_bilinear_columns rest = columns_from(columns, i);                                \
-        nnd_bilinear_u8c##c##_reference(dst + (c)*i, row0, row1, wy, &rest, blended);              \
-    }
+void nnd_bilinear_u8c3_avx2(uint8_t *dst, const uint8_t *row0, const uint8_t *row1, int16_t wy,
+                            const nnd_bilinear_columns *columns, int16_t *blended)
+{
+    size_t i = 0;
+    if (columns->step <= PAIR_STEP) i = from_pairs_3(dst, row0, row1, wy, columns);
+    const nnd_bilinear_columns wide = columns_from(columns, i);
+    i += from_rows_3(dst + 3 * i, row0, row1, wy, &wide);
+    const nnd_bilinear_columns rest = columns_from(columns, i);
+    nnd_bilinear_u8c3_reference(dst + 3 * i, row0, row1, wy, &rest, blended);
+}
 
-BILINEAR(3)
-BILINEAR(4)
+void nnd_bilinear_u8c4_avx2(uint8_t *dst, const uint8_t *row0, const uint8_t *row1, int16_t wy,
+                            const nnd_bilinear_columns *columns, int16_t *blended)
+{
+    size_t i;
+    if (LINE_PAYS(columns, 4)) {
+        blend_line(blended, row0, row1, wy, columns->row_bytes);
+        i = from_line_4(dst, blended, columns);
+    } else {
+        i = from_rows_4(dst, row0, row1, wy, columns);
+    }
+    const nnd_bilinear_columns rest = columns_from(columns, i);
+    nnd_bilinear_u8c4_reference(dst + 4 * i, row0, row1, wy, &rest, blended);
+}
 
 /* ---- points ---------------------------------------------------------------------------- */
 

@@ -191,7 +191,8 @@ static inline void store_32(uint8_t *dst, __m256i v)
             i = from_rows_##c(dst, row0, row1, wy, columns);                                       \
         }                                                                                          \
         const nnd_bilinear_columns rest = {columns->offset + i, columns->weight + i,               \
-                                           columns->count - i, 0, columns->row_bytes};             \
+                                           columns->count - i,  0,                                 \
+                                           columns->row_bytes,  columns->step};                    \
         nnd_bilinear_u8c##c##_reference(dst + (c)*i, row0, row1, wy, &rest, blended);              \
     }
 

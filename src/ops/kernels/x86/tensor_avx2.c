@@ -27,21 +27,49 @@ void nnd_planar_u8c1_avx2(float *const *plane, const uint8_t *src, size_t count,
     nnd_planar_u8c1_reference(&rest, src + i, count - i, mul, add);
 }
 
-/* One channel of 3: `first` is its byte in a pixel. */
-static void planar_channel_3(float *dst, const uint8_t *src, size_t count, char first, float mul,
+/* Eight pixels of three bytes, and nothing behind them: four in the low half, four in the high half
+   from its byte 4 on. */
+static inline __m256i load_8x3(const uint8_t *p)
+{
+    return _mm256_set_m128i(_mm_loadu_si128((const __m128i *)(const void *)(p + 8)),
+                            _mm_loadu_si128((const __m128i *)(const void *)p));
+}
+
+/* Picks one channel's bytes as 32-bit levels: only the lowest byte of each element names a source
+   byte, the others stay negative (zero). */
+static inline __m256i channel_pick(int channel)
+{
+    const __m256i first =
+        _mm256_setr_epi8(0, -1, -1, -1, 3, -1, -1, -1, 6, -1, -1, -1, 9, -1, -1, -1, 4, -1, -1, -1,
+                         7, -1, -1, -1, 10, -1, -1, -1, 13, -1, -1, -1);
+    return _mm256_add_epi32(first, _mm256_set1_epi32(channel));
+}
+
+/* All three planes in one go. */
+static void planar_3(float *const *plane, const uint8_t *src, size_t count, const float *mul,
+                     const float *add)
+{
+    const __m256i pick0 = channel_pick(0), pick1 = channel_pick(1), pick2 = channel_pick(2);
+    const __m256 m0 = _mm256_set1_ps(mul[0]), m1 = _mm256_set1_ps(mul[1]),
+                 m2 = _mm256_set1_ps(mul[2]);
+    const __m256 a0 = _mm256_set1_ps(add[0]), a1 = _mm256_set1_ps(add[1]),
+                 a2 = _mm256_set1_ps(add[2]);
+    float *const p0 = plane[0], *const p1 = plane[1], *const p2 = plane[2];
+    for (size_t i = 0; i + 8 <= count; i += 8) {
+        const __m256i bytes = load_8x3(src + 3 * i);
+        store_elements(p0 + i, _mm256_shuffle_epi8(bytes, pick0), m0, a0);
+        store_elements(p1 + i, _mm256_shuffle_epi8(bytes, pick1), m1, a1);
+        store_elements(p2 + i, _mm256_shuffle_epi8(bytes, pick2), m2, a2);
+    }
+}
+
+static void planar_channel_3(float *dst, const uint8_t *src, size_t count, int channel, float mul,
                              float add)
 {
-    const char a = first, b = (char)(first + 3), c = (char)(first + 6), d = (char)(first + 9);
-    const __m256i pick = _mm256_broadcastsi128_si256(
-        _mm_setr_epi8(a, -1, -1, -1, b, -1, -1, -1, c, -1, -1, -1, d, -1, -1, -1));
-    const __m256 m = _mm256_set1_ps(mul), n = _mm256_set1_ps(add);
-    for (size_t i = 0; i + 8 <= count; i += 8) {
-        const uint8_t *p = src + 3 * i;
-        const __m256i bytes =
-            _mm256_set_m128i(_mm_loadu_si128((const __m128i *)(const void *)(p + 12)),
-                             _mm_loadu_si128((const __m128i *)(const void *)p));
-        store_elements(dst + i, _mm256_shuffle_epi8(bytes, pick), m, n);
-    }
+    const __m256i pick = channel_pick(channel);
+    const __m256 m = _mm256_set1_ps(mul), a = _mm256_set1_ps(add);
+    for (size_t i = 0; i + 8 <= count; i += 8)
+        store_elements(dst + i, _mm256_shuffle_epi8(load_8x3(src + 3 * i), pick), m, a);
 }
 
 /* Planes that are wanted, moved on by i elements. */
@@ -54,11 +82,14 @@ static inline void planes_from(float *rest[4], float *const *plane, int channels
 void nnd_planar_u8c3_avx2(float *const *plane, const uint8_t *src, size_t count, const float *mul,
                           const float *add)
 {
-    /* The last load reaches four bytes behind its pixels. */
-    const size_t vectors = count < 10 ? 0 : (count - 2) / 8 * 8;
+    const size_t vectors = count / 8 * 8;
     float *rest[4];
-    for (int c = 0; c < 3; c++)
-        if (plane[c]) planar_channel_3(plane[c], src, vectors, (char)c, mul[c], add[c]);
+    if (plane[0] && plane[1] && plane[2]) {
+        planar_3(plane, src, vectors, mul, add);
+    } else {
+        for (int c = 0; c < 3; c++)
+            if (plane[c]) planar_channel_3(plane[c], src, vectors, c, mul[c], add[c]);
+    }
     planes_from(rest, plane, 3, vectors);
     nnd_planar_u8c3_reference(rest, src + 3 * vectors, count - vectors, mul, add);
 }
