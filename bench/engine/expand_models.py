@@ -85,7 +85,7 @@ class Net:
             data = np.asarray(self.tensor(value, shape, rng), dtype=np.float32)
             made.append(numpy_helper.from_array(data, value))
         still_read = {value for node in nodes for value in node.input}
-        dropped = shapes - still_read
+        dropped = (shapes | set(self.known)) - still_read
         del self.graph.node[:]
         self.graph.node.extend(nodes)
         self.replace(self.graph.initializer, dropped)

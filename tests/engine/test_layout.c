@@ -166,7 +166,30 @@ static nnd_str branched(void)
     return finish(&n, "y", SIDE);
 }
 
-static nnd_str (*const nets[])(void) = {gated, branched};
+/* Local response normalisation of odd and even windows, whole and partial blocks. */
+static nnd_str normalised(void)
+{
+    net n = {.seed = 4};
+    const char *at = "x";
+    static char names[8][8];
+    for (int i = 0; i < 4; i++) {
+        static const int64_t channels[] = {3, 20, 32, 37, 8}, sizes[] = {5, 4, 7, 3};
+        char *mid = names[2 * i], *end = names[2 * i + 1];
+        nnd_str attrs = {0};
+        snprintf(mid, 8, "c%d", i);
+        snprintf(end, 8, i == 3 ? "y" : "l%d", i);
+        conv(&n, at, mid, channels[i], channels[i + 1], 1, 1, 1);
+        ow_attr_int(&attrs, "size", sizes[i]);
+        ow_attr_float(&attrs, "alpha", 0.5f);
+        ow_attr_float(&attrs, "beta", i == 1 ? 0.6f : 0.75f);
+        ow_attr_float(&attrs, "bias", 1.5f);
+        ow_node(&n.graph, "LRN", mid, end, &attrs);
+        at = end;
+    }
+    return finish(&n, "y", SIDE);
+}
+
+static nnd_str (*const nets[])(void) = {gated, branched, normalised};
 
 /* ---- running -------------------------------------------------------------------------------- */
 

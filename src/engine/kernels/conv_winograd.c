@@ -3,10 +3,14 @@
  * the definition has 144. Input and output are NCHWc.
  *
  * The picture is cut into tiles of 4×4 outputs, tiles into chunks whose transforms stay in the
- * caches. Each chunk is three stages: input    the 6×6 pixels under each tile to 36 values,
- * V[36][input block][tile][c] product  36 products of V with the transformed weights, M[36][output
- * block][tile][c] output   M to 4×4 outputs, with bias, residual, activation The products run on
- * the register tile of direct convolution: tiles are its pixels, blocks of input channels its taps.
+ * caches. Each chunk is three stages:
+ *
+ * - input: the 6×6 pixels under each tile become 36 values, V[36][input block][tile][c];
+ * - product: 36 products of V with the transformed weights, M[36][output block][tile][c];
+ * - output: M becomes 4×4 outputs, with bias, residual and activation.
+ *
+ * The products run on the register tile of direct convolution: tiles are its pixels, blocks of
+ * input channels its taps.
  *
  * Accuracy: with inputs of magnitude X, an output of weights w and C input channels is within
  * 2^-24·(C + 64)·X·Σ|w| of the exact value; the test measures it (about half of that). An infinity

@@ -146,6 +146,31 @@ void nnd_global_pool(nnd_pool_kind kind, nnd_kernel_layout layout, const float *
     set->global_pool[layout](kind, x + first * spatial * block, y + first * block, spatial, count);
 }
 
+void nnd_lrn_nchwc(const nnd_lrn_desc *desc, const float *x, float *y, size_t first, size_t count)
+{
+    const nnd_kernel_set *set = nnd_kernel_set_current();
+    size_t block = (size_t)set->block, plane = desc->spatial * block;
+    size_t per_image = (desc->channels + block - 1) / block;
+    for (size_t p = first; p < first + count; p++) {
+        size_t index = p % per_image, left = desc->channels - index * block;
+        nnd_lrn_args args = {
+            .x = x + p * plane,
+            .y = y + p * plane,
+            .pixels = desc->spatial,
+            .plane = (ptrdiff_t)plane,
+            .before = index > 0,
+            .lanes = (int)NND_MIN(left, block),
+            .lanes_after = left > block ? (int)NND_MIN(left - block, block) : 0,
+            .first = -(desc->size - 1) / 2,
+            .last = desc->size / 2,
+            .alpha = desc->alpha / (float)desc->size,
+            .beta = desc->beta,
+            .bias = desc->bias,
+        };
+        set->lrn(&args);
+    }
+}
+
 void nnd_softmax_rows(const float *x, float *y, size_t rows, size_t n)
 {
     const nnd_kernel_set *set = nnd_kernel_set_current();

@@ -234,6 +234,16 @@ void nnd_pool_run_tile(const nnd_pool *pool, const float *x, float *y, size_t ti
 void nnd_global_pool(nnd_pool_kind kind, nnd_kernel_layout layout, const float *x, float *y,
                      size_t spatial, size_t first, size_t count);
 
+/* Local response normalisation across channels in NCHWc: y = x/(bias + alpha/size·Σ x²)^beta, the
+   sum over `size` channels around each, of blocks [first, first + count). size ≤
+   2·nnd_kernel_block(). */
+typedef struct nnd_lrn_desc {
+    size_t channels, spatial;
+    int size;
+    float alpha, beta, bias;
+} nnd_lrn_desc;
+void nnd_lrn_nchwc(const nnd_lrn_desc *desc, const float *x, float *y, size_t first, size_t count);
+
 /* ---- 6 element-wise --------------------------------------------------------------------- */
 
 /*

@@ -72,6 +72,18 @@ typedef struct nnd_winograd_args {
     float low, high;
 } nnd_winograd_args;
 
+/* Local response normalisation of one block of channels; neighbours lie `plane` floats apart. */
+typedef struct nnd_lrn_args {
+    const float *x;
+    float *y;
+    size_t pixels;
+    ptrdiff_t plane;
+    bool before;             /* there is a block before this one (all of its lanes are channels) */
+    int lanes, lanes_after;  /* channels in this block and in the next one, 0 = there is none */
+    int first, last;         /* the window around a channel, in [−block, block] */
+    float alpha, beta, bias; /* alpha of the sum: already divided by the size */
+} nnd_lrn_args;
+
 typedef struct nnd_kernel_set {
     nnd_isa isa;
     int block; /* lanes of NCHWc; also the vector's width, except in the reference */
@@ -84,6 +96,7 @@ typedef struct nnd_kernel_set {
     void (*winograd_output)(const nnd_winograd_args *args, const float *from, int64_t top,
                             int64_t left); /* both NULL in the reference */
     nnd_window_fn pool[2][2];              /* [nnd_pool_kind][layout] */
+    void (*lrn)(const nnd_lrn_args *args);
     void (*global_pool[2])(nnd_pool_kind kind, const float *x, float *y, size_t spatial,
                            size_t planes);
     void (*act)(const nnd_act *act, const float *x, float *y, size_t n);

@@ -22,8 +22,10 @@ extern const nnd_op nnd_op_from_blocked; /* NCHWc → NCHW; attribute channels *
 extern const nnd_op nnd_op_pick_channels;
 /* in and out blocked, in blocked, out blocked */
 extern const nnd_op nnd_op_conv_blocked, nnd_op_conv_blocked_in, nnd_op_conv_blocked_out;
-/* Poolings, normalisations and resizing in and out blocked, found by their type. */
-extern const nnd_op_family nnd_ops_pool_blocked, nnd_ops_norm_blocked, nnd_ops_resize_blocked;
+/* Poolings in and out blocked, found by their type. */
+extern const nnd_op_family nnd_ops_pool_blocked;
+/* Attribute channels; size at most twice the block. */
+extern const nnd_op nnd_op_lrn_blocked;
 
 static inline int64_t nnd_blocks(int64_t channels, int64_t block)
 {

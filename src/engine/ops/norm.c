@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "engine/kernels/kernels.h"
+#include "engine/ops/blocked.h"
 #include "engine/ops/blocks.h"
 
 enum { BATCH, INSTANCE, LAYER, GROUP, RMS, LP };
@@ -275,6 +276,33 @@ static nnd_status lrn_run(nnd_op_ctx *c)
     return nnd_op_for(c, (size_t)nnd_op_span(x, 0, 2), lrn_tile, &j);
 }
 
+/* In blocks of channels. The layout pass has seen to it that the window fits into three of them. */
+static nnd_status lrn_blocked_infer(nnd_op_ctx *c)
+{
+    NND_TRY(nnd_blocked_check(c, 0, nnd_node_int(c->node, "channels", 0)));
+    return nnd_op_like(c, 0, 0);
+}
+
+static nnd_status lrn_blocked_tile(void *user, size_t plane, int lane)
+{
+    const nnd_op_ctx *c = user;
+    const nnd_graph_node *n = c->node;
+    const nnd_lrn_desc d = {.channels = (size_t)nnd_node_int(n, "channels", 0),
+                            .spatial = (size_t)nnd_op_span(c->in[0], 2, 4),
+                            .size = (int)nnd_node_int(n, "size", 1),
+                            .alpha = nnd_node_float(n, "alpha", 1e-4f),
+                            .beta = nnd_node_float(n, "beta", 0.75f),
+                            .bias = nnd_node_float(n, "bias", 1.0f)};
+    (void)lane;
+    nnd_lrn_nchwc(&d, c->in[0]->data, c->out[0].data, plane, 1);
+    return NND_OK;
+}
+
+static nnd_status lrn_blocked_run(nnd_op_ctx *c)
+{
+    return nnd_op_for(c, (size_t)nnd_op_span(c->in[0], 0, 2), lrn_blocked_tile, c);
+}
+
 /* ---- LpNormalization ------------------------------------------------------------------------ */
 
 static nnd_status lp_infer(nnd_op_ctx *c)
@@ -415,4 +443,16 @@ static const nnd_op ops[] = {
     {"", "LRN", 1, 0, 1, 1, 1, 1, 0, lrn_infer, lrn_run, .variant = 0},
     {"", "LpNormalization", 1, 0, 1, 1, 1, 1, NND_OP_INPLACE, lp_infer, lp_run, .variant = LP},
 };
+const nnd_op nnd_op_lrn_blocked = {"",
+                                   "LRN",
+                                   1,
+                                   0,
+                                   1,
+                                   1,
+                                   1,
+                                   1,
+                                   NND_OP_BLOCKED_IN | NND_OP_BLOCKED_OUT,
+                                   lrn_blocked_infer,
+                                   lrn_blocked_run,
+                                   .variant = 0};
 const nnd_op_family nnd_ops_norm = {ops, NND_COUNT(ops)};

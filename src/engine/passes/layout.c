@@ -257,6 +257,20 @@ static nnd_status try_form(layouter *l, uint32_t node, bool *done)
     return NND_OK;
 }
 
+static nnd_status try_lrn(layouter *l, uint32_t node, bool *done)
+{
+    nnd_graph_node *n = &l->g->nodes[node];
+    if (!is(n, "LRN") || !is_blocked(l, n->inputs[0])) return NND_OK;
+    int64_t size = nnd_node_int(n, "size", 0), channels = l->forms[n->inputs[0]].channels;
+    if (size < 1 || size > 2 * l->block) return NND_OK;
+    NND_TRY(block_input(l, node, 0));
+    n = &l->g->nodes[node];
+    NND_TRY(nnd_node_add_int(l->g, n, "channels", channels));
+    n->op = &nnd_op_lrn_blocked;
+    *done = true;
+    return block_output(l, node, channels);
+}
+
 static nnd_status try_unary(layouter *l, uint32_t node, bool *done)
 {
     static const char *const types[] = {"Relu",        "LeakyRelu",
@@ -576,7 +590,8 @@ static nnd_status try_shuffle(layouter *l, uint32_t node, bool *done)
 static nnd_status visit(layouter *l, uint32_t node)
 {
     static nnd_status (*const attempts[])(layouter *, uint32_t, bool *) = {
-        try_conv, try_form, try_unary, try_binary, try_concat, try_split, try_slice, try_shuffle};
+        try_conv,   try_form,  try_lrn,   try_unary,  try_binary,
+        try_concat, try_split, try_slice, try_shuffle};
     bool done = false;
     for (size_t i = 0; i < NND_COUNT(attempts) && !done; i++)
         NND_TRY(attempts[i](l, node, &done));

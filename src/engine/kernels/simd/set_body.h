@@ -9,6 +9,7 @@ void VEC_NAME(nnd_f32_winograd_input)(const nnd_winograd_args *args, int64_t top
                                       float *to);
 void VEC_NAME(nnd_f32_winograd_output)(const nnd_winograd_args *args, const float *from,
                                        int64_t top, int64_t left);
+void VEC_NAME(nnd_f32_lrn_nchwc)(const nnd_lrn_args *args);
 void VEC_NAME(nnd_f32_maxpool_nchw)(const nnd_window_args *args);
 void VEC_NAME(nnd_f32_maxpool_nchwc)(const nnd_window_args *args);
 void VEC_NAME(nnd_f32_avgpool_nchw)(const nnd_window_args *args);
@@ -53,6 +54,7 @@ const nnd_kernel_set VEC_NAME(nnd_kernel_set) = {
     .depthwise = {NULL, VEC_NAME(nnd_f32_depthwise_nchwc)},
     .winograd_input = VEC_NAME(nnd_f32_winograd_input),
     .winograd_output = VEC_NAME(nnd_f32_winograd_output),
+    .lrn = VEC_NAME(nnd_f32_lrn_nchwc),
     .pool = {{VEC_NAME(nnd_f32_maxpool_nchw), VEC_NAME(nnd_f32_maxpool_nchwc)},
              {VEC_NAME(nnd_f32_avgpool_nchw), VEC_NAME(nnd_f32_avgpool_nchwc)}},
     .global_pool = {VEC_NAME(nnd_f32_globalpool_nchw), VEC_NAME(nnd_f32_globalpool_nchwc)},
