@@ -51,7 +51,7 @@ typedef struct nnd_model nnd_model;
 
 typedef struct nnd_model_options {
     size_t size;           /* = sizeof(nnd_model_options) */
-    const char *backend;   /* "auto" (NULL), "builtin", … */
+    const char *backend;   /* "auto" (NULL): as tuned, else the first that fits; "builtin", … */
     const char *device;    /* NULL = the backend's default */
     const char *precision; /* NULL = as the model is; "f32", "f16", "bf16", "int8" */
     int threads;           /* for requests that do not say; 0 = the process's budget */
@@ -79,6 +79,11 @@ NND_API nnd_status nnd_model_load_memory(const void *bytes, size_t size,
 NND_API nnd_model *nnd_model_ref(nnd_model *model);
 NND_API void nnd_model_unref(nnd_model *model);
 NND_API const char *nnd_model_backend(const nnd_model *model); /* the one that was chosen */
+/* Why that one, for people: "as asked for", "the first that reads it", "tuned: 1.9 ms with 2
+   threads, …". Never NULL. */
+NND_API const char *nnd_model_choice(const nnd_model *model);
+/* Threads of requests that do not say; 0 = the process's budget. */
+NND_API int nnd_model_threads(const nnd_model *model);
 NND_API size_t nnd_model_input_count(const nnd_model *model);
 NND_API const nnd_model_port *nnd_model_input(const nnd_model *model, size_t index);
 NND_API size_t nnd_model_output_count(const nnd_model *model);
@@ -93,7 +98,7 @@ NND_API nnd_status nnd_model_inspect(const nnd_model *model, nnd_json_writer *w)
 typedef struct nnd_request nnd_request;
 typedef struct nnd_request_options {
     size_t size;  /* = sizeof(nnd_request_options) */
-    int threads;  /* 0 = the model's */
+    int threads;  /* 0 = the model's; a tuned model uses no more than it is fastest with */
     bool profile; /* keep per-operator times */
 } nnd_request_options;
 /* clang-format off */
@@ -167,6 +172,8 @@ typedef struct nnd_backend {
     nnd_status (*run)(void *request, nnd_value *const *inputs, nnd_value **outputs,
                       nnd_cancel *cancel);
     nnd_status (*profile)(void *request, nnd_json_writer *w); /* may be NULL */
+    /* Precisions beside the model's own, as in nnd_model_options: "f16 bf16"; may be NULL. */
+    const char *precisions;
 } nnd_backend;
 
 /* Adds a backend (from a plug-in); static storage. NND_E_EXISTS for the same name. */
@@ -174,6 +181,10 @@ NND_API nnd_status nnd_backend_register(const nnd_backend *backend);
 NND_API size_t nnd_backend_count(void);
 NND_API const nnd_backend *nnd_backend_at(size_t index); /* in the order of "auto" */
 NND_API const nnd_backend *nnd_backend_find(const char *name);
+/* "" when it offers none. */
+NND_API const char *nnd_backend_precisions(const nnd_backend *backend);
+/* Whether the backend reads files with the suffix of `path`; NULL and no suffix mean ".onnx". */
+NND_API bool nnd_backend_reads(const nnd_backend *backend, const char *path);
 
 #ifdef __cplusplus
 }

@@ -92,6 +92,7 @@ int cli_run_infer(cli *c);
 int cli_run_compare_models(cli *c);
 int cli_run_bench_model(cli *c);
 int cli_run_conformance(cli *c);
+int cli_run_tune(cli *c);
 int cli_run_completion(cli *c);
 int cli_run_help(cli *c);
 int cli_run_version(cli *c);
@@ -166,6 +167,8 @@ nnd_status cli_no_memory(void); /* sets the record */
 nnd_status cli_registry(const cli *c, nnd_registry **out);
 /* Applies --threads to the process. */
 nnd_status cli_apply_threads(const cli *c);
+/* Makes the file of --tuning the one in force. */
+nnd_status cli_apply_tuning(const cli *c);
 /* The folder of a workflow file; the current one for "-". Freed with nnd_free. */
 nnd_status cli_folder_of(const char *path, char **out);
 /* What a workflow may touch when the user runs it from the command line: reads below its own
@@ -176,6 +179,10 @@ nnd_status cli_io_create(const cli *c, const char *base_dir, const char *const *
 /* Reads a workflow; "-" is standard input. */
 nnd_status cli_workflow_load(const char *path, nnd_io *io, nnd_diagnostics *diags,
                              nnd_workflow **out);
+/* Compiles with the services of a plain host and every --set. */
+nnd_status cli_plan_compile(const cli *c, const nnd_workflow *wf, const char *folder, nnd_io *io,
+                            nnd_run_mode mode, nnd_cancel *cancel, nnd_diagnostics *diags,
+                            nnd_plan **out);
 /* A whole file; nnd_port_free. The error names it. */
 nnd_status cli_read_file(const char *path, char **data, size_t *size);
 /* The same, where "-" is standard input. */

@@ -100,14 +100,20 @@ static double peak_mib(void)
     return (double)nnd_port_peak_memory() / (1024.0 * 1024.0);
 }
 
+static int threads_of(const bench *b)
+{
+    int threads = nnd_model_threads(b->model);
+    return threads ? threads : nnd_sched_threads();
+}
+
 static int bench_json(const bench *b, const nnd_json *profile)
 {
     nnd_json_writer *w = cli_json_begin(b->c, "bench_model");
     if (!w) return cli_fail(b->c, NND_E_OUT_OF_MEMORY, NULL);
     cli_json_text(w, "model", cli_operand(b->c, 0));
     cli_json_text(w, "backend", nnd_model_backend(b->model));
-    int threads = (int)cli_int(b->c, "threads", 0);
-    cli_json_int(w, "threads", threads ? threads : nnd_sched_threads());
+    cli_json_text(w, "choice", nnd_model_choice(b->model));
+    cli_json_int(w, "threads", threads_of(b));
     cli_json_int(w, "runs", (int64_t)b->runs);
     cli_json_int(w, "warmup", cli_int(b->c, "warmup", 3));
     cli_json_number(w, "load_ms", b->load_ms);
@@ -127,10 +133,9 @@ static int bench_json(const bench *b, const nnd_json *profile)
 
 static void bench_text(const bench *b, const nnd_json *profile)
 {
-    int threads = (int)cli_int(b->c, "threads", 0);
-    printf("backend %s, %d thread%s, %zu run%s\n", nnd_model_backend(b->model),
-           threads ? threads : nnd_sched_threads(),
-           (threads ? threads : nnd_sched_threads()) == 1 ? "" : "s", b->runs,
+    int threads = threads_of(b);
+    printf("backend %s (%s), %d thread%s, %zu run%s\n", nnd_model_backend(b->model),
+           nnd_model_choice(b->model), threads, threads == 1 ? "" : "s", b->runs,
            b->runs == 1 ? "" : "s");
     printf("min %.3f ms, median %.3f ms, p95 %.3f ms, max %.3f ms\n", percentile(b, 0),
            percentile(b, 0.5), percentile(b, 0.95), percentile(b, 1));

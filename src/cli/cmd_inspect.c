@@ -70,7 +70,7 @@ static void print_inspection(const nnd_model *model, const nnd_json *root)
 {
     const nnd_json *memory = nnd_json_get(root, "memory");
     double flops = nnd_json_number(nnd_json_get(root, "flops"), 0);
-    printf("backend     %s\n", nnd_model_backend(model));
+    printf("backend     %s: %s\n", nnd_model_backend(model), nnd_model_choice(model));
     if (nnd_json_get(root, "producer"))
         printf("producer    %s %s\n", nnd_json_string(nnd_json_get(root, "producer"), ""),
                nnd_json_string(nnd_json_get(root, "producer_version"), ""));
@@ -91,6 +91,8 @@ static int inspection_json(cli *c, const nnd_model *model, const nnd_json *root)
     nnd_json_writer *w = cli_json_begin(c, "inspect");
     if (!w) return cli_fail(c, NND_E_OUT_OF_MEMORY, NULL);
     cli_json_text(w, "backend", nnd_model_backend(model));
+    cli_json_text(w, "choice", nnd_model_choice(model));
+    cli_json_int(w, "threads", nnd_model_threads(model));
     for (size_t i = 0; i < nnd_json_count(root); i++) {
         if (strcmp(nnd_json_key_at(root, i), "backend") == 0) continue;
         nnd_json_key(w, nnd_json_key_at(root, i));

@@ -37,6 +37,7 @@ static int load(job *j)
     nnd_status status = nnd_diagnostics_create(&j->diags);
     if (status == NND_OK) status = cli_registry(c, &j->registry);
     if (status == NND_OK) status = cli_apply_threads(c);
+    if (status == NND_OK) status = cli_apply_tuning(c);
     if (status == NND_OK) status = cli_folder_of(path, &j->folder);
     if (status == NND_OK) status = cli_io_create(c, j->folder, NULL, 0, &j->io);
     if (status == NND_OK) status = cli_workflow_load(path, j->io, j->diags, &j->wf);
@@ -61,36 +62,16 @@ static nnd_run_mode mode_of(const cli *c)
     return strcmp(mode, "pipeline") == 0 ? NND_RUN_PIPELINE : NND_RUN_DEFAULT;
 }
 
-static nnd_status compile_with(job *j, const char **set)
+static nnd_status compile(job *j)
 {
-    nnd_services services;
-    nnd_compile_options options = NND_COMPILE_OPTIONS_INIT;
-    NND_TRY(nnd_nodes_services(j->folder, &services));
-    for (size_t i = 0; i < cli_count(j->c, "set"); i++)
-        set[i] = cli_nth(j->c, "set", i);
-    options.registry = j->registry;
-    options.io = j->io;
-    options.services = &services;
-    options.mode = mode_of(j->c);
-    options.cancel = j->cancel;
-    options.set = set;
-    options.set_count = cli_count(j->c, "set");
+    NND_TRY(open_io_for_outputs(j));
     /* Warnings were found by validate already and would appear twice. */
     nnd_diagnostics_destroy(j->diags);
     j->diags = NULL;
     NND_TRY(nnd_diagnostics_create(&j->diags));
     cli_watch_progress("preparing", 0, 0);
-    return nnd_plan_compile(j->wf, &options, j->diags, &j->plan);
-}
-
-static nnd_status compile(job *j)
-{
-    NND_TRY(open_io_for_outputs(j));
-    const char **set = nnd_calloc(cli_count(j->c, "set") + 1, sizeof *set);
-    if (!set) return cli_no_memory();
-    nnd_status status = compile_with(j, set);
-    nnd_free(set);
-    return status;
+    return cli_plan_compile(j->c, j->wf, j->folder, j->io, mode_of(j->c), j->cancel, j->diags,
+                            &j->plan);
 }
 
 /* The plan knows what the outputs are: a name that no picture can have is refused before work. */

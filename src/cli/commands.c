@@ -8,7 +8,12 @@
 #define BACKEND                                                                                    \
     {                                                                                              \
         "backend", CLI_BACKEND, 0, "NAME", 0, 0, NULL,                                             \
-            "inference backend ('nndeploy backends' lists them); default: the first that fits"     \
+            "inference backend ('nndeploy backends' lists them); default: as tuned, or the first"  \
+    }
+#define TUNING                                                                                     \
+    {                                                                                              \
+        "tuning", CLI_FILE, 0, "FILE", 0, 0, NULL,                                                 \
+            "what 'nndeploy tune' found, instead of the user's own file; off = nothing"            \
     }
 #define ALLOW                                                                                      \
     {                                                                                              \
@@ -57,6 +62,7 @@ static const cli_arg run_options[] = {
     {"trace", CLI_FILE, 0, "FILE", 0, 0, NULL,
      "write when each node worked, for Perfetto or chrome://tracing"},
     ALLOW,
+    TUNING,
 };
 
 static const cli_arg validate_operand[] = {
@@ -101,7 +107,7 @@ static const cli_arg help_options[] = {
 /* ---- models ------------------------------------------------------------------------------ */
 
 static const cli_arg model_operand[] = {MODEL};
-static const cli_arg inspect_options[] = {BACKEND};
+static const cli_arg inspect_options[] = {BACKEND, TUNING};
 static const cli_arg infer_options[] = {
     {"input", CLI_PAIR, CLI_REPEAT, "NAME=FILE", 0, 0, NULL, "tensor of an input, a .npy file"},
     {"output-dir", CLI_FOLDER, CLI_REQUIRED, "DIR", 0, 0, NULL,
@@ -112,6 +118,7 @@ static const cli_arg infer_options[] = {
     {"seed", CLI_INT, 0, "N", 0, 9007199254740991.0, NULL, "start of the random numbers"},
     {"shape", CLI_PAIR, CLI_REPEAT, "NAME=1,3,224,224", 0, 0, NULL,
      "shape of a random input whose dimensions are open"},
+    TUNING,
 };
 static const cli_arg compare_models_operands[] = {
     MODEL,
@@ -140,6 +147,31 @@ static const cli_arg bench_model_options[] = {
      "shape of an input whose dimensions are open (default 1 for each)"},
     {"seed", CLI_INT, 0, "N", 0, 9007199254740991.0, NULL, "start of the random inputs"},
     FLAG("profile", "show the time of each operator"),
+    TUNING,
+};
+static const cli_arg tune_operand[] = {
+    OPERAND("MODEL", CLI_FILE, CLI_REQUIRED,
+            "model file or name, or a workflow (.json, or '-'): all models in it"),
+};
+static const cli_arg tune_options[] = {
+    {"backends", CLI_TEXT, 0, "A,B", 0, 0, NULL,
+     "backends to measure, with options if need be: 'builtin,builtin:passes=63'; default: all"},
+    {"threads", CLI_TEXT, 0, "N,N", 0, 0, NULL,
+     "numbers of threads to measure; default: 1, 2, 4, … and all processors"},
+    {"time-budget", CLI_NUMBER, 0, "SECONDS", 0.001, 86400, NULL,
+     "time for measuring a model (default 20)"},
+    {"tolerance", CLI_NUMBER, 0, "X", 0, 1e9, NULL,
+     "largest difference from the reference backend that is accepted (default 0.01)"},
+    {"input", CLI_PAIR, CLI_REPEAT, "NAME=FILE", 0, 0, NULL,
+     "tensor of an input, a .npy file; inputs that are not given are random"},
+    {"shape", CLI_PAIR, CLI_REPEAT, "NAME=1,3,224,224", 0, 0, NULL,
+     "shape of a random input whose dimensions are open"},
+    {"seed", CLI_INT, 0, "N", 0, 9007199254740991.0, NULL, "start of the random numbers"},
+    {"set", CLI_PAIR, CLI_REPEAT, "NODE.PARAM=JSON", 0, 0, NULL,
+     "change a parameter of a node of the workflow"},
+    ALLOW,
+    {"tuning", CLI_FILE, 0, "FILE", 0, 0, NULL,
+     "where the result goes, instead of the user's own file"},
 };
 static const cli_arg conformance_operand[] = {
     OPERAND("DIR", CLI_FOLDER, CLI_REQUIRED, "folder of cases, or one case"),
@@ -236,6 +268,16 @@ const cli_command cli_commands[] = {
      "nndeploy conformance node --filter 'test_sequence_*'\n"
      "nndeploy conformance node --backend onnxruntime --json",
      TABLE(conformance_operand, conformance_options), cli_run_conformance},
+    {"tune", "find the fastest backend, precision and number of threads for a model",
+     "Runs the model on every backend that reads it, with several numbers of threads and\n"
+     "in every precision that the backend offers. What gives other results than the first\n"
+     "backend that runs it is not accepted: |result - reference| / |reference| over an\n"
+     "output is compared with --tolerance. The fastest is written to the tuning file, for\n"
+     "this model and this machine; 'auto', the default backend, uses it from then on.\n"
+     "Loading a model never measures anything.",
+     "nndeploy tune net.onnx --threads 1,2 --time-budget 10\n"
+     "nndeploy tune faces.json --backends builtin,onnxruntime",
+     TABLE(tune_operand, tune_options), cli_run_tune},
     {"completion", "print a completion script for a shell",
      "bash:  source <(nndeploy completion bash)\n"
      "zsh:   nndeploy completion zsh > ~/.zfunc/_nndeploy   (a folder of $fpath)\n"

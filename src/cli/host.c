@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 
 #include "base/port_status.h"
+#include "infer/tuning.h"
 #include "nndeploy/nodes.h"
 #include "nndeploy/sched.h"
 #include "port/port.h"
@@ -41,6 +42,11 @@ nnd_status cli_registry(const cli *c, nnd_registry **out)
 nnd_status cli_apply_threads(const cli *c)
 {
     return nnd_sched_set_threads((int)cli_int(c, "threads", 0));
+}
+
+nnd_status cli_apply_tuning(const cli *c)
+{
+    return nnd_tuning_set_path(cli_text(c, "tuning", NULL));
 }
 
 static nnd_status refuse_folder(const char *path)
@@ -154,5 +160,31 @@ nnd_status cli_workflow_load(const char *path, nnd_io *io, nnd_diagnostics *diag
     NND_TRY(cli_read_source(path, &text, &size));
     nnd_status status = nnd_workflow_parse(text, size, "standard input", io, diags, out);
     nnd_port_free(text);
+    return status;
+}
+
+nnd_status cli_plan_compile(const cli *c, const nnd_workflow *wf, const char *folder, nnd_io *io,
+                            nnd_run_mode mode, nnd_cancel *cancel, nnd_diagnostics *diags,
+                            nnd_plan **out)
+{
+    nnd_services services;
+    nnd_registry *registry = NULL;
+    nnd_compile_options options = NND_COMPILE_OPTIONS_INIT;
+    size_t count = cli_count(c, "set");
+    NND_TRY(cli_registry(c, &registry));
+    NND_TRY(nnd_nodes_services(folder, &services));
+    const char **set = nnd_calloc(count + 1, sizeof *set);
+    if (!set) return cli_no_memory();
+    for (size_t i = 0; i < count; i++)
+        set[i] = cli_nth(c, "set", i);
+    options.registry = registry;
+    options.io = io;
+    options.services = &services;
+    options.mode = mode;
+    options.cancel = cancel;
+    options.set = set;
+    options.set_count = count;
+    nnd_status status = nnd_plan_compile(wf, &options, diags, out);
+    nnd_free(set);
     return status;
 }

@@ -28,6 +28,7 @@ nnd_status cli_model_find(const cli *c, size_t operand, char **path)
     const char *name = cli_operand(c, operand);
     NND_TRY(cli_registry(c, &registry));
     NND_TRY(cli_apply_threads(c));
+    NND_TRY(cli_apply_tuning(c));
     NND_TRY(find_model(name, path));
     if (!nnd_port_dir_exists(*path)) return NND_OK;
     nnd_free(*path);

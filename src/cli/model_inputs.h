@@ -6,7 +6,7 @@
 #include "nndeploy/infer.h"
 
 /* The file that an operand names: a path, or a name that the services of nodes.h find. Backends of
-   plug-ins are there afterwards, and --threads is in force. Freed with nnd_free. */
+   plug-ins are there afterwards, and --threads and --tuning are in force. Freed with nnd_free. */
 nnd_status cli_model_find(const cli *c, size_t operand, char **path);
 /* Loads MODEL with --backend and --threads. */
 nnd_status cli_model_load(const cli *c, nnd_cancel *cancel, nnd_model **out);

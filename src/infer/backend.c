@@ -36,9 +36,52 @@ const nnd_backend *nnd_backend_find(const char *name)
     return NULL;
 }
 
+/* Tables of plug-ins may be older, and shorter, than today's. */
+const char *nnd_backend_precisions(const nnd_backend *backend)
+{
+    bool has = backend->struct_size >= offsetof(nnd_backend, precisions) + sizeof(char *);
+    return has && backend->precisions ? backend->precisions : "";
+}
+
+/* ---- formats ----------------------------------------------------------------------------- */
+
+static bool same_suffix(const char *a, const char *b, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        char x = a[i] >= 'A' && a[i] <= 'Z' ? (char)(a[i] - 'A' + 'a') : a[i];
+        if (x != b[i]) return false;
+    }
+    return true;
+}
+
+static bool format_listed(const char *formats, const char *suffix)
+{
+    size_t n = strlen(suffix);
+    for (const char *p = formats; *p;) {
+        size_t word = strcspn(p, " ");
+        if (word == n && same_suffix(suffix, p, n)) return true;
+        p += word;
+        p += strspn(p, " ");
+    }
+    return false;
+}
+
+static const char *suffix_of(const char *path)
+{
+    const char *dot = path ? strrchr(path, '.') : NULL;
+    return dot && !strchr(dot, '/') ? dot + 1 : "onnx";
+}
+
+bool nnd_backend_reads(const nnd_backend *backend, const char *path)
+{
+    return format_listed(backend->formats, suffix_of(path));
+}
+
+/* ---- plug-ins ---------------------------------------------------------------------------- */
+
 nnd_status nnd_backend_register(const nnd_backend *backend)
 {
-    if (!backend || backend->struct_size < sizeof(nnd_backend) || !backend->name ||
+    if (!backend || backend->struct_size < offsetof(nnd_backend, precisions) || !backend->name ||
         !backend->formats || !backend->probe || !backend->load || !backend->unload ||
         !backend->port_count || !backend->port || !backend->open || !backend->close ||
         !backend->run)

@@ -12,6 +12,8 @@ struct nnd_model {
     char *name;       /* path, or "model in memory"; for messages */
     nnd_port_map map; /* of the file; empty for memory models */
     int threads;      /* default of requests */
+    bool is_tuned;    /* threads is where the model is fastest: more would only slow it down */
+    char *choice;     /* why this backend */
 };
 
 /* Backends that are part of the library, in the order in which "auto" tries them. */

@@ -3,6 +3,7 @@
 
 #include "base/port_status.h"
 #include "base/str.h"
+#include "infer/tuning.h"
 
 #include <string.h>
 
@@ -74,27 +75,6 @@ static nnd_status open_in_folder(void *user, const char *name, const void **byte
 
 /* ---- choosing a backend ------------------------------------------------------------------ */
 
-static bool same_suffix(const char *a, const char *b, size_t size)
-{
-    for (size_t i = 0; i < size; i++) {
-        char x = a[i] >= 'A' && a[i] <= 'Z' ? (char)(a[i] - 'A' + 'a') : a[i];
-        if (x != b[i]) return false;
-    }
-    return true;
-}
-
-static bool format_listed(const char *formats, const char *suffix)
-{
-    size_t n = strlen(suffix);
-    for (const char *p = formats; *p;) {
-        size_t word = strcspn(p, " ");
-        if (word == n && same_suffix(suffix, p, n)) return true;
-        p += word;
-        p += strspn(p, " ");
-    }
-    return false;
-}
-
 static nnd_status require_available(const nnd_backend *backend)
 {
     nnd_backend_status probe = {.size = sizeof probe};
@@ -122,33 +102,114 @@ static nnd_status choose_named(const char *name, const nnd_backend **out)
     return NND_OK;
 }
 
-/* "auto": the first one that is there and reads the file's format. */
-static nnd_status choose_backend(const char *wanted, const char *path, const nnd_backend **out)
+/* The fixed order: the first one that is there and reads the file's format. */
+static nnd_status choose_first(const char *path, const nnd_backend **out)
 {
-    if (wanted && wanted[0] && strcmp(wanted, "auto") != 0) return choose_named(wanted, out);
-    const char *dot = path ? strrchr(path, '.') : NULL;
-    const char *suffix = dot && !strchr(dot, '/') ? dot + 1 : "onnx";
     for (size_t i = 0; nnd_backend_at(i); i++) {
         const nnd_backend *backend = nnd_backend_at(i);
         nnd_backend_status probe = {.size = sizeof probe};
-        if (!format_listed(backend->formats, suffix)) continue;
+        if (!nnd_backend_reads(backend, path)) continue;
         backend->probe(&probe);
         if (!probe.available) continue;
         *out = backend;
         return NND_OK;
     }
+    const char *dot = path ? strrchr(path, '.') : NULL;
     return nnd_error_set(NND_E_UNSUPPORTED,
-                         "no backend that is available here reads '.%s' models ('%s'); "
+                         "no backend that is available here reads '%s' models ('%s'); "
                          "'nndeploy backends' lists what each one reads",
-                         suffix, path ? path : "model in memory");
+                         dot && !strchr(dot, '/') ? dot : ".onnx", path ? path : "model in memory");
 }
 
 /* ---- models ------------------------------------------------------------------------------ */
 
+static bool is_text(const char *text)
+{
+    return text && text[0];
+}
+
+/* With one backend; options.backend is not looked at any more. */
+static nnd_status load_with(nnd_model *model, const nnd_backend *backend, const void *bytes,
+                            size_t size, const char *path, const nnd_model_options *options)
+{
+    nnd_status status = nnd_cancel_check(options->cancel);
+    if (status != NND_OK)
+        return nnd_error_set(status, "model '%s': loading was stopped", model->name);
+    status = backend->load(bytes, size, path, options, &model->impl);
+    if (status == NND_OK) model->backend = backend;
+    return status;
+}
+
+static nnd_status set_choice(nnd_model *model, const char *text)
+{
+    nnd_free(model->choice);
+    model->choice = nnd_strdup(text);
+    return model->choice ? NND_OK : nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a model");
+}
+
+/* As the tuning file says; *out stays NULL when it says nothing, or what it says fails. */
+static nnd_status load_tuned(nnd_model *model, const nnd_tuned *tuned, const void *bytes,
+                             size_t size, const char *path, const nnd_model_options *options)
+{
+    nnd_model_options effective = *options;
+    effective.precision = tuned->precision;
+    effective.config = tuned->config;
+    effective.threads = tuned->threads;
+    NND_TRY(load_with(model, tuned->backend, bytes, size, path, &effective));
+    model->threads = tuned->threads;
+    model->is_tuned = true;
+    return set_choice(model, tuned->why);
+}
+
+static bool ends_loading(nnd_status status)
+{
+    return status == NND_OK || status == NND_E_CANCELLED || status == NND_E_TIMEOUT ||
+           status == NND_E_OUT_OF_MEMORY;
+}
+
+static nnd_status load_auto(nnd_model *model, const void *bytes, size_t size, const char *path,
+                            const nnd_model_options *options)
+{
+    nnd_tuned tuned = {0};
+    const nnd_backend *first = NULL;
+    bool plain =
+        !is_text(options->precision) && !is_text(options->config) && !is_text(options->device);
+    nnd_status status = NND_E_NOT_FOUND;
+    if (plain) nnd_tuning_choose(path, bytes, size, options, &tuned);
+    if (tuned.backend) status = load_tuned(model, &tuned, bytes, size, path, options);
+    if (tuned.backend && !ends_loading(status))
+        nnd_log(NND_LOG_WARN, "infer",
+                "model '%s': backend '%s' was tuned for it, but cannot load "
+                "it now; the first that fits is taken",
+                model->name, tuned.backend->name);
+    if (!ends_loading(status)) {
+        status = choose_first(path, &first);
+        if (status == NND_OK) status = load_with(model, first, bytes, size, path, options);
+        if (status == NND_OK) {
+            char *text = nnd_strf(
+                tuned.why ? "the first that reads it (%s)" : "the first that reads it", tuned.why);
+            status = set_choice(model, text);
+            nnd_free(text);
+        }
+    }
+    nnd_tuned_fini(&tuned);
+    return status;
+}
+
+static nnd_status load_by_name(nnd_model *model, const void *bytes, size_t size, const char *path,
+                               const nnd_model_options *options)
+{
+    const nnd_backend *backend = NULL;
+    if (!is_text(options->backend) || strcmp(options->backend, "auto") == 0)
+        return load_auto(model, bytes, size, path, options);
+    NND_TRY(choose_named(options->backend, &backend));
+    NND_TRY(load_with(model, backend, bytes, size, path, options));
+    return set_choice(model, "as asked for");
+}
+
 static nnd_status model_load(nnd_model *model, const void *bytes, size_t size, const char *path,
                              const nnd_model_options *options)
 {
-    NND_TRY(choose_backend(options->backend, path, &model->backend));
     nnd_model_options effective = *options;
     char *folder = NULL;
     if (!effective.open_file && path) {
@@ -156,11 +217,7 @@ static nnd_status model_load(nnd_model *model, const void *bytes, size_t size, c
         effective.open_file = open_in_folder;
         effective.open_user = folder;
     }
-    nnd_status status = nnd_cancel_check(options->cancel);
-    if (status != NND_OK)
-        nnd_error_set(status, "model '%s': loading was stopped", model->name);
-    else
-        status = model->backend->load(bytes, size, path, &effective, &model->impl);
+    nnd_status status = load_by_name(model, bytes, size, path, &effective);
     nnd_port_free(folder);
     return status;
 }
@@ -221,6 +278,7 @@ void nnd_model_unref(nnd_model *model)
     if (!model || atomic_fetch_sub_explicit(&model->holders, 1, memory_order_acq_rel) != 1) return;
     if (model->impl) model->backend->unload(model->impl);
     nnd_port_map_close(&model->map);
+    nnd_free(model->choice);
     nnd_free(model->name);
     nnd_free(model);
 }
@@ -228,6 +286,16 @@ void nnd_model_unref(nnd_model *model)
 const char *nnd_model_backend(const nnd_model *model)
 {
     return model->backend->name;
+}
+
+const char *nnd_model_choice(const nnd_model *model)
+{
+    return model->choice;
+}
+
+int nnd_model_threads(const nnd_model *model)
+{
+    return model->threads;
 }
 
 size_t nnd_model_input_count(const nnd_model *model)

@@ -38,7 +38,8 @@ static nnd_status request_init(nnd_request *r, nnd_model *model, const nnd_reque
     for (size_t i = 0; i < r->output_count; i++)
         r->alias[i] = NO_ALIAS;
     nnd_request_options effective = *options;
-    if (effective.threads == 0) effective.threads = model->threads;
+    if (effective.threads == 0 || (model->is_tuned && effective.threads > model->threads))
+        effective.threads = model->threads;
     return model->backend->open(model->impl, &effective, &r->impl);
 }
 

@@ -1,6 +1,7 @@
 /* Processor features: CPUID with XGETBV on x86, the auxiliary vector on arm Linux. */
 #include "port/internal.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #if defined(__x86_64__) || defined(__i386__)
@@ -39,6 +40,18 @@ void nnd_port_cpu_query(nnd_port_cpu *out)
         out->avx512bf16 = out->avx512f && ((a >> 5) & 1);
 }
 
+/* The brand string lies in three leaves of four registers, padded with blanks on either side. */
+static void read_name(char *name, size_t size)
+{
+    const unsigned first = 0x80000002u;
+    unsigned words[13] = {0};
+    for (unsigned i = 0; i < 3; i++) {
+        unsigned *w = words + 4 * i;
+        if (!__get_cpuid(first + i, &w[0], &w[1], &w[2], &w[3])) return;
+    }
+    snprintf(name, size, "%s", (const char *)words);
+}
+
 #elif defined(__aarch64__)
 
 #if defined(__linux__)
@@ -64,6 +77,20 @@ void nnd_port_cpu_query(nnd_port_cpu *out)
 #endif
 }
 
+/* Implementer and part of the first core: the kernel has no better name for it. */
+static void read_name(char *name, size_t size)
+{
+    char line[256], implementer[16] = "", part[16] = "";
+    FILE *file = NULL;
+    if (nnd_port_file_open("/proc/cpuinfo", "r", &file)) return;
+    while (!part[0] && fgets(line, sizeof line, file)) {
+        sscanf(line, "CPU implementer : %15s", implementer);
+        sscanf(line, "CPU part : %15s", part);
+    }
+    fclose(file);
+    snprintf(name, size, "arm %s %s", implementer, part);
+}
+
 #else
 
 void nnd_port_cpu_query(nnd_port_cpu *out)
@@ -74,4 +101,22 @@ void nnd_port_cpu_query(nnd_port_cpu *out)
 #endif
 }
 
+static void read_name(char *name, size_t size)
+{
+    (void)name, (void)size;
+}
+
 #endif
+
+const char *nnd_port_cpu_name(char *name, size_t size)
+{
+    if (!size) return name;
+    name[0] = '\0';
+    read_name(name, size);
+    size_t first = strspn(name, " "), n = strlen(name);
+    while (n > first && name[n - 1] == ' ')
+        n--;
+    memmove(name, name + first, n - first);
+    name[n - first] = '\0';
+    return name;
+}

@@ -182,6 +182,9 @@ typedef struct nnd_port_cpu {
     bool neon, neon_dotprod, neon_fp16, neon_i8mm, neon_bf16, sve;
 } nnd_port_cpu;
 void nnd_port_cpu_query(nnd_port_cpu *out);
+/* What the processor calls itself, "AMD EPYC 9554 64-Core Processor" or "arm 0x41 0xd0c"; without
+   blanks around it, "" when it does not say. Returns name. */
+const char *nnd_port_cpu_name(char *name, size_t size);
 
 /* Largest resident memory of this process so far, in bytes; 0 when unknown. */
 uint64_t nnd_port_peak_memory(void);

@@ -8,7 +8,7 @@ trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
 passed=0 failed=0 skipped=0
 # Results must not depend on who runs them.
-unset NNDEPLOY_MODELS NNDEPLOY_PLUGINS NNDEPLOY_LOG NNDEPLOY_THREADS NNDEPLOY_SIMULATED
+unset NNDEPLOY_TUNING NNDEPLOY_MODELS NNDEPLOY_PLUGINS NNDEPLOY_LOG NNDEPLOY_THREADS NNDEPLOY_SIMULATED
 export XDG_CACHE_HOME="$work/cache" NNDEPLOY_LANG=en
 python=$(for p in /usr/bin/python3 python3; do
     "$p" -c 'import json' 2>/dev/null && { echo "$p"; break; }

@@ -179,6 +179,11 @@ static void test_processor(void **state)
     assert_true(nnd_port_page_size() >= 4096);
     assert_int_equal(nnd_port_page_size() & (nnd_port_page_size() - 1), 0);
     assert_true(nnd_port_peak_memory() > 100000);
+    char name[64], cut[4];
+    size_t n = strlen(nnd_port_cpu_name(name, sizeof name));
+    assert_true(n < sizeof name);
+    assert_true(n == 0 || (name[0] != ' ' && name[n - 1] != ' '));
+    assert_true(strlen(nnd_port_cpu_name(cut, sizeof cut)) < sizeof cut);
 }
 
 int main(void)

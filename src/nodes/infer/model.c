@@ -4,6 +4,9 @@
 #include "base/port_status.h"
 #include "base/str.h"
 #include "infer/infer.h"
+#include "infer/tuning.h"
+#include "nodes/infer/plan_models.h"
+#include "workflow/compile/plan.h"
 
 #include <string.h>
 
@@ -13,6 +16,7 @@
 typedef struct shared_model {
     nnd_model *model;
     char *key;
+    char *path; /* real path */
 } shared_model;
 
 /* What loading one needs; lives on the stack of whoever asks. */
@@ -71,39 +75,57 @@ static void destroy_model(void *object)
     nnd_model_unref(object);
 }
 
-static nnd_status key_of(const nnd_params *p, const char *path, char **out)
+/* "auto" may mean another backend once the tuning file has changed. */
+static uint64_t tuning_of(const char *backend)
+{
+    return !backend[0] || strcmp(backend, "auto") == 0 ? nnd_tuning_stamp() : 0;
+}
+
+static nnd_status key_of(const nnd_params *p, const char *real, char **out)
 {
     nnd_port_file_info info;
-    char *real = NULL;
-    int rc = nnd_port_file_stat(path, &info);
-    if (rc == 0) rc = nnd_port_path_real(path, &real);
-    NND_TRY(nnd_error_from_port(rc, "cannot open model", path));
-    *out = nnd_strf("infer.model|%s|%llu|%llu|%lld|%s|%s|%s", real, (unsigned long long)info.id,
-                    (unsigned long long)info.size, (long long)info.mtime,
-                    nnd_params_text(p, "backend"), nnd_params_text(p, "precision"),
-                    nnd_params_text(p, "config"));
-    nnd_port_free(real);
+    const char *backend = nnd_params_text(p, "backend");
+    NND_TRY(nnd_error_from_port(nnd_port_file_stat(real, &info), "cannot open model", real));
+    *out = nnd_strf("infer.model|%s|%llu|%llu|%lld|%s|%llu|%s|%s", real,
+                    (unsigned long long)info.id, (unsigned long long)info.size,
+                    (long long)info.mtime, backend, (unsigned long long)tuning_of(backend),
+                    nnd_params_text(p, "precision"), nnd_params_text(p, "config"));
     return *out ? NND_OK : nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a model");
 }
 
-static nnd_status get_model(const nnd_prepare *prepare, shared_model *out)
+static nnd_status real_path(const char *path, char **out)
+{
+    char *real = NULL;
+    NND_TRY(nnd_error_from_port(nnd_port_path_real(path, &real), "cannot open model", path));
+    *out = nnd_strdup(real);
+    nnd_port_free(real);
+    return *out ? NND_OK : nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a path");
+}
+
+/* On failure the caller frees what has been set. */
+static nnd_status get_model(const nnd_prepare *prepare, shared_model *m)
 {
     const nnd_params *p = nnd_prepare_params(prepare);
     char *path = NULL;
     void *object = NULL;
     NND_TRY(nnd_prepare_find_model(prepare, nnd_params_text(p, "model"), &path));
     load_request request = {prepare, path, NULL};
-    char *key = NULL;
-    nnd_status status = key_of(p, path, &key);
+    nnd_status status = real_path(path, &m->path);
+    if (status == NND_OK) status = key_of(p, m->path, &m->key);
     if (status == NND_OK)
-        status = nnd_shared_get(key, make_model, &request, destroy_model, &object);
+        status = nnd_shared_get(m->key, make_model, &request, destroy_model, &object);
     nnd_free(path);
-    if (status != NND_OK) {
-        nnd_free(key);
-        return status;
-    }
-    *out = (shared_model){object, key};
-    return NND_OK;
+    m->model = object;
+    return status;
+}
+
+static void close_model(void *model)
+{
+    shared_model *m = model;
+    if (m->model) nnd_shared_release(m->key, m->model);
+    nnd_free(m->key);
+    nnd_free(m->path);
+    nnd_free(m);
 }
 
 static nnd_status open_model(const nnd_prepare *prepare, shared_model **out)
@@ -112,19 +134,11 @@ static nnd_status open_model(const nnd_prepare *prepare, shared_model **out)
     if (!m) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a model");
     nnd_status status = get_model(prepare, m);
     if (status != NND_OK) {
-        nnd_free(m);
+        close_model(m);
         return status;
     }
     *out = m;
     return NND_OK;
-}
-
-static void close_model(void *model)
-{
-    shared_model *m = model;
-    nnd_shared_release(m->key, m->model);
-    nnd_free(m->key);
-    nnd_free(m);
 }
 
 /* ---- ports -------------------------------------------------------------------------------- */
@@ -271,11 +285,58 @@ static nnd_status model_process(nnd_ctx *ctx)
     return NND_OK;
 }
 
+/* ---- the models of a plan ------------------------------------------------------------------ */
+
+/* What the edge that ends at an input carries; everything unknown when nothing is connected. */
+static nnd_spec arriving(const nnd_plan *plan, const wf_plan_port *port)
+{
+    nnd_spec spec;
+    nnd_spec_init(&spec);
+    if (!port->edge_count) return spec;
+    const wf_plan_edge *edge = &plan->edges.items[port->edges[0]];
+    return plan->actors.items[edge->from].out[edge->from_port].spec;
+}
+
+static nnd_status tell_model(const nnd_plan *plan, const wf_plan_actor *actor,
+                             nnd_status (*fn)(void *user, const nnd_plan_model *model), void *user)
+{
+    const shared_model *m = actor->prepared;
+    size_t count = nnd_model_input_count(m->model);
+    nnd_spec *specs = nnd_calloc(count + 1, sizeof *specs);
+    if (!specs) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a list of models");
+    for (size_t i = 0; i < count; i++)
+        specs[i] = arriving(plan, &actor->in[i]);
+    nnd_plan_model model = {.node = actor->path,
+                            .path = m->path,
+                            .backend = nnd_params_text(actor->params, "backend"),
+                            .model = m->model,
+                            .inputs = specs,
+                            .input_count = count};
+    nnd_status status = fn(user, &model);
+    nnd_free(specs);
+    return status;
+}
+
+nnd_status nnd_plan_each_model(const nnd_plan *plan,
+                               nnd_status (*fn)(void *user, const nnd_plan_model *model),
+                               void *user)
+{
+    for (size_t i = 0; i < plan->actors.count; i++) {
+        const wf_plan_actor *actor = &plan->actors.items[i];
+        if (!actor->has_prepared || strcmp(actor->type->type, nnd_node_infer_model.type) != 0)
+            continue;
+        NND_TRY(tell_model(plan, actor, fn, user));
+    }
+    return NND_OK;
+}
+
 static const nnd_param model_params[] = {
     NND_PARAM_MODEL("model", NND_PARAM_REQUIRED | NND_PARAM_STATIC,
                     "name in the catalogue, or a file"),
     {"backend", NND_PARAM_KIND_TEXT, NND_PARAM_STATIC, 0, "auto", 0, 0, NULL, "",
-     "inference framework: auto, builtin, … ('nndeploy backends' lists them)", NULL},
+     "inference framework: auto, builtin, … ('nndeploy backends' lists them); auto = as 'nndeploy "
+     "tune' found, else the first that reads the model",
+     NULL},
     {"precision", NND_PARAM_KIND_TEXT, NND_PARAM_STATIC | NND_PARAM_ADVANCED, 0, "", 0, 0, NULL, "",
      "arithmetic; empty = as the model is", NULL},
     {"config", NND_PARAM_KIND_TEXT, NND_PARAM_STATIC | NND_PARAM_ADVANCED, 0, "", 0, 0, NULL, "",

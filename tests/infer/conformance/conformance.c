@@ -299,6 +299,7 @@ static void print_page(const suite *s, bool zh)
     page_table(s, zh, false);
     printf("\n");
     page_known(s, zh);
+    conformance_manual_auto(zh);
     printf(
         "\n## onnxruntime\n\n%s\n\n",
         text_of(zh,

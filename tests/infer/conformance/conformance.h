@@ -46,6 +46,7 @@ verdict conformance_run_model(trial *t, const char *name);
 int conformance_probe_fails(const char *backend);
 
 /* The sections of the page on these backends, in English or Chinese. */
+void conformance_manual_auto(bool zh);
 void conformance_manual_openvino(bool zh);
 void conformance_manual_opencv_dnn(bool zh);
 void conformance_manual_ncnn(bool zh);

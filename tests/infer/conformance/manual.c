@@ -16,6 +16,47 @@ static void put_option_head(bool zh)
     put(zh, "\n| option | meaning |\n|---|---|", "\n| 选项 | 含义 |\n|---|---|");
 }
 
+void conformance_manual_auto(bool zh)
+{
+    put(zh,
+        "\n## auto\n\n"
+        "`auto`, the default, is the first backend of the list above that is there "
+        "and reads the file, until the model was tuned: `nndeploy tune MODEL` (or "
+        "`WORKFLOW`) runs it on every backend, with several numbers of threads and "
+        "in every precision that a backend offers, checks each result against that "
+        "of the first backend, and writes what was fastest to "
+        "`nndeploy/tuning.json` in the user's cache folder (`NNDEPLOY_TUNING` or "
+        "`--tuning` name another file, `off` none). From then on `auto` uses it. "
+        "`nndeploy inspect` shows the choice and why.",
+        "\n## auto\n\n"
+        "默认的 `auto` 取上表中第一个可用且能读取该文件的后端"
+        ",直到模型经过调优:`nndeploy tune MODEL`(或 `WORKFLOW`)在每个"
+        "后端上、以几种线程数和后端提供的每种精度运行模型,"
+        "把每个结果与第一个后端的结果核对,并把最快的写入用"
+        "户缓存文件夹中的 `nndeploy/tuning.json`(`NNDEPLOY_TUNING` 或 `--t"
+        "uning` 指定别的文件,`off` 表示不用)。此后 `auto` 就按它选"
+        "择。`nndeploy inspect` 显示选择及其原因。");
+    put(zh,
+        "\n"
+        "An entry holds for the bytes of the model's files, for the processor, "
+        "instruction set and number of cores, and for the versions of nndeploy and "
+        "of the backend; when one of them is another, the fixed order counts "
+        "again. Threads that somebody asks for are kept, and the best backend for "
+        "as many is taken. A device, precision or `config` that is given with "
+        "`auto` switches tuning off, since it is meant for one backend. A file "
+        "that cannot be read is named in a warning, not used and not overwritten. "
+        "Loading a model never measures anything. The form of the file is "
+        "[tuning.schema.json](../schema/tuning.schema.json).",
+        "\n"
+        "一条记录适用于模型文件的内容、处理器、指令集与核"
+        "数,以及 nndeploy 和后端的版本;其中之一不同时,仍按固定"
+        "顺序。明确要求的线程数保持不变,并取该线程数下最好"
+        "的后端。与 `auto` 一起给出的设备、精度或 `config` 会关"
+        "闭调优,因为它们针对某一个后端。无法读取的文件会在"
+        "警告中指出,既不使用也不覆盖。载入模型时从不测量。"
+        "文件的形式见 [tuning.schema.json](../schema/tuning.schema.json)。");
+}
+
 void conformance_manual_openvino(bool zh)
 {
     put(zh,

@@ -677,4 +677,5 @@ const nnd_backend nnd_backend_ncnn = {
     .open = ncnn_open,
     .close = ncnn_close,
     .run = ncnn_run,
+    .precisions = "f16 bf16",
 };

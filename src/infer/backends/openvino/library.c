@@ -239,4 +239,5 @@ const nnd_backend nnd_backend_openvino = {
     .close = nnd_ov_close,
     .run = nnd_ov_run,
     .profile = nnd_ov_profile_write,
+    .precisions = "f16 bf16",
 };

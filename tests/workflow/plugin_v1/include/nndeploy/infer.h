@@ -1,7 +1,7 @@
 /*
  * nndeploy/infer.h: one inference API over many backends.
  *
- * Sections: 1 ports · 2 models · 3 requests · 4 backends
+ * Sections: 1 ports · 2 models · 3 requests · 4 stored values · 5 backends
  *
  * Part of nndeploy, Apache-2.0. Compiles alone as C11 and C++17.
  */
@@ -25,15 +25,22 @@ typedef struct nnd_dim {
     int64_t value;      /* −1 = symbolic */
     const char *symbol; /* "batch"; NULL when fixed or anonymous */
 } nnd_dim;
-/* One input or output of a model. Borrowed from the model. */
+/* One input or output of a model. Borrowed from the model.
+
+   The value at a port is a "tensor", for a sequence a "list" of tensors or maps, for a map a
+   "record" of two vectors of equal length, "keys" (i64 or string) and "values". An optional input
+   that is empty is left unbound or bound to a gap value (nnd_value_new_gap); an optional output
+   that is empty comes as a gap value. */
 typedef struct nnd_model_port {
     size_t size; /* sizeof(nnd_model_port) of the library that made it */
     const char *name;
     nnd_port_kind kind;
     bool optional;
-    nnd_dtype dtype; /* of the tensor or of a sequence's elements */
+    nnd_dtype dtype; /* of the tensor, of a sequence's elements or of a map's values */
     int32_t rank;    /* −1 = unknown */
     nnd_dim dims[NND_MAX_RANK];
+    nnd_port_kind element; /* of a sequence: TENSOR or MAP */
+    nnd_dtype key;         /* of a map or of a sequence's maps; INVALID = unknown */
 } nnd_model_port;
 
 /* ---- 2 models -------------------------------------------------------------------------- */
@@ -44,7 +51,7 @@ typedef struct nnd_model nnd_model;
 
 typedef struct nnd_model_options {
     size_t size;           /* = sizeof(nnd_model_options) */
-    const char *backend;   /* "auto" (NULL), "builtin", … */
+    const char *backend;   /* "auto" (NULL): as tuned, else the first that fits; "builtin", … */
     const char *device;    /* NULL = the backend's default */
     const char *precision; /* NULL = as the model is; "f32", "f16", "bf16", "int8" */
     int threads;           /* for requests that do not say; 0 = the process's budget */
@@ -72,6 +79,11 @@ NND_API nnd_status nnd_model_load_memory(const void *bytes, size_t size,
 NND_API nnd_model *nnd_model_ref(nnd_model *model);
 NND_API void nnd_model_unref(nnd_model *model);
 NND_API const char *nnd_model_backend(const nnd_model *model); /* the one that was chosen */
+/* Why that one, for people: "as asked for", "the first that reads it", "tuned: 1.9 ms with 2
+   threads, …". Never NULL. */
+NND_API const char *nnd_model_choice(const nnd_model *model);
+/* Threads of requests that do not say; 0 = the process's budget. */
+NND_API int nnd_model_threads(const nnd_model *model);
 NND_API size_t nnd_model_input_count(const nnd_model *model);
 NND_API const nnd_model_port *nnd_model_input(const nnd_model *model, size_t index);
 NND_API size_t nnd_model_output_count(const nnd_model *model);
@@ -86,7 +98,7 @@ NND_API nnd_status nnd_model_inspect(const nnd_model *model, nnd_json_writer *w)
 typedef struct nnd_request nnd_request;
 typedef struct nnd_request_options {
     size_t size;  /* = sizeof(nnd_request_options) */
-    int threads;  /* 0 = the model's */
+    int threads;  /* 0 = the model's; a tuned model uses no more than it is fastest with */
     bool profile; /* keep per-operator times */
 } nnd_request_options;
 /* clang-format off */
@@ -119,7 +131,15 @@ NND_API nnd_status nnd_request_output(nnd_request *request, const char *name, nn
 /* Per-operator times of the last run (options.profile). */
 NND_API nnd_status nnd_request_profile(nnd_request *request, nnd_json_writer *w);
 
-/* ---- 4 backends ------------------------------------------------------------------------ */
+/* ---- 4 stored values ------------------------------------------------------------------- */
+
+/* A value from the bytes of an ONNX TensorProto, SequenceProto, MapProto or OptionalProto, the form
+   in which test cases and other tools store inputs and outputs. `port` says which it is; NULL: a
+   tensor. NND_E_FORMAT, NND_E_UNSUPPORTED (sparse tensors). Any thread. */
+NND_API nnd_status nnd_value_from_onnx(const void *bytes, size_t size, const nnd_model_port *port,
+                                       nnd_value **out);
+
+/* ---- 5 backends ------------------------------------------------------------------------ */
 
 typedef struct nnd_backend_status {
     size_t size;      /* = sizeof(nnd_backend_status), set by the caller */
@@ -152,6 +172,8 @@ typedef struct nnd_backend {
     nnd_status (*run)(void *request, nnd_value *const *inputs, nnd_value **outputs,
                       nnd_cancel *cancel);
     nnd_status (*profile)(void *request, nnd_json_writer *w); /* may be NULL */
+    /* Precisions beside the model's own, as in nnd_model_options: "f16 bf16"; may be NULL. */
+    const char *precisions;
 } nnd_backend;
 
 /* Adds a backend (from a plug-in); static storage. NND_E_EXISTS for the same name. */
@@ -159,6 +181,10 @@ NND_API nnd_status nnd_backend_register(const nnd_backend *backend);
 NND_API size_t nnd_backend_count(void);
 NND_API const nnd_backend *nnd_backend_at(size_t index); /* in the order of "auto" */
 NND_API const nnd_backend *nnd_backend_find(const char *name);
+/* "" when it offers none. */
+NND_API const char *nnd_backend_precisions(const nnd_backend *backend);
+/* Whether the backend reads files with the suffix of `path`; NULL and no suffix mean ".onnx". */
+NND_API bool nnd_backend_reads(const nnd_backend *backend, const char *path);
 
 #ifdef __cplusplus
 }
