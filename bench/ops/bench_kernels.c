@@ -69,6 +69,12 @@ static nnd_status run_perspective(const bench_case *c, bench_data *d)
     return nnd_image_warp_perspective(&d->dst, &d->src, leaning, NULL);
 }
 
+static nnd_status run_flip(const bench_case *c, bench_data *d)
+{
+    (void)c;
+    return nnd_image_flip(&d->dst, &d->src, NND_FLIP_HORIZONTAL);
+}
+
 static nnd_status run_normalise(const bench_case *c, bench_data *d)
 {
     (void)c;
@@ -100,6 +106,9 @@ static const bench_case cases[] = {
     {"nv12 to rgb", run_convert, NND_PIX_NV12, NND_PIX_RGB, NND_U8, NND_U8, FULL, 0},
     {"yuyv to rgb", run_convert, NND_PIX_YUYV, NND_PIX_RGB, NND_U8, NND_U8, FULL, 0},
     {"rgb to gray", run_convert, NND_PIX_RGB, NND_PIX_GRAY, NND_U8, NND_U8, FULL, 0},
+    {"bgra to rgb", run_convert, NND_PIX_BGRA, NND_PIX_RGB, NND_U8, NND_U8, FULL, 0},
+    {"gray to rgba", run_convert, NND_PIX_GRAY, NND_PIX_RGBA, NND_U8, NND_U8, FULL, 0},
+    {"flip rgb u8", run_flip, NND_PIX_RGB, NND_PIX_RGB, NND_U8, NND_U8, FULL, 0},
     {"rgb u8 to bgr f32", run_convert, NND_PIX_RGB, NND_PIX_BGR, NND_U8, NND_F32, FULL, 0},
     {"rgb f32 to bgr u16", run_convert, NND_PIX_RGB, NND_PIX_BGR, NND_F32, NND_U16, FULL, 0},
     {"normalise rgb u8", run_normalise, NND_PIX_RGB, NND_PIX_RGB, NND_U8, NND_F32, FULL, 0},

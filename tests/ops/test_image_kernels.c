@@ -243,6 +243,28 @@ static void check_pairs(const nnd_ops_kernels *table, size_t count)
     free(back.data);
 }
 
+static void check_order(const nnd_ops_kernels *table, size_t count)
+{
+    static const nnd_channel_order orders[] = {
+        {1, 3, {0, 0, 0, -1}}, {1, 4, {0, 0, 0, -1}}, {3, 4, {0, 1, 2, -1}}, {3, 4, {2, 1, 0, -1}},
+        {4, 3, {0, 1, 2, 3}},  {4, 3, {2, 1, 0, 3}},  {4, 4, {2, 1, 0, 3}},
+    };
+    block got = blank(4 * count), want = blank(4 * count);
+    for (size_t k = 0; k < sizeof(orders) / sizeof(orders[0]); k++) {
+        /* Sources of exactly the size that is needed. */
+        block part = noise((size_t)orders[k].from * count, 9);
+        CHECK(order_u8, part, count, &orders[k]);
+        free(part.data);
+    }
+    for (size_t bytes = 1; bytes <= 4; bytes++) {
+        block part = noise(bytes * count, 9);
+        CHECK(reverse_u8, part, count, bytes);
+        free(part.data);
+    }
+    free(got.data);
+    free(want.data);
+}
+
 static void test_color(void **state)
 {
     (void)state;
@@ -252,6 +274,7 @@ static void test_color(void **state)
         for (size_t n = 1; n; n = next_count(n)) {
             check_color(tables[t], n);
             check_writing(tables[t], n);
+            check_order(tables[t], n);
             check_pairs(tables[t], n);
         }
     check_pairs(reference, 33);

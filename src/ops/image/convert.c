@@ -33,9 +33,9 @@ static void store_u8(const convert_job *job, const uint8_t *src, uint8_t *dst, s
     } else if (from == to && to == 4) {
         kernels->swap_u8c4(dst, src, width);
     } else {
-        for (size_t i = 0; i < width; i++)
-            for (size_t k = 0; k < to; k++)
-                dst[i * to + k] = job->map[k] < 0 ? 255 : src[i * from + (size_t)job->map[k]];
+        nnd_channel_order order = {(int)from, (int)to, {0}};
+        memcpy(order.channel, job->map, sizeof(order.channel));
+        kernels->order_u8(dst, src, width, &order);
     }
 }
 

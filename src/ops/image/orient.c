@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "ops/kernels/kernels.h"
 #include "ops/ops_common.h"
 
 /* Source place of destination (x, y): transposed first when asked, then mirrored. */
@@ -17,10 +18,15 @@ static const orientation by_exif[8] = {
     {true, false, false},  {true, false, true},  {true, true, true},  {true, true, false},
 };
 
-static void copy_pixels(uint8_t *dst, const uint8_t *src, int64_t step, size_t count, size_t bytes)
+static void copy_pixels(const nnd_ops_kernels *kernels, uint8_t *dst, const uint8_t *src,
+                        int64_t step, size_t count, size_t bytes)
 {
     if (step == (int64_t)bytes) {
         memcpy(dst, src, count * bytes);
+        return;
+    }
+    if (step == -(int64_t)bytes && bytes <= 4) {
+        kernels->reverse_u8(dst, src - (count - 1) * bytes, count, bytes);
         return;
     }
     switch (bytes) {
@@ -59,8 +65,9 @@ static void orient_plane(const nnd_image *dst, const nnd_image *src, int plane, 
                            (o.mirror_x ? (from.width - 1) * bytes : 0);
     const int64_t along_row = o.transpose ? y_step : x_step,
                   along_column = o.transpose ? x_step : y_step;
+    const nnd_ops_kernels *kernels = nnd_ops_kernels_get();
     for (int y = 0; y < to.height; y++)
-        copy_pixels(nnd_ops_row(dst, plane, y), first + y * along_column, along_row,
+        copy_pixels(kernels, nnd_ops_row(dst, plane, y), first + y * along_column, along_row,
                     (size_t)to.width, (size_t)bytes);
 }
 

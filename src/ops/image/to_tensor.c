@@ -107,10 +107,9 @@ static const uint8_t *order_u8(const to_tensor_job *job, const to_tensor_lane *l
     } else if (channels == from && channels == 4) {
         job->kernels->swap_u8c4(lane->ordered, levels, width);
     } else {
-        for (size_t i = 0; i < width; i++)
-            for (size_t k = 0; k < channels; k++)
-                lane->ordered[i * channels + k] =
-                    job->map[k] < 0 ? 255 : levels[i * from + (size_t)job->map[k]];
+        nnd_channel_order order = {(int)from, (int)channels, {0}};
+        memcpy(order.channel, job->map, sizeof(order.channel));
+        job->kernels->order_u8(lane->ordered, levels, width, &order);
     }
     return lane->ordered;
 }

@@ -53,6 +53,12 @@ typedef struct nnd_level_range {
     int16_t mul;
 } nnd_level_range;
 
+/* Channel k of a pixel of `to` channels is channel[k] of one of `from`, or 255 where that is −1. */
+typedef struct nnd_channel_order {
+    int from, to;
+    int channel[4];
+} nnd_channel_order;
+
 /* How many rows sum_rows takes at once. */
 #define NND_SUM_ROWS 8
 /* Elements behind a line of sum_columns, and behind its weights, that may be read. */
@@ -132,6 +138,12 @@ typedef struct nnd_ops_kernels {
     /* Exchanges the first and the third channel. dst may be src. */
     void (*swap_u8c3)(uint8_t *dst, const uint8_t *src, size_t count);
     void (*swap_u8c4)(uint8_t *dst, const uint8_t *src, size_t count);
+
+    /* Any other order and number of channels. */
+    void (*order_u8)(uint8_t *dst, const uint8_t *src, size_t count,
+                     const nnd_channel_order *order);
+    /* The pixels of 1 to 4 bytes from the last one to the first. */
+    void (*reverse_u8)(uint8_t *dst, const uint8_t *src, size_t count, size_t bytes);
 
     /* plane[c][i] = src channel c of pixel i · mul[c] + add[c]; a NULL plane is left out. */
     void (*planar_u8c1)(float *const *plane, const uint8_t *src, size_t count, const float *mul,
@@ -233,7 +245,7 @@ extern const nnd_ops_kernels nnd_ops_kernels_neon;
     NND_DECLARE_POINTS(f32, float, 4, isa);                                                        \
     void nnd_places_##isa(const nnd_places *out, const nnd_warp_map *map, int x, int y,            \
                           size_t count)
-#define NND_DECLARE_YUV_KERNELS(isa)                                                               \
+#define NND_DECLARE_PIXEL_KERNELS(isa)                                                             \
     void nnd_gray_u8c3_##isa(uint8_t *dst, const uint8_t *src, size_t count,                       \
                              const int16_t weight[3], uint8_t above);                              \
     void nnd_gray_u8c4_##isa(uint8_t *dst, const uint8_t *src, size_t count,                       \
@@ -244,6 +256,9 @@ extern const nnd_ops_kernels nnd_ops_kernels_neon;
                                size_t count, const nnd_chroma_coef *coef);                         \
     void nnd_range_u8_##isa(uint8_t *dst, const uint8_t *src, size_t count,                        \
                             const nnd_level_range *range);                                         \
+    void nnd_order_u8_##isa(uint8_t *dst, const uint8_t *src, size_t count,                        \
+                            const nnd_channel_order *order);                                       \
+    void nnd_reverse_u8_##isa(uint8_t *dst, const uint8_t *src, size_t count, size_t bytes);       \
     void nnd_split_u8_##isa(uint8_t *even, uint8_t *odd, const uint8_t *src, size_t count);        \
     void nnd_merge_u8_##isa(uint8_t *dst, const uint8_t *even, const uint8_t *odd, size_t count)
 

@@ -38,7 +38,7 @@ void nnd_packed_u8_neon(float *dst, const uint8_t *src, size_t count, const floa
 void nnd_row_f32_to_f16_neon(uint16_t *dst, const float *src, size_t count);
 void nnd_f32_to_u8_neon(uint8_t *dst, const float *src, size_t count);
 
-NND_DECLARE_YUV_KERNELS(neon);
+NND_DECLARE_PIXEL_KERNELS(neon);
 NND_DECLARE_FLOAT_KERNELS(neon);
 
 #endif

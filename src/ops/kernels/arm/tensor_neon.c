@@ -141,4 +141,6 @@ const nnd_ops_kernels nnd_ops_kernels_neon = {
     .points_u16 = {nnd_points_u16c1_neon, NULL, nnd_points_u16c3_neon, nnd_points_u16c4_neon},
     .points_f32 = {nnd_points_f32c1_neon, NULL, nnd_points_f32c3_neon, nnd_points_f32c4_neon},
     .places = nnd_places_neon,
+    .order_u8 = nnd_order_u8_neon,
+    .reverse_u8 = nnd_reverse_u8_neon,
 };

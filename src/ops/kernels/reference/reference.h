@@ -39,7 +39,7 @@ void nnd_packed_u8_reference(float *dst, const uint8_t *src, size_t count, const
 void nnd_row_f32_to_f16_reference(uint16_t *dst, const float *src, size_t count);
 void nnd_f32_to_u8_reference(uint8_t *dst, const float *src, size_t count);
 
-NND_DECLARE_YUV_KERNELS(reference);
+NND_DECLARE_PIXEL_KERNELS(reference);
 NND_DECLARE_FLOAT_KERNELS(reference);
 
 #endif

@@ -183,4 +183,6 @@ const nnd_ops_kernels nnd_ops_kernels_reference = {
     .points_f32 = {nnd_points_f32c1_reference, NULL, nnd_points_f32c3_reference,
                    nnd_points_f32c4_reference},
     .places = nnd_places_reference,
+    .order_u8 = nnd_order_u8_reference,
+    .reverse_u8 = nnd_reverse_u8_reference,
 };

@@ -39,7 +39,7 @@ void nnd_packed_u8_avx2(float *dst, const uint8_t *src, size_t count, const floa
 void nnd_row_f32_to_f16_avx2(uint16_t *dst, const float *src, size_t count);
 void nnd_f32_to_u8_avx2(uint8_t *dst, const float *src, size_t count);
 
-NND_DECLARE_YUV_KERNELS(avx2);
+NND_DECLARE_PIXEL_KERNELS(avx2);
 NND_DECLARE_FLOAT_KERNELS(avx2);
 
 #endif

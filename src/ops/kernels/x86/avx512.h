@@ -17,7 +17,7 @@ void nnd_packed_u8_avx512(float *dst, const uint8_t *src, size_t count, const fl
 void nnd_row_f32_to_f16_avx512(uint16_t *dst, const float *src, size_t count);
 void nnd_f32_to_u8_avx512(uint8_t *dst, const float *src, size_t count);
 
-NND_DECLARE_YUV_KERNELS(avx512);
+NND_DECLARE_PIXEL_KERNELS(avx512);
 NND_DECLARE_FLOAT_KERNELS(avx512);
 
 #endif

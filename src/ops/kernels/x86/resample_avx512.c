@@ -295,4 +295,6 @@ const nnd_ops_kernels nnd_ops_kernels_avx512 = {
     .points_u16 = {nnd_points_u16c1_avx2, NULL, nnd_points_u16c3_avx512, nnd_points_u16c4_avx512},
     .points_f32 = {nnd_points_f32c1_avx2, NULL, nnd_points_f32c3_avx512, nnd_points_f32c4_avx512},
     .places = nnd_places_avx512,
+    .order_u8 = nnd_order_u8_avx2,
+    .reverse_u8 = nnd_reverse_u8_avx2,
 };
