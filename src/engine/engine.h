@@ -130,6 +130,10 @@ void nnd_engine_request_destroy(nnd_engine_request *request); /* takes NULL */
    is copied now. Dtype, rank and fixed dimensions are checked. NULL unbinds. */
 nnd_status nnd_engine_request_bind_input(nnd_engine_request *request, size_t index,
                                          const nnd_tensor *t);
+/* The same with a value: what kind.h says for the port's type; an optional input that is not bound
+   is empty. A reference is taken. Tensors inside that are strided are copied now. */
+nnd_status nnd_engine_request_bind_value(nnd_engine_request *request, size_t index,
+                                         nnd_value *value);
 /* Dense memory that the next runs write output `index` to; a result of another shape or dtype is
    NND_E_SHAPE / NND_E_TYPE. NULL: the request brings the memory itself. */
 nnd_status nnd_engine_request_bind_output(nnd_engine_request *request, size_t index,
@@ -141,9 +145,12 @@ nnd_status nnd_engine_request_run(nnd_engine_request *request, int threads,
                                   const nnd_cancel *cancel);
 /* The result of the last successful run: a dense view that stays valid until the next run or
    bind_output. Somebody who takes a reference on its buffer keeps it longer: the next run then
-   writes elsewhere. NND_E_STATE before the first run. */
+   writes elsewhere. NND_E_STATE before the first run, NND_E_TYPE when it is no tensor. */
 nnd_status nnd_engine_request_output(const nnd_engine_request *request, size_t index,
                                      nnd_tensor *out);
+/* The same as a value, whatever kind it is; the caller unrefs it. */
+nnd_status nnd_engine_request_output_value(const nnd_engine_request *request, size_t index,
+                                           nnd_value **out);
 /* Bytes that the request holds for activations now. */
 size_t nnd_engine_request_bytes(const nnd_engine_request *request);
 

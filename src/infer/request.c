@@ -150,6 +150,61 @@ static nnd_status check_tensor(const nnd_model *model, const nnd_model_port *por
     return NND_OK;
 }
 
+static nnd_status wrong_kind(const nnd_model *model, const nnd_model_port *port,
+                             const nnd_value *value, const char *detail)
+{
+    char wanted[256];
+    return nnd_error_set(NND_E_TYPE, "model '%s', input '%s': wants a %s, got a %s%s", model->name,
+                         port->name, nnd_model_port_describe(port, wanted, sizeof wanted),
+                         nnd_value_type_name(value), detail);
+}
+
+/* A record of two vectors of equal length. */
+static nnd_status check_map(const nnd_model *model, const nnd_model_port *port,
+                            const nnd_value *value)
+{
+    const nnd_value *keys = nnd_value_record_get(value, "keys");
+    const nnd_value *values = nnd_value_record_get(value, "values");
+    const nnd_tensor *k = keys ? nnd_value_tensor(keys) : NULL;
+    const nnd_tensor *v = values ? nnd_value_tensor(values) : NULL;
+    bool fits = k && v && k->rank == 1 && v->rank == 1 && k->dims[0] == v->dims[0] &&
+                (port->key == NND_DTYPE_INVALID || k->dtype == port->key) &&
+                (port->dtype == NND_DTYPE_INVALID || v->dtype == port->dtype);
+    return fits ? NND_OK
+                : wrong_kind(model, port, value,
+                             ", which is no record of the vectors 'keys' and 'values' of these "
+                             "types");
+}
+
+static nnd_status check_list(const nnd_model *model, const nnd_model_port *port,
+                             const nnd_value *value)
+{
+    for (size_t i = 0; i < nnd_value_list_count(value); i++) {
+        const nnd_value *item = nnd_value_list_at(value, i);
+        const nnd_tensor *t = nnd_value_tensor(item);
+        if (port->element == NND_PORT_MAP) {
+            NND_TRY(check_map(model, port, item));
+            continue;
+        }
+        if (!t) return wrong_kind(model, port, value, " of other things than tensors");
+        if (port->dtype != NND_DTYPE_INVALID && t->dtype != port->dtype)
+            return wrong_kind(model, port, value, " of tensors of another element type");
+    }
+    return NND_OK;
+}
+
+static nnd_status check_input(const nnd_model *model, const nnd_model_port *port,
+                              const nnd_value *value)
+{
+    if (port->optional && nnd_value_is(value, "gap")) return NND_OK;
+    if (port->kind == NND_PORT_SEQUENCE && nnd_value_is(value, "list"))
+        return check_list(model, port, value);
+    if (port->kind == NND_PORT_MAP && nnd_value_is(value, "record"))
+        return check_map(model, port, value);
+    if (port->kind == NND_PORT_TENSOR) return check_tensor(model, port, value, "input");
+    return wrong_kind(model, port, value, "");
+}
+
 static void replace(nnd_value **slot, nnd_value *value)
 {
     nnd_value_ref(value);
@@ -163,9 +218,8 @@ nnd_status nnd_request_bind_input(nnd_request *r, const char *name, nnd_value *v
     NND_TRY(require_idle(r, "nnd_request_bind_input"));
     NND_TRY(nnd_model_port_index(r->model, false, name, &i));
     const nnd_model_port *port = r->model->backend->port(r->model->impl, false, i);
-    if (value && port->kind == NND_PORT_TENSOR)
-        NND_TRY(check_tensor(r->model, port, value, "input"));
-    replace(&r->inputs[i], value);
+    if (value) NND_TRY(check_input(r->model, port, value));
+    replace(&r->inputs[i], value && nnd_value_is(value, "gap") ? NULL : value);
     return NND_OK;
 }
 

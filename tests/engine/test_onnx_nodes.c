@@ -1,6 +1,7 @@
 /* The official single-operator cases. What loads has to agree; what does not load is counted. */
 #include "engine/onnx/onnx.h"
 #include "engine_support.h"
+#include "support/oom.h"
 
 /* Cases that load and are not expected to agree: Dropout in training mode draws random numbers, the
    stored outputs come from one generator (several runtimes dispute these cases). */
@@ -30,8 +31,7 @@ static bool read_stored(const char *path, const nnd_engine_type *type, nnd_value
     return ok;
 }
 
-static bool same_tensor(const char *name, size_t index, const nnd_tensor *got,
-                        const nnd_tensor *want)
+static bool same_tensor(const char *name, const nnd_tensor *got, const nnd_tensor *want)
 {
     char a[160], b[160];
     double worst;
@@ -39,8 +39,8 @@ static bool same_tensor(const char *name, size_t index, const nnd_tensor *got,
     for (int i = 0; same && i < want->rank; i++)
         same = got->dims[i] == want->dims[i];
     if (!same) {
-        printf("  %s: output %zu is %s, expected %s\n", name, index,
-               nnd_tensor_describe(got, a, sizeof(a)), nnd_tensor_describe(want, b, sizeof(b)));
+        printf("  %s, expected %s\n", nnd_tensor_describe(got, a, sizeof(a)),
+               nnd_tensor_describe(want, b, sizeof(b)));
         return false;
     }
     if (want->dtype == NND_STRING) {
@@ -59,8 +59,21 @@ static bool same_tensor(const char *name, size_t index, const nnd_tensor *got,
     }
     double atol = want->dtype == NND_F16 || want->dtype == NND_BF16 ? 1e-3 : 1e-6;
     size_t bad = count_mismatches(got, want, 1e-3, atol, &worst);
-    if (bad) printf("  %s: output %zu: %zu elements differ, worst %g\n", name, index, bad, worst);
+    if (bad) printf("  %zu elements differ, worst %g\n", bad, worst);
     return bad == 0;
+}
+
+static bool same_value(const char *name, const nnd_value *got, const nnd_value *want)
+{
+    if (strcmp(nnd_value_type_name(got), nnd_value_type_name(want)) != 0) return false;
+    if (nnd_value_tensor(want))
+        return same_tensor(name, nnd_value_tensor(got), nnd_value_tensor(want));
+    bool same = nnd_value_list_count(got) == nnd_value_list_count(want);
+    for (size_t i = 0; same && i < nnd_value_list_count(want); i++)
+        same = same_value(name, nnd_value_list_at(got, i), nnd_value_list_at(want, i));
+    for (size_t i = 0; same && i < nnd_value_record_count(want); i++)
+        same = same_value(name, nnd_value_record_at(got, i), nnd_value_record_at(want, i));
+    return same;
 }
 
 typedef enum verdict { AGREES, DIFFERS, UNSUPPORTED } verdict;
@@ -68,32 +81,33 @@ typedef enum verdict { AGREES, DIFFERS, UNSUPPORTED } verdict;
 static bool run_set(const char *name, const char *folder, nnd_engine_model *model)
 {
     char path[1600];
-    nnd_value *inputs[16] = {0};
     size_t n = nnd_engine_model_input_count(model);
     nnd_engine_request *request;
-    bool ok = n <= 16;
+    bool ok = true;
     assert_ok(nnd_engine_request_create(model, &request));
     for (size_t i = 0; i < n && ok; i++) {
+        nnd_value *input = NULL;
         snprintf(path, sizeof(path), "%s/input_%zu.pb", folder, i);
-        ok = read_stored(path, &nnd_engine_model_input(model, i)->type, &inputs[i]) &&
-             nnd_engine_request_bind_input(request, i, nnd_value_tensor(inputs[i])) == NND_OK;
+        if (!nnd_port_file_exists(path)) continue; /* an empty optional */
+        ok = read_stored(path, &nnd_engine_model_input(model, i)->type, &input) &&
+             nnd_engine_request_bind_value(request, i, input) == NND_OK;
+        nnd_value_unref(input);
     }
     if (!ok || nnd_engine_request_run(request, 2, NULL) != NND_OK) {
         report_error(name);
         ok = false;
     }
     for (size_t i = 0; i < nnd_engine_model_output_count(model) && ok; i++) {
-        nnd_value *want = NULL;
-        nnd_tensor got;
+        nnd_value *want = NULL, *got = NULL;
         snprintf(path, sizeof(path), "%s/output_%zu.pb", folder, i);
-        assert_ok(nnd_engine_request_output(request, i, &got));
+        assert_ok(nnd_engine_request_output_value(request, i, &got));
         ok = read_stored(path, &nnd_engine_model_output(model, i)->type, &want) &&
-             same_tensor(name, i, &got, nnd_value_tensor(want));
+             same_value(name, got, want);
+        if (!ok) printf("  %s: output %zu differs\n", name, i);
         nnd_value_unref(want);
+        nnd_value_unref(got);
     }
     nnd_engine_request_destroy(request);
-    for (size_t i = 0; i < n && i < 16; i++)
-        nnd_value_unref(inputs[i]);
     return ok;
 }
 
@@ -123,23 +137,43 @@ static verdict run_case(const char *root, const char *name)
     return result;
 }
 
+/* The folder with the cases, unpacked once; NULL when there are none. */
+static char *scratch;
+static char root[1024];
+
+static int unpack(void **state)
+{
+    char command[2048];
+    (void)state;
+    if (!test_data_dir() || nnd_port_dir_create_temp("nnd-onnx", &scratch) != 0) return 0;
+    snprintf(command, sizeof(command), "tar xf '%s/onnx-tests/node.tar.xz' -C '%s'",
+             test_data_dir(), scratch);
+    if (system(command) == 0) snprintf(root, sizeof(root), "%s/node", scratch);
+    return 0;
+}
+
+static int remove_cases(void **state)
+{
+    (void)state;
+    if (scratch) nnd_port_dir_remove_tree(scratch);
+    nnd_port_free(scratch);
+    return 0;
+}
+
+static void skip_without_cases(void)
+{
+    skip_without_data();
+    if (root[0]) return;
+    fprintf(stderr, "skipped: the cases cannot be unpacked\n");
+    skip();
+}
+
 static void official_cases_agree(void **state)
 {
-    char command[2048], root[1024], *scratch = NULL;
     nnd_port_dir_list list;
     size_t agree = 0, unsupported = 0, differ = 0, excused = 0;
     (void)state;
-    skip_without_data();
-    assert_int_equal(nnd_port_dir_create_temp("nnd-onnx", &scratch), 0);
-    snprintf(command, sizeof(command), "tar xf '%s/onnx-tests/node.tar.xz' -C '%s'",
-             test_data_dir(), scratch);
-    if (system(command) != 0) {
-        fprintf(stderr, "skipped: the cases cannot be unpacked\n");
-        nnd_port_dir_remove_tree(scratch);
-        nnd_port_free(scratch);
-        skip();
-    }
-    snprintf(root, sizeof(root), "%s/node", scratch);
+    skip_without_cases();
     assert_int_equal(nnd_port_dir_read(root, &list), 0);
     for (size_t i = 0; i < list.count; i++) {
         verdict v = run_case(root, list.names[i]);
@@ -152,13 +186,88 @@ static void official_cases_agree(void **state)
         "official operator cases: %zu of %zu agree, %zu not supported, %zu excused, %zu differ\n",
         agree, list.count, unsupported, excused, differ);
     nnd_port_dir_list_free(&list);
-    nnd_port_dir_remove_tree(scratch);
-    nnd_port_free(scratch);
     assert_int_equal(differ, 0);
+}
+
+/* ---- memory running out in what makes values other than tensors ----------------------------- */
+
+enum { MOST_INPUTS = 8 };
+
+static nnd_status load_and_run(const char *bytes, size_t size, nnd_value *const *inputs)
+{
+    nnd_engine_model *model;
+    nnd_engine_request *request = NULL;
+    NND_TRY(nnd_engine_model_load_memory(bytes, size, NULL, &model));
+    nnd_status status = nnd_engine_request_create(model, &request);
+    for (size_t i = 0; i < nnd_engine_model_input_count(model) && status == NND_OK; i++)
+        if (inputs[i]) status = nnd_engine_request_bind_value(request, i, inputs[i]);
+    if (status == NND_OK) status = nnd_engine_request_run(request, 1, NULL);
+    nnd_engine_request_destroy(request);
+    nnd_engine_model_unref(model);
+    return status;
+}
+
+static void fail_each_allocation(const char *name, const char *bytes, size_t size,
+                                 nnd_value *const *inputs)
+{
+    oom_begin();
+    for (long i = 0;; i++) {
+        oom_fail_after(i);
+        nnd_status status = load_and_run(bytes, size, inputs);
+        bool hit = oom_hit();
+        oom_never();
+        nnd_error_clear();
+        if (oom_live_blocks() != 0 || status != (hit ? NND_E_OUT_OF_MEMORY : NND_OK))
+            fail_msg("%s, allocation %ld: %s, %ld blocks left", name, i, nnd_status_name(status),
+                     oom_live_blocks());
+        if (!hit) break;
+    }
+    oom_end();
+}
+
+static void out_of_memory_is_clean(void **state)
+{
+    static const char *const prefixes[] = {"test_sequence_",   "test_optional_", "test_scan",
+                                           "test_split_to",    "test_string_",   "test_strnorm",
+                                           "test_ai_onnx_ml_", "test_tfidf",     "test_identity_",
+                                           "test_loop13",      "test_if_"};
+    nnd_port_dir_list list;
+    char path[1600];
+    (void)state;
+    skip_without_cases();
+    assert_int_equal(nnd_port_dir_read(root, &list), 0);
+    for (size_t i = 0; i < list.count; i++) {
+        nnd_value *inputs[MOST_INPUTS] = {0};
+        nnd_engine_model *model;
+        size_t size;
+        bool wanted = false;
+        for (size_t k = 0; k < NND_COUNT(prefixes); k++)
+            wanted = wanted || strncmp(list.names[i], prefixes[k], strlen(prefixes[k])) == 0;
+        if (!wanted) continue;
+        snprintf(path, sizeof(path), "%s/%s/model.onnx", root, list.names[i]);
+        char *bytes = read_file(path, &size);
+        if (nnd_engine_model_load_memory(bytes, size, NULL, &model) == NND_OK) {
+            assert_true(nnd_engine_model_input_count(model) <= MOST_INPUTS);
+            for (size_t k = 0; k < nnd_engine_model_input_count(model); k++) {
+                snprintf(path, sizeof(path), "%s/%s/test_data_set_0/input_%zu.pb", root,
+                         list.names[i], k);
+                (void)read_stored(path, &nnd_engine_model_input(model, k)->type, &inputs[k]);
+            }
+            nnd_engine_model_unref(model);
+            fail_each_allocation(list.names[i], bytes, size, inputs);
+        }
+        for (size_t k = 0; k < MOST_INPUTS; k++)
+            nnd_value_unref(inputs[k]);
+        nnd_port_free(bytes);
+    }
+    nnd_port_dir_list_free(&list);
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(official_cases_agree)};
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(official_cases_agree),
+        cmocka_unit_test(out_of_memory_is_clean),
+    };
+    return cmocka_run_group_tests(tests, unpack, remove_cases);
 }

@@ -109,7 +109,7 @@ static void run_graph(nnd_graph *g, bool separate, float *out)
     assert_ok(nnd_plan_create(g, &input, &cache.options, &plan));
     void *arena = nnd_alloc_aligned(plan->arena_bytes + 1, 64);
     memset(arena, 0xff, plan->arena_bytes);
-    assert_ok(nnd_exec_run(&exec, plan, &env, in, memory, arena));
+    assert_ok(nnd_exec_run(&exec, plan, &env, in, NULL, memory, arena));
     for (int i = 0; i < OUTPUTS; i++)
         memcpy(out + i * SIDE * SIDE, exec.values[g->outputs[i]].data, sizeof(x));
     nnd_exec_fini(&exec);

@@ -44,9 +44,33 @@ static size_t plus_port_count(const void *model, bool outputs)
 static const nnd_model_port *plus_port(const void *model, bool outputs, size_t index)
 {
     static const nnd_model_port ports[3] = {
-        {sizeof(nnd_model_port), "a", NND_PORT_TENSOR, false, NND_F32, 0, {{0, NULL}}},
-        {sizeof(nnd_model_port), "b", NND_PORT_TENSOR, true, NND_F32, 1, {{-1, NULL}}},
-        {sizeof(nnd_model_port), "sum", NND_PORT_TENSOR, false, NND_F32, 1, {{1, NULL}}},
+        {sizeof(nnd_model_port),
+         "a",
+         NND_PORT_TENSOR,
+         false,
+         NND_F32,
+         0,
+         {{0, NULL}},
+         NND_PORT_TENSOR,
+         NND_DTYPE_INVALID},
+        {sizeof(nnd_model_port),
+         "b",
+         NND_PORT_TENSOR,
+         true,
+         NND_F32,
+         1,
+         {{-1, NULL}},
+         NND_PORT_TENSOR,
+         NND_DTYPE_INVALID},
+        {sizeof(nnd_model_port),
+         "sum",
+         NND_PORT_TENSOR,
+         false,
+         NND_F32,
+         1,
+         {{1, NULL}},
+         NND_PORT_TENSOR,
+         NND_DTYPE_INVALID},
     };
     (void)model;
     return &ports[outputs ? 2 : index];

@@ -174,11 +174,6 @@ static nnd_status read_input(nnd_onnx_model *m, nnd_graph *g, nnd_pb_bytes messa
     NND_TRY(read_value_info(m, g, message, &name, &t));
     if (!name[0]) return nnd_onnx_malformed("an input without a name");
     if (nnd_graph_find_value(g, name) != NND_NO_ID) return NND_OK; /* an initialiser: a constant */
-    if (t.type.kind != NND_KIND_TENSOR || t.type.optional)
-        return nnd_error_set(NND_E_UNSUPPORTED,
-                             "input '%s' is not a tensor; sequences, maps and optionals as model "
-                             "inputs are not supported",
-                             name);
     NND_TRY(nnd_graph_add_input(g, name, t.dtype, t.rank, t.dims, &id));
     set_type(&g->values[id], &t);
     return NND_OK;

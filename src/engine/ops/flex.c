@@ -107,9 +107,10 @@ static nnd_status value_tile(void *user, size_t row, int lane)
     return NND_OK;
 }
 
-static nnd_status take_scores(void *user, size_t index, const nnd_tensor *t)
+static nnd_status take_scores(void *user, size_t index, const nnd_body_input *output)
 {
     flex *f = user;
+    const nnd_tensor *t = output->tensor;
     bool fits = index == 0 && t->dtype == f->scores.dtype && t->rank == 4 &&
                 memcmp(t->dims, f->scores.dims, 4 * sizeof(t->dims[0])) == 0;
     if (!fits)
@@ -121,11 +122,11 @@ static nnd_status take_scores(void *user, size_t index, const nnd_tensor *t)
 static nnd_status modify(flex *f, const char *attr)
 {
     nnd_graph *body = nnd_node_graph(f->c->node, attr);
-    const nnd_tensor *input = &f->scores;
+    const nnd_body_input input = {&f->scores, NULL};
     if (!body) return NND_OK;
     if (body->input_count != 1 || body->output_count != 1)
         return nnd_op_fail(f->c, NND_E_FORMAT, "%s does not have one input and one output", attr);
-    return nnd_op_run_body(f->c, body, &input, nnd_op_captures(f->c, body), take_scores, f);
+    return nnd_op_run_body(f->c, body, &input, take_scores, f);
 }
 
 static nnd_status attend(flex *f)

@@ -13,7 +13,8 @@
  * Constants are folded and shape computations are done ahead of time by simply running `run` when
  * every input is known; there is no second implementation of an operator for that.
  *
- * Sections: 1 descriptor · 2 context · 3 helpers for operators · 4 table
+ * Sections: 1 descriptor · 2 context · 3 helpers for operators · 4 values that are no tensors ·
+ *           5 table
  */
 #ifndef NND_ENGINE_OPS_OP_H
 #define NND_ENGINE_OPS_OP_H
@@ -37,7 +38,9 @@ enum {
     /* Forms that the layout pass chooses: input 0 / output 0 (and a residual) in NCHWc, that is, of
        the shape [N, ceil(C/c), H, W, c]. See blocked.h. */
     NND_OP_BLOCKED_IN = 1u << 7,
-    NND_OP_BLOCKED_OUT = 1u << 8
+    NND_OP_BLOCKED_OUT = 1u << 8,
+    NND_OP_BOXES = 1u << 9,    /* DYNAMIC, and takes values that are no tensors */
+    NND_OP_HANDS_ON = 1u << 10 /* output 0 is input 0, also when that is no tensor */
 };
 
 struct nnd_op {
@@ -145,20 +148,45 @@ int64_t nnd_op_span(const nnd_tensor *t, int from, int to);
 /* Bytes of one element; 0 for sub-byte types. */
 size_t nnd_op_element(nnd_dtype dtype);
 
-/* The captures of a body within the node's inputs: bodies in the order of the attributes. */
-const nnd_tensor *const *nnd_op_captures(const nnd_op_ctx *c, const nnd_graph *body);
-/* Runs a sub-graph with `count` inputs (formal inputs, then captures as in the node's inputs) and
-   hands its outputs to `take`, called in order; the tensors are valid during the call. */
-nnd_status nnd_op_run_body(nnd_op_ctx *c, nnd_graph *body, const nnd_tensor *const *inputs,
-                           const nnd_tensor *const *captures,
-                           nnd_status (*take)(void *user, size_t index, const nnd_tensor *t),
-                           void *user);
+/* What a body gets and gives: a tensor, and the box when it lies in one or is something else. */
+typedef struct nnd_body_input {
+    const nnd_tensor *tensor; /* dtype INVALID when it is no tensor */
+    nnd_value *box;           /* NULL = none; borrowed */
+} nnd_body_input;
+typedef nnd_status (*nnd_body_take)(void *user, size_t index, const nnd_body_input *output);
+/* infer of DYNAMIC operators: nothing is known ahead. */
+nnd_status nnd_op_not_ahead(nnd_op_ctx *c);
+
+/* Runs a sub-graph on its formal inputs and hands its outputs to `take`, called in order; they are
+   valid during the call. */
+nnd_status nnd_op_run_body(nnd_op_ctx *c, nnd_graph *body, const nnd_body_input *inputs,
+                           nnd_body_take take, void *user);
 
 /* For random operators: how many of them ran before in this run of the model, sub-graphs included.
  */
 uint64_t nnd_op_draw(nnd_op_ctx *c);
 
-/* ---- 4 table --------------------------------------------------------------------------- */
+/* ---- 4 values that are no tensors ------------------------------------------------------ */
+
+/* For BOXES operators, in run. A sequence is a list, a map a record of the vectors "keys" and
+   "values", an empty optional a gap; an optional that is not empty is what it holds. */
+
+/* What input i is when it is no tensor; NULL for tensors and absent inputs. Borrowed. */
+nnd_value *nnd_op_box(const nnd_op_ctx *c, size_t i);
+/* Input i, which must be a sequence. Borrowed. */
+nnd_status nnd_op_list_in(const nnd_op_ctx *c, size_t i, nnd_value **out);
+/* Input i as a value, whatever it is; the caller unrefs it. Tensors are copied once. */
+nnd_status nnd_op_value_in(const nnd_op_ctx *c, size_t i, nnd_value **out);
+/* A copy of a tensor as a value; texts stay where they are. */
+nnd_status nnd_op_copy_value(const nnd_tensor *t, nnd_value **out);
+/* Output i = the value, whose reference is taken over. */
+nnd_status nnd_op_put(nnd_op_ctx *c, size_t i, nnd_value *take);
+/* Output i = a sequence of these. NND_E_LIMIT when it is too large. */
+nnd_status nnd_op_put_list(nnd_op_ctx *c, size_t i, nnd_value *const *items, size_t count);
+/* Room for a text of `size` bytes, NUL-terminated, that lives as long as the run. */
+nnd_status nnd_op_text(const nnd_op_ctx *c, size_t size, char **out);
+
+/* ---- 5 table --------------------------------------------------------------------------- */
 
 /* The operator of that name in that opset version, NULL = not supported. */
 const nnd_op *nnd_op_find(const char *domain, const char *name, int64_t opset);
@@ -177,6 +205,7 @@ extern const nnd_op_family nnd_ops_binary, nnd_ops_unary, nnd_ops_logic, nnd_ops
     nnd_ops_attention_ms, nnd_ops_loss, nnd_ops_qlinear, nnd_ops_signal, nnd_ops_rearrange,
     nnd_ops_qlinear_simple, nnd_ops_sample, nnd_ops_roi, nnd_ops_deform, nnd_ops_fold,
     nnd_ops_linalg, nnd_ops_unique, nnd_ops_fourier, nnd_ops_random, nnd_ops_training,
-    nnd_ops_state, nnd_ops_flex, nnd_ops_nbits, nnd_ops_qlinear_layers, nnd_ops_qgemm;
+    nnd_ops_state, nnd_ops_flex, nnd_ops_nbits, nnd_ops_qlinear_layers, nnd_ops_qgemm,
+    nnd_ops_sequence, nnd_ops_scan;
 
 #endif

@@ -43,7 +43,7 @@ static void init_slots(planner *p, const nnd_tensor *inputs)
         if (s->kind == NND_SLOT_CONSTANT) continue;
         s->kind = NND_SLOT_INPUT;
         s->index = i;
-        s->known = true;
+        s->known = inputs[i].dtype != NND_DTYPE_INVALID; /* else it is no tensor */
         s->tensor = inputs[i];
         s->tensor.data = NULL;
         s->tensor.buffer = NULL;

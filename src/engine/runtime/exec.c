@@ -4,8 +4,6 @@
 
 #include "base/size.h"
 
-enum { MAX_BODY_DEPTH = 12 };
-
 static nnd_status out_of_memory(void)
 {
     return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for activations");
@@ -27,7 +25,8 @@ static nnd_status allocate(nnd_exec *x, uint32_t value)
 }
 
 /* Points every value of known place at its memory. */
-static void place_values(nnd_exec *x, const nnd_tensor *const *inputs, void *const *outputs)
+static void place_values(nnd_exec *x, const nnd_tensor *const *inputs, nnd_value *const *boxes,
+                         void *const *outputs)
 {
     const nnd_plan *plan = x->plan;
     for (uint32_t i = 0; i < plan->graph->value_count; i++) {
@@ -37,7 +36,13 @@ static void place_values(nnd_exec *x, const nnd_tensor *const *inputs, void *con
         while (plan->slots[root].root != root)
             root = plan->slots[root].root;
         const nnd_slot *r = &plan->slots[root];
-        if (r->kind == NND_SLOT_INPUT) x->values[i].data = inputs[r->index]->data;
+        if (r->kind == NND_SLOT_INPUT) {
+            x->values[i].data = inputs[r->index]->data;
+            if (boxes && boxes[r->index]) {
+                x->boxes[i] = nnd_value_ref(boxes[r->index]);
+                x->boxed = true;
+            }
+        }
         if (r->kind == NND_SLOT_OUTPUT) x->values[i].data = outputs[r->index];
         if (r->kind == NND_SLOT_ARENA) x->values[i].data = x->arena + r->offset;
     }
@@ -98,9 +103,22 @@ static nnd_status make_outputs(nnd_exec *x, const nnd_graph_node *n, nnd_op_ctx 
     return NND_OK;
 }
 
+/* Only operators that say so get what is no tensor. */
+static nnd_status refuse_boxes(const nnd_op_ctx *c)
+{
+    for (size_t k = 0; k < c->in_count; k++)
+        if (nnd_op_box(c, k))
+            return nnd_op_fail(c, NND_E_TYPE, "input %zu is a %s, not a tensor", k,
+                               nnd_value_type_name(nnd_op_box(c, k)));
+    return NND_OK;
+}
+
 /* A step whose shapes were not known: everything that a plan would have done, now. */
 static nnd_status run_dynamic(nnd_exec *x, const nnd_graph_node *n, nnd_op_ctx *c)
 {
+    if (x->boxed && n->op->flags & NND_OP_HANDS_ON && nnd_op_box(c, 0))
+        return nnd_op_put(c, 0, nnd_value_ref(nnd_op_box(c, 0)));
+    if (x->boxed && !(n->op->flags & NND_OP_BOXES)) NND_TRY(refuse_boxes(c));
     if (n->op->flags & NND_OP_DYNAMIC) return n->op->run(c);
     nnd_status status = n->op->infer(c);
     if (status == NND_E_AGAIN)
@@ -156,6 +174,8 @@ static nnd_status run_step(nnd_exec *x, const nnd_plan_step *step)
         uint32_t id = x->plan->frees[step->free_begin + i];
         nnd_free_aligned(x->owned[id]);
         x->owned[id] = NULL;
+        nnd_value_unref(x->boxes[id]);
+        x->boxes[id] = NULL;
     }
     return status;
 }
@@ -171,22 +191,25 @@ static nnd_status cancelled(nnd_status status, const nnd_graph_node *n)
 }
 
 nnd_status nnd_exec_run(nnd_exec *x, const nnd_plan *plan, nnd_exec_env *env,
-                        const nnd_tensor *const *inputs, void *const *outputs, void *arena)
+                        const nnd_tensor *const *inputs, nnd_value *const *boxes,
+                        void *const *outputs, void *arena)
 {
     if (x->plan != plan) {
         nnd_exec_fini(x);
         x->values = nnd_calloc(plan->graph->value_count + 1, sizeof(*x->values));
         x->owned = nnd_calloc(plan->graph->value_count + 1, sizeof(*x->owned));
-        if (!x->values || !x->owned) {
+        x->boxes = nnd_calloc(plan->graph->value_count + 1, sizeof(nnd_value *));
+        if (!x->values || !x->owned || !x->boxes) {
             nnd_exec_fini(x);
             return out_of_memory();
         }
         x->plan = plan;
         x->value_count = plan->graph->value_count;
     }
+    nnd_exec_drop_boxes(x);
     x->env = env;
     x->arena = arena;
-    place_values(x, inputs, outputs);
+    place_values(x, inputs, boxes, outputs);
     for (size_t i = 0; i < plan->step_count; i++) {
         const nnd_plan_step *step = &plan->steps[i];
         const nnd_graph_node *n = &plan->graph->nodes[step->node];
@@ -201,16 +224,27 @@ nnd_status nnd_exec_run(nnd_exec *x, const nnd_plan *plan, nnd_exec_env *env,
     return NND_OK;
 }
 
+void nnd_exec_drop_boxes(nnd_exec *x)
+{
+    for (size_t i = 0; x->boxed && i < x->value_count; i++) {
+        nnd_value_unref(x->boxes[i]);
+        x->boxes[i] = NULL;
+    }
+    x->boxed = false;
+}
+
 void nnd_exec_fini(nnd_exec *x)
 {
+    nnd_exec_drop_boxes(x);
     for (size_t i = 0; x->owned && i < x->value_count; i++)
         nnd_free_aligned(x->owned[i]);
     nnd_free(x->values);
     nnd_free(x->owned);
+    nnd_free(x->boxes);
     *x = (nnd_exec){0};
 }
 
-/* ---- for operators ------------------------------------------------------------------------- */
+/* ---- outputs of dynamic operators ---------------------------------------------------------- */
 
 nnd_status nnd_op_make_output(nnd_op_ctx *c, size_t i, nnd_dtype dtype, int rank,
                               const int64_t *dims)
@@ -228,69 +262,4 @@ nnd_status nnd_op_make_output(nnd_op_ctx *c, size_t i, nnd_dtype dtype, int rank
 uint64_t nnd_op_draw(nnd_op_ctx *c)
 {
     return c->exec->env->draws++;
-}
-
-/* Memory for the outputs that the plan writes directly. */
-static nnd_status body_outputs(const nnd_plan *plan, void **outputs)
-{
-    for (size_t i = 0; i < plan->graph->value_count; i++) {
-        const nnd_slot *s = &plan->slots[i];
-        if (s->kind != NND_SLOT_OUTPUT) continue;
-        outputs[s->index] = nnd_alloc_aligned(nnd_tensor_bytes(&s->tensor) + 64, 64);
-        if (!outputs[s->index]) return out_of_memory();
-    }
-    return NND_OK;
-}
-
-static nnd_status run_body_plan(nnd_op_ctx *c, const nnd_plan *plan,
-                                const nnd_tensor *const *inputs, void **outputs,
-                                nnd_status (*take)(void *user, size_t index, const nnd_tensor *t),
-                                void *user)
-{
-    nnd_block arena = {0};
-    nnd_exec x = {0};
-    nnd_graph *body = plan->graph;
-    nnd_status status = body_outputs(plan, outputs);
-    if (status == NND_OK) status = nnd_block_reserve(&arena, plan->arena_bytes);
-    if (status == NND_OK)
-        status = nnd_exec_run(&x, plan, c->exec->env, inputs, outputs, arena.data);
-    for (size_t i = 0; i < body->output_count && status == NND_OK; i++)
-        status = take(user, i, &x.values[body->outputs[i]]);
-    nnd_exec_fini(&x);
-    nnd_block_fini(&arena);
-    return status;
-}
-
-nnd_status nnd_op_run_body(nnd_op_ctx *c, nnd_graph *body, const nnd_tensor *const *inputs,
-                           const nnd_tensor *const *captures,
-                           nnd_status (*take)(void *user, size_t index, const nnd_tensor *t),
-                           void *user)
-{
-    nnd_exec_env *env = c->exec->env;
-    if (env->depth >= MAX_BODY_DEPTH)
-        return nnd_op_fail(c, NND_E_LIMIT, "sub-graphs are nested more than %d deep",
-                           MAX_BODY_DEPTH);
-    size_t count = body->input_count + body->capture_count;
-    nnd_tensor *descs = nnd_calloc(count + 1, sizeof(*descs));
-    const nnd_tensor **all = nnd_calloc(count + 1, sizeof(*all));
-    void **outputs = nnd_calloc(body->output_count + 1, sizeof(*outputs));
-    nnd_status status = descs && all && outputs ? NND_OK : out_of_memory();
-    for (size_t i = 0; i < count && status == NND_OK; i++) {
-        all[i] = i < body->input_count ? inputs[i] : captures[i - body->input_count];
-        descs[i] = *all[i];
-    }
-    nnd_plan *plan = NULL;
-    env->depth++;
-    if (status == NND_OK) status = nnd_plan_cache_get(env->cache, body, descs, &plan);
-    if (status == NND_OK) {
-        status = run_body_plan(c, plan, all, outputs, take, user);
-        nnd_plan_cache_unpin(env->cache, plan);
-    }
-    env->depth--;
-    for (size_t i = 0; outputs && i < body->output_count; i++)
-        nnd_free_aligned(outputs[i]);
-    nnd_free(outputs);
-    nnd_free(all);
-    nnd_free(descs);
-    return status;
 }

@@ -36,28 +36,42 @@ typedef struct nnd_exec_env {
     nnd_plan_cache *cache;
     nnd_gang *gang;
     const nnd_cancel *cancel;
+    nnd_arena text;   /* of strings that operators make; they live as long as the run */
     nnd_block lanes;  /* scratch of the gang's lanes; grown as plans ask */
     int depth;        /* of sub-graphs */
     uint64_t draws;   /* random operators that ran in this run */
     int64_t *step_ns; /* per step of the main plan; NULL = no profile */
 } nnd_exec_env;
 
-/* State of one run of one plan. */
+/* State of one run of one plan. What is not a plain tensor lies in a box: a list (sequence), a
+   record (map), a gap (empty optional), or a tensor that a list shares with us. Boxes hold texts
+   that belong to the run: they leave it as copies (nnd_box_export). */
 typedef struct nnd_exec {
     const nnd_plan *plan;
     nnd_exec_env *env;
     size_t value_count;
     nnd_tensor *values; /* per value of the graph; data NULL = not there (yet) */
     void **owned;       /* per value: memory of dynamic ones */
+    nnd_value **boxes;  /* per value, NULL = a plain tensor */
+    bool boxed;         /* there is any */
     char *arena;
     uint32_t node; /* that runs now */
 } nnd_exec;
 
-/* Runs the plan. inputs: as in nnd_plan_create, with data. outputs: memory for the graph outputs
-   whose slot says OUTPUT (NULL entries are allowed for others). arena: plan->arena_bytes. After
-   success x->values holds the outputs until nnd_exec_fini. */
+/* Runs the plan. inputs: as in nnd_plan_create, with data. boxes: per input, NULL for tensors; the
+   array may be NULL. outputs: memory for the graph outputs whose slot says OUTPUT (NULL entries are
+   allowed for others). arena: plan->arena_bytes. After success x->values and x->boxes hold the
+   outputs until nnd_exec_fini or nnd_exec_drop_boxes. */
 nnd_status nnd_exec_run(nnd_exec *x, const nnd_plan *plan, nnd_exec_env *env,
-                        const nnd_tensor *const *inputs, void *const *outputs, void *arena);
+                        const nnd_tensor *const *inputs, nnd_value *const *boxes,
+                        void *const *outputs, void *arena);
+void nnd_exec_drop_boxes(nnd_exec *x);
 void nnd_exec_fini(nnd_exec *x);
+
+/* A value with texts of its own in place of those of a run: what may leave the request. Shares what
+   holds no texts. */
+nnd_status nnd_box_export(nnd_value *box, nnd_value **out);
+/* A value from outside for a run: every tensor in it is dense, aligned and in host memory. */
+nnd_status nnd_box_import(nnd_value *value, nnd_value **out);
 
 #endif

@@ -1,13 +1,15 @@
 /* One thread's side of a model: bound inputs, activations, results. */
 #include <string.h>
 
+#include "data/value.h"
 #include "engine/runtime/exec.h"
 #include "engine/runtime/model.h"
 
 typedef struct bound_input {
     bool is_bound;
-    nnd_tensor tensor;
-    nnd_buffer *held; /* keeps the caller's memory, or our copy of a strided tensor */
+    nnd_tensor tensor; /* dtype INVALID when it is no tensor */
+    nnd_buffer *held;  /* keeps the caller's memory, or our copy of a strided tensor */
+    nnd_value *box;    /* a list, a record or a gap */
 } bound_input;
 
 typedef struct output {
@@ -15,7 +17,9 @@ typedef struct output {
     bool is_bound;
     nnd_tensor bound; /* memory that the caller brings */
     nnd_buffer *held;
-    nnd_tensor result;
+    nnd_tensor result; /* dtype INVALID when it is no tensor */
+    nnd_buffer *texts; /* of a result of strings: `own` holds those of the run */
+    nnd_value *box;
 } output;
 
 struct nnd_engine_request {
@@ -24,6 +28,8 @@ struct nnd_engine_request {
     output *outputs;
     nnd_tensor *signature; /* scratch: descriptions of the inputs */
     const nnd_tensor **in; /* scratch: pointers to the inputs */
+    nnd_value **boxes;     /* scratch: what is no tensor among them */
+    nnd_value *empty;      /* stands for optional inputs that are not bound */
     void **memory;         /* scratch: memory of the outputs */
     nnd_plan_cache cache;
     nnd_exec exec;
@@ -53,8 +59,10 @@ nnd_status nnd_engine_request_create(nnd_engine_model *model, nnd_engine_request
     r->outputs = nnd_calloc(model->output_count + 1, sizeof(*r->outputs));
     r->signature = nnd_calloc(model->input_count + 1, sizeof(*r->signature));
     r->in = nnd_calloc(model->input_count + 1, sizeof(*r->in));
+    r->boxes = nnd_calloc(model->input_count + 1, sizeof(*r->boxes));
     r->memory = nnd_calloc(model->output_count + 1, sizeof(*r->memory));
-    if (!r->inputs || !r->outputs || !r->signature || !r->in || !r->memory) {
+    if (!r->inputs || !r->outputs || !r->signature || !r->in || !r->boxes || !r->memory ||
+        nnd_value_new_gap(NULL, &r->empty) != NND_OK) {
         nnd_engine_request_destroy(r);
         return out_of_memory();
     }
@@ -67,18 +75,25 @@ void nnd_engine_request_destroy(nnd_engine_request *r)
     if (!r) return;
     nnd_exec_fini(&r->exec);
     nnd_plan_cache_fini(&r->cache);
-    for (size_t i = 0; r->inputs && i < r->model->input_count; i++)
+    for (size_t i = 0; r->inputs && i < r->model->input_count; i++) {
         nnd_buffer_unref(r->inputs[i].held);
+        nnd_value_unref(r->inputs[i].box);
+    }
     for (size_t i = 0; r->outputs && i < r->model->output_count; i++) {
         nnd_buffer_unref(r->outputs[i].own);
         nnd_buffer_unref(r->outputs[i].held);
+        nnd_buffer_unref(r->outputs[i].texts);
+        nnd_value_unref(r->outputs[i].box);
     }
+    nnd_value_unref(r->empty);
+    nnd_arena_fini(&r->env.text);
     nnd_block_fini(&r->arena);
     nnd_block_fini(&r->env.lanes);
     nnd_free(r->inputs);
     nnd_free(r->outputs);
     nnd_free(r->signature);
     nnd_free(r->in);
+    nnd_free(r->boxes);
     nnd_free(r->memory);
     nnd_free(r->step_ns);
     nnd_engine_model_unref(r->model);
@@ -151,6 +166,7 @@ nnd_status nnd_engine_request_bind_input(nnd_engine_request *r, size_t index, co
                                  r->model->inputs[index].name);
     }
     nnd_buffer_unref(in->held);
+    nnd_value_unref(in->box);
     *in = (bound_input){0};
     if (!t) return NND_OK;
     if (nnd_tensor_is_dense(t) && is_aligned(t)) {
@@ -163,6 +179,31 @@ nnd_status nnd_engine_request_bind_input(nnd_engine_request *r, size_t index, co
     return NND_OK;
 }
 
+/* The kinds of value that a port takes besides tensors. */
+static bool takes(const nnd_engine_type *type, const nnd_value *value)
+{
+    if (nnd_value_is(value, "gap")) return type->optional;
+    return (type->kind == NND_KIND_SEQUENCE && nnd_value_is(value, "list")) ||
+           (type->kind == NND_KIND_MAP && nnd_value_is(value, "record"));
+}
+
+nnd_status nnd_engine_request_bind_value(nnd_engine_request *r, size_t index, nnd_value *value)
+{
+    const nnd_tensor *t = value ? nnd_value_tensor(value) : NULL;
+    if (index >= r->model->input_count || !value || (t && !r->model->inputs[index].type.kind))
+        return nnd_engine_request_bind_input(r, index, t);
+    const nnd_engine_port *port = &r->model->inputs[index];
+    if (!takes(&port->type, value))
+        return nnd_error_set(NND_E_TYPE, "input '%s' takes no value of type %s", port->name,
+                             nnd_value_type_name(value));
+    nnd_value *box;
+    NND_TRY(nnd_box_import(value, &box));
+    (void)nnd_engine_request_bind_input(r, index, NULL);
+    r->inputs[index].box = box;
+    r->inputs[index].is_bound = true;
+    return NND_OK;
+}
+
 nnd_status nnd_engine_request_bind_output(nnd_engine_request *r, size_t index, const nnd_tensor *t)
 {
     if (index >= r->model->output_count)
@@ -171,7 +212,13 @@ nnd_status nnd_engine_request_bind_output(nnd_engine_request *r, size_t index, c
                              r->model->output_count, index);
     output *o = &r->outputs[index];
     if (t) {
-        NND_TRY(check_against(&r->model->outputs[index], "output", t));
+        const nnd_engine_port *port = &r->model->outputs[index];
+        if (port->type.kind || port->type.optional || port->dtype == NND_STRING)
+            return nnd_error_set(NND_E_UNSUPPORTED,
+                                 "output '%s': only tensors of numbers can be written to bound "
+                                 "memory",
+                                 port->name);
+        NND_TRY(check_against(port, "output", t));
         if (!nnd_tensor_is_dense(t) || !is_aligned(t) || (!t->data && nnd_tensor_count(t) > 0))
             return nnd_error_set(NND_E_INVALID_ARGUMENT, "output '%s' wants dense host memory",
                                  r->model->outputs[index].name);
@@ -226,10 +273,12 @@ static nnd_status find_plan(nnd_engine_request *r, const nnd_plan **out)
 {
     nnd_engine_model *m = r->model;
     for (size_t i = 0; i < m->input_count; i++) {
-        if (!r->inputs[i].is_bound)
+        bool is_bound = r->inputs[i].is_bound;
+        if (!is_bound && !m->inputs[i].type.optional)
             return nnd_error_set(NND_E_STATE, "input '%s' of the model is not bound",
                                  m->inputs[i].name);
         r->in[i] = &r->inputs[i].tensor;
+        r->boxes[i] = is_bound ? r->inputs[i].box : r->empty;
         r->signature[i] = r->inputs[i].tensor;
     }
     if (m->plan && nnd_plan_matches(m->plan, m->graph, r->signature)) {
@@ -264,19 +313,60 @@ static nnd_status prepare_outputs(nnd_engine_request *r, const nnd_plan *plan)
     return NND_OK;
 }
 
-/* The others are copied out: dynamic ones, inputs or constants handed on, values that lie in
-   another output's memory. */
+/* The texts of a run die with it: the result gets its own. */
+static nnd_status keep_texts(output *o)
+{
+    const nnd_string *items = o->result.data;
+    size_t count = (size_t)nnd_tensor_count(&o->result);
+    NND_TRY(nnd_string_table_create(count, &o->texts));
+    for (size_t i = 0; i < count; i++)
+        if (items[i].size) NND_TRY(nnd_string_table_set(o->texts, i, items[i].text, items[i].size));
+    o->result.data = nnd_buffer_data(o->texts);
+    o->result.buffer = o->texts;
+    return NND_OK;
+}
+
+static nnd_status collect_box(nnd_engine_request *r, size_t i, nnd_value *box)
+{
+    output *o = &r->outputs[i];
+    o->result = (nnd_tensor){0};
+    if (o->is_bound)
+        return nnd_error_set(NND_E_TYPE, "output '%s' is a %s and does not fit the bound memory",
+                             r->model->outputs[i].name, nnd_value_type_name(box));
+    return nnd_box_export(box, &o->box);
+}
+
+/* What was not written in place is copied out: dynamic results, inputs or constants handed on,
+   values that lie in another output's memory. */
 static nnd_status collect_outputs(nnd_engine_request *r, const nnd_plan *plan)
 {
     const nnd_graph *g = plan->graph;
     for (size_t i = 0; i < g->output_count; i++) {
-        if (r->memory[i]) continue;
         const nnd_tensor *value = &r->exec.values[g->outputs[i]];
-        NND_TRY(output_memory(r, i, value));
-        size_t bytes = nnd_tensor_bytes(value);
-        if (bytes) memcpy(r->outputs[i].result.data, value->data, bytes);
+        nnd_value *box = r->exec.boxes[g->outputs[i]];
+        if (box && !nnd_value_tensor(box)) {
+            NND_TRY(collect_box(r, i, box));
+            continue;
+        }
+        if (!r->memory[i]) {
+            NND_TRY(output_memory(r, i, value));
+            size_t bytes = nnd_tensor_bytes(value);
+            if (bytes) memcpy(r->outputs[i].result.data, value->data, bytes);
+        }
+        if (value->dtype == NND_STRING) NND_TRY(keep_texts(&r->outputs[i]));
     }
     return NND_OK;
+}
+
+static void drop_results(nnd_engine_request *r)
+{
+    for (size_t i = 0; i < r->model->output_count; i++) {
+        nnd_buffer_unref(r->outputs[i].texts);
+        nnd_value_unref(r->outputs[i].box);
+        r->outputs[i].texts = NULL;
+        r->outputs[i].box = NULL;
+    }
+    r->has_result = false;
 }
 
 static nnd_status start_profile(nnd_engine_request *r, const nnd_plan *plan)
@@ -298,7 +388,7 @@ static nnd_status start_profile(nnd_engine_request *r, const nnd_plan *plan)
 nnd_status nnd_engine_request_run(nnd_engine_request *r, int threads, const nnd_cancel *cancel)
 {
     const nnd_plan *plan;
-    r->has_result = false;
+    drop_results(r);
     NND_TRY(find_plan(r, &plan));
     NND_TRY(prepare_outputs(r, plan));
     NND_TRY(nnd_block_reserve(&r->arena, plan->arena_bytes));
@@ -308,15 +398,18 @@ nnd_status nnd_engine_request_run(nnd_engine_request *r, int threads, const nnd_
     r->env.gang = gang;
     r->env.cancel = cancel;
     r->env.draws = 0;
-    nnd_status status = nnd_exec_run(&r->exec, plan, &r->env, r->in, r->memory, r->arena.data);
+    nnd_status status =
+        nnd_exec_run(&r->exec, plan, &r->env, r->in, r->boxes, r->memory, r->arena.data);
     nnd_gang_release(gang);
     r->env.gang = NULL;
     if (status == NND_OK) status = collect_outputs(r, plan);
+    nnd_exec_drop_boxes(&r->exec);
+    nnd_arena_fini(&r->env.text);
     r->has_result = status == NND_OK;
     return status;
 }
 
-nnd_status nnd_engine_request_output(const nnd_engine_request *r, size_t index, nnd_tensor *out)
+static nnd_status find_result(const nnd_engine_request *r, size_t index, const output **out)
 {
     if (index >= r->model->output_count)
         return nnd_error_set(NND_E_INVALID_ARGUMENT,
@@ -324,7 +417,28 @@ nnd_status nnd_engine_request_output(const nnd_engine_request *r, size_t index, 
                              r->model->output_count, index);
     if (!r->has_result)
         return nnd_error_set(NND_E_STATE, "there is no result: run the request first");
-    *out = r->outputs[index].result;
+    *out = &r->outputs[index];
+    return NND_OK;
+}
+
+nnd_status nnd_engine_request_output(const nnd_engine_request *r, size_t index, nnd_tensor *out)
+{
+    const output *o;
+    NND_TRY(find_result(r, index, &o));
+    if (o->box)
+        return nnd_error_set(NND_E_TYPE, "output '%s' is a %s, not a tensor",
+                             r->model->outputs[index].name, nnd_value_type_name(o->box));
+    *out = o->result;
+    return NND_OK;
+}
+
+nnd_status nnd_engine_request_output_value(const nnd_engine_request *r, size_t index,
+                                           nnd_value **out)
+{
+    const output *o;
+    NND_TRY(find_result(r, index, &o));
+    if (!o->box) return nnd_value_from_tensor(&o->result, out);
+    *out = nnd_value_ref(o->box);
     return NND_OK;
 }
 

@@ -217,19 +217,21 @@ static void builtin_close(void *request)
     nnd_free(r);
 }
 
-/* Host tensor behind a value, once its bytes are there. */
-static nnd_status host_tensor(nnd_value *value, const char *port, nnd_cancel *cancel,
-                              const nnd_tensor **out)
+/* Waits until the bytes of a value are there; they have to be in host memory. */
+static nnd_status wait_for_host(nnd_value *value, const char *port, nnd_cancel *cancel)
 {
     const nnd_tensor *t = nnd_value_tensor(value);
     nnd_buffer *buffer = nnd_value_buffer(value);
+    for (size_t i = 0; i < nnd_value_list_count(value); i++)
+        NND_TRY(wait_for_host(nnd_value_list_at(value, i), port, cancel));
+    for (size_t i = 0; i < nnd_value_record_count(value); i++)
+        NND_TRY(wait_for_host(nnd_value_record_at(value, i), port, cancel));
     if (buffer) NND_TRY(nnd_buffer_wait(buffer, cancel));
-    if (!t->data && nnd_tensor_count(t) > 0)
+    if (t && !t->data && nnd_tensor_count(t) > 0)
         return nnd_error_set(NND_E_UNSUPPORTED,
                              "input '%s' lies in the memory of device '%s'; bring it to the host "
                              "first (a workflow does so by itself)",
                              port, buffer ? nnd_device_name(nnd_buffer_device(buffer)) : "?");
-    *out = t;
     return NND_OK;
 }
 
@@ -238,9 +240,8 @@ static nnd_status bind_ports(builtin_request *r, nnd_value *const *inputs, nnd_v
 {
     const builtin_model *m = r->model;
     for (size_t i = 0; i < m->input_count; i++) {
-        const nnd_tensor *t = NULL;
-        if (inputs[i]) NND_TRY(host_tensor(inputs[i], m->ports[i].name, cancel, &t));
-        NND_TRY(nnd_engine_request_bind_input(r->engine, i, t));
+        if (inputs[i]) NND_TRY(wait_for_host(inputs[i], m->ports[i].name, cancel));
+        NND_TRY(nnd_engine_request_bind_value(r->engine, i, inputs[i]));
     }
     for (size_t i = 0; i < m->output_count; i++)
         NND_TRY(nnd_engine_request_bind_output(r->engine, i,
@@ -263,12 +264,8 @@ static nnd_status builtin_run(void *request, nnd_value *const *inputs, nnd_value
     if (status == NND_OK) status = nnd_engine_request_run(r->engine, r->threads, cancel);
     unbind_inputs(r);
     NND_TRY(status);
-    for (size_t i = 0; i < r->model->output_count; i++) {
-        nnd_tensor view;
-        if (outputs[i]) continue;
-        NND_TRY(nnd_engine_request_output(r->engine, i, &view));
-        NND_TRY(nnd_value_from_tensor(&view, &outputs[i]));
-    }
+    for (size_t i = 0; i < r->model->output_count; i++)
+        if (!outputs[i]) NND_TRY(nnd_engine_request_output_value(r->engine, i, &outputs[i]));
     return NND_OK;
 }
 
