@@ -1,6 +1,9 @@
 # Install rules: headers, libraries, pkg-config file and CMake package.
 include(CMakePackageConfigHelpers)
 install(DIRECTORY ${CMAKE_SOURCE_DIR}/include/nndeploy DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+# Where the program looks for models last: those that are our own, and come with it.
+install(DIRECTORY ${CMAKE_SOURCE_DIR}/models/ DESTINATION ${CMAKE_INSTALL_DATADIR}/nndeploy/models
+  FILES_MATCHING PATTERN "*.onnx" PATTERN "labels.txt" PATTERN "MODEL_CARD.md")
 install(TARGETS nndeploy_shared nndeploy_static EXPORT nndeployTargets
   LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
   RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})

@@ -84,7 +84,8 @@ NND_API const nnd_catalog_port *nnd_catalog_port_at(const nnd_catalog_variant *v
                                                     size_t index);
 /* The file with role "model"; every variant has exactly one. */
 NND_API const nnd_catalog_file *nnd_catalog_main_file(const nnd_catalog_variant *variant);
-/* The first variant that suits; NULL or "" = whatever. NULL when there is none. */
+/* The variant that suits best: one made for this backend before one for all; the first among
+   equals. NULL or "" = whatever. NULL when there is none. */
 NND_API const nnd_catalog_variant *nnd_catalog_pick(const nnd_catalog_model *model,
                                                     const char *backend, const char *precision,
                                                     const char *device);
@@ -115,6 +116,9 @@ typedef struct nnd_model_cache_options {
         sizeof(nnd_model_cache_options), NULL, NULL, NULL, 0                                       \
     }
 
+/* The user's folder for models, as above (nnd_free). NND_E_MISSING when the environment names
+   none. */
+NND_API nnd_status nnd_model_cache_default_folder(char **path);
 /* Nothing is made on the disk. Unchangeable afterwards: any thread. options NULL = defaults.
    NND_E_FORMAT for a catalogue that cannot be read, NND_E_INVALID_ARGUMENT for a mirror that is a
    URL of another kind than https and http. */
@@ -132,10 +136,13 @@ NND_API const char *nnd_model_cache_mirror_at(const nnd_model_cache *cache, size
 NND_API nnd_status nnd_model_cache_path(const nnd_model_cache *cache,
                                         const nnd_catalog_model *model,
                                         const nnd_catalog_file *file, char **path);
-/* Where a file is: in the cache, else in a mirror that is a folder (nnd_free). Its size is
-   compared, its content is not. NND_E_MISSING with the way out. */
+/* Where a file of a variant is (nnd_free): in the cache, else in a mirror that is a folder; the
+   first one that has all files of the variant counts, so that a model finds its others beside it.
+   Sizes are compared, contents are not. file NULL = the main one. NND_E_MISSING with the way out.
+ */
 NND_API nnd_status nnd_model_cache_find(const nnd_model_cache *cache,
                                         const nnd_catalog_model *model,
+                                        const nnd_catalog_variant *variant,
                                         const nnd_catalog_file *file, char **path);
 
 typedef enum nnd_model_file_state {

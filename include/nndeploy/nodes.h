@@ -26,9 +26,10 @@ NND_API nnd_registry *nnd_nodes_registry(void);
 NND_API nnd_status nnd_nodes_load_plugin(nnd_registry *registry, const char *path);
 
 /* Services of a plain host: model names are looked up in the folders of NNDEPLOY_MODELS
-   (separated as in PATH), in models/ beside the workflow and beside the installed binary, and in
-   the user's cache; secrets come from the environment (NNDEPLOY_SECRET_<NAME>). base_dir (may be
-   NULL) is the folder of the workflow; the strings behind `out` live until the process ends. */
+   (separated as in PATH), in models/ beside the workflow and beside the installed binary, in the
+   user's cache, and in mirrors that are folders (catalog.h); secrets come from the environment
+   (NNDEPLOY_SECRET_<NAME>). base_dir (may be NULL) is the folder of the workflow; the strings
+   behind `out` live until the process ends. */
 NND_API nnd_status nnd_nodes_services(const char *base_dir, nnd_services *out);
 /* The folders that these services look into, in order, whether or not they exist: what a host lets
    workflows read besides their own files. Free each and the array. */

@@ -25,21 +25,24 @@ static nnd_status below(const char *variable, const char *rest, char **path)
     return status;
 }
 
-static nnd_status default_folder(char **path)
+nnd_status nnd_model_cache_default_folder(char **path)
 {
-    NND_TRY(below("NNDEPLOY_CACHE", "models", path));
+    char *found = NULL;
+    NND_TRY(below("NNDEPLOY_CACHE", "models", &found));
 #if defined(_WIN32)
-    NND_TRY(below("LOCALAPPDATA", "nndeploy/models", path));
-    NND_TRY(below("USERPROFILE", "AppData/Local/nndeploy/models", path));
+    NND_TRY(below("LOCALAPPDATA", "nndeploy/models", &found));
+    NND_TRY(below("USERPROFILE", "AppData/Local/nndeploy/models", &found));
 #elif defined(__APPLE__)
-    NND_TRY(below("HOME", "Library/Caches/nndeploy/models", path));
+    NND_TRY(below("HOME", "Library/Caches/nndeploy/models", &found));
 #else
-    NND_TRY(below("XDG_CACHE_HOME", "nndeploy/models", path));
-    NND_TRY(below("HOME", ".cache/nndeploy/models", path));
+    NND_TRY(below("XDG_CACHE_HOME", "nndeploy/models", &found));
+    NND_TRY(below("HOME", ".cache/nndeploy/models", &found));
 #endif
-    if (*path) return NND_OK;
-    return nnd_error_set(NND_E_MISSING,
-                         "no folder for models is known; name one in NNDEPLOY_CACHE");
+    if (!found)
+        return nnd_error_set(NND_E_MISSING,
+                             "no folder for models is known; name one in NNDEPLOY_CACHE");
+    *path = found;
+    return NND_OK;
 }
 
 /* *path stays NULL when the environment names no folder. */
@@ -170,7 +173,7 @@ static nnd_status fill_cache(nnd_model_cache *cache, const nnd_model_cache_optio
         cache->folder = nnd_strdup(options->folder);
         if (!cache->folder) return cat_no_memory();
     } else {
-        NND_TRY(default_folder(&cache->folder));
+        NND_TRY(nnd_model_cache_default_folder(&cache->folder));
     }
     nnd_status status = collect_mirrors(options, &list);
     cache->mirrors = list.items;
@@ -256,6 +259,28 @@ char *cat_find_in(const char *root, const nnd_catalog_model *model, const nnd_ca
     return NULL;
 }
 
+/* Whether a folder has all files of a variant; *path is then where the wanted one is. */
+static bool has_variant(const char *root, const nnd_catalog_model *model,
+                        const nnd_catalog_variant *variant, const nnd_catalog_file *wanted,
+                        char **path)
+{
+    char *found = NULL;
+    for (size_t i = 0; i < variant->file_count; i++) {
+        const nnd_catalog_file *file = nnd_catalog_file_at(variant, i);
+        char *one = cat_find_in(root, model, file);
+        if (!one) {
+            nnd_free(found);
+            return false;
+        }
+        if (file == wanted)
+            found = one;
+        else
+            nnd_free(one);
+    }
+    *path = found;
+    return found != NULL;
+}
+
 nnd_status nnd_model_cache_path(const nnd_model_cache *cache, const nnd_catalog_model *model,
                                 const nnd_catalog_file *file, char **path)
 {
@@ -266,23 +291,18 @@ nnd_status nnd_model_cache_path(const nnd_model_cache *cache, const nnd_catalog_
 }
 
 nnd_status nnd_model_cache_find(const nnd_model_cache *cache, const nnd_catalog_model *model,
-                                const nnd_catalog_file *file, char **path)
+                                const nnd_catalog_variant *variant, const nnd_catalog_file *file,
+                                char **path)
 {
-    char *found = cat_path_in(cache->folder, model, file, false);
-    if (!found) return cat_no_memory();
-    if (!has_size(found, file->size)) {
-        nnd_free(found);
-        found = NULL;
-    }
-    for (size_t i = 0; i < cache->mirror_count && !found; i++)
-        if (!cat_is_url(cache->mirrors[i])) found = cat_find_in(cache->mirrors[i], model, file);
-    if (!found)
-        return nnd_error_set(NND_E_MISSING,
-                             "the file '%s' of model '%s' is not on this machine; "
-                             "'nndeploy models pull %s' brings it",
-                             file->name, model->name, model->name);
-    *path = found;
-    return NND_OK;
+    if (!file) file = nnd_catalog_main_file(variant);
+    if (has_variant(cache->folder, model, variant, file, path)) return NND_OK;
+    for (size_t i = 0; i < cache->mirror_count; i++)
+        if (!cat_is_url(cache->mirrors[i]) &&
+            has_variant(cache->mirrors[i], model, variant, file, path))
+            return NND_OK;
+    return nnd_error_set(NND_E_MISSING,
+                         "model '%s' is not on this machine; 'nndeploy models pull %s' brings it",
+                         model->name, model->name);
 }
 
 nnd_status cat_compare(const char *path, const nnd_catalog_file *file, bool *same)

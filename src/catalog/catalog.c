@@ -95,23 +95,28 @@ const nnd_catalog_file *nnd_catalog_main_file(const nnd_catalog_variant *variant
     return &v->files[i];
 }
 
-/* A variant for any backend or device suits everyone who asks; one for a certain backend suits who
-   asks for it or does not care. */
-static bool suits(const char *has, const char *wanted)
+/* How well a variant's word meets a wish: 2 as wished, 1 by not saying or not being asked, 0 not.
+ */
+static int match(const char *has, const char *wanted)
 {
-    return !wanted || !wanted[0] || !has[0] || strcmp(has, wanted) == 0;
+    if (!wanted || !wanted[0]) return 1;
+    return strcmp(has, wanted) == 0 ? 2 : !has[0];
 }
 
 const nnd_catalog_variant *nnd_catalog_pick(const nnd_catalog_model *model, const char *backend,
                                             const char *precision, const char *device)
 {
+    const nnd_catalog_variant *best = NULL;
+    int best_score = 0;
     for (size_t i = 0; i < model->variant_count; i++) {
         const nnd_catalog_variant *v = nnd_catalog_variant_at(model, i);
-        if (suits(v->backend, backend) && suits(v->precision, precision) &&
-            suits(v->device, device))
-            return v;
+        int b = match(v->backend, backend), p = match(v->precision, precision);
+        int score = b * p * match(v->device, device);
+        if (score <= best_score) continue;
+        best = v;
+        best_score = score;
     }
-    return NULL;
+    return best;
 }
 
 const nnd_catalog_variant *nnd_catalog_pick_sha256(const nnd_catalog_model *model,

@@ -16,6 +16,31 @@ static bool first_of_word(size_t index)
     return true;
 }
 
+/* The number of bytes of a command's first word. */
+static int word_size(size_t index)
+{
+    return (int)strcspn(cli_commands[index].name, " ");
+}
+
+/* Whether command k has two words, the first one that of command i. */
+static bool in_group(size_t i, size_t k)
+{
+    int n = word_size(i);
+    return word_size(k) == n && cli_commands[k].name[n] == ' ' &&
+           strncmp(cli_commands[i].name, cli_commands[k].name, (size_t)n) == 0;
+}
+
+/* The second words of the group that command i begins. */
+static void add_group_words(nnd_str *out, size_t i)
+{
+    const char *separator = "";
+    for (size_t k = i; k < cli_command_count; k++) {
+        if (!in_group(i, k)) continue;
+        nnd_str_printf(out, "%s%s", separator, cli_commands[k].name + word_size(k) + 1);
+        separator = " ";
+    }
+}
+
 static void add_words(nnd_str *out, const char *choices)
 {
     for (; *choices; choices++)
@@ -33,11 +58,14 @@ static const char *second_word(const cli_command *command)
 static const char *const bash_head =
     "# bash completion for nndeploy; load it with: source <(nndeploy completion bash)\n"
     "_nndeploy() {\n"
-    "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command= word i\n"
+    "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command= what= word "
+    "i\n"
     "    COMPREPLY=()\n"
     "    for ((i = 1; i < COMP_CWORD; i++)); do\n"
     "        word=${COMP_WORDS[i]}\n"
-    "        [[ $word == -* ]] || { command=$word; break; }\n"
+    "        [[ $word == -* ]] && continue\n"
+    "        [[ $command ]] && { what=$word; break; }\n"
+    "        command=$word\n"
     "    done\n";
 
 static void bash_values(nnd_str *out, const cli_arg *args, size_t count)
@@ -73,7 +101,6 @@ static void bash_options(nnd_str *out, const cli_command *command)
 /* What an operand offers besides files. */
 static void bash_operand(nnd_str *out, const cli_command *command)
 {
-    if (second_word(command)) nnd_str_printf(out, " %s", second_word(command));
     for (size_t i = 0; i < command->operand_count; i++) {
         const cli_arg *arg = &command->operands[i];
         if (arg->kind == CLI_CHOICE) {
@@ -97,6 +124,32 @@ static bool takes_files(const cli_command *command)
     return false;
 }
 
+static void bash_command(nnd_str *out, const cli_command *command)
+{
+    nnd_str_add(out, "        case $prev in\n");
+    bash_values(out, command->options, command->option_count);
+    nnd_str_add(out, "        esac\n        word=\"");
+    bash_options(out, command);
+    bash_operand(out, command);
+    nnd_str_add(out, "\"\n");
+    if (takes_files(command))
+        nnd_str_add(out, "        [[ $cur == -* ]] || COMPREPLY=($(compgen -f -- \"$cur\"))\n");
+}
+
+static void bash_group(nnd_str *out, size_t i)
+{
+    nnd_str_add(out, "        case $what in\n");
+    for (size_t k = i; k < cli_command_count; k++) {
+        if (!in_group(i, k)) continue;
+        nnd_str_printf(out, "        %s)\n", second_word(&cli_commands[k]));
+        bash_command(out, &cli_commands[k]);
+        nnd_str_add(out, "        ;;\n");
+    }
+    nnd_str_add(out, "        *) word='");
+    add_group_words(out, i);
+    nnd_str_add(out, "' ;;\n        esac\n");
+}
+
 static void add_bash(nnd_str *out)
 {
     nnd_str_add(out, bash_head);
@@ -109,16 +162,12 @@ static void add_bash(nnd_str *out)
                            cli_commands[i].name);
     nnd_str_add(out, "--help --version --json --log --plugin' ;;\n");
     for (size_t i = 0; i < cli_command_count; i++) {
-        const cli_command *command = &cli_commands[i];
-        nnd_str_printf(out, "    %.*s)\n        case $prev in\n", (int)strcspn(command->name, " "),
-                       command->name);
-        bash_values(out, command->options, command->option_count);
-        nnd_str_add(out, "        esac\n        word=\"");
-        bash_options(out, command);
-        bash_operand(out, command);
-        nnd_str_add(out, "\"\n");
-        if (takes_files(command))
-            nnd_str_add(out, "        [[ $cur == -* ]] || COMPREPLY=($(compgen -f -- \"$cur\"))\n");
+        if (!first_of_word(i)) continue;
+        nnd_str_printf(out, "    %.*s)\n", word_size(i), cli_commands[i].name);
+        if (second_word(&cli_commands[i]))
+            bash_group(out, i);
+        else
+            bash_command(out, &cli_commands[i]);
         nnd_str_add(out, "        ;;\n");
     }
     nnd_str_add(out, "    esac\n    COMPREPLY+=($(compgen -W \"$word\" -- \"$cur\"))\n}\n"
@@ -183,6 +232,36 @@ static void zsh_options(nnd_str *out, const cli_arg *args, size_t count)
     }
 }
 
+static void zsh_command(nnd_str *out, const cli_command *command)
+{
+    nnd_str_add(out, "        _arguments");
+    zsh_options(out, command->options, command->option_count);
+    zsh_options(out, cli_common_options, cli_common_option_count);
+    for (size_t k = 0; k < command->operand_count; k++) {
+        const cli_arg *arg = &command->operands[k];
+        nnd_str_printf(out, " \\\n            '%s:%s:", arg->flags & CLI_REPEAT ? "*" : "",
+                       arg->name);
+        zsh_argument(out, arg);
+        nnd_str_add_char(out, '\'');
+    }
+    nnd_str_add_char(out, '\n');
+}
+
+static void zsh_group(nnd_str *out, size_t i)
+{
+    nnd_str_add(out, "        if ((CURRENT == 2)); then\n            _values what ");
+    add_group_words(out, i);
+    nnd_str_add(out, "\n            return\n        fi\n        local what=$words[2]\n"
+                     "        shift words\n        ((CURRENT--))\n        case $what in\n");
+    for (size_t k = i; k < cli_command_count; k++) {
+        if (!in_group(i, k)) continue;
+        nnd_str_printf(out, "        %s)\n", second_word(&cli_commands[k]));
+        zsh_command(out, &cli_commands[k]);
+        nnd_str_add(out, "        ;;\n");
+    }
+    nnd_str_add(out, "        esac\n");
+}
+
 static void add_zsh(nnd_str *out)
 {
     nnd_str_add(out, "#compdef nndeploy\n"
@@ -200,20 +279,13 @@ static void add_zsh(nnd_str *out)
                      "    local command=$words[2]\n    shift words\n    ((CURRENT--))\n"
                      "    case $command in\n");
     for (size_t i = 0; i < cli_command_count; i++) {
-        const cli_command *command = &cli_commands[i];
-        nnd_str_printf(out, "    %.*s)\n        _arguments", (int)strcspn(command->name, " "),
-                       command->name);
-        if (second_word(command)) nnd_str_printf(out, " '1:what:(%s)'", second_word(command));
-        zsh_options(out, command->options, command->option_count);
-        zsh_options(out, cli_common_options, cli_common_option_count);
-        for (size_t k = 0; k < command->operand_count; k++) {
-            const cli_arg *arg = &command->operands[k];
-            nnd_str_printf(out, " \\\n            '%s:%s:", arg->flags & CLI_REPEAT ? "*" : "",
-                           arg->name);
-            zsh_argument(out, arg);
-            nnd_str_add_char(out, '\'');
-        }
-        nnd_str_add(out, "\n        ;;\n");
+        if (!first_of_word(i)) continue;
+        nnd_str_printf(out, "    %.*s)\n", word_size(i), cli_commands[i].name);
+        if (second_word(&cli_commands[i]))
+            zsh_group(out, i);
+        else
+            zsh_command(out, &cli_commands[i]);
+        nnd_str_add(out, "        ;;\n");
     }
     nnd_str_add(out, "    esac\n}\n_nndeploy \"$@\"\n");
 }
@@ -253,18 +325,28 @@ static void add_fish(nnd_str *out)
                      "complete -c nndeploy -n __fish_use_subcommand -f\n");
     for (size_t i = 0; i < cli_command_count; i++) {
         const cli_command *command = &cli_commands[i];
-        char condition[96];
-        int word = (int)strcspn(command->name, " ");
-        snprintf(condition, sizeof condition, " -n '__fish_seen_subcommand_from %.*s'", word,
-                 command->name);
+        char condition[160];
+        const char *second = second_word(command);
+        int word = word_size(i);
+        snprintf(condition, sizeof condition, " -n '__fish_seen_subcommand_from %.*s%s%s'", word,
+                 command->name, second ? "; and __fish_seen_subcommand_from " : "",
+                 second ? second : "");
         if (first_of_word(i)) {
             nnd_str_printf(out, "complete -c nndeploy -n __fish_use_subcommand -a %.*s -d '", word,
                            command->name);
             fish_text(out, command->text);
             nnd_str_add(out, "'\n");
         }
-        if (second_word(command))
-            nnd_str_printf(out, "complete -c nndeploy%s -a %s\n", condition, second_word(command));
+        if (second && first_of_word(i)) {
+            nnd_str_printf(out,
+                           "complete -c nndeploy -n '__fish_seen_subcommand_from %.*s; and not ",
+                           word, command->name);
+            nnd_str_add(out, "__fish_seen_subcommand_from ");
+            add_group_words(out, i);
+            nnd_str_add(out, "' -fa '");
+            add_group_words(out, i);
+            nnd_str_add(out, "'\n");
+        }
         for (size_t k = 0; k < command->option_count; k++)
             fish_option(out, condition, &command->options[k]);
         for (size_t k = 0; k < command->operand_count; k++) {

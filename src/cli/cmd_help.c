@@ -134,16 +134,21 @@ static void put_args(nnd_json_writer *w, const char *key, const cli_arg *args, s
     nnd_json_end_array(w);
 }
 
-static int print_json(cli *c, const cli_command *only)
+/* The commands that are explained: `count` of them from `first` on. */
+typedef struct asked {
+    const cli_command *first;
+    size_t count;
+} asked;
+
+static int print_json(cli *c, asked a)
 {
     nnd_json_writer *w = cli_json_begin(c, "help");
     if (!w) return cli_fail(c, NND_E_OUT_OF_MEMORY, NULL);
     put_args(w, "common_options", cli_common_options, cli_common_option_count);
     nnd_json_key(w, "commands");
     nnd_json_begin_array(w);
-    for (size_t i = 0; i < cli_command_count; i++) {
-        const cli_command *command = &cli_commands[i];
-        if (only && command != only) continue;
+    for (size_t i = 0; i < a.count; i++) {
+        const cli_command *command = &a.first[i];
         nnd_json_begin_object(w);
         cli_json_text(w, "name", command->name);
         cli_json_text(w, "text", command->text);
@@ -157,27 +162,30 @@ static int print_json(cli *c, const cli_command *only)
     return cli_json_end(c, CLI_OK);
 }
 
-/* "help bench model" and "help bench" both mean the command of two words. */
-static int find_asked(cli *c, const cli_command **out)
+/* "help bench model" means one command, "help bench" all that begin with this word. */
+static int find_asked(cli *c, asked *out)
 {
     nnd_str name = {0};
     for (size_t i = 0; i < c->operands.count; i++)
         nnd_str_printf(&name, "%s%s", i ? " " : "", c->operands.items[i]);
     const char *text = name.data ? name.data : "";
     size_t size = strlen(text);
-    const cli_command *found = cli_command_find(text);
+    asked found = {cli_command_find(text), 1};
+    const bool is_whole = found.first != NULL;
     nnd_suggest near;
     nnd_suggest_begin(&near, text);
     for (size_t i = 0; i < cli_command_count; i++) {
         const char *other = cli_commands[i].name;
-        if (!found && strncmp(other, text, size) == 0 && other[size] == ' ')
-            found = &cli_commands[i];
+        if (!is_whole && strncmp(other, text, size) == 0 && other[size] == ' ') {
+            found.count = found.first ? found.count + 1 : 1;
+            if (!found.first) found.first = &cli_commands[i];
+        }
         nnd_suggest_offer(&near, other);
     }
     int code = CLI_OK;
-    if (!found && near.best)
+    if (!found.first && near.best)
         code = cli_usage(c, "unknown command '%.60s' (did you mean '%s'?)", text, near.best);
-    else if (!found)
+    else if (!found.first)
         code = cli_usage(c, "unknown command '%.60s'", text);
     nnd_str_free(&name);
     *out = found;
@@ -186,22 +194,26 @@ static int find_asked(cli *c, const cli_command **out)
 
 int cli_run_help(cli *c)
 {
-    const cli_command *asked = NULL;
+    asked a = {cli_commands, cli_command_count};
     nnd_str text = {0};
     bool is_help = c->command && c->command->run == cli_run_help;
-    if (is_help && c->operands.count) {
-        int code = find_asked(c, &asked);
+    bool is_overview = is_help ? c->operands.count == 0 : !c->command;
+    if (is_help && !is_overview) {
+        int code = find_asked(c, &a);
         if (code != CLI_OK) return code;
-    } else if (!is_help) {
-        asked = c->command;
+    } else if (!is_overview) {
+        a = (asked){c->command, 1};
     }
-    if (c->json) return print_json(c, asked);
+    if (c->json) return print_json(c, a);
     if (cli_has(c, "markdown"))
         add_markdown(&text);
-    else if (asked)
-        add_command(&text, asked);
-    else
+    else if (is_overview)
         add_overview(&text);
+    else
+        for (size_t i = 0; i < a.count; i++) {
+            if (i) nnd_str_add_char(&text, '\n');
+            add_command(&text, &a.first[i]);
+        }
     if (text.failed) return cli_fail(c, cli_no_memory(), NULL);
     fputs(text.data, stdout);
     nnd_str_free(&text);

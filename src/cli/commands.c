@@ -186,6 +186,42 @@ static const cli_arg conformance_options[] = {
     {"atol", CLI_NUMBER, 0, "X", 0, 1, NULL, "absolute tolerance (default 0.000001)"},
 };
 
+#define MODELS_PLACES                                                                              \
+    {"cache", CLI_FOLDER, 0, "DIR", 0, 0, NULL, "use DIR/models instead of the user's cache"},     \
+        {"mirror", CLI_FOLDER, CLI_REPEAT, "PLACE",                                                \
+         0,        0,          NULL,       "a folder or URL with models, tried before others"},    \
+    {                                                                                              \
+        "catalog", CLI_FILE, 0, "FILE", 0, 0, NULL,                                                \
+            "use this catalogue instead of the built-in one"                                       \
+    }
+#define MODELS_VARIANT                                                                             \
+    {"backend", CLI_BACKEND, 0, "NAME", 0, 0, NULL, "the variant for this backend"},               \
+        {"precision", CLI_TEXT, 0,    "NAME",                                                      \
+         0,           0,        NULL, "the variant of this precision: f32, int8, …"},              \
+    {                                                                                              \
+        "device", CLI_TEXT, 0, "NAME", 0, 0, NULL, "the variant for this device"                   \
+    }
+
+static const cli_arg models_operand[] = {
+    OPERAND("NAME", CLI_TEXT, CLI_REPEAT, "models, by their names in the catalogue"),
+};
+static const cli_arg models_pull_operand[] = {
+    OPERAND("NAME", CLI_TEXT, CLI_REQUIRED | CLI_REPEAT, "models, by their names in the catalogue"),
+};
+static const cli_arg models_list_options[] = {
+    {"task", CLI_TEXT, 0, "TASK", 0, 0, NULL, "only models for this task"},
+    MODELS_PLACES,
+};
+static const cli_arg models_pull_options[] = {
+    MODELS_VARIANT,
+    FLAG("all-variants", "bring every variant"),
+    {"timeout", CLI_INT, 0, "SECONDS", 1, 3600, NULL,
+     "longest wait for a connection or the next byte (default 20 and 30)"},
+    MODELS_PLACES,
+};
+static const cli_arg models_check_options[] = {MODELS_PLACES};
+static const cli_arg models_where_options[] = {MODELS_VARIANT, MODELS_PLACES};
+
 const cli_command cli_commands[] = {
     {"run", "run a workflow",
      "Inputs are given by name. By the type that the workflow declares, a value is\n"
@@ -278,6 +314,34 @@ const cli_command cli_commands[] = {
      "nndeploy tune net.onnx --threads 1,2 --time-budget 10\n"
      "nndeploy tune faces.json --backends builtin,onnxruntime",
      TABLE(tune_operand, tune_options), cli_run_tune},
+    {"models list", "list the models of the catalogue",
+     "A model is present when a workflow on this machine would find it: in a folder of\n"
+     "models, in the cache, or in a mirror that is a folder.",
+     "nndeploy models list\nnndeploy models list --task face-detection", NULL, 0,
+     models_list_options, NND_COUNT(models_list_options), cli_run_models_list},
+    {"models pull", "bring models to this machine",
+     "Each file comes from the first source that has it: mirrors given by --mirror, the\n"
+     "folders of models, the mirrors of NNDEPLOY_MIRRORS (separated by ';') and of the file\n"
+     "nndeploy/mirrors in the user's settings (a line each), then the addresses of the\n"
+     "catalogue. It is compared with the catalogue's size and sha256 before it appears in\n"
+     "the cache. An interrupted download goes on where it ended.\n"
+     "\n"
+     "Without --backend, --precision or --device the first variant comes. --json prints a\n"
+     "document per line: progress, file, and end or error.",
+     "nndeploy models pull yolox-nano\n"
+     "nndeploy models pull ultraface-rfb320 --backend ncnn\n"
+     "nndeploy models pull yolox-nano --mirror https://models.example.org --json",
+     TABLE(models_pull_operand, models_pull_options), cli_run_models_pull},
+    {"models check", "verify the models in the cache",
+     "Compares every file with the catalogue's sha256: all models of which the cache holds\n"
+     "anything, or those named. The exit code is 3 when a file is damaged, else 5 when one\n"
+     "is missing.",
+     "nndeploy models check\nnndeploy models check yolox-nano",
+     TABLE(models_operand, models_check_options), cli_run_models_check},
+    {"models where", "print where models are",
+     "The paths of a model's files, a line each; without a name the cache and the mirrors.",
+     "nndeploy models where\nnndeploy models where ultraface-rfb320 --backend ncnn",
+     TABLE(models_operand, models_where_options), cli_run_models_where},
     {"completion", "print a completion script for a shell",
      "bash:  source <(nndeploy completion bash)\n"
      "zsh:   nndeploy completion zsh > ~/.zfunc/_nndeploy   (a folder of $fpath)\n"

@@ -5,6 +5,7 @@
 #include "base/port_status.h"
 #include "base/str.h"
 #include "base/vec.h"
+#include "nndeploy/catalog.h"
 #include "port/port.h"
 
 #include <string.h>
@@ -33,10 +34,11 @@ static void folders_add(folder_list *folders, char *take_path)
     nnd_free(take_path);
 }
 
-/* In the order in which they are searched. Without memory some are left out. */
-static void collect_folders(const host *h, folder_list *folders)
+/* In the order in which they are searched. Without memory some are left out. Whether the last one
+   is the user's cache. */
+static bool collect_folders(const host *h, folder_list *folders)
 {
-    char *list = NULL, *program = NULL, *home = NULL;
+    char *list = NULL, *program = NULL, *cache = NULL;
     if (nnd_port_env_dup("NNDEPLOY_MODELS", &list) == 0) {
         const char *rest = list, *folder;
         for (size_t n; (folder = nnd_path_list_next(&rest, &n)) != NULL;)
@@ -53,13 +55,15 @@ static void collect_folders(const host *h, folder_list *folders)
             folders_add(folders, nnd_strf("%s/../share/nndeploy/models", program));
         }
     }
-    if (nnd_port_env_dup("XDG_CACHE_HOME", &home) == 0)
-        folders_add(folders, nnd_strf("%s/nndeploy/models", home));
-    else if (nnd_port_env_dup("HOME", &home) == 0)
-        folders_add(folders, nnd_strf("%s/.cache/nndeploy/models", home));
     nnd_port_free(list);
     nnd_port_free(program);
-    nnd_port_free(home);
+    if (nnd_model_cache_default_folder(&cache) != NND_OK) {
+        nnd_error_clear();
+        return false;
+    }
+    size_t count = folders->count;
+    folders_add(folders, cache);
+    return folders->count > count;
 }
 
 static bool is_file(const char *path)
@@ -170,30 +174,90 @@ static nnd_status check_sha256(const char *path, const char *name, const char *w
                          name, path, text, wanted);
 }
 
-static nnd_status not_found(const folder_list *folders, const char *name)
+/* Sets the record for a model that is neither in a folder nor in the catalogue. */
+static nnd_status not_found(const folder_list *folders, const char *name, const char *near)
 {
     nnd_str where = {0};
     for (size_t i = 0; i < folders->count; i++)
         nnd_str_printf(&where, "%s%s", i ? ", " : "", folders->items[i]);
     nnd_status status = nnd_error_set(
         NND_E_MISSING,
-        "model '%s' was not found: put it as '%s.onnx' into one of %s, or name its folder in "
+        "model '%s' was not found%s%s%s: put it as '%s.onnx' into one of %s, or name its folder in "
         "NNDEPLOY_MODELS",
-        name, name, where.data ? where.data : "(no folders)");
+        name, near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "", name,
+        where.data ? where.data : "(no folders)");
     nnd_str_free(&where);
     return status;
 }
 
+/* A file of the cache, or of a mirror that is a folder: always the bytes of the catalogue. */
+static nnd_status check_catalogued(const nnd_catalog_model *model, const nnd_catalog_file *file,
+                                   const char *path)
+{
+    char text[NND_SHA256_TEXT];
+    NND_TRY(digest_of(path, text));
+    if (strcmp(text, file->sha256) == 0) return NND_OK;
+    return nnd_error_set(NND_E_FORMAT,
+                         "model '%s': the file '%s' is damaged; 'nndeploy models pull %s' brings "
+                         "it again",
+                         model->name, path, model->name);
+}
+
+static nnd_status find_variant(const nnd_model_cache *cache, const nnd_catalog_model *model,
+                               const char *sha256, char **path)
+{
+    const bool is_pinned = sha256 && sha256[0];
+    const nnd_catalog_variant *variant = is_pinned ? nnd_catalog_pick_sha256(model, sha256)
+                                                   : nnd_catalog_pick(model, NULL, NULL, NULL);
+    if (!variant)
+        return nnd_error_set(NND_E_MISSING,
+                             "the workflow pins a file of model '%s' that the catalogue does not "
+                             "have (sha256 %s); name the folder that has it in NNDEPLOY_MODELS",
+                             model->name, sha256);
+    NND_TRY(nnd_model_cache_find(cache, model, variant, NULL, path));
+    nnd_status status = check_catalogued(model, nnd_catalog_main_file(variant), *path);
+    if (status != NND_OK) {
+        nnd_free(*path);
+        *path = NULL;
+    }
+    return status;
+}
+
+/* NND_E_NOT_FOUND, without a record, when the catalogue has no such name; *near is then the
+   nearest one of the library's catalogue, or NULL. */
+static nnd_status find_in_catalogue(const char *name, const char *sha256, char **path,
+                                    const char **near)
+{
+    nnd_model_cache *cache = NULL;
+    NND_TRY(nnd_model_cache_create(NULL, &cache));
+    const nnd_catalog_model *model = nnd_catalog_find(nnd_model_cache_catalog(cache), name);
+    nnd_status status = model ? find_variant(cache, model, sha256, path) : NND_E_NOT_FOUND;
+    nnd_model_cache_destroy(cache);
+    const nnd_catalog *builtin = model ? NULL : nnd_catalog_builtin();
+    *near = builtin ? nnd_catalog_suggest(builtin, name) : NULL;
+    return status;
+}
+
+/* Folders of the user go before the catalogue, and that before the user's cache as a folder: what
+   lies there under the name of a catalogued model has to be that model. */
 static nnd_status find_model(void *user, const char *name, const char *sha256, char **path)
 {
     folder_list folders = {0};
+    const char *near = NULL;
     char *found = NULL;
+    nnd_status status = NND_E_NOT_FOUND;
     if (!name_is_plain(name))
         return nnd_error_set(NND_E_MISSING, "there is no readable model file '%s'", name);
-    collect_folders(user, &folders);
-    for (size_t i = 0; i < folders.count && !found; i++)
+    bool has_cache = collect_folders(user, &folders);
+    for (size_t i = 0; i + has_cache < folders.count && !found; i++)
         found = find_in(folders.items[i], name);
-    nnd_status status = found ? check_sha256(found, name, sha256) : not_found(&folders, name);
+    if (!found) status = find_in_catalogue(name, sha256, &found, &near);
+    if (!found && has_cache && (status == NND_E_NOT_FOUND || status == NND_E_MISSING))
+        found = find_in(folders.items[folders.count - 1], name);
+    if (found)
+        status = check_sha256(found, name, sha256);
+    else if (status == NND_E_NOT_FOUND)
+        status = not_found(&folders, name, near);
     folders_free(&folders);
     if (status != NND_OK) {
         nnd_free(found);

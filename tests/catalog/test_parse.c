@@ -95,6 +95,8 @@ static void test_picks(void **state)
     assert_ptr_equal(nnd_catalog_pick(m, NULL, NULL, NULL), any);
     assert_ptr_equal(nnd_catalog_pick(m, "builtin", "", ""), any);
     assert_ptr_equal(nnd_catalog_pick(m, "ncnn", "int8", NULL), ncnn);
+    assert_ptr_equal(nnd_catalog_pick(m, "ncnn", NULL, NULL), ncnn);
+    assert_ptr_equal(nnd_catalog_pick(m, "ncnn", "f32", NULL), any);
     assert_ptr_equal(nnd_catalog_pick(m, NULL, "int8", "gpu"), ncnn);
     assert_null(nnd_catalog_pick(m, "builtin", "int8", NULL));
     assert_null(nnd_catalog_pick(m, NULL, "f16", NULL));

@@ -206,14 +206,14 @@ static void test_downloads(void **state)
     char *found = NULL;
     assert_ok(nnd_model_cache_check(w.cache, w.model, file, true, &now));
     assert_int_equal(now, NND_MODEL_FILE_MISSING);
-    assert_error(nnd_model_cache_find(w.cache, w.model, file, &found), NND_E_MISSING,
+    assert_error(nnd_model_cache_find(w.cache, w.model, w.variant, file, &found), NND_E_MISSING,
                  "nndeploy models pull my-net");
     assert_ok(pull(&w));
     assert_right_file(&w);
     assert_true(w.last.finished && w.last.done == SIZE && !w.was_resumed);
     assert_ok(nnd_model_cache_check(w.cache, w.model, file, true, &now));
     assert_int_equal(now, NND_MODEL_FILE_PRESENT);
-    assert_ok(nnd_model_cache_find(w.cache, w.model, file, &found));
+    assert_ok(nnd_model_cache_find(w.cache, w.model, w.variant, file, &found));
     assert_string_equal(found, w.path);
     nnd_free(found);
     /* What is there is not downloaded again. */
@@ -631,7 +631,7 @@ static void test_folder_mirror(void **state)
     assert_error(pull(&w), NND_E_MISSING, "the folder has no 'my-net/deep/net.onnx'");
     put_file(file, content);
     /* Found there without a copy, and copied on demand. */
-    assert_ok(nnd_model_cache_find(w.cache, w.model, nnd_catalog_main_file(w.variant), &found));
+    assert_ok(nnd_model_cache_find(w.cache, w.model, w.variant, NULL, &found));
     assert_string_equal(found, file);
     nnd_free(found);
     assert_ok(pull(&w));

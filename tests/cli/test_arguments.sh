@@ -23,17 +23,20 @@ conforms version
 # Help comes from the tables: every command has one, with all its options.
 run 0 help
 for command in run validate fmt diff schema nodes backends devices inspect infer compare-models 'bench model' \
-    conformance completion help version; do
+    conformance 'models list' 'models pull' 'models check' 'models where' completion help version; do
     says out.txt "  $command"
 done
 run 0 --help
 run 0 -h
-for command in run validate fmt diff schema nodes backends devices inspect infer bench conformance completion help version; do
+for command in run validate fmt diff schema nodes backends devices inspect infer bench models conformance completion help version; do
     run 0 help $command
     says out.txt 'Options:'
 done
 run 0 help bench model
 says out.txt '--profile'
+run 0 help models
+says out.txt 'nndeploy models pull NAME...'
+says out.txt 'nndeploy models where [NAME]...'
 run 0 run --help
 says out.txt '--input NAME=VALUE'
 run 2 help rnu
@@ -141,6 +144,10 @@ complete_word nndeploy run x.json --mode pip
 says out.txt pipeline
 complete_word nndeploy bench mo
 says out.txt model
+complete_word nndeploy models ch
+says out.txt check
+complete_word nndeploy models pull --all
+says out.txt --all-variants
 complete_word nndeploy nodes image.res
 says out.txt image.resize
 
