@@ -238,10 +238,13 @@ static conv_tile tile_of(const nnd_conv *conv, size_t index)
 }
 
 /* count pixels, `step` floats apart in the input, `lanes` floats each. */
-static void copy_pixels(const float *from, int64_t step, float *to, int64_t lanes, int64_t count)
+static void copy_pixels(const nnd_kernel_set *set, const float *from, int64_t step, float *to,
+                        int64_t lanes, int64_t count)
 {
     if (step == lanes) {
         memcpy(to, from, (size_t)(count * lanes) * sizeof *to);
+    } else if (lanes == 1 && step == 2 && set->every_second) {
+        set->every_second(from, to, (size_t)count);
     } else if (lanes == 1) {
         for (int64_t i = 0; i < count; i++)
             to[i] = from[i * step];
@@ -264,8 +267,8 @@ static void copy_row(const nnd_conv *conv, const float *row, int64_t pixel, int6
     high = NND_MAX(high, low);
     memset(to, 0, (size_t)(low * lanes) * sizeof *to);
     if (high > low)
-        copy_pixels(row + (first + low * stride) * pixel, stride * pixel, to + low * lanes, lanes,
-                    high - low);
+        copy_pixels(conv->set, row + (first + low * stride) * pixel, stride * pixel,
+                    to + low * lanes, lanes, high - low);
     memset(to + high * lanes, 0, (size_t)((count - high) * lanes) * sizeof *to);
 }
 

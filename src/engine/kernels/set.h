@@ -117,6 +117,8 @@ typedef struct nnd_kernel_set {
     /* `channels` ≤ block planes, ld floats apart, to or from one block; `pixels` of each. */
     void (*to_nchwc)(const float *x, size_t ldx, float *y, size_t channels, size_t pixels);
     void (*to_nchw)(const float *x, float *y, size_t ldy, size_t channels, size_t pixels);
+    /* y[i] = x[2i]; may be NULL. */
+    void (*every_second)(const float *x, float *y, size_t n);
     void (*transpose)(const float *x, size_t ldx, float *y, size_t ldy, size_t rows, size_t cols);
     void (*f16_to_f32)(const uint16_t *x, float *y, size_t n);
     void (*f32_to_f16)(const float *x, uint16_t *y, size_t n);

@@ -53,3 +53,13 @@ void VEC_NAME(nnd_f32_to_nchw)(const float *x, float *y, size_t ldy, size_t chan
 {
     VEC_NAME(nnd_f32_transpose)(x, VLEN, y, ldy, pixels, channels);
 }
+
+void VEC_NAME(nnd_f32_every_second)(const float *x, float *y, size_t n)
+{
+    size_t i = 0;
+    /* A vector reads one float behind the last that it needs: the last one is done alone. */
+    for (; i + VLEN < n; i += VLEN)
+        v_store(y + i, v_load_even(x + 2 * i));
+    for (; i < n; i++)
+        y[i] = x[2 * i];
+}

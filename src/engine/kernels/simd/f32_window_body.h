@@ -111,6 +111,71 @@ NND_INLINE void blocked_pixels(const window_job job, const nnd_window_args *p,
     }
 }
 
+/*
+ * Depthwise, `taps` × `taps` next to each other: each pixel of the input is loaded once for all the
+ * outputs that it takes part in.
+ */
+NND_INLINE void depthwise_pixels(const nnd_window_args *p, const window_row *row, int64_t ow,
+                                 const int count, const int taps, const int stride)
+{
+    vf acc[PIXELS], bias = v_load(p->bias), low = v_set1(p->low), high = v_set1(p->high);
+    int64_t left = ow * stride - p->pad_left;
+#pragma GCC unroll 8
+    for (int i = 0; i < count; i++)
+        acc[i] = bias;
+    for (int64_t kh = row->rows.first; kh < row->rows.end; kh++) {
+        const float *x = p->x + ((row->top + kh * p->dilation_h) * p->in_w + left) * VLEN;
+        const float *weights = p->weights + kh * taps * VLEN;
+        vf w[5];
+#pragma GCC unroll 5
+        for (int k = 0; k < taps; k++)
+            w[k] = v_load(weights + k * VLEN);
+#pragma GCC unroll 16
+        for (int j = 0; j < (count - 1) * stride + taps; j++) {
+            vf v = v_load(x + j * VLEN);
+#pragma GCC unroll 8
+            for (int i = 0; i < count; i++) {
+                int k = j - i * stride;
+                if (k >= 0 && k < taps) acc[i] = v_fma(v, w[k], acc[i]);
+            }
+        }
+    }
+    int64_t at = (row->oh * p->out_w + ow) * VLEN;
+#pragma GCC unroll 8
+    for (int i = 0; i < count; i++) {
+        if (p->residual) acc[i] = v_add(acc[i], v_load(p->residual + at + i * VLEN));
+        v_store(p->y + at + i * VLEN, v_min(high, v_max(low, acc[i])));
+    }
+}
+
+/* The interior of a row for one kind of window; how far it got. */
+NND_INLINE int64_t depthwise_row(const nnd_window_args *p, const window_row *row, tap_range inside,
+                                 const int taps, const int stride)
+{
+    int64_t ow = inside.first;
+    for (; ow + PIXELS <= inside.end; ow += PIXELS)
+        depthwise_pixels(p, row, ow, PIXELS, taps, stride);
+    for (; ow + 2 <= inside.end; ow += 2)
+        depthwise_pixels(p, row, ow, 2, taps, stride);
+    for (; ow < inside.end; ow++)
+        depthwise_pixels(p, row, ow, 1, taps, stride);
+    return ow;
+}
+
+/* Usual windows have kernels of their own; the others begin where the interior does. */
+NND_INLINE int64_t usual_depthwise_row(const nnd_window_args *p, const window_row *row,
+                                       tap_range inside)
+{
+    if (p->kernel_w != p->kernel_h || p->dilation_w != 1 || p->stride_w > 2) return inside.first;
+    if (p->kernel_w == 3)
+        return p->stride_w == 1 ? depthwise_row(p, row, inside, 3, 1)
+                                : depthwise_row(p, row, inside, 3, 2);
+    if (p->kernel_w == 5)
+        return p->stride_w == 1 ? depthwise_row(p, row, inside, 5, 1)
+                                : depthwise_row(p, row, inside, 5, 2);
+    return inside.first;
+}
+
 NND_INLINE void blocked_border(const window_job job, const nnd_window_args *p,
                                const window_row *row, int64_t from, int64_t to)
 {
@@ -128,7 +193,7 @@ NND_INLINE void blocked_window(const window_job job, const nnd_window_args *p)
         window_row row = {.top = oh * p->stride_h - p->pad_top, .oh = oh};
         row.rows = taps_inside(row.top, p->in_h, p->kernel_h, p->dilation_h);
         blocked_border(job, p, &row, 0, inside.first);
-        int64_t ow = inside.first;
+        int64_t ow = job == DEPTHWISE ? usual_depthwise_row(p, &row, inside) : inside.first;
         for (; ow + PIXELS <= inside.end; ow += PIXELS)
             blocked_pixels(job, p, &row, ow, PIXELS, all);
         for (; ow + 2 <= inside.end; ow += 2)

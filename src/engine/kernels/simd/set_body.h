@@ -36,6 +36,7 @@ void VEC_NAME(nnd_f32_to_nchwc)(const float *x, size_t ldx, float *y, size_t cha
                                 size_t pixels);
 void VEC_NAME(nnd_f32_to_nchw)(const float *x, float *y, size_t ldy, size_t channels,
                                size_t pixels);
+void VEC_NAME(nnd_f32_every_second)(const float *x, float *y, size_t n);
 void VEC_NAME(nnd_f32_transpose)(const float *x, size_t ldx, float *y, size_t ldy, size_t rows,
                                  size_t cols);
 void VEC_NAME(nnd_f16_to_f32)(const uint16_t *x, float *y, size_t n);
@@ -70,6 +71,7 @@ const nnd_kernel_set VEC_NAME(nnd_kernel_set) = {
     .reduce = VEC_NAME(nnd_f32_reduce),
     .to_nchwc = VEC_NAME(nnd_f32_to_nchwc),
     .to_nchw = VEC_NAME(nnd_f32_to_nchw),
+    .every_second = VEC_NAME(nnd_f32_every_second),
     .transpose = VEC_NAME(nnd_f32_transpose),
     .f16_to_f32 = VEC_NAME(nnd_f16_to_f32),
     .f32_to_f16 = VEC_NAME(nnd_f32_to_f16),

@@ -14,6 +14,7 @@
  *   v_split(x, &e)          m in [1, 2) and e with x = m·2^e, for finite x > 0
  *   v_load_even(p)          p[0], p[2], …; reads 2·VLEN floats
  *   v_transpose(r)          r[i] lane j ↔ r[j] lane i, for VLEN vectors
+ *   v_inverse(x)            1/x within 1 ulp for x in [1, 2]
  *   v_sum, v_largest        over the lanes, in a fixed order
  */
 #ifndef NND_ENGINE_KERNELS_SIMD_VEC_H

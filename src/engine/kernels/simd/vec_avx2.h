@@ -72,6 +72,10 @@ static inline vf v_max(vf limit, vf x)
 {
     return _mm256_max_ps(limit, x);
 }
+static inline vf v_inverse(vf x)
+{
+    return _mm256_div_ps(_mm256_set1_ps(1.0f), x);
+}
 static inline vf v_sqrt(vf a)
 {
     return _mm256_sqrt_ps(a);

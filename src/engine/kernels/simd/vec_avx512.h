@@ -70,6 +70,12 @@ static inline vf v_max(vf limit, vf x)
 {
     return _mm512_max_ps(limit, x);
 }
+static inline vf v_inverse(vf x)
+{
+    /* 14 bits, doubled by a step of Newton's. */
+    vf y = _mm512_rcp14_ps(x);
+    return _mm512_fmadd_ps(y, _mm512_fnmadd_ps(x, y, _mm512_set1_ps(1.0f)), y);
+}
 static inline vf v_sqrt(vf a)
 {
     return _mm512_sqrt_ps(a);

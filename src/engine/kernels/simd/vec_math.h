@@ -53,7 +53,7 @@ static inline vf v_sigmoid(vf x)
     const vf one = v_set1(1.0f);
     vf e = v_exp(v_neg(v_abs(x)));
     vf top = v_select(v_less(x, v_set1(0.0f)), e, one);
-    return v_div(top, v_add(one, e));
+    return v_mul(top, v_inverse(v_add(one, e)));
 }
 
 static inline vf v_tanh(vf x)

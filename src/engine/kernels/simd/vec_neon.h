@@ -71,6 +71,10 @@ static inline vf v_max(vf limit, vf x)
 {
     return vmaxq_f32(limit, x);
 }
+static inline vf v_inverse(vf x)
+{
+    return vdivq_f32(vdupq_n_f32(1.0f), x);
+}
 static inline vf v_sqrt(vf a)
 {
     return vsqrtq_f32(a);
