@@ -1,10 +1,12 @@
 /*
- * Any bytes as an ONNX model: loading and one run on zeros. Build with -DNND_BUILD_FUZZ=ON and
+ * Any bytes as an ONNX model: loading and one run on zeros; listing its tensors, and loading it
+ * again with the first of them made visible. Build with -DNND_BUILD_FUZZ=ON and
  * clang; seeds in corpus/engine_onnx are written by tests/engine/seeds_engine_onnx.c.
  */
 #include <string.h>
 
 #include "engine/engine.h"
+#include "engine/onnx/expose.h"
 
 static nnd_status no_file(void *user, const char *relative, nnd_buffer **out)
 {
@@ -31,6 +33,20 @@ static bool bind_zeros(nnd_engine_model *model, nnd_engine_request *request)
     return true;
 }
 
+static void expose_first(const uint8_t *data, size_t size, const nnd_engine_options *options)
+{
+    nnd_onnx_tensors tensors = {0};
+    nnd_engine_model *model;
+    void *bytes = NULL;
+    size_t longer;
+    if (nnd_onnx_tensors_read(&tensors, data, size) == NND_OK && tensors.items.count &&
+        nnd_onnx_expose(data, size, &tensors.items.items[0].tensor, 1, &bytes, &longer) == NND_OK &&
+        nnd_engine_model_load_memory(bytes, longer, options, &model) == NND_OK)
+        nnd_engine_model_unref(model);
+    nnd_free(bytes);
+    nnd_onnx_tensors_fini(&tensors);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -52,6 +68,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         }
         nnd_engine_model_unref(model);
     }
+    expose_first(data, size, &options);
     nnd_error_clear();
     return 0;
 }

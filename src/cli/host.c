@@ -30,12 +30,13 @@ static nnd_status load_usual_plugins(nnd_registry *registry)
 
 nnd_status cli_registry(const cli *c, nnd_registry **out)
 {
-    nnd_registry *registry = nnd_nodes_registry();
+    static nnd_registry *ready; /* with its plug-ins, which are loaded once */
+    nnd_registry *registry = ready ? ready : nnd_nodes_registry();
     if (!registry) return cli_no_memory();
-    NND_TRY(load_usual_plugins(registry));
-    for (size_t i = 0; i < cli_count(c, "plugin"); i++)
+    if (!ready) NND_TRY(load_usual_plugins(registry));
+    for (size_t i = 0; !ready && i < cli_count(c, "plugin"); i++)
         NND_TRY(nnd_nodes_load_plugin(registry, cli_nth(c, "plugin", i)));
-    *out = registry;
+    *out = ready = registry;
     return NND_OK;
 }
 

@@ -330,6 +330,7 @@ static void put_inputs(const nnd_tuning_entry *entry, nnd_json_writer *w)
 
 static void put_kernels(const nnd_tuning_entry *entry, nnd_json_writer *w)
 {
+    if (!entry) entry = &(const nnd_tuning_entry){0};
     nnd_json_key(w, "kernels");
     nnd_json_begin_array(w);
     for (size_t i = 0; i < entry->kernels.count; i++) {
@@ -342,7 +343,9 @@ static void put_kernels(const nnd_tuning_entry *entry, nnd_json_writer *w)
     nnd_json_end_array(w);
 }
 
-static void put_entry(const nnd_tuning_entry *entry, nnd_json_writer *w)
+/* kernels: the entry that says which; they are found in other ways than the trials. */
+static void put_entry(const nnd_tuning_entry *entry, const nnd_tuning_entry *kernels,
+                      nnd_json_writer *w)
 {
     nnd_json_begin_object(w);
     nnd_json_key(w, "machine");
@@ -360,7 +363,7 @@ static void put_entry(const nnd_tuning_entry *entry, nnd_json_writer *w)
     for (size_t i = 0; i < entry->trials.count; i++)
         nnd_tuning_trial_to_json(&entry->trials.items[i], w);
     nnd_json_end_array(w);
-    put_kernels(entry, w);
+    put_kernels(kernels, w);
     nnd_json_end_object(w);
 }
 
@@ -375,11 +378,24 @@ static bool is_same_key(const nnd_tuning_entry *a, const nnd_tuning_entry *b)
     return true;
 }
 
-static bool is_replaced(const nnd_tuning *fresh, const nnd_tuning_entry *entry)
+/* The entry about the same model and machine, NULL = none; takes NULL. */
+static const nnd_tuning_entry *counterpart(const nnd_tuning *tuning, const nnd_tuning_entry *entry)
 {
-    for (size_t i = 0; i < fresh->entries.count; i++)
-        if (is_same_key(&fresh->entries.items[i], entry)) return true;
-    return false;
+    for (size_t i = 0; tuning && i < tuning->entries.count; i++)
+        if (is_same_key(&tuning->entries.items[i], entry)) return &tuning->entries.items[i];
+    return NULL;
+}
+
+static void put_merged(const nnd_tuning *old, const nnd_tuning *fresh, nnd_json_writer *w)
+{
+    for (size_t i = 0; old && i < old->entries.count; i++) {
+        const nnd_tuning_entry *entry = &old->entries.items[i];
+        if (!counterpart(fresh, entry)) put_entry(entry, entry, w);
+    }
+    for (size_t i = 0; i < fresh->entries.count; i++) {
+        const nnd_tuning_entry *entry = &fresh->entries.items[i];
+        put_entry(entry, entry->kernels.count ? entry : counterpart(old, entry), w);
+    }
 }
 
 static nnd_status merged_text(const nnd_tuning *old, const nnd_tuning *fresh, nnd_str *out)
@@ -392,10 +408,7 @@ static nnd_status merged_text(const nnd_tuning *old, const nnd_tuning *fresh, nn
     put_text(w, "schema", SCHEMA);
     nnd_json_key(w, "entries");
     nnd_json_begin_array(w);
-    for (size_t i = 0; old && i < old->entries.count; i++)
-        if (!is_replaced(fresh, &old->entries.items[i])) put_entry(&old->entries.items[i], w);
-    for (size_t i = 0; i < fresh->entries.count; i++)
-        put_entry(&fresh->entries.items[i], w);
+    put_merged(old, fresh, w);
     nnd_json_end_array(w);
     nnd_json_end_object(w);
     nnd_status status = nnd_json_writer_take(w, &text, &size);

@@ -142,6 +142,17 @@ if [ -f "${3:-}" ]; then
     says err.txt .echo
     run 3 inspect "$model" --backend echo --plugin "$3"
     says err.txt 'no model of echo'
+    run 0 compare-models model.echo --backends echo,echo --shape in=5 --plugin "$3" --json
+    conforms compare-models
+    json "d['equal'] and d['sides'][1]['backend'] == 'echo'"
+    run 0 tune model.echo --shape in=5 --threads 1 --time-budget 0.1 --plugin "$3" --tuning echo.json --json
+    conforms tune
+    json "d['models'][0]['trials'][0]['backend'] == 'echo'"
+    printf '%s' '{"format": "nndeploy/1", "name": "echo",
+        "inputs": [{"name": "x", "type": "tensor"}], "outputs": [{"name": "y", "from": ["net", "out"]}],
+        "nodes": [{"id": "net", "type": "infer.model@1", "params": {"model": "model.echo"}}],
+        "edges": [{"from": ["@", "x"], "to": ["net", "in"]}]}' >echo-flow.json
+    run 0 run echo-flow.json --input 'x=[1, 2, 3, 4, 5]' --plugin "$3"
     run 3 backends --plugin "$3" --plugin "$3"
     says err.txt 'loaded already'
 else

@@ -539,6 +539,15 @@ static void saving_keeps_the_rest(void **state)
     assert_int_equal(tuning->entries.items[0].kernels.count, 1);
     assert_string_equal(tuning->entries.items[0].kernels.items[0].kernel, "k");
     nnd_tuning_unref(tuning);
+    read_text();
+    free(with);
+    with = replaced(text, "\"kernels\": []",
+                    "\"kernels\": [{\"op\": \"Gemm\", \"shape\": \"s\", \"kernel\": \"k\"}]");
+    put_file(tuning_file, with, strlen(with));
+    tune_toys();
+    assert_ok(nnd_tuning_read(tuning_file, &tuning));
+    assert_string_equal(tuning->entries.items[1].kernels.items[0].op, "Gemm");
+    nnd_tuning_unref(tuning);
     free(other);
     free(with);
 }
@@ -575,6 +584,46 @@ static void the_file_in_force_is_found(void **state)
     assert_null(path);
     assert_int_equal(nnd_port_env_set("NNDEPLOY_TUNING", "off"), 0);
     assert_ok(nnd_tuning_set_path(tuning_file));
+}
+
+/* ---- threads ------------------------------------------------------------------------------- */
+
+static void load_often(void *arg)
+{
+    atomic_int *failures = arg;
+    char path[512];
+    snprintf(path, sizeof path, "%s/m.toy", folder);
+    for (int i = 0; i < 50; i++) {
+        nnd_model *model = NULL;
+        nnd_status status = nnd_model_load(path, NULL, &model);
+        const char *backend = status == NND_OK ? nnd_model_backend(model) : "";
+        if (strcmp(backend, "quick") != 0 && strcmp(backend, "steady") != 0)
+            atomic_fetch_add(failures, 1);
+        nnd_model_unref(model);
+    }
+}
+
+/* Loading while the file is replaced finds the old one or the new one. */
+static void the_file_may_change_while_models_load(void **state)
+{
+    (void)state;
+    nnd_port_thread *threads[3];
+    atomic_int failures = 0;
+    tune_toys();
+    size_t size = read_text();
+    for (size_t i = 0; i < NND_COUNT(threads); i++)
+        assert_int_equal(nnd_port_thread_create("load", load_often, &failures, &threads[i]), 0);
+    for (int i = 0; i < 50; i++) {
+        char *other = replaced(text, "\"cores\": ", "\"cores\": 9");
+        bool odd = i % 2;
+        assert_int_equal(
+            nnd_port_file_write_atomic(tuning_file, odd ? other : text, odd ? strlen(other) : size),
+            0);
+        free(other);
+    }
+    for (size_t i = 0; i < NND_COUNT(threads); i++)
+        nnd_port_thread_join(threads[i]);
+    assert_int_equal(atomic_load(&failures), 0);
 }
 
 /* ---- lack of memory ------------------------------------------------------------------------ */
@@ -633,6 +682,7 @@ int main(void)
         cmocka_unit_test_setup(saving_keeps_the_rest, fresh),
         cmocka_unit_test_setup(a_file_that_cannot_be_read_is_left_alone, fresh),
         cmocka_unit_test_setup(the_file_in_force_is_found, fresh),
+        cmocka_unit_test_setup(the_file_may_change_while_models_load, fresh),
         cmocka_unit_test_setup(lack_of_memory_is_survived, fresh),
     };
     return cmocka_run_group_tests(tests, begin, finish);
