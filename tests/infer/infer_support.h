@@ -65,6 +65,7 @@ static inline nnd_str long_model(void)
     for (int i = 0; i < LAYERS; i++) {
         snprintf(to, sizeof to, i == LAYERS - 1 ? "y" : "t%d", i);
         snprintf(edge, sizeof edge, "%s,w", from);
+        ow_attr_ints(&attrs, "kernel_shape", (int64_t[]){3, 3}, 2);
         ow_attr_ints(&attrs, "pads", (int64_t[]){1, 1, 1, 1}, 4);
         ow_node(&graph, "Conv", edge, to, &attrs);
         memcpy(from, to, sizeof from);
