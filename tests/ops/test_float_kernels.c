@@ -8,7 +8,7 @@
 #include "data/float_bits.h"
 #include "kernel_support.h"
 
-/* Exactly `count` levels below and above the range, with what does not compare among them. */
+/* Exactly `count` levels, some of them below 0 and above the top. */
 static float *levels(size_t count, float top, uint32_t seed)
 {
     float *out = malloc(count * sizeof(float));

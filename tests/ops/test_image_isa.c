@@ -168,7 +168,7 @@ static double weigh(const double weight[3], const double rgb[3])
     return weight[0] * rgb[0] + weight[1] * rgb[1] + weight[2] * rgb[2];
 }
 
-/* Rounding, and weights in 2⁻¹⁵. Chroma of full range may be 255.5 above the middle. */
+/* Rounding, and weights in 2⁻¹⁵. Chroma of full range may reach 255.5, which is written as 255. */
 static void assert_level(int got, double want)
 {
     want = want > 255 ? 255 : want;

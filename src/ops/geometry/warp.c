@@ -3,7 +3,6 @@
  * double precision, the same everywhere), then runs of pixels whose neighbours all lie
  * inside go to the vector kernel and the others pixel by pixel through the border rule.
  */
-#include <math.h>
 #include <string.h>
 
 #include "ops/kernels/fixed.h"
@@ -30,6 +29,14 @@ typedef struct places {
     int64_t offset[CHUNK];
 } places;
 
+/* What the kernels take of them. */
+typedef struct source_points {
+    const uint8_t *src;
+    int64_t stride;
+    const int64_t *offset;
+    const int16_t *wx, *wy;
+} source_points;
+
 static void find_places(const warp_job *job, int x, int y, int count, places *p)
 {
     const nnd_places out = {p->x, p->y, p->wx, p->wy};
@@ -43,13 +50,6 @@ static const uint8_t *pixel_at(const warp_job *job, int64_t x, int64_t y)
     if (column < 0 || row < 0) return job->constant;
     return nnd_ops_row(&job->src, 0, row) + (int64_t)column * job->channels * job->depth;
 }
-
-typedef struct source_points {
-    const uint8_t *src;
-    int64_t stride;
-    const int64_t *offset;
-    const int16_t *wx, *wy;
-} source_points;
 
 static void blend_points(const nnd_ops_kernels *kernels, int channels, int depth, void *dst,
                          source_points p, size_t count)
