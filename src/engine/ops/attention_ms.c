@@ -483,21 +483,32 @@ static nnd_status read_operand(nnd_op_ctx *c, run *r, size_t i, size_t scale, si
     return NND_OK;
 }
 
-/* input · weights + bias, [batch·rows, width]; the workspace and the lanes are the plan's. */
+/* input · weights + bias, [batch·rows, width]. */
 static nnd_status project(nnd_op_ctx *c, run *r, const projected *p, float **out)
 {
     int64_t dims[2] = {p->batch * p->rows, p->width};
-    project_job j = {.c = c};
+    nnd_op_ctx own = *c; /* its scratch is this call's when there is no plan */
+    project_job j = {.c = &own};
+    void *packed = c->workspace, *scratch;
     const float *weights;
     NND_TRY(make_real(r, 2, dims, out));
     NND_TRY(read_operand(c, r, INPUT, Q_SCALE, Q_ZERO, &j.args.a));
     NND_TRY(read_operand(c, r, WEIGHTS, Q_WEIGHT_SCALE, Q_WEIGHT_ZERO, &weights));
     NND_TRY(read_real(r, nnd_op_in(c, PROJECTION_BIAS), &j.args.bias));
     NND_TRY(projection_gemm(p, j.args.bias != NULL, &j.gemm));
-    nnd_gemm_pack_b(&j.gemm, weights, c->workspace);
-    j.args.packed_b = c->workspace;
-    j.args.c = *out;
-    return nnd_op_for(c, nnd_gemm_tiles(&j.gemm), project_tile, &j);
+    NND_TRY(nnd_op_need_lane(&own, nnd_gemm_lane_bytes(&j.gemm), &scratch));
+    if (!packed) packed = nnd_alloc_aligned(nnd_gemm_packed_bytes(&j.gemm), NND_KERNEL_ALIGN);
+    nnd_status status =
+        packed ? NND_OK : nnd_op_fail(c, NND_E_OUT_OF_MEMORY, "no memory to pack the weights");
+    if (status == NND_OK) {
+        nnd_gemm_pack_b(&j.gemm, weights, packed);
+        j.args.packed_b = packed;
+        j.args.c = *out;
+        status = nnd_op_for(&own, nnd_gemm_tiles(&j.gemm), project_tile, &j);
+    }
+    if (!c->workspace) nnd_free_aligned(packed);
+    nnd_free_aligned(scratch);
+    return status;
 }
 
 /* The halves of past and present are keys and values. */

@@ -9,7 +9,17 @@
 static nnd_dtype target(const nnd_op_ctx *c)
 {
     if (c->op->variant) return c->in_count > 1 && c->in[1] ? c->in[1]->dtype : NND_DTYPE_INVALID;
-    return nnd_onnx_dtype((uint64_t)nnd_node_int(c->node, "to", 0));
+    const nnd_attr *to = nnd_node_attr(c->node, "to");
+    if (!to || to->kind != NND_ATTR_STRING)
+        return nnd_onnx_dtype((uint64_t)nnd_node_int(c->node, "to", 0));
+    /* Before opset 6 the type was named. */
+    static const char *const names[] = {"UNDEFINED", "FLOAT",  "UINT8",  "INT8",   "UINT16",
+                                        "INT16",     "INT32",  "INT64",  "STRING", "BOOL",
+                                        "FLOAT16",   "DOUBLE", "UINT32", "UINT64"};
+    const char *name = nnd_node_string(c->node, "to", "");
+    for (size_t i = 0; i < NND_COUNT(names); i++)
+        if (strcmp(name, names[i]) == 0) return nnd_onnx_dtype(i);
+    return NND_DTYPE_INVALID;
 }
 
 static nnd_status cast_infer(nnd_op_ctx *c)
@@ -126,7 +136,7 @@ static nnd_status cast_run(nnd_op_ctx *c)
 }
 
 static const nnd_op ops[] = {
-    {"", "Cast", 6, 0, 1, 1, 1, 1, 0, cast_infer, cast_run, .variant = 0},
+    {"", "Cast", 1, 0, 1, 1, 1, 1, 0, cast_infer, cast_run, .variant = 0},
     {"", "CastLike", 15, 0, 2, 2, 1, 1, 0, cast_infer, cast_run, .variant = 1},
 };
 const nnd_op_family nnd_ops_cast = {ops, NND_COUNT(ops)};

@@ -329,8 +329,8 @@ static double rnn_flops(const nnd_op_ctx *c)
 }
 
 static const nnd_op ops[] = {
-    {"", "RNN", 7, 0, 3, 6, 0, 2, 0, rnn_infer, rnn_run, .flops = rnn_flops, .variant = RNN},
-    {"", "GRU", 7, 0, 3, 6, 0, 2, 0, rnn_infer, rnn_run, .flops = rnn_flops, .variant = GRU},
-    {"", "LSTM", 7, 0, 3, 8, 0, 3, 0, rnn_infer, rnn_run, .flops = rnn_flops, .variant = LSTM},
+    {"", "RNN", 1, 0, 3, 6, 0, 2, 0, rnn_infer, rnn_run, .flops = rnn_flops, .variant = RNN},
+    {"", "GRU", 1, 0, 3, 6, 0, 2, 0, rnn_infer, rnn_run, .flops = rnn_flops, .variant = GRU},
+    {"", "LSTM", 1, 0, 3, 8, 0, 3, 0, rnn_infer, rnn_run, .flops = rnn_flops, .variant = LSTM},
 };
 const nnd_op_family nnd_ops_rnn = {ops, NND_COUNT(ops)};
