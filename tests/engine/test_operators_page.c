@@ -204,6 +204,8 @@ static const probe probes[] = {
      "types of the values", "所列为参数值的类型"},
     {"ai.onnx.preview.training.Momentum", "f32[] i64[] T[2] T[2] T[2]", NULL, NULL,
      "types of the values; standard and nesterov", "所列为参数值的类型；支持 standard 和 nesterov"},
+    {"com.microsoft.CDist", "T[2,2] T[2,2]", NULL, NULL, "euclidean and sqeuclidean",
+     "euclidean 和 sqeuclidean"},
     {"com.microsoft.CausalConvWithState", "T[1,1,2] T[1,1,2]", NULL, NULL,
      "1-D, channels first, one state", "1 维、通道在前、单个状态"},
     {"com.microsoft.GatherBlockQuantized", "T[2,8] i64[1] f32[2,1]", "block_size", "16",

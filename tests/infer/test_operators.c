@@ -106,6 +106,7 @@ static const row rows[] = {
      "q_num_heads=2 kv_num_heads=2", "f32,f32", 1e-3, 1e-4},
     {MS, "CausalConvWithState", 17, "f32[2,3,7] f32[3,1,4]! f32[3]! f32[2,3,3]",
      "activation='silu'", "f32,f32", 1e-4, 1e-4},
+    {MS, "CDist", 17, "f32[5,7] f32[4,7]", "metric='euclidean'", "f32", 1e-4, 1e-5},
     {MS, "Inverse", 17, "f32[3,4,4]", "", "f32", 1e-3, 1e-3},
     {MS, "MatMulNBits", 17, "f32[2,3,40] u8[7,3,8]! f32[21]!", "K=40 N=7 block_size=16 bits=4",
      "f32", 1e-4, 1e-3},
