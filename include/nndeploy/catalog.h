@@ -34,7 +34,8 @@ typedef struct nnd_catalog_file {
     size_t url_count;
 } nnd_catalog_file;
 
-/* How a port of a variant differs from what workflows see. */
+/* How a port of a variant differs from what workflows see. infer.model gives its ports the names
+   of workflows; layout, dtype and scale say what the files take, for whoever makes the tensors. */
 typedef struct nnd_catalog_port {
     const char *port;   /* the name that workflows use */
     const char *name;   /* the name in the variant's own files */

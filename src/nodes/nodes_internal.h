@@ -2,6 +2,7 @@
 #ifndef NND_NODES_INTERNAL_H
 #define NND_NODES_INTERNAL_H
 
+#include "base/hash.h"
 #include "nndeploy/infer.h"
 #include "nndeploy/nodes.h"
 #include "nndeploy/ops.h"
@@ -67,6 +68,9 @@ typedef struct nnd_node_labels {
 } nnd_node_labels;
 nnd_status nnd_node_labels_prepare(nnd_prepare *prepare, void **prepared);
 void nnd_node_labels_release(void *prepared);
+
+/* sha256 of a file as hex text; remembered as long as the file does not change. */
+nnd_status nnd_nodes_digest(const char *path, char text[NND_SHA256_TEXT]);
 
 /* Filter and fit choices as the parameters spell them. */
 #define NND_NODE_FILTERS "nearest|nearest-centre|bilinear|bicubic|area|lanczos"

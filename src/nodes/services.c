@@ -1,7 +1,6 @@
 /* What a plain host offers to workflows: model files by name, secrets from the environment. */
 #include "nodes/nodes_internal.h"
 
-#include "base/hash.h"
 #include "base/port_status.h"
 #include "base/str.h"
 #include "base/vec.h"
@@ -150,7 +149,7 @@ static void remember_digest(const char *path, const nnd_port_file_info *info,
     nnd_port_mutex_unlock(&digests_lock);
 }
 
-static nnd_status digest_of(const char *path, char text[NND_SHA256_TEXT])
+nnd_status nnd_nodes_digest(const char *path, char text[NND_SHA256_TEXT])
 {
     uint8_t digest[NND_SHA256_SIZE];
     nnd_port_file_info info = {0};
@@ -166,7 +165,7 @@ static nnd_status check_sha256(const char *path, const char *name, const char *w
 {
     char text[NND_SHA256_TEXT];
     if (!wanted || !wanted[0]) return NND_OK;
-    NND_TRY(digest_of(path, text));
+    NND_TRY(nnd_nodes_digest(path, text));
     if (nnd_sha256_text_equal(text, wanted)) return NND_OK;
     return nnd_error_set(NND_E_FORMAT,
                          "model '%s': '%s' is not the file that the workflow pins (sha256 %s, "
@@ -195,7 +194,7 @@ static nnd_status check_catalogued(const nnd_catalog_model *model, const nnd_cat
                                    const char *path)
 {
     char text[NND_SHA256_TEXT];
-    NND_TRY(digest_of(path, text));
+    NND_TRY(nnd_nodes_digest(path, text));
     if (strcmp(text, file->sha256) == 0) return NND_OK;
     return nnd_error_set(NND_E_FORMAT,
                          "model '%s': the file '%s' is damaged; 'nndeploy models pull %s' brings "

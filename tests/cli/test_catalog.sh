@@ -132,6 +132,31 @@ conforms error
 run 3 models list --mirror file:///etc
 says err.txt 'https://'
 
+# ---- ports under the names of the catalogue, wherever the file is found
+sum=$(sha256sum "$source_dir/models/digits-32/digits-32.onnx" | cut -d' ' -f1)
+size=$(stat -c %s "$source_dir/models/digits-32/digits-32.onnx")
+renamed() { # SHA256: a catalogue that calls the ports picture and scores
+    printf '{"format": "nndeploy-catalog/1", "models": {"digits-32": {"task": "t", "licence": "MIT", "variants": [{"precision": "f32", "files": [{"role": "model", "name": "digits-32.onnx", "sha256": "%s", "size": %s, "urls": []}], "io": {"picture": {"name": "image"}, "scores": {"name": "logits"}}}]}}}' "$1" "$size"
+}
+renamed "$sum" >renamed.json
+renamed "$(printf '%064d' 0)" >other.json
+cat >ports.json <<'JSON'
+{"format": "nndeploy/1", "name": "ports", "inputs": [{"name": "x", "type": "tensor"}],
+ "outputs": [{"name": "y", "from": ["net", "scores"]}],
+ "nodes": [{"id": "net", "type": "infer.model@1", "params": {"model": "digits-32"}}],
+ "edges": [{"from": ["@", "x"], "to": ["net", "picture"]}]}
+JSON
+NNDEPLOY_MODELS=$source_dir/models run 0 infer digits-32 --input image="$source_dir/models/digits-32/test_image.npy" --output-dir own
+NNDEPLOY_CATALOG=renamed.json NNDEPLOY_MODELS=$source_dir/models run 0 run ports.json \
+    --input x="$source_dir/models/digits-32/test_image.npy" --output y=y.npy
+same y.npy own/logits.npy
+NNDEPLOY_CATALOG=renamed.json NNDEPLOY_MIRRORS=$source_dir/models run 0 run ports.json \
+    --input x="$source_dir/models/digits-32/test_image.npy" --output y=y.npy
+# A file with other bytes is another model: its own names count.
+NNDEPLOY_CATALOG=other.json NNDEPLOY_MODELS=$source_dir/models run 3 run ports.json \
+    --input x="$source_dir/models/digits-32/test_image.npy" --output y=y.npy
+says err.txt picture
+
 # ---- the web
 if [ -z "$python" ]; then
     skip 'there is no python3: nothing is downloaded'
@@ -184,8 +209,6 @@ for _ in $(seq 200); do
     [ -s port.txt ] && break
     sleep 0.05
 done
-sum=$(sha256sum "$source_dir/models/digits-32/digits-32.onnx" | cut -d' ' -f1)
-size=$(stat -c %s "$source_dir/models/digits-32/digits-32.onnx")
 printf '{"format": "nndeploy-catalog/1", "models": {"web-net": {"task": "t", "licence": "MIT", "variants": [{"precision": "f32", "files": [{"role": "model", "name": "m.onnx", "sha256": "%s", "size": %s, "urls": ["http://127.0.0.1:%s/m.onnx"]}]}]}}}' \
     "$sum" "$size" "$(cat port.txt)" >web.json
 export NNDEPLOY_CATALOG=$work/web.json

@@ -6,6 +6,7 @@
 #include "infer/infer.h"
 #include "infer/tuning.h"
 #include "nodes/infer/plan_models.h"
+#include "nodes/infer/port_names.h"
 #include "workflow/compile/plan.h"
 
 #include <string.h>
@@ -150,19 +151,21 @@ static const char *port_type(const nnd_model_port *port)
     return port->kind == NND_PORT_MAP ? "record" : "tensor";
 }
 
-static nnd_status list_ports(const nnd_model *model, nnd_port_list *list)
+static nnd_status list_ports(const nnd_model *model, const nnd_port_names *names,
+                             nnd_port_list *list)
 {
     char text[160];
     for (size_t i = 0; i < nnd_model_input_count(model); i++) {
         const nnd_model_port *port = nnd_model_input(model, i);
         nnd_model_port_describe(port, text, sizeof text);
-        NND_TRY(nnd_port_list_add_input(list, port->name, port_type(port), text,
-                                        port->optional ? NND_PORT_OPTIONAL : 0));
+        NND_TRY(nnd_port_list_add_input(list, nnd_port_names_of(names, port->name), port_type(port),
+                                        text, port->optional ? NND_PORT_OPTIONAL : 0));
     }
     for (size_t i = 0; i < nnd_model_output_count(model); i++) {
         const nnd_model_port *port = nnd_model_output(model, i);
         nnd_model_port_describe(port, text, sizeof text);
-        NND_TRY(nnd_port_list_add_output(list, port->name, port_type(port), text, 0));
+        NND_TRY(nnd_port_list_add_output(list, nnd_port_names_of(names, port->name),
+                                         port_type(port), text, 0));
     }
     return NND_OK;
 }
@@ -171,11 +174,13 @@ static nnd_status list_ports(const nnd_model *model, nnd_port_list *list)
 static nnd_status model_resolve_ports(const nnd_params *params, nnd_prepare *prepare,
                                       nnd_port_list *list)
 {
-    (void)params;
     if (!prepare) return NND_OK; /* the ports that the file has saved count */
     shared_model *m = NULL;
+    nnd_port_names names;
     NND_TRY(open_model(prepare, &m));
-    nnd_status status = list_ports(m->model, list);
+    nnd_status status = nnd_port_names_init(&names, nnd_params_text(params, "model"), m->path);
+    if (status == NND_OK) status = list_ports(m->model, &names, list);
+    nnd_port_names_fini(&names);
     nnd_status kept = nnd_prepare_keep(prepare, m, close_model);
     return status == NND_OK ? kept : status;
 }

@@ -1,0 +1,60 @@
+#include "nodes/infer/port_names.h"
+
+#include "base/hash.h"
+#include "nodes/nodes_internal.h"
+#include "port/port.h"
+
+#include <string.h>
+
+static bool has_other_names(const nnd_catalog_variant *variant)
+{
+    for (size_t i = 0; i < variant->port_count; i++) {
+        const nnd_catalog_port *port = nnd_catalog_port_at(variant, i);
+        if (strcmp(port->port, port->name) != 0) return true;
+    }
+    return false;
+}
+
+/* Reading a file for its digest takes its time: only when size and need of it speak for it. */
+static nnd_status is_file_of(const nnd_catalog_variant *variant, const char *path, bool *is)
+{
+    char text[NND_SHA256_TEXT];
+    nnd_port_file_info info;
+    const nnd_catalog_file *file = nnd_catalog_main_file(variant);
+    *is =
+        has_other_names(variant) && nnd_port_file_stat(path, &info) == 0 && info.size == file->size;
+    if (!*is) return NND_OK;
+    NND_TRY(nnd_nodes_digest(path, text));
+    *is = strcmp(text, file->sha256) == 0;
+    return NND_OK;
+}
+
+nnd_status nnd_port_names_init(nnd_port_names *names, const char *model, const char *path)
+{
+    *names = (nnd_port_names){NULL, NULL};
+    if (strpbrk(model, "/\\:")) return NND_OK;
+    NND_TRY(nnd_model_cache_create(NULL, &names->cache));
+    const nnd_catalog_model *entry = nnd_catalog_find(nnd_model_cache_catalog(names->cache), model);
+    for (size_t i = 0; entry && i < entry->variant_count && !names->variant; i++) {
+        const nnd_catalog_variant *variant = nnd_catalog_variant_at(entry, i);
+        bool is = false;
+        NND_TRY(is_file_of(variant, path, &is));
+        if (is) names->variant = variant;
+    }
+    return NND_OK;
+}
+
+void nnd_port_names_fini(nnd_port_names *names)
+{
+    nnd_model_cache_destroy(names->cache);
+    *names = (nnd_port_names){NULL, NULL};
+}
+
+const char *nnd_port_names_of(const nnd_port_names *names, const char *own)
+{
+    for (size_t i = 0; names->variant && i < names->variant->port_count; i++) {
+        const nnd_catalog_port *port = nnd_catalog_port_at(names->variant, i);
+        if (strcmp(port->name, own) == 0) return port->port;
+    }
+    return own;
+}
