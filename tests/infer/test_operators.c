@@ -129,7 +129,7 @@ static const row rows[] = {
 /* ---- models --------------------------------------------------------------------------------- */
 
 enum { MAX_INPUTS = 12 };
-enum { AS_IT_IS, ALL_CONSTANT, IN_DOUBLE };
+enum { AS_IT_IS, ALL_CONSTANT, IN_DOUBLE, WILD /* huge, infinite, NaN */ };
 
 typedef struct tried {
     int form;
@@ -191,6 +191,10 @@ static void fill(tried *t, nnd_tensor *x, const char *rest)
         } else if (!next) {
             value = random_between(t, low, high);
             if (whole) value = floor(value);
+        }
+        if (t->form == WILD && !whole) {
+            const double wild[] = {NAN, INFINITY, -INFINITY, 1e30, -3e9, 1e-40, value};
+            value = wild[i % NND_COUNT(wild)];
         }
         nnd_dtype_set(x->dtype, x->data, i, value);
     }
@@ -490,11 +494,11 @@ static bool replace_number(const char *text, size_t k, const char *with, char *o
 }
 
 /* Any answer will do, but there has to be one. */
-static void try_row(const row *r)
+static void try_row(const row *r, int form)
 {
     nnd_value *results[MAX_OUTPUTS];
     tried t;
-    make(r, AS_IT_IS, &t);
+    make(r, form, &t);
     run_on(&t, "builtin", 2, results);
     nnd_error_clear();
     drop_results(results);
@@ -510,18 +514,19 @@ static void nonsense_is_refused(void **state)
     (void)state;
     for (size_t i = 0; i < NND_COUNT(rows); i++) {
         row changed = rows[i];
+        try_row(&rows[i], WILD);
         for (size_t v = 0; v < NND_COUNT(extents); v++)
             for (size_t k = 0; replace_number(rows[i].inputs, k, extents[v], text, sizeof text);
                  k++) {
                 changed.inputs = text;
-                try_row(&changed);
+                try_row(&changed, AS_IT_IS);
             }
         changed = rows[i];
         for (size_t v = 0; v < NND_COUNT(values); v++)
             for (size_t k = 0; replace_number(rows[i].attrs, k, values[v], text, sizeof text);
                  k++) {
                 changed.attrs = text;
-                try_row(&changed);
+                try_row(&changed, AS_IT_IS);
             }
     }
 }

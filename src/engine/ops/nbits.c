@@ -98,35 +98,42 @@ static nnd_status product_infer(nnd_op_ctx *c)
     return nnd_op_output(c, 0, c->in[A]->dtype, c->in[A]->rank, dims);
 }
 
-/* Scales and zero points of one column. */
-static void read_scaling(const matrix *p, size_t column, float *scale, float *zero)
+/* Zero points of one column. */
+static void read_zeros(const matrix *p, size_t column, float *zero)
 {
-    const nnd_tensor *scales = p->c->in[SCALES], *zeros = nnd_op_in(p->c, ZEROS);
+    const nnd_tensor *zeros = nnd_op_in(p->c, ZEROS);
     size_t row = (p->blocks * (size_t)p->bits + 7) / 8, per_byte = 8 / (size_t)p->bits;
+    const uint8_t *codes = zeros && p->packed_zeros ? (const uint8_t *)zeros->data : NULL;
+    const float middle = (float)(1 << (p->bits - 1));
+    const unsigned mask = (1u << p->bits) - 1u;
     for (size_t b = 0; b < p->blocks; b++) {
-        scale[b] = (float)nnd_get(scales, column * p->blocks + b);
-        zero[b] = (float)(1 << (p->bits - 1));
-        if (zeros && p->packed_zeros) {
-            unsigned byte = ((const uint8_t *)zeros->data)[column * row + b / per_byte];
-            unsigned shift = (unsigned)(b % per_byte) * (unsigned)p->bits;
-            zero[b] = (float)(byte >> shift & ((1u << p->bits) - 1u));
-        } else if (zeros) {
-            zero[b] = (float)nnd_get(zeros, column * p->blocks + b);
-        }
+        unsigned shift = (unsigned)(b % per_byte) * (unsigned)p->bits;
+        if (codes)
+            zero[b] = (float)((unsigned)codes[column * row + b / per_byte] >> shift & mask);
+        else
+            zero[b] = zeros ? (float)nnd_get(zeros, column * p->blocks + b) : middle;
     }
 }
 
-/* A column with its scaling in `scratch` (2·blocks values). */
+/* A column with its scaling, in `scratch` (2·blocks values) unless it is where it can be read. */
 static nnd_nbits_column column_at(const matrix *p, size_t column, float *scratch)
 {
+    const nnd_tensor *scales = p->c->in[SCALES];
     const uint8_t *codes = p->c->in[B]->data;
-    read_scaling(p, column, scratch, scratch + p->blocks);
-    return (nnd_nbits_column){.bits = p->bits,
-                              .blocks = p->blocks,
-                              .bytes = p->bytes,
-                              .q = codes + column * p->blocks * p->bytes,
-                              .scale = scratch,
-                              .zero = scratch + p->blocks};
+    nnd_nbits_column c = {.bits = p->bits,
+                          .blocks = p->blocks,
+                          .bytes = p->bytes,
+                          .q = codes + column * p->blocks * p->bytes,
+                          .scale = scratch,
+                          .zero = scratch + p->blocks};
+    read_zeros(p, column, scratch + p->blocks);
+    if (scales->dtype == NND_F32) {
+        c.scale = (const float *)scales->data + column * p->blocks;
+        return c;
+    }
+    for (size_t b = 0; b < p->blocks; b++)
+        scratch[b] = (float)nnd_get(scales, column * p->blocks + b);
+    return c;
 }
 
 /* ---- few rows ------------------------------------------------------------------------------- */

@@ -1,31 +1,31 @@
-/* Products with weights of few bits. The loops are plain: with the number of bits a constant and
-   VLEN sums side by side, compilers make vectors of them. */
+/* Products with weights of few bits. The vector file defines codes_at: VLEN bytes, shifted and
+   masked, as floats. */
 #include "engine/kernels/set.h"
 #include "engine/kernels/simd/vec.h"
 
-NND_INLINE float dot_bits(const nnd_nbits_column *c, unsigned bits)
+/* A block's sums stay apart until the end of the column: adding them up is the slow part. */
+NND_INLINE float dot_bits(const nnd_nbits_column *c, int bits)
 {
     const uint8_t *q = c->q;
     const float *a = c->a;
-    const size_t phases = 8 / bits;
+    const int phases = 8 / bits;
     const uint32_t mask = (1u << bits) - 1u;
+    vf total = v_set1(0.0f);
     float result = 0.0f;
     for (size_t b = 0; b < c->blocks; b++, q += c->bytes) {
-        float sums[VLEN] = {0}, sum = 0.0f;
-        for (size_t p = 0; p < phases; p++, a += c->bytes) {
-            const unsigned shift = (unsigned)p * bits;
+        vf sums = v_set1(0.0f);
+        float rest = 0.0f;
+        for (int p = 0; p < phases; p++, a += c->bytes) {
             size_t i = 0;
             for (; i + VLEN <= c->bytes; i += VLEN)
-                for (size_t k = 0; k < VLEN; k++)
-                    sums[k] += a[i + k] * (float)(int32_t)((uint32_t)q[i + k] >> shift & mask);
+                sums = v_fma(v_load(a + i), codes_at(q + i, p * bits, mask), sums);
             for (; i < c->bytes; i++)
-                sum += a[i] * (float)(int32_t)((uint32_t)q[i] >> shift & mask);
+                rest += a[i] * (float)(int32_t)((uint32_t)q[i] >> (p * bits) & mask);
         }
-        for (size_t k = 0; k < VLEN; k++)
-            sum += sums[k];
-        result += c->scale[b] * (sum - c->zero[b] * c->sums[b]);
+        total = v_fma(v_set1(c->scale[b]), sums, total);
+        result += c->scale[b] * (rest - c->zero[b] * c->sums[b]);
     }
-    return result;
+    return result + v_sum(total);
 }
 
 float VEC_NAME(nnd_f32_nbits_dot)(const nnd_nbits_column *c)
