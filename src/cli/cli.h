@@ -97,6 +97,7 @@ int cli_run_models_list(cli *c);
 int cli_run_models_pull(cli *c);
 int cli_run_models_check(cli *c);
 int cli_run_models_where(cli *c);
+int cli_run_eval(cli *c);
 int cli_run_completion(cli *c);
 int cli_run_help(cli *c);
 int cli_run_version(cli *c);

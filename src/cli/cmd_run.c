@@ -1,8 +1,8 @@
 /* run: a workflow from the command line. */
+#include "cli/session.h"
 #include "cli/values.h"
 
 #include "base/port_status.h"
-#include "nndeploy/nodes.h"
 #include "nndeploy/ops.h"
 #include "nndeploy/sched.h"
 #include "port/port.h"
@@ -11,48 +11,16 @@
 
 typedef struct job {
     cli *c;
-    char *folder; /* of the workflow */
-    nnd_io *io;
+    cli_session session;
     nnd_cancel *cancel;
-    nnd_diagnostics *diags;
-    nnd_registry *registry;
-    nnd_workflow *wf;
     cli_inputs inputs;
     cli_outputs outputs;
-    nnd_plan *plan;
     nnd_run *run;
     size_t pushed;
     double milliseconds;
 } job;
 
 /* ---- before the run ---------------------------------------------------------------------- */
-
-/* The policy for reading the workflow needs no output folders, so that the document, which says
-   what outputs there are, can be read first. */
-static int load(job *j)
-{
-    cli *c = j->c;
-    const char *path = cli_operand(c, 0);
-    c->document = path;
-    nnd_status status = nnd_diagnostics_create(&j->diags);
-    if (status == NND_OK) status = cli_registry(c, &j->registry);
-    if (status == NND_OK) status = cli_apply_threads(c);
-    if (status == NND_OK) status = cli_apply_tuning(c);
-    if (status == NND_OK) status = cli_folder_of(path, &j->folder);
-    if (status == NND_OK) status = cli_io_create(c, j->folder, NULL, 0, &j->io);
-    if (status == NND_OK) status = cli_workflow_load(path, j->io, j->diags, &j->wf);
-    /* With --set the compiler checks: it knows the values that the command line gives. */
-    if (status == NND_OK && cli_count(c, "set") == 0)
-        status = nnd_workflow_validate(j->wf, j->registry, j->diags);
-    return status == NND_OK ? CLI_OK : cli_fail(c, status, j->diags);
-}
-
-static nnd_status open_io_for_outputs(job *j)
-{
-    nnd_io_unref(j->io);
-    j->io = NULL;
-    return cli_io_create(j->c, j->folder, j->outputs.folders, j->outputs.folder_count, &j->io);
-}
 
 static nnd_run_mode mode_of(const cli *c)
 {
@@ -62,24 +30,12 @@ static nnd_run_mode mode_of(const cli *c)
     return strcmp(mode, "pipeline") == 0 ? NND_RUN_PIPELINE : NND_RUN_DEFAULT;
 }
 
-static nnd_status compile(job *j)
-{
-    NND_TRY(open_io_for_outputs(j));
-    /* Warnings were found by validate already and would appear twice. */
-    nnd_diagnostics_destroy(j->diags);
-    j->diags = NULL;
-    NND_TRY(nnd_diagnostics_create(&j->diags));
-    cli_watch_progress("preparing", 0, 0);
-    return cli_plan_compile(j->c, j->wf, j->folder, j->io, mode_of(j->c), j->cancel, j->diags,
-                            &j->plan);
-}
-
 /* The plan knows what the outputs are: a name that no picture can have is refused before work. */
 static int check_output_types(job *j)
 {
-    for (size_t i = 0; i < nnd_plan_output_count(j->plan) && i < j->outputs.count; i++) {
+    for (size_t i = 0; i < nnd_plan_output_count(j->session.plan) && i < j->outputs.count; i++) {
         const char *pattern = j->outputs.items[i].pattern;
-        if (!pattern || strcmp(nnd_plan_output_type(j->plan, i), "image") != 0) continue;
+        if (!pattern || strcmp(nnd_plan_output_type(j->session.plan, i), "image") != 0) continue;
         if (nnd_image_codec_from_name(pattern) != NND_CODEC_NONE) continue;
         if (nnd_str_ends_with(pattern, ".json")) continue;
         return cli_usage(j->c, "output '%s' is an image: '%s' should end in .jpg, .png or .bmp",
@@ -103,7 +59,7 @@ static nnd_status create_run(job *j)
     cli *c = j->c;
     nnd_run_options options = NND_RUN_OPTIONS_INIT;
     double seconds = cli_number(c, "deadline", 0);
-    options.io = j->io;
+    options.io = j->session.io;
     options.cancel = j->cancel;
     if (seconds > 0) options.deadline_ns = nnd_clock_now() + (int64_t)(seconds * 1e9);
     options.seed = (uint64_t)cli_int(c, "seed", 0);
@@ -111,7 +67,7 @@ static nnd_status create_run(job *j)
     options.on_event = on_event;
     options.user = j;
     options.trace = cli_has(c, "trace");
-    return nnd_run_create(j->plan, &options, &j->run);
+    return nnd_run_create(j->session.plan, &options, &j->run);
 }
 
 /* Takes what is there; *moved when there was something. */
@@ -173,14 +129,10 @@ static nnd_status work(job *j)
     return nnd_run_close(j->run);
 }
 
-/* The first failure of the run says more than the status of the call that met it. */
 static int run_failed(job *j, nnd_status status)
 {
-    if (j->run && j->c->running && nnd_run_error_count(j->run) &&
-        nnd_cancel_check(j->cancel) == NND_OK)
-        status = nnd_error_restore(nnd_run_error_at(j->run, 0));
-    if (cli_watch_interrupted()) status = nnd_error_set(NND_E_CANCELLED, "interrupted");
-    return cli_fail(j->c, status, j->plan ? NULL : j->diags);
+    status = cli_session_failure(&j->session, j->run, j->cancel, status);
+    return cli_fail(j->c, status, j->session.plan ? NULL : j->session.diags);
 }
 
 /* ---- after the run ----------------------------------------------------------------------- */
@@ -306,7 +258,7 @@ static void put_errors(const job *j, nnd_json_writer *w)
 
 static nnd_status make_json(job *j, nnd_json_writer *w)
 {
-    cli_json_text(w, "workflow", nnd_workflow_name(j->wf));
+    cli_json_text(w, "workflow", nnd_workflow_name(j->session.wf));
     nnd_json_key(w, "outputs");
     nnd_json_begin_object(w);
     for (size_t i = 0; i < j->outputs.count; i++)
@@ -351,17 +303,20 @@ static int deliver(job *j)
 static int run_job(job *j)
 {
     cli *c = j->c;
-    int code = load(j);
-    if (code == CLI_OK) code = cli_inputs_init(c, j->wf, &j->inputs);
-    if (code == CLI_OK) code = cli_outputs_init(c, j->wf, &j->outputs);
+    int code = cli_session_load(c, cli_operand(c, 0), &j->session);
+    const nnd_workflow *wf = j->session.wf;
+    if (code == CLI_OK) code = cli_inputs_init(c, wf, NULL, &j->inputs);
+    if (code == CLI_OK) code = cli_outputs_init(c, wf, &j->outputs);
     if (code == CLI_OK) code = cli_outputs_check_packets(c, &j->outputs, j->inputs.packets);
     if (code != CLI_OK) return code;
     nnd_status status = cli_watch_begin(c, &j->cancel);
-    if (status == NND_OK) status = compile(j);
+    if (status == NND_OK)
+        status = cli_session_compile(&j->session, j->outputs.folders, j->outputs.folder_count,
+                                     mode_of(c), j->cancel);
     if (status != NND_OK) return run_failed(j, status);
     code = check_output_types(j);
     if (code != CLI_OK) return code;
-    cli_print_diagnostics(c, j->diags);
+    cli_print_diagnostics(c, j->session.diags);
     int64_t begin = nnd_clock_now();
     cli_watch_progress("running", 0, 0);
     c->running = true;
@@ -377,13 +332,9 @@ int cli_run_run(cli *c)
     job j = {.c = c};
     int code = run_job(&j);
     nnd_run_destroy(j.run);
-    nnd_plan_unref(j.plan);
     cli_watch_end();
     cli_inputs_fini(&j.inputs);
     cli_outputs_fini(&j.outputs);
-    nnd_workflow_destroy(j.wf);
-    nnd_diagnostics_destroy(j.diags);
-    nnd_io_unref(j.io);
-    nnd_free(j.folder);
+    cli_session_fini(&j.session);
     return code;
 }

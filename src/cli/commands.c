@@ -65,6 +65,35 @@ static const cli_arg run_options[] = {
     TUNING,
 };
 
+static const cli_arg eval_options[] = {
+    {"dataset", CLI_FOLDER, CLI_REQUIRED, "DIR", 0, 0, NULL, "folder of pictures and their truth"},
+    {"metric", CLI_CHOICE, CLI_REQUIRED, "METRIC", 0, 0, "top1|map|cer|iou",
+     "what is measured: top1, map, cer or iou"},
+    {"truth", CLI_FILE, 0, "FILE", 0, 0, NULL,
+     "truth of all samples: a list (top1) or COCO annotations (map)"},
+    {"labels", CLI_FILE, 0, "FILE", 0, 0, NULL,
+     "the data set's names of the class ids of the results, one per line"},
+    {"image", CLI_TEXT, 0, "NAME", 0, 0, NULL,
+     "workflow input that takes the pictures; default: the first image"},
+    {"result", CLI_TEXT, 0, "NAME", 0, 0, NULL,
+     "workflow output that is measured; default: the first that fits"},
+    {"input", CLI_PAIR, CLI_REPEAT, "NAME=VALUE", 0, 0, NULL,
+     "value of another workflow input, the same for all samples"},
+    {"set", CLI_PAIR, CLI_REPEAT, "NODE.PARAM=JSON", 0, 0, NULL,
+     "change a parameter of a node for this run"},
+    {"limit", CLI_INT, 0, "N", 1, 1000000000, NULL,
+     "measure only N samples, spread evenly over the data set"},
+    {"ignore", CLI_INT, 0, "CLASS", -1, 65535, NULL,
+     "iou: class of the truth that does not count (default 255); -1 = all count"},
+    {"output", CLI_FILE, 0, "FILE", 0, 0, NULL,
+     "write what was found for each sample, one line of JSON each"},
+    FLAG("classes", "show the figures of each class too"),
+    FLAG("skip-broken", "end with 0 although samples could not be measured"),
+    THREADS,
+    TUNING,
+    ALLOW,
+};
+
 static const cli_arg validate_operand[] = {
     OPERAND("WORKFLOW", CLI_FILE, CLI_REQUIRED | CLI_REPEAT,
             "workflow files (JSON); '-' = standard input"),
@@ -342,6 +371,28 @@ const cli_command cli_commands[] = {
      "The paths of a model's files, a line each; without a name the cache and the mirrors.",
      "nndeploy models where\nnndeploy models where ultraface-rfb320 --backend ncnn",
      TABLE(models_operand, models_where_options), cli_run_models_where},
+    {"eval", "measure how accurate a workflow is on a folder of pictures",
+     "Runs the workflow over a data set and compares its results with the truth.\n"
+     "  top1  a folder of pictures per class, or labels.txt with lines 'picture class';\n"
+     "        the result is of type classes\n"
+     "  map   annotations.json in COCO's form, or beside each picture a .txt with lines\n"
+     "        'class x y width height' (middle and sides of a box, in parts of the\n"
+     "        picture's sides); the result is of type detections; COCO's rules\n"
+     "  cer   a .txt with the text beside each picture; also gives wer; the result is of\n"
+     "        type text or classes\n"
+     "  iou   images/*.jpg with masks/*.png, or x.jpg with x_mask.png, whose pixels are\n"
+     "        class numbers (gray or palette); the result is of type mask\n"
+     "Pictures and their files may also lie in the folders images and labels.\n"
+     "\n"
+     "Classes are compared by name where the results have labels, else by number: folders\n"
+     "and COCO's categories in their order, numbers in text files as they are.\n"
+     "\n"
+     "Samples that cannot be measured are named and counted; the exit code is 3 then, the\n"
+     "figures are those of the other samples.",
+     "nndeploy eval digit.json --dataset digits --metric top1 --classes\n"
+     "nndeploy eval detect.json --dataset coco --metric map --limit 500 --json\n"
+     "nndeploy eval read-page.json --dataset pages --metric cer --output samples.jsonl",
+     TABLE(workflow_operand, eval_options), cli_run_eval},
     {"completion", "print a completion script for a shell",
      "bash:  source <(nndeploy completion bash)\n"
      "zsh:   nndeploy completion zsh > ~/.zfunc/_nndeploy   (a folder of $fpath)\n"

@@ -293,12 +293,12 @@ static int check_packets(cli *c, cli_inputs *inputs)
     return CLI_OK;
 }
 
-static int check_missing(cli *c, const cli_inputs *inputs)
+static int check_missing(cli *c, const cli_inputs *inputs, const char *fed)
 {
     nnd_str missing = {0};
     int code = CLI_OK;
     for (size_t i = 0; i < inputs->count; i++)
-        if (!inputs->items[i].sources.count)
+        if (!inputs->items[i].sources.count && !nnd_str_equal(inputs->items[i].name, fed))
             nnd_str_printf(&missing, "%s--input %s=… (%s)", missing.size ? ", " : "",
                            inputs->items[i].name, inputs->items[i].type);
     if (missing.size) code = cli_usage(c, "the workflow needs %s", missing.data);
@@ -331,7 +331,7 @@ static nnd_status read_first(cli_inputs *inputs)
     return NND_OK;
 }
 
-int cli_inputs_init(cli *c, const nnd_workflow *wf, cli_inputs *inputs)
+int cli_inputs_init(cli *c, const nnd_workflow *wf, const char *fed, cli_inputs *inputs)
 {
     *inputs = (cli_inputs){0};
     size_t count = nnd_workflow_input_count(wf);
@@ -348,7 +348,7 @@ int cli_inputs_init(cli *c, const nnd_workflow *wf, cli_inputs *inputs)
     }
     int code = collect(c, inputs, names);
     nnd_free(names);
-    if (code == CLI_OK) code = check_missing(c, inputs);
+    if (code == CLI_OK) code = check_missing(c, inputs, fed);
     if (code == CLI_OK) code = check_packets(c, inputs);
     if (code != CLI_OK) return code;
     nnd_status status = read_first(inputs);

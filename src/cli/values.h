@@ -28,9 +28,10 @@ typedef struct cli_inputs {
 } cli_inputs;
 
 /* Sorts --input into the inputs of the workflow: opens folders, checks that files are there and
-   that nothing is missing, reads what comes first. CLI_OK or, after having reported, an exit
-   code. Call cli_inputs_fini in any case; the workflow must stay as long. */
-int cli_inputs_init(cli *c, const nnd_workflow *wf, cli_inputs *inputs);
+   that nothing is missing, reads what comes first. The input `fed` (NULL = none) may be missing:
+   the caller has its own values for it. CLI_OK or, after having reported, an exit code. Call
+   cli_inputs_fini in any case; the workflow must stay as long. */
+int cli_inputs_init(cli *c, const nnd_workflow *wf, const char *fed, cli_inputs *inputs);
 void cli_inputs_fini(cli_inputs *inputs);
 /* The value of an input for a packet; the caller owns it. NULL with NND_OK: the input is left
    open. */

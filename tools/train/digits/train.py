@@ -155,13 +155,37 @@ def write_vectors(folder, network, images):
     np.save(folder / "test_logits.npy", network(x).astype(np.float32))
 
 
+def evaluation_sets():
+    """Name, crops and labels of each set; nothing of them was in the training."""
+    seen = glyphs.find_fonts(glyphs.TRAIN_FONTS)
+    unseen = glyphs.find_fonts(glyphs.HELD_OUT_FONTS)
+    for name, fonts, clean in (("seen_clean", seen, True), ("seen_degraded", seen, False),
+                               ("unseen_clean", unseen, True), ("unseen_degraded", unseen, False)):
+        yield name, *glyphs.make_set(SEED + 1, fonts, EVAL_COUNT, clean)
+
+
+def write_sets(folder):
+    """The evaluation sets as pictures, a folder per class, for `nndeploy eval`."""
+    for name, images, labels in evaluation_sets():
+        for label in prototype.LABELS:
+            (folder / name / label).mkdir(parents=True, exist_ok=True)
+        for k, (image, label) in enumerate(zip(images, labels)):
+            cv2.imwrite(str(folder / name / prototype.LABELS[label] / f"{k:04}.png"), image)
+        print(f"{folder / name}: {len(images)} crops", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, default=prototype.MODEL.parent)
     parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--write-sets", type=Path, metavar="FOLDER",
+                        help="write the evaluation sets as pictures instead of training")
     args = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
+    if args.write_sets:
+        write_sets(args.write_sets)
+        return
     args.output.mkdir(parents=True, exist_ok=True)
     model = args.output / prototype.MODEL.name
 
@@ -176,9 +200,7 @@ def main():
 
     folded = net.folded()
     results = {}
-    for name, fonts, clean in (("seen_clean", seen, True), ("seen_degraded", seen, False),
-                               ("unseen_clean", unseen, True), ("unseen_degraded", unseen, False)):
-        x, y = glyphs.make_set(SEED + 1, fonts, EVAL_COUNT, clean)
+    for name, x, y in evaluation_sets():
         results[name] = report(folded, x, y)
         print(name, {k: round(v, 4) for k, v in results[name].items() if k != "confusion"})
     network = prototype.Network(model)

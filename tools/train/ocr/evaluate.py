@@ -3,7 +3,8 @@
 
 Character accuracy is 1 - (insertions + deletions + changes) / characters over a whole set. The four
 sets are lines in training fonts and in held-out fonts, clean and degraded. `--pictures` reads whole
-pictures instead and, with `--truth` (one line of text per line), says how well.
+pictures instead and, with `--truth` (one line of text per line), says how well. `--write-sets` writes the
+sets for `nndeploy eval`.
 """
 import argparse
 import collections
@@ -68,6 +69,24 @@ def score(lines, texts):
             "confused": dict(confused.most_common(25))}
 
 
+def evaluation_sets(count):
+    """Name, crops and texts of each set."""
+    for k, (name, patterns, clean) in enumerate(SETS):
+        pictures, lines, _ = render.make_set((render.SEED + 1, k), render.find_fonts(patterns),
+                                             count, clean)
+        yield name, pictures, lines
+
+
+def write_sets(folder, count):
+    """The evaluation sets as pictures with their texts, for `nndeploy eval`."""
+    for name, pictures, lines in evaluation_sets(count):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for i, (picture, line) in enumerate(zip(pictures, lines)):
+            cv2.imwrite(str(folder / name / f"{i:04}.png"), picture)
+            (folder / name / f"{i:04}.txt").write_text(line + "\n")
+        print(f"{folder / name}: {len(lines)} lines", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", type=Path, default=prototype.MODEL.parent)
@@ -75,9 +94,14 @@ def main():
     parser.add_argument("--dry", action="store_true", help="do not write report.json")
     parser.add_argument("--pictures", nargs="*", type=Path)
     parser.add_argument("--truth", type=Path)
+    parser.add_argument("--write-sets", type=Path, metavar="FOLDER",
+                        help="write the evaluation sets as pictures and texts instead")
     args = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
+    if args.write_sets:
+        write_sets(args.write_sets, args.count)
+        return
     models = sorted(args.models.glob("*.onnx"))
     networks = {m.name: FastNetwork(m) for m in models}
     if args.pictures:
@@ -94,9 +118,7 @@ def main():
         return
     report = {m.name: {"bytes": m.stat().st_size,
                        "sha256": hashlib.sha256(m.read_bytes()).hexdigest()} for m in models}
-    for k, (name, patterns, clean) in enumerate(SETS):
-        pictures, lines, _ = render.make_set((render.SEED + 1, k), render.find_fonts(patterns),
-                                             args.count, clean)
+    for name, pictures, lines in evaluation_sets(args.count):
         for file, network in networks.items():
             result = report[file][name] = score(lines, read_all(network, pictures))
             print(f"{name}, {file}: characters {result['character_accuracy']:.4f}, "
