@@ -3,8 +3,8 @@
 
 Character accuracy is 1 - (insertions + deletions + changes) / characters over a whole set. The four
 sets are lines in training fonts and in held-out fonts, clean and degraded. `--pictures` reads whole
-pictures instead and, with `--truth` (one line of text per line), says how well. `--write-sets` writes the
-sets for `nndeploy eval`.
+pictures instead and, with `--truth` (one line of text per line), says how well. `--write-sets`
+writes the sets for `nndeploy eval`.
 """
 import argparse
 import collections

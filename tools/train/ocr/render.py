@@ -30,22 +30,43 @@ TRAIN_FONTS = ["DejaVuSans*", "DejaVuSerif*", "Liberation*", "FreeSans*", "FreeS
                "lmsans1*", "lmmono10*", "lmmonolt10*", "texgyreadventor*", "texgyrebonum*",
                "texgyrepagella*", "texgyreschola*", "texgyreheroscn*", "EBGaramond12*", "GenB*",
                "Quicksand-*", "Cabin-*", "Hack-*", "BaskervaldADFStd*", "UniversalisADFStd*",
-               "Comfortaa-*", "URWBookman*", "mononoki-*"]
+               "Comfortaa-*", "URWBookman*", "mononoki-*", "OldStandard-*",
+               "GoudyBookletter1911", "LindenHill*", "Prociono", "FanwoodText*", "Quattrocento-*",
+               "Arapey-Regular*", "Arapey-Black", "ElstobD-10pt*", "JunicodeTwoBeta-[BIR]*",
+               "Junction", "Karla-[A-Z]*[a-z]", "ClearSans-*", "Manrope-*", "Oxygen*", "Tuffy",
+               "Tuffy_*", "Go-[BIMR]*", "Anonymous Pro", "Anonymous Pro [BI]*", "Hermit-*",
+               "FantasqueSansMono-*", "LeagueMono-[BLMR]*", "LeagueMono-Condensed*", "PT[FMNSZ]??F",
+               "STIX-*", "Andika-*", "BerenisADFPro-*", "GilliusADF-*", "LibrisADFStd-*",
+               "MekanusADFStd-*", "RomandeADFStd-*", "SwitzeraADF-[BCIR]*", "TribunADFStd-*",
+               "Verana*", "Yrsa-*", "Dosis-*", "AveriaSerifGWF-*", "Century-Catalogue", "Inter-*",
+               "agave-*", "tiresias_infofont*", "Sora-*", "Play-*", "LeagueSpartan-*"]
 # Noto Sans is drawn after Open Sans, so both are held out together.
 HELD_OUT_FONTS = ["OpenSans-*", "NotoSans-*", "Inconsolata*", "FiraCode-*", "LinBiolinum_R*",
                   "JetBrainsMono-*", "Caladea-*", "Vollkorn-*", "CharisSIL-*", "B612-*",
                   "AccanthisADFStd-*"]
-EXTREMES = ("Hairline", "Thin", "ExtraLight", "caps")  # strokes below a pixel; small capitals
+# strokes below a pixel; small capitals
+EXTREMES = ("Hairline", "Thin", "ExtraLight", "UltraLight", "caps")
 NO_LIGATURE_CODE = ["-calt"]  # programming fonts draw != and -> as one sign otherwise
 OLD_STYLE = 0.3  # share of training lines with old-style figures, where the font has them
 
 
+@lru_cache(maxsize=None)
+def has_ascii(path):
+    """Whether the font draws every character of the alphabet: lower case unlike capitals, too."""
+    font = load_font(path, 32)
+    missing = bytes(font.getmask("\uffff"))
+    drawn = {c: bytes(font.getmask(c)) for c in map(chr, range(33, 127))}
+    return all(any(d) and d != missing for d in drawn.values()) and drawn["a"] != drawn["A"]
+
+
 def find_fonts(patterns):
-    files = {f for root in FONT_ROOTS for pattern in patterns for f in root.rglob(pattern)
-             if f.suffix in (".ttf", ".otf") and not any(e in f.stem for e in EXTREMES)}
+    """Files of the patterns (names without suffix), one for each name."""
+    files = {f.stem: f for root in FONT_ROOTS for pattern in patterns
+             for suffix in (".ttf", ".otf") for f in sorted(root.rglob(pattern + suffix))
+             if not any(e in f.stem for e in EXTREMES) and has_ascii(f)}
     if not files:
         raise SystemExit("no fonts found: see README.md for the packages")
-    return sorted(files)
+    return sorted(files.values())
 
 
 @lru_cache(maxsize=256)
