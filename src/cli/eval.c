@@ -1,7 +1,6 @@
 /* eval: the workflow runs as one session over the samples; results find theirs by number. */
 #include "cli/eval.h"
 
-#include "base/port_status.h"
 #include "nndeploy/nodes.h"
 #include "nndeploy/ops.h"
 #include "nndeploy/sched.h"
@@ -95,7 +94,7 @@ static nnd_status find_result(driver *d, const nnd_plan *plan)
 /* What must not be blamed on a sample. */
 static bool is_fatal(nnd_status status)
 {
-    return status == NND_E_OUT_OF_MEMORY || status == NND_E_CANCELLED || status == NND_E_TYPE;
+    return status == NND_E_OUT_OF_MEMORY || status == NND_E_CANCELLED;
 }
 
 /* Keeps the error as the sample's problem. */

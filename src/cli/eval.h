@@ -112,7 +112,6 @@ typedef struct eval_measure {
 
 /* By name; NULL when there is none. */
 const eval_measure *eval_measure_find(const char *name);
-#define EVAL_MEASURES "top1|map|cer|iou"
 
 /* ---- 3 the whole ------------------------------------------------------------------------- */
 

@@ -8,11 +8,11 @@ digits=$source_dir/models/digits-32/eval.json
 cat >make.py <<'PY'
 # Pictures and data sets without any library.
 import json, os, struct, sys, zlib
-def png(path, rows, palette=None):
+def png(path, rows, palette=None, channels=1):
     os.makedirs(os.path.dirname(path) or '.', exist_ok=True)
     def chunk(name, data):
         return struct.pack('>I', len(data)) + name + data + struct.pack('>I', zlib.crc32(name + data))
-    head = struct.pack('>IIBBBBB', len(rows[0]), len(rows), 8, 3 if palette else 0, 0, 0, 0)
+    head = struct.pack('>IIBBBBB', len(rows[0]) // channels, len(rows), 8, 3 if palette else channels - 1, 0, 0, 0)
     body = b''.join(b'\0' + bytes(r) for r in rows)
     with open(path, 'wb') as f:
         f.write(b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', head) + (chunk(b'PLTE', bytes(palette)) if palette else b'')
@@ -69,6 +69,7 @@ png('masks/images/a.png', levels)
 png('masks/masks/a.png', [[0] * 4 + [1] * 4, [2] * 6 + [255] * 2], [0, 0, 0, 200, 0, 0, 0, 200, 0] + [9] * 759)
 png('flat/b.png', levels)
 png('flat/b_mask.png', [[0] * 5 + [1] * 3, [2] * 8])
+png('rgb.png', [[9] * 24, [8, 7, 6] * 8], channels=3)
 PY
 "$python" make.py "$source_dir/models/digits-32/test_image.npy" || fail 'make.py'
 
@@ -196,10 +197,14 @@ says err.txt 'gave no result'
 run 4 eval mask.workflow.json --plugin "$plugin" --dataset flat --metric iou --set m.fail=8 --output no.jsonl
 says err.txt 'b.png'
 says err.txt '8 columns'
+# A mask of another size or in colours is a problem of its sample.
 cp flat/b_mask.png flat/c_mask.png
 cp "$source_dir/examples/media/sheet.png" flat/c.png
+cp flat/b.png flat/colours.png
+cp rgb.png flat/colours_mask.png
 run 3 eval mask.workflow.json --plugin "$plugin" --dataset flat --metric iou --json
-json "d['measured'] == 1 and d['broken'][0]['sample'] == 'c.png'"
+json "d['measured'] == 1 and [b['sample'] for b in d['broken']] == ['c.png', 'colours.png']"
+says err.txt 'gray'
 absent no.jsonl
 
 # ---- what was asked for makes no sense
