@@ -330,10 +330,9 @@ static void put_inputs(const nnd_tuning_entry *entry, nnd_json_writer *w)
 
 static void put_kernels(const nnd_tuning_entry *entry, nnd_json_writer *w)
 {
-    if (!entry) entry = &(const nnd_tuning_entry){0};
     nnd_json_key(w, "kernels");
     nnd_json_begin_array(w);
-    for (size_t i = 0; i < entry->kernels.count; i++) {
+    for (size_t i = 0; entry && i < entry->kernels.count; i++) {
         nnd_json_begin_object(w);
         put_text(w, "op", entry->kernels.items[i].op);
         put_text(w, "shape", entry->kernels.items[i].shape);
@@ -343,7 +342,7 @@ static void put_kernels(const nnd_tuning_entry *entry, nnd_json_writer *w)
     nnd_json_end_array(w);
 }
 
-/* kernels: the entry that says which; they are found in other ways than the trials. */
+/* kernels: the entry that says which, NULL = none; they are found in other ways than the trials. */
 static void put_entry(const nnd_tuning_entry *entry, const nnd_tuning_entry *kernels,
                       nnd_json_writer *w)
 {
