@@ -166,6 +166,7 @@ static nnd_status deform_tile(void *user, size_t tile, int lane)
     for (size_t c = 0; c < channels; c++) {
         size_t channel = group * channels + c;
         const float *w = j->real[W].data + channel * j->rows;
+        NND_TRY(nnd_cancel_check(j->c->cancel));
         float start = j->real[BIAS].data ? j->real[BIAS].data[channel] : 0.0f;
         for (size_t i = 0; i < n; i++)
             sums[i] = start;

@@ -226,8 +226,10 @@ static nnd_status panel_tile(void *user, size_t tile, int lane)
                           .packed_b = packed,
                           .bias = j->bias.data ? j->bias.data + column * COLUMNS : NULL,
                           .c = j->y + row * ROWS * p->n + column * COLUMNS};
-    for (size_t i = 0; i < nnd_gemm_tiles(gemm); i++)
+    for (size_t i = 0; i < nnd_gemm_tiles(gemm); i++) {
+        NND_TRY(nnd_cancel_check(p->c->cancel));
         nnd_gemm_run_tile(gemm, &args, i, memory + s->scratch);
+    }
     return NND_OK;
 }
 

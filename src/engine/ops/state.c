@@ -154,6 +154,13 @@ static nnd_status conv_infer(nnd_op_ctx *c)
     return nnd_op_output(c, 1, c->in[0]->dtype, 3, state);
 }
 
+/* Position i of the joined sequence: the past, or zeros, and then the input. */
+static float joined(const float *past, size_t before, const float *x, size_t i)
+{
+    if (i >= before) return x[i - before];
+    return past ? past[i] : 0.0f;
+}
+
 static nnd_status conv_tile(void *user, size_t plane, int lane)
 {
     const conv *v = user;
@@ -163,17 +170,14 @@ static nnd_status conv_tile(void *user, size_t plane, int lane)
     const float *past = v->in[CONV_PAST].data ? v->in[CONV_PAST].data + plane * before : NULL;
     float bias = v->in[CONV_BIAS].data ? v->in[CONV_BIAS].data[channel] : 0.0f;
     (void)lane;
-    /* Position i of the joined sequence: the past, or zeros, and then the input. */
-#define JOINED(i) ((i) >= before ? x[(i)-before] : past ? past[i] : 0.0f)
     for (size_t i = 0; i < v->length; i++) {
         float sum = bias;
         for (size_t k = 0; k < v->kernel; k++)
-            sum += w[k] * JOINED(i + k * v->dilation);
+            sum += w[k] * joined(past, before, x, i + k * v->dilation);
         v->y[plane * v->length + i] = v->silu ? sum / (1.0f + expf(-sum)) : sum;
     }
     for (size_t i = 0; v->state && i < before; i++)
-        v->state[plane * before + i] = JOINED(v->length + i);
-#undef JOINED
+        v->state[plane * before + i] = joined(past, before, x, v->length + i);
     return NND_OK;
 }
 
