@@ -267,15 +267,43 @@ static void check_movement(nnd_isa isa)
     }
     for (int i = 0; i < 200; i++)
         check_transpose((size_t)rng_int(1, 50), (size_t)rng_int(1, 50));
-    for (size_t lanes = 1; lanes <= 16; lanes *= 4) {
-        guarded x = guarded_random(2 * 3 * 5 * lanes, -1, 1), y = guarded_make(4 * x.n);
-        nnd_upsample2_nearest(x.data, y.data, 2, 3, 5, lanes);
-        for (size_t i = 0; i < y.n; i++) {
-            size_t pixel = i / lanes, column = pixel % 10 / 2, row = pixel / 10;
-            assert_true(y.data[i] == x.data[(row / 2 * 5 + column) * lanes + i % lanes]);
+}
+
+/* Mixed rows and pixels against a sum in double, one to four taps, whole and partial vectors. */
+static void check_mixing(nnd_isa isa)
+{
+    size_t block = (size_t)nnd_kernel_block();
+    (void)isa;
+    for (int round = 0; round < 60; round++) {
+        size_t taps = (size_t)rng_int(1, 4), pixels = (size_t)rng_int(1, 40);
+        size_t lanes = round % 2 ? block : 1, n = pixels * lanes;
+        guarded x = guarded_random(5 * n, -1, 1), y = guarded_make(n), z = guarded_make(n);
+        int32_t rows[4], columns[4 * 40];
+        float row_weights[4], weights[4 * 40];
+        for (size_t k = 0; k < taps; k++) {
+            rows[k] = (int32_t)rng_int(0, 4);
+            row_weights[k] = rng_float(-1, 1);
+        }
+        for (size_t k = 0; k < taps * pixels; k++) {
+            columns[k] = (int32_t)rng_int(0, (int64_t)pixels - 1);
+            weights[k] = taps == 1 ? 1.0f : rng_float(-1, 1);
+        }
+        nnd_mix_rows(x.data, n, rows, row_weights, taps, y.data, n);
+        nnd_mix_pixels(x.data, lanes, columns, weights, taps, z.data, pixels);
+        for (size_t i = 0; i < n; i++) {
+            double down = 0, across = 0;
+            for (size_t k = 0; k < taps; k++) {
+                size_t at = i / lanes * taps + k;
+                down += (double)row_weights[k] * (double)x.data[(size_t)rows[k] * n + i];
+                across +=
+                    (double)weights[at] * (double)x.data[(size_t)columns[at] * lanes + i % lanes];
+            }
+            assert_true(fabs((double)y.data[i] - down) <= 1e-6);
+            assert_true(fabs((double)z.data[i] - across) <= 1e-6);
         }
         guarded_free(&x);
         guarded_free(&y);
+        guarded_free(&z);
     }
 }
 
@@ -283,6 +311,7 @@ static void test_movement(void **state)
 {
     (void)state;
     each_isa(check_movement);
+    each_isa(check_mixing);
 }
 
 /* ---- half precision --------------------------------------------------------------------- */

@@ -189,7 +189,32 @@ static nnd_str normalised(void)
     return finish(&n, "y", SIDE);
 }
 
-static nnd_str (*const nets[])(void) = {gated, branched, normalised};
+/* Pictures made larger in several ways. */
+static nnd_str resized(void)
+{
+    static const char *const modes[] = {"linear", "nearest", "cubic"};
+    static const char *const coordinates[] = {"half_pixel", "asymmetric", "align_corners"};
+    const float factors[4] = {1, 1, 2, 1.5f};
+    const int64_t four[1] = {4};
+    net n = {.seed = 5};
+    char inputs[64], names[3][8];
+    const char *at = "a";
+    ow_initializer(&n.graph, "factors", OW_F32, 1, four, factors, sizeof(factors));
+    conv(&n, "x", "a", 3, 21, 3, 2, 1);
+    for (int i = 0; i < 3; i++) {
+        nnd_str attrs = {0};
+        snprintf(names[i], sizeof(names[i]), "r%d", i);
+        snprintf(inputs, sizeof(inputs), "%s,,factors", at);
+        ow_attr_text(&attrs, "mode", modes[i]);
+        ow_attr_text(&attrs, "coordinate_transformation_mode", coordinates[i]);
+        ow_node(&n.graph, "Resize", inputs, names[i], &attrs);
+        at = names[i];
+    }
+    conv(&n, at, "y", 21, 10, 1, 1, 1);
+    return finish(&n, "y", SIDE);
+}
+
+static nnd_str (*const nets[])(void) = {gated, branched, normalised, resized};
 
 /* ---- running -------------------------------------------------------------------------------- */
 

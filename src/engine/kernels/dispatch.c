@@ -262,18 +262,25 @@ void nnd_transpose_strip(const float *x, size_t ldx, float *y, size_t ldy, size_
     nnd_kernel_set_current()->transpose(x + first, ldx, y + first * ldy, ldy, rows, count);
 }
 
-void nnd_upsample2_nearest(const float *x, float *y, size_t planes, size_t h, size_t w,
-                           size_t lanes)
+void nnd_mix_rows(const float *x, size_t pitch, const int32_t *rows, const float *weights,
+                  size_t taps, float *y, size_t n)
 {
-    size_t row = 2 * w * lanes;
-    for (size_t r = 0; r < planes * h; r++) {
-        const float *from = x + r * w * lanes;
-        float *to = y + r * 2 * row;
-        for (size_t i = 0; i < w; i++) {
-            for (size_t k = 0; k < lanes; k++)
-                to[2 * i * lanes + k] = to[(2 * i + 1) * lanes + k] = from[i * lanes + k];
-        }
-        memcpy(to + row, to, row * sizeof *to);
+    nnd_kernel_set_current()->mix_rows(x, pitch, rows, weights, taps, y, n);
+}
+
+void nnd_mix_pixels(const float *x, size_t lanes, const int32_t *columns, const float *weights,
+                    size_t taps, float *y, size_t pixels)
+{
+    const nnd_kernel_set *set = nnd_kernel_set_current();
+    if (lanes > 1) {
+        set->mix_pixels(x, columns, weights, taps, y, pixels);
+        return;
+    }
+    for (size_t p = 0; p < pixels; p++, columns += taps, weights += taps) {
+        float sum = taps == 1 ? x[columns[0]] : weights[0] * x[columns[0]];
+        for (size_t k = 1; k < taps; k++)
+            sum += weights[k] * x[columns[k]];
+        y[p] = sum;
     }
 }
 

@@ -336,10 +336,13 @@ void nnd_reorder_part_to_nchw(const float *nchwc, float *nchw, size_t channels, 
 void nnd_transpose(const float *x, size_t ldx, float *y, size_t ldy, size_t rows, size_t cols);
 void nnd_transpose_strip(const float *x, size_t ldx, float *y, size_t ldy, size_t rows,
                          size_t first, size_t count);
-/* Nearest-neighbour ×2 in both directions of `planes` planes h×w with `lanes` floats per pixel
-   (1 for NCHW, the block for NCHWc). */
-void nnd_upsample2_nearest(const float *x, float *y, size_t planes, size_t h, size_t w,
-                           size_t lanes);
+/* y[i] = Σ weights[k]·x[rows[k]·pitch + i] for i < n: rows of a picture mixed. */
+void nnd_mix_rows(const float *x, size_t pitch, const int32_t *rows, const float *weights,
+                  size_t taps, float *y, size_t n);
+/* Pixel p of y = Σ weights[p·taps + k]·pixel columns[p·taps + k] of x; `lanes` floats per pixel (1
+   or the block). One tap is a copy. */
+void nnd_mix_pixels(const float *x, size_t lanes, const int32_t *columns, const float *weights,
+                    size_t taps, float *y, size_t pixels);
 
 /* ---- 9 f16 and bf16 rows ---------------------------------------------------------------- */
 

@@ -117,6 +117,11 @@ typedef struct nnd_kernel_set {
     /* `channels` ≤ block planes, ld floats apart, to or from one block; `pixels` of each. */
     void (*to_nchwc)(const float *x, size_t ldx, float *y, size_t channels, size_t pixels);
     void (*to_nchw)(const float *x, float *y, size_t ldy, size_t channels, size_t pixels);
+    /* As nnd_mix_rows; and nnd_mix_pixels with a block per pixel. */
+    void (*mix_rows)(const float *x, size_t pitch, const int32_t *rows, const float *weights,
+                     size_t taps, float *y, size_t n);
+    void (*mix_pixels)(const float *x, const int32_t *columns, const float *weights, size_t taps,
+                       float *y, size_t pixels);
     /* y[i] = x[2i]; may be NULL. */
     void (*every_second)(const float *x, float *y, size_t n);
     void (*transpose)(const float *x, size_t ldx, float *y, size_t ldy, size_t rows, size_t cols);

@@ -24,6 +24,8 @@ extern const nnd_op nnd_op_pick_channels;
 extern const nnd_op nnd_op_conv_blocked, nnd_op_conv_blocked_in, nnd_op_conv_blocked_out;
 /* Poolings in and out blocked, found by their type. */
 extern const nnd_op_family nnd_ops_pool_blocked;
+/* Height and width only; attribute channels. */
+extern const nnd_op_family nnd_ops_resize_blocked;
 /* Attribute channels; size at most twice the block. */
 extern const nnd_op nnd_op_lrn_blocked;
 

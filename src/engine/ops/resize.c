@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "engine/kernels/kernels.h"
+#include "engine/ops/blocked.h"
 #include "engine/ops/blocks.h"
 
 typedef enum coordinate {
@@ -159,11 +160,30 @@ static nnd_status read_resizing(const nnd_op_ctx *c, resizing *r)
     return sizes ? apply_sizes(c, sizes, axes, count, r) : apply_scales(c, scales, axes, count, r);
 }
 
+/* The same of a blocked input, which is seen as NCHW; channels must stay as they are. */
+static nnd_status read_any(const nnd_op_ctx *c, resizing *r)
+{
+    if (!(c->op->flags & NND_OP_BLOCKED_IN)) return read_resizing(c, r);
+    enum { MOST = 4 };
+    int64_t channels = nnd_node_int(c->node, "channels", 0);
+    NND_TRY(nnd_blocked_check(c, 0, channels));
+    nnd_tensor x = nnd_blocked_logical(c->in[0], channels);
+    const nnd_tensor *in[MOST] = {&x};
+    nnd_op_ctx plain = *c;
+    for (size_t i = 1; i < c->in_count && i < MOST; i++)
+        in[i] = c->in[i];
+    plain.in = in;
+    NND_TRY(read_resizing(&plain, r));
+    if (r->out[0] == r->in[0] && r->out[1] == r->in[1]) return NND_OK;
+    return nnd_op_fail(c, NND_E_UNSUPPORTED, "batch and channels cannot be resized in blocks");
+}
+
 static nnd_status resize_infer(nnd_op_ctx *c)
 {
     resizing r;
     NND_TRY(nnd_op_expect(c, 0, NND_NUMBERS));
-    NND_TRY(read_resizing(c, &r));
+    NND_TRY(read_any(c, &r));
+    if (c->op->flags & NND_OP_BLOCKED_OUT) return nnd_blocked_output(c, r.out);
     return nnd_op_output(c, 0, c->in[0]->dtype, r.rank, r.out);
 }
 
@@ -392,40 +412,135 @@ static nnd_status run_separable(nnd_op_ctx *c, const resizing *r, const taps *t)
     return status;
 }
 
-/* Plain doubling of pictures, the case of detection necks. */
-typedef struct double_job {
-    const float *x;
-    float *y;
-    size_t h, w;
-} double_job;
+/* ---- pictures: f32, only height and width change --------------------------------------------- */
 
-static nnd_status double_tile(void *user, size_t plane, int lane)
+/* The taps of both axes in the form that the kernels want; made once per plan. */
+typedef struct picture {
+    size_t in_h, in_w, out_h, out_w, lanes;
+    size_t row_taps, column_taps;
+    int32_t *index; /* of rows, then of columns */
+    float *weight;
+} picture;
+
+static void picture_free(void *step)
 {
-    const double_job *j = user;
-    (void)lane;
-    nnd_upsample2_nearest(j->x + plane * j->h * j->w, j->y + plane * j->h * j->w * 4, 1, j->h, j->w,
-                          1);
+    picture *p = step;
+    if (!p) return;
+    nnd_free(p->index);
+    nnd_free(p->weight);
+    nnd_free(p);
+}
+
+static bool is_picture(const nnd_op_ctx *c, const resizing *r)
+{
+    if (c->in[0]->dtype != NND_F32 || r->rank != 4 || r->coordinate == CROP_AND_RESIZE)
+        return false;
+    for (int d = 0; d < 2; d++)
+        if (r->in[d] != r->out[d] || r->scale[d] != 1.0) return false;
+    return nnd_tensor_count(&c->out[0]) > 0 && r->in[2] < INT32_MAX && r->in[3] < INT32_MAX;
+}
+
+static nnd_status picture_taps(const resizing *r, picture *p)
+{
+    taps t[2] = {{0}, {0}};
+    nnd_status status = make_taps(r, 2, &t[0]);
+    if (status == NND_OK) status = make_taps(r, 3, &t[1]);
+    size_t rows = p->out_h * t[0].per_output, columns = p->out_w * t[1].per_output;
+    if (status == NND_OK) {
+        p->row_taps = t[0].per_output;
+        p->column_taps = t[1].per_output;
+        p->index = nnd_calloc(rows + columns, sizeof(*p->index));
+        p->weight = nnd_calloc(rows + columns, sizeof(*p->weight));
+        if (!p->index || !p->weight)
+            status = nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory to resize");
+    }
+    for (size_t i = 0; i < rows + columns && status == NND_OK; i++) {
+        const taps *from = &t[i >= rows];
+        size_t k = i < rows ? i : i - rows;
+        p->index[i] = (int32_t)from->index[k];
+        p->weight[i] = (float)from->weight[k];
+    }
+    for (int d = 0; d < 2; d++) {
+        nnd_free(t[d].index);
+        nnd_free(t[d].weight);
+    }
+    return status;
+}
+
+static nnd_status resize_plan(nnd_op_ctx *c)
+{
+    resizing r;
+    NND_TRY(read_any(c, &r));
+    if (!is_picture(c, &r)) return NND_OK;
+    picture *p = nnd_calloc(1, sizeof(*p));
+    if (!p) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory to resize");
+    *p = (picture){.in_h = (size_t)r.in[2],
+                   .in_w = (size_t)r.in[3],
+                   .out_h = (size_t)r.out[2],
+                   .out_w = (size_t)r.out[3],
+                   .lanes = c->op->flags & NND_OP_BLOCKED_IN ? (size_t)nnd_kernel_block() : 1};
+    nnd_status status = picture_taps(&r, p);
+    if (status != NND_OK) {
+        picture_free(p);
+        return status;
+    }
+    c->step = p;
+    c->lane_bytes = p->in_w * p->lanes * sizeof(float);
+    c->kernel = "picture";
     return NND_OK;
 }
 
-static bool is_doubling(const nnd_op_ctx *c, const resizing *r, const taps *t)
+/* One output row of a plane: rows are mixed into scratch, then its pixels into the row. */
+static void picture_row(const picture *p, const float *x, float *y, size_t o, float *scratch)
 {
-    if (c->in[0]->dtype != NND_F32 || r->method != NEAREST || r->rank != 4) return false;
-    if (r->in[0] != r->out[0] || r->in[1] != r->out[1]) return false;
-    for (int d = 2; d < 4; d++) {
-        if (r->out[d] != 2 * r->in[d]) return false;
-        for (int64_t i = 0; i < r->out[d]; i++)
-            if (t[d].index[i] != i / 2) return false;
+    const int32_t *rows = p->index + o * p->row_taps, *columns = p->index + p->out_h * p->row_taps;
+    const float *row_weights = p->weight + o * p->row_taps;
+    const float *column_weights = p->weight + p->out_h * p->row_taps;
+    size_t pitch = p->in_w * p->lanes;
+    const float *row = x + (size_t)rows[0] * pitch;
+    if (p->row_taps > 1) {
+        nnd_mix_rows(x, pitch, rows, row_weights, p->row_taps, scratch, pitch);
+        row = scratch;
     }
-    return true;
+    nnd_mix_pixels(row, p->lanes, columns, column_weights, p->column_taps, y, p->out_w);
+}
+
+typedef struct picture_job {
+    const nnd_op_ctx *c;
+    size_t parts; /* of each plane */
+} picture_job;
+
+static nnd_status picture_tile(void *user, size_t tile, int lane)
+{
+    const picture_job *j = user;
+    const picture *p = j->c->step;
+    size_t plane = tile / j->parts, part = tile % j->parts;
+    const float *x = (const float *)j->c->in[0]->data + plane * p->in_h * p->in_w * p->lanes;
+    float *y = (float *)j->c->out[0].data + plane * p->out_h * p->out_w * p->lanes;
+    size_t end = p->out_h * (part + 1) / j->parts;
+    for (size_t o = p->out_h * part / j->parts; o < end; o++)
+        picture_row(p, x, y + o * p->out_w * p->lanes, o, nnd_op_lane(j->c, lane));
+    return NND_OK;
+}
+
+static nnd_status run_picture(nnd_op_ctx *c)
+{
+    const picture *p = c->step;
+    size_t planes = (size_t)nnd_op_span(c->in[0], 0, 2);
+    size_t parts = nnd_op_tiles(p->out_h * p->out_w * p->lanes);
+    picture_job j = {c, parts < p->out_h ? parts : p->out_h};
+    return nnd_op_for(c, planes * j.parts, picture_tile, &j);
 }
 
 static nnd_status resize_run(nnd_op_ctx *c)
 {
     resizing r;
     taps t[NND_MAX_RANK] = {{0}};
-    NND_TRY(read_resizing(c, &r));
+    if (c->step) return run_picture(c);
+    NND_TRY(read_any(c, &r));
     if (nnd_tensor_count(&c->out[0]) == 0) return NND_OK;
+    if (c->op->flags & NND_OP_PLANNED)
+        return nnd_op_fail(c, NND_E_INTERNAL, "a blocked picture without a plan");
     if (r.rank == 0) {
         memcpy(c->out[0].data, c->in[0]->data, nnd_tensor_bytes(c->in[0]));
         return NND_OK;
@@ -433,10 +548,7 @@ static nnd_status resize_run(nnd_op_ctx *c)
     nnd_status status = NND_OK;
     for (int d = 0; d < r.rank && status == NND_OK; d++)
         status = make_taps(&r, d, &t[d]);
-    if (status == NND_OK && is_doubling(c, &r, t)) {
-        double_job j = {c->in[0]->data, c->out[0].data, (size_t)r.in[2], (size_t)r.in[3]};
-        status = nnd_op_for(c, (size_t)(r.in[0] * r.in[1]), double_tile, &j);
-    } else if (status == NND_OK) {
+    if (status == NND_OK) {
         status = r.method == NEAREST ? run_nearest(c, &r, t) : run_separable(c, &r, t);
     }
     for (int d = 0; d < r.rank; d++) {
@@ -447,7 +559,16 @@ static nnd_status resize_run(nnd_op_ctx *c)
 }
 
 static const nnd_op ops[] = {
-    {"", "Resize", 10, 0, 1, 4, 1, 1, 0, resize_infer, resize_run, .variant = 0},
-    {"", "Upsample", 1, 9, 1, 2, 1, 1, 0, resize_infer, resize_run, .variant = 1},
+    {"", "Resize", 10, 0, 1, 4, 1, 1, 0, resize_infer, resize_run, .plan = resize_plan,
+     .unplan = picture_free, .variant = 0},
+    {"", "Upsample", 1, 9, 1, 2, 1, 1, 0, resize_infer, resize_run, .plan = resize_plan,
+     .unplan = picture_free, .variant = 1},
 };
+#define BLOCKED(name, v)                                                                           \
+    {                                                                                              \
+        "", name, 1, 0, 1, 4, 1, 1, NND_OP_PLANNED | NND_OP_BLOCKED_IN | NND_OP_BLOCKED_OUT,       \
+            resize_infer, resize_run, .plan = resize_plan, .unplan = picture_free, .variant = v    \
+    }
+static const nnd_op blocked_ops[] = {BLOCKED("Resize", 0), BLOCKED("Upsample", 1)};
+const nnd_op_family nnd_ops_resize_blocked = {blocked_ops, NND_COUNT(blocked_ops)};
 const nnd_op_family nnd_ops_resize = {ops, NND_COUNT(ops)};

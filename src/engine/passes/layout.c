@@ -271,6 +271,29 @@ static nnd_status try_lrn(layouter *l, uint32_t node, bool *done)
     return block_output(l, node, channels);
 }
 
+/* Resize and Upsample of pictures whose channels stay; the other inputs are numbers. */
+static nnd_status try_resize(layouter *l, uint32_t node, bool *done)
+{
+    nnd_graph_node *n = &l->g->nodes[node];
+    bool resize = is(n, "Resize");
+    if ((!resize && !is(n, "Upsample")) || !is_blocked(l, n->inputs[0])) return NND_OK;
+    const nnd_graph_value *y = &l->g->values[n->outputs[0]];
+    const char *mode = nnd_node_string(n, "coordinate_transformation_mode", "");
+    int64_t channels = l->forms[n->inputs[0]].channels;
+    if (n->formal_count != n->input_count || strcmp(mode, "tf_crop_and_resize") == 0 ||
+        y->nominal_rank != 4 || y->nominal[1] != channels ||
+        y->nominal[0] != l->g->values[n->inputs[0]].nominal[0])
+        return NND_OK;
+    for (size_t k = 1; k < n->input_count; k++)
+        NND_TRY(need_plain(l, l->g->nodes[node].inputs[k]));
+    NND_TRY(block_input(l, node, 0));
+    n = &l->g->nodes[node];
+    NND_TRY(nnd_node_add_int(l->g, n, "channels", channels));
+    n->op = &nnd_ops_resize_blocked.ops[resize ? 0 : 1];
+    *done = true;
+    return block_output(l, node, channels);
+}
+
 static nnd_status try_unary(layouter *l, uint32_t node, bool *done)
 {
     static const char *const types[] = {"Relu",        "LeakyRelu",
@@ -590,8 +613,8 @@ static nnd_status try_shuffle(layouter *l, uint32_t node, bool *done)
 static nnd_status visit(layouter *l, uint32_t node)
 {
     static nnd_status (*const attempts[])(layouter *, uint32_t, bool *) = {
-        try_conv,   try_form,  try_lrn,   try_unary,  try_binary,
-        try_concat, try_split, try_slice, try_shuffle};
+        try_conv,   try_form,   try_lrn,   try_resize, try_unary,
+        try_binary, try_concat, try_split, try_slice,  try_shuffle};
     bool done = false;
     for (size_t i = 0; i < NND_COUNT(attempts) && !done; i++)
         NND_TRY(attempts[i](l, node, &done));

@@ -104,3 +104,29 @@ void nnd_f32_to_bf16_reference(const float *x, uint16_t *y, size_t n)
             y[i] = (uint16_t)((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
     }
 }
+
+void nnd_f32_mix_rows_reference(const float *x, size_t pitch, const int32_t *rows,
+                                const float *weights, size_t taps, float *y, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        float sum = weights[0] * x[(size_t)rows[0] * pitch + i];
+        for (size_t k = 1; k < taps; k++)
+            sum += weights[k] * x[(size_t)rows[k] * pitch + i];
+        y[i] = sum;
+    }
+}
+
+void nnd_f32_mix_pixels_reference(const float *x, const int32_t *columns, const float *weights,
+                                  size_t taps, float *y, size_t pixels)
+{
+    for (size_t i = 0; i < pixels * NND_REFERENCE_BLOCK; i++) {
+        const int32_t *column = columns + i / NND_REFERENCE_BLOCK * taps;
+        const float *weight = weights + i / NND_REFERENCE_BLOCK * taps;
+        size_t lane = i % NND_REFERENCE_BLOCK;
+        float sum = x[(size_t)column[0] * NND_REFERENCE_BLOCK + lane];
+        if (taps > 1) sum *= weight[0];
+        for (size_t k = 1; k < taps; k++)
+            sum += weight[k] * x[(size_t)column[k] * NND_REFERENCE_BLOCK + lane];
+        y[i] = sum;
+    }
+}

@@ -58,4 +58,9 @@ float nnd_f32_nbits_dot_reference(const nnd_nbits_column *c);
 
 void nnd_f32_lrn_reference(const nnd_lrn_args *args);
 
+void nnd_f32_mix_rows_reference(const float *x, size_t pitch, const int32_t *rows,
+                                const float *weights, size_t taps, float *y, size_t n);
+void nnd_f32_mix_pixels_reference(const float *x, const int32_t *columns, const float *weights,
+                                  size_t taps, float *y, size_t pixels);
+
 #endif

@@ -7,6 +7,8 @@ const nnd_kernel_set nnd_kernel_set_reference = {
     .depthwise = {nnd_f32_depthwise_nchw_reference, nnd_f32_depthwise_nchwc_reference},
     .pool = {{nnd_f32_maxpool_nchw_reference, nnd_f32_maxpool_nchwc_reference},
              {nnd_f32_avgpool_nchw_reference, nnd_f32_avgpool_nchwc_reference}},
+    .mix_rows = nnd_f32_mix_rows_reference,
+    .mix_pixels = nnd_f32_mix_pixels_reference,
     .lrn = nnd_f32_lrn_reference,
     .global_pool = {nnd_f32_globalpool_nchw_reference, nnd_f32_globalpool_nchwc_reference},
     .act = nnd_f32_act_reference,

@@ -63,3 +63,32 @@ void VEC_NAME(nnd_f32_every_second)(const float *x, float *y, size_t n)
     for (; i < n; i++)
         y[i] = x[2 * i];
 }
+
+void VEC_NAME(nnd_f32_mix_rows)(const float *x, size_t pitch, const int32_t *rows,
+                                const float *weights, size_t taps, float *y, size_t n)
+{
+    size_t i = 0;
+    for (; i + VLEN <= n; i += VLEN) {
+        vf sum = v_mul(v_set1(weights[0]), v_load(x + (size_t)rows[0] * pitch + i));
+        for (size_t k = 1; k < taps; k++)
+            sum = v_fma(v_set1(weights[k]), v_load(x + (size_t)rows[k] * pitch + i), sum);
+        v_store(y + i, sum);
+    }
+    if (i == n) return;
+    vf sum = v_mul(v_set1(weights[0]), v_load_n(x + (size_t)rows[0] * pitch + i, n - i));
+    for (size_t k = 1; k < taps; k++)
+        sum = v_fma(v_set1(weights[k]), v_load_n(x + (size_t)rows[k] * pitch + i, n - i), sum);
+    v_store_n(y + i, sum, n - i);
+}
+
+void VEC_NAME(nnd_f32_mix_pixels)(const float *x, const int32_t *columns, const float *weights,
+                                  size_t taps, float *y, size_t pixels)
+{
+    for (size_t p = 0; p < pixels; p++, columns += taps, weights += taps) {
+        vf sum = v_load(x + (size_t)columns[0] * VLEN);
+        if (taps > 1) sum = v_mul(v_set1(weights[0]), sum);
+        for (size_t k = 1; k < taps; k++)
+            sum = v_fma(v_set1(weights[k]), v_load(x + (size_t)columns[k] * VLEN), sum);
+        v_store(y + p * VLEN, sum);
+    }
+}

@@ -36,6 +36,10 @@ void VEC_NAME(nnd_f32_to_nchwc)(const float *x, size_t ldx, float *y, size_t cha
                                 size_t pixels);
 void VEC_NAME(nnd_f32_to_nchw)(const float *x, float *y, size_t ldy, size_t channels,
                                size_t pixels);
+void VEC_NAME(nnd_f32_mix_rows)(const float *x, size_t pitch, const int32_t *rows,
+                                const float *weights, size_t taps, float *y, size_t n);
+void VEC_NAME(nnd_f32_mix_pixels)(const float *x, const int32_t *columns, const float *weights,
+                                  size_t taps, float *y, size_t pixels);
 void VEC_NAME(nnd_f32_every_second)(const float *x, float *y, size_t n);
 void VEC_NAME(nnd_f32_transpose)(const float *x, size_t ldx, float *y, size_t ldy, size_t rows,
                                  size_t cols);
@@ -71,6 +75,8 @@ const nnd_kernel_set VEC_NAME(nnd_kernel_set) = {
     .reduce = VEC_NAME(nnd_f32_reduce),
     .to_nchwc = VEC_NAME(nnd_f32_to_nchwc),
     .to_nchw = VEC_NAME(nnd_f32_to_nchw),
+    .mix_rows = VEC_NAME(nnd_f32_mix_rows),
+    .mix_pixels = VEC_NAME(nnd_f32_mix_pixels),
     .every_second = VEC_NAME(nnd_f32_every_second),
     .transpose = VEC_NAME(nnd_f32_transpose),
     .f16_to_f32 = VEC_NAME(nnd_f16_to_f32),
