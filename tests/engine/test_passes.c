@@ -162,6 +162,46 @@ static void silu_is_recognised(void **state)
     nnd_graph_destroy(f.g);
 }
 
+/* gate: Clip(x + 3, 0, 6)/6, or the product with 1/6, of a convolution's result. */
+static uint32_t hard_gate(fixture *f, uint32_t x, bool divides)
+{
+    uint32_t sum[2] = {x, constant(f, 0, NULL, 3.0f)}, clip[3], quotient[2];
+    clip[0] = node(f, "Add", 2, sum)->outputs[0];
+    clip[1] = constant(f, 0, NULL, 0.0f);
+    clip[2] = constant(f, 0, NULL, 6.0f);
+    quotient[0] = node(f, "Clip", 3, clip)->outputs[0];
+    quotient[1] = constant(f, 0, NULL, divides ? 6.0f : 1.0f / 6.0f);
+    return node(f, divides ? "Div" : "Mul", 2, quotient)->outputs[0];
+}
+
+static void hard_activations_are_recognised(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        fixture f = begin();
+        uint32_t x = conv(&f), pair[2] = {hard_gate(&f, x, i & 1), x};
+        uint32_t y = i & 2 ? node(&f, "Mul", 2, pair)->outputs[0] : pair[0];
+        assert_ok(nnd_graph_add_output(f.g, y));
+        assert_int_equal(run(&f, nnd_pass_activation), 1);
+        assert_int_equal(f.g->node_count, 1);
+        assert_int_equal(f.g->nodes[0].epilogue,
+                         i & 2 ? NND_EPILOGUE_HARD_SWISH : NND_EPILOGUE_HARD_SIGMOID);
+        nnd_graph_destroy(f.g);
+    }
+}
+
+/* Somebody else reads the sum: the chain stays. */
+static void a_hard_activation_with_other_readers_stays(void **state)
+{
+    (void)state;
+    fixture f = begin();
+    uint32_t x = conv(&f), pair[2] = {hard_gate(&f, x, true), x};
+    assert_ok(nnd_graph_add_output(f.g, node(&f, "Mul", 2, pair)->outputs[0]));
+    assert_ok(nnd_graph_add_output(f.g, x));
+    assert_int_equal(run(&f, nnd_pass_activation), 0);
+    nnd_graph_destroy(f.g);
+}
+
 static void an_activation_stays_when_its_input_is_an_output(void **state)
 {
     (void)state;
@@ -278,6 +318,8 @@ int main(void)
         cmocka_unit_test(batchnorm_stays_when_the_convolution_has_other_readers),
         cmocka_unit_test(activations_become_epilogues),
         cmocka_unit_test(silu_is_recognised),
+        cmocka_unit_test(hard_activations_are_recognised),
+        cmocka_unit_test(a_hard_activation_with_other_readers_stays),
         cmocka_unit_test(an_activation_stays_when_its_input_is_an_output),
         cmocka_unit_test(dead_chains_are_removed),
         cmocka_unit_test(unsupported_nodes_are_listed_together),

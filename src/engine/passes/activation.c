@@ -1,7 +1,7 @@
 /*
  * Moves an activation into the Conv, Gemm or MatMul whose result only it reads: Relu, LeakyRelu,
- * Clip with constant limits, Sigmoid, Tanh, HardSigmoid, HardSwish, and SiLU written as
- * x·Sigmoid(x).
+ * Clip with constant limits, Sigmoid, Tanh, HardSigmoid, HardSwish, SiLU written as x·Sigmoid(x),
+ * and the two hard ones written as Clip(x + 3, 0, 6)/6.
  */
 #include <math.h>
 #include <string.h>
@@ -109,6 +109,101 @@ static bool try_silu(nnd_graph *g, nnd_graph_node *mul)
     return false;
 }
 
+/* ---- Clip(x + 3, 0, 6)/6 ----------------------------------------------------------------------
+ */
+
+static nnd_status is_number(nnd_graph *g, uint32_t value, float number, bool *yes)
+{
+    const nnd_tensor *t;
+    *yes = false;
+    if (value == NND_NO_ID || !g->values[value].is_constant) return NND_OK;
+    NND_TRY(nnd_graph_constant(g, value, &t));
+    if (t->dtype == NND_F32 && t->data && nnd_tensor_count(t) == 1)
+        *yes = fabsf(*(const float *)t->data - number) <= 1e-6f;
+    return NND_OK;
+}
+
+/* The node of that type that makes `value` for one reader only. */
+static nnd_graph_node *maker(nnd_graph *g, uint32_t value, const char *type)
+{
+    uint32_t id = value == NND_NO_ID ? NND_NO_ID : g->values[value].producer;
+    if (id == NND_NO_ID || nnd_graph_single_reader(g, value) == NND_NO_ID) return NULL;
+    nnd_graph_node *n = &g->nodes[id];
+    return !n->dead && is(n, type) && n->formal_count ? n : NULL;
+}
+
+/* Nodes from x to the hard sigmoid of x; parts[0] makes the result. */
+typedef struct hard_sigmoid {
+    uint32_t x;
+    nnd_graph_node *parts[3];
+} hard_sigmoid;
+
+static nnd_status match_hard_sigmoid(nnd_graph *g, nnd_graph_node *last, hard_sigmoid *h, bool *ok)
+{
+    bool divides = is(last, "Div"), yes;
+    activation a;
+    *ok = false;
+    *h = (hard_sigmoid){.parts = {last}};
+    if (is(last, "HardSigmoid")) {
+        h->x = last->inputs[0];
+        *ok = fabsf(nnd_node_float(last, "alpha", 0.2f) - 1.0f / 6.0f) < 1e-6f &&
+              nnd_node_float(last, "beta", 0.5f) == 0.5f;
+        return NND_OK;
+    }
+    if ((!divides && !is(last, "Mul")) || last->formal_count != 2) return NND_OK;
+    NND_TRY(is_number(g, last->inputs[1], divides ? 6.0f : 1.0f / 6.0f, &yes));
+    nnd_graph_node *clip = yes ? maker(g, last->inputs[0], "Clip") : NULL;
+    if (!clip) return NND_OK;
+    NND_TRY(match_activation(g, clip, &a, &yes));
+    nnd_graph_node *sum =
+        yes && a.a == 0.0f && a.b == 6.0f ? maker(g, clip->inputs[0], "Add") : NULL;
+    for (size_t k = 0; sum && sum->formal_count == 2 && k < 2 && !*ok; k++) {
+        NND_TRY(is_number(g, sum->inputs[k], 3.0f, ok));
+        h->x = sum->inputs[1 - k];
+    }
+    h->parts[1] = clip;
+    h->parts[2] = sum;
+    return NND_OK;
+}
+
+static void absorb(nnd_graph_node *host, nnd_epilogue kind, const hard_sigmoid *h, uint32_t result)
+{
+    host->epilogue = kind;
+    host->epilogue_a = 1.0f / 6.0f;
+    host->epilogue_b = 0.5f;
+    for (size_t i = 0; i < NND_COUNT(h->parts); i++)
+        if (h->parts[i]) h->parts[i]->dead = true;
+    host->outputs[0] = result;
+}
+
+/* The hard sigmoid of a host's result, alone or times that result. */
+static nnd_status try_hard(nnd_graph *g, nnd_graph_node *n, bool *done)
+{
+    hard_sigmoid h;
+    bool ok;
+    *done = false;
+    if (is(n, "Div") || is(n, "Mul")) {
+        NND_TRY(match_hard_sigmoid(g, n, &h, &ok));
+        nnd_graph_node *host = ok ? host_of(g, h.x) : NULL;
+        if (host && nnd_graph_single_reader(g, h.x) != NND_NO_ID) {
+            absorb(host, NND_EPILOGUE_HARD_SIGMOID, &h, n->outputs[0]);
+            *done = true;
+        }
+    }
+    for (size_t k = 0; k < 2 && !*done && is(n, "Mul") && n->formal_count == 2; k++) {
+        uint32_t x = n->inputs[k], gate = n->inputs[1 - k];
+        uint32_t made = gate == NND_NO_ID ? NND_NO_ID : g->values[gate].producer;
+        if (x == NND_NO_ID || made == NND_NO_ID || g->nodes[made].dead) continue;
+        if (nnd_graph_single_reader(g, gate) == NND_NO_ID) continue;
+        NND_TRY(match_hard_sigmoid(g, &g->nodes[made], &h, &ok));
+        nnd_graph_node *host = ok && h.x == x ? host_of(g, x) : NULL;
+        if (!host || g->values[x].uses != 2 || nnd_graph_is_output(g, x)) continue;
+        absorb(host, NND_EPILOGUE_HARD_SWISH, &h, n->outputs[0]);
+        n->dead = *done = true;
+    }
+    return NND_OK;
+}
+
 nnd_status nnd_pass_activation(nnd_graph *g, size_t *changes)
 {
     nnd_graph_index(g);
@@ -119,7 +214,9 @@ nnd_status nnd_pass_activation(nnd_graph *g, size_t *changes)
         activation a;
         bool ok;
         NND_TRY(match_activation(g, n, &a, &ok));
-        if (ok ? try_single(g, n, &a) : is(n, "Mul") && n->formal_count == 2 && try_silu(g, n)) {
+        bool done = ok && try_single(g, n, &a);
+        if (!ok) NND_TRY(try_hard(g, n, &done));
+        if (done || (!ok && is(n, "Mul") && n->formal_count == 2 && try_silu(g, n))) {
             (*changes)++;
             /* The host's result has moved: readers are looked up in a fresh index. */
             g->values[n->outputs[0]].producer = NND_NO_ID;

@@ -41,6 +41,12 @@ static bool is(const nnd_graph_node *n, const char *type)
     return !n->domain[0] && strcmp(n->type, type) == 0;
 }
 
+/* Conv by whatever name it came. */
+static bool is_conv(const nnd_graph_node *n)
+{
+    return n->op && !n->op->domain[0] && strcmp(n->op->name, "Conv") == 0;
+}
+
 static bool is_one_of(const nnd_graph_node *n, const char *const *types, size_t count)
 {
     for (size_t i = 0; i < count; i++)
@@ -192,7 +198,7 @@ static nnd_status block_input(layouter *l, uint32_t node, size_t k)
 /* The weights of a Conv that has a kernel for blocks: pictures, constant f32. */
 static bool conv_weights(const layouter *l, const nnd_graph_node *n, const nnd_tensor **weight)
 {
-    if (!is(n, "Conv") || n->formal_count < 2 || n->formal_count != n->input_count) return false;
+    if (!is_conv(n) || n->formal_count < 2 || n->formal_count != n->input_count) return false;
     const nnd_graph_value *w = &l->g->values[n->inputs[1]];
     *weight = &w->constant;
     if (!w->is_constant || w->constant.dtype != NND_F32 || w->constant.rank != 4) return false;
@@ -682,7 +688,7 @@ static nnd_status sweep(layouter *l)
 static bool has_convolution(const nnd_graph *g)
 {
     for (size_t i = 0; i < g->node_count; i++)
-        if (is(&g->nodes[i], "Conv")) return true;
+        if (is_conv(&g->nodes[i])) return true;
     return false;
 }
 
