@@ -374,6 +374,39 @@ int nnd_port_map_open(const char *path, nnd_port_map *out)
     return rc;
 }
 
+#if defined(__linux__)
+/* Whether one read-only mapping of a file covers [from, to). */
+static bool is_mapped_file(uintptr_t from, uintptr_t to)
+{
+    char line[512];
+    bool found = false;
+    FILE *file = fopen("/proc/self/maps", "re");
+    if (!file) return false;
+    while (!found && fgets(line, sizeof line, file)) {
+        unsigned long long begin, end, inode;
+        char access[8];
+        if (sscanf(line, "%llx-%llx %7s %*s %*s %llu", &begin, &end, access, &inode) == 4)
+            found = inode && access[1] == '-' && begin <= from && to <= end;
+    }
+    fclose(file);
+    return found;
+}
+
+void nnd_port_map_forget(const void *data, size_t size)
+{
+    uintptr_t page = nnd_port_page_size(), from = (uintptr_t)data, to = from + size;
+    from = (from + page - 1) / page * page;
+    to = to / page * page;
+    if (from < to && is_mapped_file(from, to))
+        (void)madvise((void *)from, to - from, MADV_DONTNEED);
+}
+#else
+void nnd_port_map_forget(const void *data, size_t size)
+{
+    (void)data, (void)size;
+}
+#endif
+
 void nnd_port_map_close(nnd_port_map *map)
 {
     if (map->data) munmap((void *)(uintptr_t)map->data, map->size);

@@ -508,6 +508,11 @@ int nnd_port_map_open(const char *path, nnd_port_map *out)
     return rc;
 }
 
+void nnd_port_map_forget(const void *data, size_t size)
+{
+    (void)data, (void)size;
+}
+
 void nnd_port_map_close(nnd_port_map *map)
 {
     if (map->data) UnmapViewOfFile(map->data);

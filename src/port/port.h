@@ -258,6 +258,10 @@ typedef struct nnd_port_map {
 } nnd_port_map;
 int nnd_port_map_open(const char *path, nnd_port_map *out);
 void nnd_port_map_close(nnd_port_map *map); /* zeroes it; a zeroed map is allowed */
+/* The bytes will hardly be read again: where they are a read-only mapping of a file, its pages
+   leave this process's memory (and come back from the file when somebody does read them). Any other
+   memory is left alone. Linux; nothing happens elsewhere. */
+void nnd_port_map_forget(const void *data, size_t size);
 
 /* An open descriptor or socket. */
 typedef intptr_t nnd_port_fd;

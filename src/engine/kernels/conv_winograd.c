@@ -108,53 +108,56 @@ nnd_status nnd_conv_winograd_plan(nnd_conv *conv)
 
 /* ---- packing ---------------------------------------------------------------------------- */
 
-/* G·g·Gᵀ of one 3×3 filter. */
-static void transform_filter(const float *g, double out[ELEMENTS])
+/* G·g: three values, `step` apart, to six. */
+static void filter_line(const double *g, size_t step, double *out, size_t out_step)
 {
-    static const double factors[6][3] = {{1.0 / 4, 0, 0},
-                                         {-1.0 / 6, -1.0 / 6, -1.0 / 6},
-                                         {-1.0 / 6, 1.0 / 6, -1.0 / 6},
-                                         {1.0 / 24, 1.0 / 12, 1.0 / 6},
-                                         {1.0 / 24, -1.0 / 12, 1.0 / 6},
-                                         {0, 0, 1}};
-    double half[6][3];
-    for (int i = 0; i < 6; i++)
-        for (int j = 0; j < 3; j++)
-            half[i][j] = factors[i][0] * (double)g[j] + factors[i][1] * (double)g[3 + j] +
-                         factors[i][2] * (double)g[6 + j];
-    for (int i = 0; i < 6; i++)
-        for (int j = 0; j < 6; j++)
-            out[6 * i + j] = half[i][0] * factors[j][0] + half[i][1] * factors[j][1] +
-                             half[i][2] * factors[j][2];
+    double ends = (g[0] + g[2 * step]) / 6, middle = g[step] / 6;
+    double far = g[0] / 24 + g[2 * step] / 6, near = g[step] / 12;
+    out[0] = g[0] / 4;
+    out[out_step] = -ends - middle;
+    out[2 * out_step] = middle - ends;
+    out[3 * out_step] = far + near;
+    out[4 * out_step] = far - near;
+    out[5 * out_step] = g[2 * step];
 }
 
-/* Where element 0 of the weight (oc, ic) lies. */
-static size_t packed_offset(const nnd_conv *conv, int64_t oc, int64_t ic)
+/* G·g·Gᵀ of one 3×3 filter, `step` floats between the elements. */
+static void transform_filter(const float *g, float *out, int64_t step)
 {
-    const nnd_conv_winograd *p = &conv->winograd;
-    int64_t panel = conv->set->block * conv->set->tile_vectors;
-    int64_t first = oc / panel * panel;
-    int64_t width = NND_MIN(panel, p->out_blocks * conv->set->block - first);
-    return (size_t)(first * conv->desc.in_channels + ic * width + oc - first);
+    double filter[9], half[18], whole[ELEMENTS];
+    for (int i = 0; i < 9; i++)
+        filter[i] = (double)g[i];
+    for (size_t j = 0; j < 3; j++)
+        filter_line(filter + j, 3, half + j, 3);
+    for (size_t i = 0; i < 6; i++)
+        filter_line(half + 3 * i, 1, whole + 6 * i, 1);
+    for (int e = 0; e < ELEMENTS; e++)
+        out[e * step] = (float)whole[e];
 }
 
 void nnd_conv_winograd_pack(const nnd_conv *conv, const float *weights, const float *bias,
                             float *packed)
 {
+    enum { MOST = 64 };
     const nnd_conv_desc *d = &conv->desc;
+    int64_t panel = conv->set->block * conv->set->tile_vectors;
     int64_t width = conv->winograd.out_blocks * conv->set->block;
-    size_t element = (size_t)(width * d->in_channels);
-    memset(packed, 0, conv->packed_bytes);
-    for (int64_t oc = 0; oc < d->out_channels; oc++) {
+    int64_t element = width * d->in_channels;
+    float *biases = packed + ELEMENTS * element;
+    for (int64_t first = 0; first < width; first += panel) {
+        int64_t columns = NND_MIN(panel, width - first);
         for (int64_t ic = 0; ic < d->in_channels; ic++) {
-            double u[ELEMENTS];
-            float *to = packed + packed_offset(conv, oc, ic);
-            transform_filter(weights + (oc * d->in_channels + ic) * 9, u);
-            for (size_t e = 0; e < ELEMENTS; e++)
-                to[e * element] = (float)u[e];
+            /* A row of each element at a time: 36 scattered floats per filter would be slow. */
+            float rows[ELEMENTS * MOST] = {0};
+            for (int64_t j = 0; j < columns && first + j < d->out_channels; j++)
+                transform_filter(weights + ((first + j) * d->in_channels + ic) * 9, rows + j, MOST);
+            float *to = packed + first * d->in_channels + ic * columns;
+            for (int64_t e = 0; e < ELEMENTS; e++)
+                memcpy(to + e * element, rows + e * MOST, (size_t)columns * sizeof(*to));
         }
-        if (bias) packed[ELEMENTS * element + (size_t)oc] = bias[oc];
     }
+    for (int64_t j = 0; j < width; j++)
+        biases[j] = bias && j < d->out_channels ? bias[j] : 0.0f;
 }
 
 /* ---- running ---------------------------------------------------------------------------- */

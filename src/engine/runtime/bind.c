@@ -103,14 +103,17 @@ nnd_status nnd_graph_bind(nnd_graph *graph)
     return status;
 }
 
-nnd_status nnd_graph_prepare(nnd_graph *g)
+nnd_status nnd_graph_prepare(nnd_graph *g, void (*packed)(void *user, uint64_t bytes), void *user)
 {
     for (nnd_graph *child = g->children; child; child = child->sibling) {
-        NND_TRY(nnd_graph_prepare(child));
+        NND_TRY(nnd_graph_prepare(child, packed, user));
         g->packed_bytes += child->packed_bytes;
     }
-    for (size_t i = 0; i < g->node_count; i++)
-        if (g->nodes[i].op->prepare) NND_TRY(g->nodes[i].op->prepare(g, &g->nodes[i]));
+    for (size_t i = 0; i < g->node_count; i++) {
+        if (!g->nodes[i].op->prepare) continue;
+        NND_TRY(g->nodes[i].op->prepare(g, &g->nodes[i]));
+        packed(user, g->packed_bytes);
+    }
     return NND_OK;
 }
 

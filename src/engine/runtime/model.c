@@ -5,6 +5,7 @@
 
 #include "engine/passes/pass.h"
 #include "engine/runtime/bind.h"
+#include "port/port.h"
 
 static const uint64_t DEFAULT_MAX_WEIGHTS = (uint64_t)64 << 30;
 static const uint64_t DEFAULT_MAX_ARENA = (uint64_t)16 << 30;
@@ -107,6 +108,28 @@ static nnd_status align_constants(nnd_graph *g)
     return NND_OK;
 }
 
+/* Weights that have been packed are not read again: their pages of the file need not stay. Done
+   from time to time, so that the peak is not twice the weights. */
+enum { FORGET_BYTES = 16 << 20 };
+typedef struct source {
+    const nnd_engine_model *m;
+    const void *bytes;
+    size_t size;
+    uint64_t last;
+} source;
+
+static void forget_packed(void *user, uint64_t packed)
+{
+    source *s = user;
+    if (packed - s->last < FORGET_BYTES) return;
+    s->last = packed;
+    nnd_port_map_forget(s->bytes, s->size);
+    for (size_t i = 0; i < s->m->onnx.external_count; i++) {
+        const nnd_buffer *file = s->m->onnx.externals[i].buffer;
+        nnd_port_map_forget(nnd_buffer_data(file), nnd_buffer_size(file));
+    }
+}
+
 /* ---- loading ------------------------------------------------------------------------------- */
 
 static nnd_status load(nnd_engine_model *m, const void *bytes, size_t size)
@@ -118,7 +141,8 @@ static nnd_status load(nnd_engine_model *m, const void *bytes, size_t size)
     NND_TRY(nnd_graph_bind(m->graph));
     NND_TRY(nnd_passes_run(m->graph, m->passes, m->changes));
     drop_unused_constants(m->graph);
-    NND_TRY(nnd_graph_prepare(m->graph));
+    source from = {.m = m, .bytes = bytes, .size = size};
+    NND_TRY(nnd_graph_prepare(m->graph, forget_packed, &from));
     NND_TRY(align_constants(m->graph));
     m->packed_bytes = m->graph->packed_bytes;
     return plan_declared(m);
