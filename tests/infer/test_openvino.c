@@ -4,6 +4,7 @@
  * there, it stays.
  */
 #include "engine/engine_support.h"
+#include "infer/conformance/foreign_code.h"
 #include "infer/infer.h"
 #include "infer_support.h"
 
