@@ -156,6 +156,7 @@ static int axis_taps(const sampler *s, double v, int64_t extent, int64_t *at, do
     return taps;
 }
 
+/* The taps of one place: elements of a plane and their weights. */
 typedef struct place {
     int count;
     size_t at[MAX_TAPS];
@@ -173,7 +174,10 @@ static void find_place(const sampler *s, size_t index, place *p)
         int64_t extent = x->dims[2 + d], at[4];
         double weight[4], v = nnd_get(grid, index * spatial + (spatial - 1 - d));
         int taps = axis_taps(s, position(s, v, extent), extent, at, weight), count = 0;
-        place old = *p;
+        place old;
+        old.count = p->count;
+        memcpy(old.at, p->at, (size_t)p->count * sizeof(*p->at));
+        memcpy(old.weight, p->weight, (size_t)p->count * sizeof(*p->weight));
         for (int i = 0; i < old.count; i++)
             for (int k = 0; k < taps; k++) {
                 if (at[k] < 0) continue;
@@ -184,40 +188,64 @@ static void find_place(const sampler *s, size_t index, place *p)
     }
 }
 
+static double mix(const nnd_tensor *x, size_t plane, const place *p)
+{
+    double sum = 0;
+    if (x->dtype == NND_F32) {
+        const float *from = (const float *)x->data + plane;
+        for (int k = 0; k < p->count; k++)
+            sum += (double)from[p->at[k]] * p->weight[k];
+        return sum;
+    }
+    for (int k = 0; k < p->count; k++)
+        sum += nnd_get(x, plane + p->at[k]) * p->weight[k];
+    return sum;
+}
+
+/* Channels outside and places inside: a plane stays in the cache. */
 static nnd_status sample_tile(void *user, size_t tile, int lane)
 {
     const sampler *s = user;
     const nnd_tensor *x = s->c->in[0], *y = &s->c->out[0];
     size_t tiles = (s->out_area + PLACES - 1) / PLACES, batch = tile / tiles;
-    size_t begin = tile % tiles * PLACES, end = begin + PLACES;
+    size_t first = tile % tiles * PLACES;
+    size_t n = s->out_area - first < PLACES ? s->out_area - first : PLACES;
     bool whole = nnd_class_of(y->dtype) > NND_IN_F64;
-    place p;
-    (void)lane;
-    if (end > s->out_area) end = s->out_area;
-    for (size_t i = begin; i < end; i++) {
-        find_place(s, batch * s->out_area + i, &p);
-        for (size_t c = 0; c < s->channels; c++) {
-            size_t plane = batch * s->channels + c, from = plane * s->in_area;
-            double sum = 0;
-            for (int k = 0; k < p.count; k++)
-                sum += nnd_get(x, from + p.at[k]) * p.weight[k];
-            nnd_set(y, plane * s->out_area + i, whole ? trunc(sum) : sum);
+    place *places = nnd_op_lane(s->c, lane);
+    for (size_t i = 0; i < n; i++)
+        find_place(s, batch * s->out_area + first + i, &places[i]);
+    for (size_t c = 0; c < s->channels; c++) {
+        size_t plane = batch * s->channels + c, to = plane * s->out_area + first;
+        for (size_t i = 0; i < n; i++) {
+            double v = mix(x, plane * s->in_area, &places[i]);
+            nnd_set(y, to + i, whole ? trunc(v) : v);
         }
     }
+    return NND_OK;
+}
+
+static nnd_status sample_plan(nnd_op_ctx *c)
+{
+    c->lane_bytes = PLACES * sizeof(place);
     return NND_OK;
 }
 
 static nnd_status sample_run(nnd_op_ctx *c)
 {
     sampler s;
-    NND_TRY(read_sampler(c, &s));
+    nnd_op_ctx own = *c; /* its scratch may be this call's */
+    void *memory;
+    NND_TRY(read_sampler(&own, &s));
     if (nnd_tensor_count(&c->out[0]) == 0) return NND_OK;
     if (s.in_area == 0) {
         memset(c->out[0].data, 0, nnd_tensor_bytes(&c->out[0]));
         return NND_OK;
     }
     size_t tiles = (s.out_area + PLACES - 1) / PLACES * (size_t)c->in[0]->dims[0];
-    return nnd_op_for(c, tiles, sample_tile, &s);
+    NND_TRY(nnd_op_need_lane(&own, PLACES * sizeof(place), &memory));
+    nnd_status status = nnd_op_for(&own, tiles, sample_tile, &s);
+    nnd_free_aligned(memory);
+    return status;
 }
 
 /* ---- AffineGrid ----------------------------------------------------------------------------- */
@@ -288,8 +316,10 @@ static nnd_status affine_run(nnd_op_ctx *c)
 }
 
 static const nnd_op ops[] = {
-    {"", "GridSample", FIRST_OPSET, 0, 2, 2, 1, 1, 0, sample_infer, sample_run, .variant = 0},
-    {"com.microsoft", "GridSample", 1, 0, 2, 2, 1, 1, 0, sample_infer, sample_run, .variant = 0},
+    {"", "GridSample", FIRST_OPSET, 0, 2, 2, 1, 1, 0, sample_infer, sample_run,
+     .plan = sample_plan},
+    {"com.microsoft", "GridSample", 1, 0, 2, 2, 1, 1, 0, sample_infer, sample_run,
+     .plan = sample_plan},
     {"", "AffineGrid", 20, 0, 2, 2, 1, 1, 0, affine_infer, affine_run, .variant = 0},
 };
 const nnd_op_family nnd_ops_sample = {ops, NND_COUNT(ops)};
