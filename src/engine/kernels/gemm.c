@@ -112,15 +112,13 @@ size_t nnd_gemm_pack_tiles(const nnd_gemm *g)
 }
 
 /* `depth` rows of op(B) from k0, `width` columns from n0, `stored` of which exist. */
-static void pack_panel(const nnd_gemm_desc *d, const float *b, int64_t k0, int64_t depth,
-                       int64_t n0, int64_t width, int64_t stored, float *to)
+static void pack_panel(const nnd_gemm *g, const float *b, int64_t k0, int64_t depth, int64_t n0,
+                       int64_t width, int64_t stored, float *to)
 {
+    const nnd_gemm_desc *d = &g->desc;
     if (d->trans_b) {
-        for (int64_t j = 0; j < stored; j++) {
-            const float *from = b + (n0 + j) * d->ldb + k0;
-            for (int64_t k = 0; k < depth; k++)
-                to[k * width + j] = from[k];
-        }
+        g->set->transpose(b + n0 * d->ldb + k0, (size_t)d->ldb, to, (size_t)width, (size_t)stored,
+                          (size_t)depth);
     } else {
         for (int64_t k = 0; k < depth; k++)
             memcpy(to + k * width, b + (k0 + k) * d->ldb + n0, (size_t)stored * sizeof *to);
@@ -152,8 +150,7 @@ void nnd_gemm_pack_b_tile(const nnd_gemm *g, const float *b, float *packed, size
         for (int64_t n = n0; n < n1; n += g->panel) {
             int64_t stored = NND_MIN(g->panel, n1 - n);
             int64_t width = nnd_round_up(stored, g->set->block);
-            pack_panel(&g->desc, b, k0, depth, n, width, stored,
-                       packed + packed_offset(g, k0, depth, n));
+            pack_panel(g, b, k0, depth, n, width, stored, packed + packed_offset(g, k0, depth, n));
         }
     }
 }

@@ -121,7 +121,8 @@ typedef struct nnd_gemm {
 /* NND_E_SHAPE for negative sizes or too small strides, NND_E_OVERFLOW. */
 nnd_status nnd_gemm_plan(const nnd_gemm_desc *desc, nnd_gemm *out);
 
-/* Bytes of the packed B. Packing has tiles of its own; nnd_gemm_pack_b does all of them. */
+/* Bytes of the packed B. Packing has tiles of its own; nnd_gemm_pack_b does all of them. With a
+   vector ISA in force, B itself may lie at any address. */
 size_t nnd_gemm_packed_bytes(const nnd_gemm *gemm);
 size_t nnd_gemm_pack_tiles(const nnd_gemm *gemm);
 void nnd_gemm_pack_b_tile(const nnd_gemm *gemm, const float *b, float *packed, size_t tile);

@@ -2,9 +2,11 @@
  * loops. */
 #include <string.h>
 
+#include "base/isa.h"
 #include "engine/kernels/kernels.h"
 #include "engine/ops/blocks.h"
 #include "engine/ops/epilogue.h"
+#include "port/port.h"
 
 enum { MATMUL, GEMM, FUSED_MATMUL };
 
@@ -166,10 +168,29 @@ static nnd_status make_gemm(const nnd_op_ctx *c, gemm_step *s, bool *ok)
     return *ok ? nnd_gemm_plan(&d, &s->gemm) : NND_OK;
 }
 
+/* Rows that have been packed are done with: of a mapped file, their pages can go while the rest is
+   packed. (Without trans_b all of the matrix is read up to the end.) */
+static void pack_weights(const nnd_gemm *gemm, const float *b, float *packed)
+{
+    const size_t forget = (size_t)16 << 20;
+    size_t tiles = nnd_gemm_pack_tiles(gemm), done = 0;
+    size_t bytes = (size_t)(gemm->desc.n * gemm->desc.k) * sizeof(*b);
+    for (size_t i = 0; i < tiles; i++) {
+        nnd_gemm_pack_b_tile(gemm, b, packed, i);
+        size_t now = bytes / tiles * i; /* a little less than what has been read */
+        if (!gemm->desc.trans_b || now - done < forget) continue;
+        nnd_port_map_forget((const char *)b + done, now - done);
+        done = now;
+    }
+}
+
 static nnd_status gemm_prepare(nnd_graph *g, nnd_graph_node *n)
 {
-    const nnd_tensor *b;
-    NND_TRY(nnd_graph_constant(g, n->inputs[1], &b));
+    /* Weights in a file may lie at odd addresses; a copy of large ones, only to pack it, would be
+       the peak of the model's memory. */
+    const nnd_graph_value *value = &g->values[n->inputs[1]];
+    const nnd_tensor *b = value->is_constant ? &value->constant : NULL;
+    if (nnd_isa_current() == NND_ISA_REFERENCE) NND_TRY(nnd_graph_constant(g, n->inputs[1], &b));
     if (!b || !b->data || b->dtype != NND_F32 || b->rank != 2 || nnd_tensor_count(b) == 0)
         return NND_OK;
     nnd_gemm gemm;
@@ -180,7 +201,7 @@ static nnd_status gemm_prepare(nnd_graph *g, nnd_graph_node *n)
     float *packed = nnd_alloc_aligned(nnd_gemm_packed_bytes(&gemm), NND_KERNEL_ALIGN);
     if (!packed)
         return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory to pack the weights of '%s'", n->name);
-    nnd_gemm_pack_b(&gemm, b->data, packed);
+    pack_weights(&gemm, b->data, packed);
     n->state = packed;
     g->packed_bytes += nnd_gemm_packed_bytes(&gemm);
     if (g->values[n->inputs[1]].uses == 1) nnd_graph_release_constant(g, n->inputs[1]);
