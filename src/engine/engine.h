@@ -31,7 +31,8 @@ typedef enum nnd_engine_pass {
     NND_PASS_DEAD_CODE = 5,  /* nodes whose results nobody reads */
     NND_PASS_RESIDUAL = 6,   /* Add of a tensor of the same shape into the Conv before it */
     NND_PASS_LAYOUT = 7, /* channels in blocks (NCHWc) between convolutions; last, and only once */
-    NND_PASS_COUNT = 8
+    NND_PASS_PAD = 8,    /* zeros around a picture into the Conv that reads it; before the layout */
+    NND_PASS_COUNT = 9
 } nnd_engine_pass;
 #define NND_PASSES_ALL ((1u << NND_PASS_COUNT) - 1u)
 /* Without the integer operators: as long as they have no fast kernel, QDQ in floating point is

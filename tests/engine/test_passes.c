@@ -202,6 +202,52 @@ static void a_hard_activation_with_other_readers_stays(void **state)
     nnd_graph_destroy(f.g);
 }
 
+/* Pad → Conv with pads of its own; `value` of the padding, `channel` zeros before the channels. */
+static size_t padded_conv(fixture *f, float value, int64_t channel)
+{
+    const int64_t pads[8] = {0, channel, 1, 2, 0, 0, 3, 4}, length[1] = {8};
+    const int64_t own[4] = {10, 20, 30, 40}, w[4] = {2, 2, 1, 1};
+    int64_t copy[8];
+    nnd_tensor t;
+    uint32_t in[3] = {f->x}, conv_in[2];
+    memcpy(copy, pads, sizeof(copy));
+    assert_ok(nnd_tensor_init(&t, NND_I64, 1, length, copy));
+    assert_ok(nnd_graph_add_constant(f->g, NULL, &t, &in[1]));
+    in[2] = constant(f, 0, NULL, value);
+    conv_in[0] = node(f, "Pad", 3, in)->outputs[0];
+    conv_in[1] = constant(f, 4, w, 1.0f);
+    nnd_graph_node *n = node(f, "Conv", 2, conv_in);
+    assert_ok(nnd_node_add_ints(f->g, n, "pads", own, 4));
+    assert_ok(nnd_graph_add_output(f->g, n->outputs[0]));
+    return run(f, nnd_pass_pad);
+}
+
+static void zeros_around_go_into_the_convolution(void **state)
+{
+    (void)state;
+    static const int64_t expected[4] = {11, 22, 33, 44};
+    fixture f = begin();
+    size_t count;
+    assert_int_equal(padded_conv(&f, 0.0f, 0), 1);
+    assert_int_equal(f.g->node_count, 1);
+    assert_int_equal(f.g->nodes[0].inputs[0], f.x);
+    const int64_t *pads = nnd_node_ints(&f.g->nodes[0], "pads", &count);
+    assert_int_equal(count, 4);
+    assert_memory_equal(pads, expected, sizeof(expected));
+    nnd_graph_destroy(f.g);
+}
+
+static void other_padding_stays(void **state)
+{
+    (void)state;
+    fixture f = begin();
+    assert_int_equal(padded_conv(&f, 1.0f, 0), 0); /* ones, not zeros */
+    nnd_graph_destroy(f.g);
+    f = begin();
+    assert_int_equal(padded_conv(&f, 0.0f, 1), 0); /* channels */
+    nnd_graph_destroy(f.g);
+}
+
 static void an_activation_stays_when_its_input_is_an_output(void **state)
 {
     (void)state;
@@ -318,6 +364,8 @@ int main(void)
         cmocka_unit_test(batchnorm_stays_when_the_convolution_has_other_readers),
         cmocka_unit_test(activations_become_epilogues),
         cmocka_unit_test(silu_is_recognised),
+        cmocka_unit_test(zeros_around_go_into_the_convolution),
+        cmocka_unit_test(other_padding_stays),
         cmocka_unit_test(hard_activations_are_recognised),
         cmocka_unit_test(a_hard_activation_with_other_readers_stays),
         cmocka_unit_test(an_activation_stays_when_its_input_is_an_output),

@@ -16,6 +16,7 @@ nnd_status nnd_pass_identity(nnd_graph *graph, size_t *changes);
 nnd_status nnd_pass_batchnorm(nnd_graph *graph, size_t *changes);
 nnd_status nnd_pass_activation(nnd_graph *graph, size_t *changes);
 nnd_status nnd_pass_dead_code(nnd_graph *graph, size_t *changes);
+nnd_status nnd_pass_pad(nnd_graph *graph, size_t *changes);
 /* These two go by the nominal shapes. */
 nnd_status nnd_pass_residual(nnd_graph *graph, size_t *changes);
 nnd_status nnd_pass_layout(nnd_graph *graph, size_t *changes); /* the last one; once per graph */

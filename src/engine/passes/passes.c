@@ -12,6 +12,7 @@ static const struct {
     [NND_PASS_DEAD_CODE] = {"dead-code", nnd_pass_dead_code},
     [NND_PASS_RESIDUAL] = {"residual", nnd_pass_residual},
     [NND_PASS_LAYOUT] = {"layout", nnd_pass_layout},
+    [NND_PASS_PAD] = {"pad", nnd_pass_pad},
 };
 
 /* One pass may open work for an earlier one; two rounds find nearly everything. */
@@ -39,8 +40,8 @@ nnd_status nnd_passes_run(nnd_graph *graph, uint32_t set, size_t *changes)
     nnd_graph_index(graph);
     for (int round = 0; round < MAX_ROUNDS; round++) {
         size_t sum = 0;
-        for (int i = 0; i < NND_PASS_LAYOUT; i++)
-            NND_TRY(run_pass(graph, set, i, changes, &sum));
+        for (int i = 0; i < NND_PASS_COUNT; i++)
+            if (i != NND_PASS_LAYOUT) NND_TRY(run_pass(graph, set, i, changes, &sum));
         /* What the first round leaves is simple enough to find shapes for. */
         if (round == 0) NND_TRY(nnd_passes_shapes(graph));
         if (!sum && round > 0) break;
