@@ -167,8 +167,8 @@ case "${1:-quick}" in
 quick)
     part_checks
     part_release
-    part_asan -L 'base|data|wire|workflow|ops|engine|nodes'
-    part_tsan -L 'sched|device|workflow|infer'
+    part_asan -L 'base|data|wire|workflow|ops|engine|catalog|nodes'
+    part_tsan -L 'sched|device|workflow|infer|catalog'
     part_fuzz 30
     ;;
 --full)
