@@ -1,7 +1,8 @@
 /*
  * nndeploy/infer.h: one inference API over many backends.
  *
- * Sections: 1 ports · 2 models · 3 requests · 4 stored values · 5 backends
+ * Sections: 1 ports · 2 models · 3 requests · 4 stored values · 5 hooks ·
+ *           6 backends
  *
  * Part of nndeploy, Apache-2.0. Compiles alone as C11 and C++17.
  */
@@ -139,7 +140,28 @@ NND_API nnd_status nnd_request_profile(nnd_request *request, nnd_json_writer *w)
 NND_API nnd_status nnd_value_from_onnx(const void *bytes, size_t size, const nnd_model_port *port,
                                        nnd_value **out);
 
-/* ---- 5 backends ------------------------------------------------------------------------ */
+/* ---- 5 hooks --------------------------------------------------------------------------- */
+
+/* What two operators need and the built-in engine leaves to the program, so that it stays free of
+   other libraries. A hook that is NULL makes the operator NND_E_UNSUPPORTED when it runs. Hooks are
+   called by any thread, several at a time. */
+typedef struct nnd_infer_hooks {
+    size_t size; /* = sizeof(nnd_infer_hooks) */
+    void *user;
+    /* ImageDecoder: the bytes of a picture's file → a new tensor value u8[height,width,channels].
+       pixel_format: "RGB", "BGR" or "Grayscale" (one channel). */
+    nnd_status (*decode_image)(void *user, const void *bytes, size_t size, const char *pixel_format,
+                               nnd_value **out);
+    /* RegexFullMatch: matches[i] = the whole of texts[i] matches the pattern (RE2 syntax). */
+    nnd_status (*match_regex)(void *user, const char *pattern, const nnd_string *texts,
+                              size_t count, bool *matches);
+} nnd_infer_hooks;
+/* Process-wide, before models run; NULL = none. The node library registers its codecs for
+   decode_image unless there is one already. NND_E_INVALID_ARGUMENT for another size. */
+NND_API nnd_status nnd_infer_set_hooks(const nnd_infer_hooks *hooks);
+NND_API const nnd_infer_hooks *nnd_infer_get_hooks(void); /* borrowed; without hooks: all NULL */
+
+/* ---- 6 backends ------------------------------------------------------------------------ */
 
 typedef struct nnd_backend_status {
     size_t size;      /* = sizeof(nnd_backend_status), set by the caller */

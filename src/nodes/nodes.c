@@ -1,4 +1,5 @@
 /* The list of all node types, and what several families need. */
+#include "nodes/infer/hooks.h"
 #include "nodes/nodes_internal.h"
 
 #include "port/port.h"
@@ -72,6 +73,7 @@ static void release_registry(void)
 static void make_registry(void)
 {
     nnd_registry *registry = NULL;
+    nnd_nodes_register_infer_hooks();
     if (nnd_registry_create(&registry) != NND_OK) return;
     if (nnd_nodes_register(registry) != NND_OK) {
         nnd_registry_unref(registry);

@@ -137,6 +137,26 @@ static inline void ow_attr_ints(nnd_str *attrs, const char *name, const int64_t 
     ow_message(attrs, 5, &a);
 }
 
+static inline void ow_attr_floats(nnd_str *attrs, const char *name, const float *v, size_t count)
+{
+    nnd_str a = {0};
+    ow_text(&a, 1, name);
+    ow_bytes(&a, 7, v, count * sizeof(*v));
+    ow_int(&a, 20, 6);
+    ow_message(attrs, 5, &a);
+}
+
+/* texts: with commas between them. */
+static inline void ow_attr_texts(nnd_str *attrs, const char *name, const char *texts)
+{
+    nnd_str a = {0};
+    ow_text(&a, 1, name);
+    for (; *texts; texts += strcspn(texts, ","), texts += *texts == ',')
+        ow_bytes(&a, 9, texts, strcspn(texts, ","));
+    ow_int(&a, 20, 8);
+    ow_message(attrs, 5, &a);
+}
+
 static inline void ow_attr_text(nnd_str *attrs, const char *name, const char *text)
 {
     nnd_str a = {0};
@@ -196,6 +216,9 @@ static inline void ow_model(nnd_str *model, nnd_str *graph, int64_t opset)
     ow_message(model, 8, &import);
     ow_text(&import, 1, "com.microsoft");
     ow_int(&import, 2, 1);
+    ow_message(model, 8, &import);
+    ow_text(&import, 1, "ai.onnx.ml");
+    ow_int(&import, 2, 3);
     ow_message(model, 8, &import);
 }
 

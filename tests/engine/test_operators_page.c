@@ -21,6 +21,21 @@ typedef struct probe {
 
 #define WEIGHTS "T[1,2,4,4] T[2,2,1,1]"
 static const probe probes[] = {
+    {"ai.onnx.ml.ArrayFeatureExtractor", "T[2,3] i64[1]", NULL, NULL, "", ""},
+    {"ai.onnx.ml.DictVectorizer", NULL, NULL, NULL, "the result is [1,C]", "结果为 [1,C]"},
+    {"ai.onnx.ml.LabelEncoder", NULL, NULL, NULL, "lists and tensors of keys and values",
+     "键和值可为列表或张量"},
+    {"ai.onnx.ml.SVMClassifier", NULL, NULL, NULL, "all kernels, votes and probabilities",
+     "支持所有核函数、投票和概率"},
+    {"ai.onnx.ml.TreeEnsembleClassifier", NULL, NULL, NULL,
+     "two classes with the weights of one: as ONNX Runtime completes them",
+     "两类而权重只属于一类时，与 ONNX Runtime 的补全方式相同"},
+    {"ai.onnx.ml.ZipMap", NULL, NULL, NULL, "a sequence of maps", "映射的序列"},
+    {"ImageDecoder", NULL, NULL, NULL, "JPEG, PNG and BMP by the node library, else by a hook",
+     "由节点库解码 JPEG、PNG 和 BMP，其余通过钩子"},
+    {"RegexFullMatch", NULL, NULL, NULL, "by a hook of the program", "由程序的钩子完成"},
+    {"StringNormalizer", NULL, NULL, NULL, "letters of Latin, Greek, Cyrillic and Armenian",
+     "支持拉丁、希腊、西里尔和亚美尼亚字母"},
     {"ArgMax", NULL, NULL, NULL, "select_last_index too", "支持 select_last_index"},
     {"ArgMin", NULL, NULL, NULL, "select_last_index too", "支持 select_last_index"},
     {"AveragePool", NULL, "kernel_shape", "2,2",
@@ -361,9 +376,20 @@ static nnd_status ask(const nnd_op *op, const probe *p, question *q)
 }
 
 /* The types that an operator takes, as bits; 0 when it has no operand to ask about. */
+/* Operators of numbers that answer only when attributes of several kinds fit each other. */
+static bool needs_lists(const nnd_op *op)
+{
+    static const char *const names[] = {"Imputer", "LinearClassifier", "LinearRegressor",
+                                        "SVMClassifier", "SVMRegressor"};
+    for (size_t i = 0; i < NND_COUNT(names); i++)
+        if (strcmp(op->name, names[i]) == 0) return true;
+    return false;
+}
+
 static uint32_t types_of(const nnd_op *op)
 {
     const probe *p = probe_of(op);
+    if (needs_lists(op)) return 1u << NND_F32 | 1u << NND_F64 | 1u << NND_I64 | 1u << NND_I32;
     uint32_t types = 0;
     for (int d = NND_F64; d < NND_DTYPE_COUNT; d++) {
         question q;

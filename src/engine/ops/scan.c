@@ -48,7 +48,7 @@ static nnd_status scan_init(scan *s, nnd_op_ctx *c, size_t first)
 {
     nnd_graph *body = nnd_node_graph(c->node, "body");
     int64_t inputs = nnd_node_int(c->node, "num_scan_inputs", 0);
-    size_t given = c->node->formal_count - first;
+    size_t given = c->node->formal_count > first ? c->node->formal_count - first : 0;
     *s = (scan){.c = c, .body = body, .first = first};
     if (!body || inputs < 1 || (uint64_t)inputs > given || body->input_count != given ||
         body->output_count < given - (size_t)inputs || c->out_count > body->output_count)
@@ -301,7 +301,7 @@ static nnd_status batch_run(nnd_op_ctx *c)
 
 enum { FLAGS = NND_OP_DYNAMIC | NND_OP_BOXES };
 static const nnd_op ops[] = {
-    {"", "Scan", 8, 8, 2, -1, 1, -1, FLAGS, nnd_op_not_ahead, batch_run, .variant = 0},
+    {"", "Scan", 8, 8, 0, -1, 1, -1, FLAGS, nnd_op_not_ahead, batch_run, .variant = 0},
     {"", "Scan", 9, 0, 1, -1, 1, -1, FLAGS, nnd_op_not_ahead, scan_run, .variant = 0},
 };
 const nnd_op_family nnd_ops_scan = {ops, NND_COUNT(ops)};
