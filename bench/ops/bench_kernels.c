@@ -63,6 +63,15 @@ static nnd_status run_warp(const bench_case *c, bench_data *d)
     return nnd_image_warp_affine(&d->dst, &d->src, turned, NULL, NULL);
 }
 
+static nnd_status run_warp_nearest(const bench_case *c, bench_data *d)
+{
+    (void)c;
+    static const double turned[6] = {0.96, 0.26, 5, -0.26, 0.96, 45};
+    nnd_warp_options options = NND_WARP_OPTIONS_INIT;
+    options.filter = NND_FILTER_NEAREST;
+    return nnd_image_warp_affine(&d->dst, &d->src, turned, &options, NULL);
+}
+
 static nnd_status run_perspective(const bench_case *c, bench_data *d)
 {
     (void)c;
@@ -74,6 +83,57 @@ static nnd_status run_flip(const bench_case *c, bench_data *d)
 {
     (void)c;
     return nnd_image_flip(&d->dst, &d->src, NND_FLIP_HORIZONTAL);
+}
+
+static nnd_status run_turn(const bench_case *c, bench_data *d)
+{
+    return nnd_image_rotate(&d->dst, &d->src, c->option);
+}
+
+static nnd_status run_to_space(const bench_case *c, bench_data *d)
+{
+    return nnd_image_to_space(&d->dst, &d->src, (nnd_color_space)c->option);
+}
+
+static nnd_status run_from_space(const bench_case *c, bench_data *d)
+{
+    return nnd_image_from_space(&d->dst, &d->src, (nnd_color_space)c->option);
+}
+
+/* Rows of `option` elements. */
+static nnd_status run_softmax(const bench_case *c, bench_data *d)
+{
+    nnd_tensor rows = d->tensor;
+    rows.rank = 2;
+    rows.dims[0] = nnd_tensor_count(&d->tensor) / c->option;
+    rows.dims[1] = c->option;
+    rows.strides[0] = c->option;
+    rows.strides[1] = 1;
+    nnd_tensor shares = rows;
+    shares.data = d->dst.data[0];
+    return nnd_softmax(&shares, &rows);
+}
+
+/* `option` boxes of eight classes, most of which stay. */
+static nnd_status run_nms(const bench_case *c, bench_data *d)
+{
+    const uint8_t *noise = d->src.data[0];
+    nnd_value *boxes, *kept;
+    NND_TRY(nnd_value_new_detections((size_t)c->option, 0, NULL, 0, &boxes));
+    nnd_detections *in = nnd_value_edit(boxes);
+    for (size_t i = 0; i < in->count; i++, noise += 8) {
+        nnd_detection *box = &in->items[i];
+        box->x1 = (float)(noise[0] * 256 + noise[1]) / 32;
+        box->y1 = (float)(noise[2] * 256 + noise[3]) / 32;
+        box->x2 = box->x1 + (float)noise[4] / 4;
+        box->y2 = box->y1 + (float)noise[5] / 4;
+        box->score = (float)noise[6] / 255;
+        box->class_id = noise[7] & 7;
+    }
+    const nnd_status status = nnd_detections_nms(in, 0.5f, true, 0, &kept);
+    nnd_value_unref(boxes);
+    if (status == NND_OK) nnd_value_unref(kept);
+    return status;
 }
 
 static nnd_status run_normalise(const bench_case *c, bench_data *d)
@@ -96,7 +156,8 @@ static nnd_status run_from_tensor(const bench_case *c, bench_data *d)
     return nnd_image_from_tensor(&d->dst, &d->tensor, &options);
 }
 
-#define FULL WIDTH, HEIGHT
+#define FULL   WIDTH, HEIGHT
+#define TURNED HEIGHT, WIDTH
 static const bench_case cases[] = {
     {"blur rgb u8, 5", run_blur, NND_PIX_RGB, NND_PIX_RGB, NND_U8, NND_U8, FULL, 5},
     {"blur rgb f32, 5", run_blur, NND_PIX_RGB, NND_PIX_RGB, NND_F32, NND_F32, FULL, 5},
@@ -110,6 +171,32 @@ static const bench_case cases[] = {
     {"bgra to rgb", run_convert, NND_PIX_BGRA, NND_PIX_RGB, NND_U8, NND_U8, FULL, 0},
     {"gray to rgba", run_convert, NND_PIX_GRAY, NND_PIX_RGBA, NND_U8, NND_U8, FULL, 0},
     {"flip rgb u8", run_flip, NND_PIX_RGB, NND_PIX_RGB, NND_U8, NND_U8, FULL, 0},
+    {"flip rgb f32", run_flip, NND_PIX_RGB, NND_PIX_RGB, NND_F32, NND_F32, FULL, 0},
+    {"flip rgba u16", run_flip, NND_PIX_RGBA, NND_PIX_RGBA, NND_U16, NND_U16, FULL, 0},
+    {"turn gray u8", run_turn, NND_PIX_GRAY, NND_PIX_GRAY, NND_U8, NND_U8, TURNED, 90},
+    {"turn gray u16", run_turn, NND_PIX_GRAY, NND_PIX_GRAY, NND_U16, NND_U16, TURNED, 90},
+    {"turn rgb u8", run_turn, NND_PIX_RGB, NND_PIX_RGB, NND_U8, NND_U8, TURNED, 90},
+    {"turn rgba u8", run_turn, NND_PIX_RGBA, NND_PIX_RGBA, NND_U8, NND_U8, TURNED, 270},
+    {"turn rgb u16", run_turn, NND_PIX_RGB, NND_PIX_RGB, NND_U16, NND_U16, TURNED, 90},
+    {"turn rgba u16", run_turn, NND_PIX_RGBA, NND_PIX_RGBA, NND_U16, NND_U16, TURNED, 90},
+    {"turn rgb f32", run_turn, NND_PIX_RGB, NND_PIX_RGB, NND_F32, NND_F32, TURNED, 90},
+    {"rgb to hsv", run_to_space, NND_PIX_RGB, NND_PIX_RGB, NND_U8, NND_U8, FULL, NND_SPACE_HSV},
+    {"bgra to hsv", run_to_space, NND_PIX_BGRA, NND_PIX_RGB, NND_U8, NND_U8, FULL, NND_SPACE_HSV},
+    {"hsv to rgb", run_from_space, NND_PIX_RGB, NND_PIX_RGB, NND_U8, NND_U8, FULL, NND_SPACE_HSV},
+    {"rgb to ycrcb", run_to_space, NND_PIX_RGB, NND_PIX_RGB, NND_U8, NND_U8, FULL, NND_SPACE_YCRCB},
+    {"ycrcb to bgra", run_from_space, NND_PIX_RGB, NND_PIX_BGRA, NND_U8, NND_U8, FULL,
+     NND_SPACE_YCRCB},
+    {"softmax, rows of 1000", run_softmax, NND_PIX_GRAY, NND_PIX_GRAY, NND_F32, NND_F32, FULL,
+     1000},
+    {"softmax, rows of 10", run_softmax, NND_PIX_GRAY, NND_PIX_GRAY, NND_F32, NND_F32, FULL, 10},
+    {"nms, 5000 boxes", run_nms, NND_PIX_GRAY, NND_PIX_GRAY, NND_U8, NND_U8, FULL, 5000},
+    {"resize gray u8 to 120 x 75, nearest", run_resize, NND_PIX_GRAY, NND_PIX_GRAY, NND_U8, NND_U8,
+     120, 75, NND_FILTER_NEAREST},
+    {"resize rgb u8 to 480 x 270, nearest", run_resize, NND_PIX_RGB, NND_PIX_RGB, NND_U8, NND_U8,
+     480, 270, NND_FILTER_NEAREST},
+    {"resize rgb f32 to 480 x 270, nearest", run_resize, NND_PIX_RGB, NND_PIX_RGB, NND_F32, NND_F32,
+     480, 270, NND_FILTER_NEAREST},
+    {"warp rgb u8, nearest", run_warp_nearest, NND_PIX_RGB, NND_PIX_RGB, NND_U8, NND_U8, FULL, 0},
     {"rgb u8 to bgr f32", run_convert, NND_PIX_RGB, NND_PIX_BGR, NND_U8, NND_F32, FULL, 0},
     {"rgb f32 to bgr u16", run_convert, NND_PIX_RGB, NND_PIX_BGR, NND_F32, NND_U16, FULL, 0},
     {"normalise rgb u8", run_normalise, NND_PIX_RGB, NND_PIX_RGB, NND_U8, NND_F32, FULL, 0},
@@ -183,6 +270,10 @@ static nnd_status prepare(const bench_case *c, bench_data *d)
     const int64_t dims[3] = {channels > 0 ? channels : 1, c->dst_height, c->dst_width};
     NND_TRY(make_image(&d->src, c->from, c->src_dtype, WIDTH, HEIGHT));
     NND_TRY(make_image(&d->dst, c->to, c->dst_dtype, c->dst_width, c->dst_height));
+    if (c->run == run_softmax) {
+        const int64_t count = WIDTH * HEIGHT / 1000 * 1000;
+        return nnd_tensor_init(&d->tensor, NND_F32, 1, &count, filled(4 * (size_t)count, NND_F32));
+    }
     if (c->run != run_to_tensor && c->run != run_from_tensor) return NND_OK;
     const nnd_dtype dtype = (nnd_dtype)c->option;
     const size_t count = (size_t)(dims[0] * dims[1] * dims[2]);

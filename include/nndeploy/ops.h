@@ -497,11 +497,15 @@ NND_API nnd_status nnd_decode_yolox(const nnd_tensor *output, const int *strides
    first; max_count 0 = all. Points and labels stay with their boxes. */
 NND_API nnd_status nnd_detections_nms(const nnd_detections *in, float iou, bool class_aware,
                                       int64_t max_count, nnd_value **out);
+/* Intersection over union; 0 where a side is NaN. */
 NND_API float nnd_box_iou(const nnd_detection *a, const nnd_detection *b);
 
 /* ---- 7 classify ------------------------------------------------------------------------ */
 
-/* Soft-max over the last dimension, f32, in place or not; stable for large inputs. */
+/* Soft-max over the last dimension, f32, in place or not; stable for large inputs. In a row of n,
+   an element d below the largest is within (6 + d + ln n) · 2⁻²⁴ of its exact share, and the same
+   bits in every instruction set; +inf takes all, a row of −inf is spread evenly, NaN spreads to its
+   row. */
 NND_API nnd_status nnd_softmax(nnd_tensor *dst, const nnd_tensor *src);
 /* The k best of a vector ([N] or [1,N] …), best first, ties by index. softmax: apply it first. */
 NND_API nnd_status nnd_top_k(const nnd_tensor *scores, int k, bool softmax,

@@ -155,6 +155,9 @@ static void test_iou(void **state)
     assert_float_equal(nnd_box_iou(&a, &line), 0, 0);
     assert_float_equal(nnd_box_iou(&line, &line), 0, 0);
     assert_float_equal(nnd_box_iou(&a, &turned), 0, 0);
+    const nnd_detection bad = {.x1 = 0, .y1 = 0, .x2 = NAN, .y2 = 10};
+    assert_float_equal(nnd_box_iou(&a, &bad), 0, 0);
+    assert_float_equal(nnd_box_iou(&bad, &a), 0, 0);
 }
 
 static float random_unit(uint32_t *seed)
@@ -216,6 +219,9 @@ static void test_nms_against_oracle(void **state)
         const bool class_aware = round % 2;
         const size_t kept = oracle(d, iou, class_aware, order);
         const size_t most = round % 3 ? 0 : 5;
+        nnd_isa isas[8];
+        assert_ok(nnd_isa_force(nnd_isa_detected()));
+        assert_ok(nnd_isa_force(isas[round / 6 % test_isas(isas)]));
         assert_ok(nnd_detections_nms(d, iou, class_aware, (int64_t)most, &out));
         const nnd_detections *got = nnd_value_detections(out);
         assert_int_equal(got->count, most && most < kept ? most : kept);
@@ -227,6 +233,7 @@ static void test_nms_against_oracle(void **state)
         nnd_value_unref(out);
         nnd_value_unref(in);
     }
+    assert_ok(nnd_isa_force(nnd_isa_detected()));
 }
 
 static void test_nms_arguments(void **state)
@@ -242,6 +249,13 @@ static void test_nms_arguments(void **state)
     d->items[0].score = NAN; /* last, but kept */
     assert_ok(nnd_detections_nms(d, 1, true, 0, &out));
     assert_int_equal(nnd_value_detections(out)->items[2].track_id, 0);
+    nnd_value_unref(out);
+    for (size_t i = 0; i < 3; i++) {
+        d->items[i] = d->items[0];
+        d->items[i].y1 = NAN; /* overlaps nothing, not even its like */
+    }
+    assert_ok(nnd_detections_nms(d, 0, false, 0, &out));
+    assert_int_equal(nnd_value_detections(out)->count, 3);
     nnd_value_unref(out);
     nnd_value_unref(in);
 }

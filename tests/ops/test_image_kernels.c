@@ -243,6 +243,10 @@ static void check_pairs(const nnd_ops_kernels *table, size_t count)
     free(back.data);
 }
 
+/* Bytes of the pixels that images have. */
+static const size_t pixel_sizes[] = {1, 2, 3, 4, 6, 8, 12, 16};
+#define PIXEL_SIZES (sizeof(pixel_sizes) / sizeof(pixel_sizes[0]))
+
 static void check_order(const nnd_ops_kernels *table, size_t count)
 {
     static const nnd_channel_order orders[] = {
@@ -256,13 +260,18 @@ static void check_order(const nnd_ops_kernels *table, size_t count)
         CHECK(order_u8, part, count, &orders[k]);
         free(part.data);
     }
-    for (size_t bytes = 1; bytes <= 4; bytes++) {
-        block part = noise(bytes * count, 9);
-        CHECK(reverse_u8, part, count, bytes);
-        free(part.data);
-    }
     free(got.data);
     free(want.data);
+    for (size_t k = 0; k < PIXEL_SIZES; k++) {
+        const size_t bytes = pixel_sizes[k];
+        block part = noise(bytes * count, 9);
+        got = blank(bytes * count);
+        want = blank(bytes * count);
+        CHECK(reverse_u8, part, count, bytes);
+        free(part.data);
+        free(got.data);
+        free(want.data);
+    }
 }
 
 static void test_color(void **state)
@@ -278,6 +287,144 @@ static void test_color(void **state)
             check_pairs(tables[t], n);
         }
     check_pairs(reference, 33);
+}
+
+/* ---- transposition --------------------------------------------------------------------- */
+
+/* Rows of `slack` more bytes than needed; upwards: of both the last one first. */
+static void check_transpose(const nnd_ops_kernels *table, size_t bytes, size_t width, size_t height,
+                            size_t slack, bool upwards)
+{
+    const size_t dst_row = width * bytes + slack, src_row = height * bytes + slack;
+    block src = noise(src_row * width - slack, (uint32_t)(width * 64 + height));
+    block got = blank(dst_row * height), want = blank(dst_row * height);
+    nnd_transposition job = {want.data, (int64_t)dst_row, src.data, (int64_t)src_row,
+                             width,     height,           bytes};
+    if (upwards) {
+        job.dst += (height - 1) * dst_row;
+        job.src += (width - 1) * src_row;
+        job.dst_stride = -job.dst_stride;
+        job.src_stride = -job.src_stride;
+    }
+    reference->transpose(&job);
+    for (size_t y = 0; y < height; y++) /* by the definition */
+        for (size_t x = 0; x < width; x++)
+            assert_memory_equal(job.dst + (int64_t)y * job.dst_stride + (int64_t)(x * bytes),
+                                job.src + (int64_t)x * job.src_stride + (int64_t)(y * bytes),
+                                bytes);
+    job.dst = got.data + (upwards ? (height - 1) * dst_row : 0);
+    table->transpose(&job);
+    assert_equal(got, want, "transposition", table->name, width);
+    free(src.data);
+    free(got.data);
+    free(want.data);
+}
+
+static void test_transpose(void **state)
+{
+    (void)state;
+    const nnd_ops_kernels *tables[4];
+    const int count = vector_tables(tables);
+    for (int t = 0; t < count; t++)
+        for (size_t k = 0; k < PIXEL_SIZES; k++)
+            for (size_t width = 1; width <= 40; width += width < 20 ? 1 : 7)
+                for (size_t height = 1; height <= 35; height += height < 18 ? 1 : 5)
+                    check_transpose(tables[t], pixel_sizes[k], width, height, width % 3 * 5,
+                                    (width + height) & 1);
+}
+
+/* ---- colour spaces --------------------------------------------------------------------- */
+
+typedef void (*space_fn)(uint8_t *, const uint8_t *, size_t, int, bool);
+
+static void check_space(space_fn expected, space_fn tested, const char *table, block src,
+                        size_t written, size_t count, int channels, bool bgr)
+{
+    block got = blank(written * count), want = blank(written * count);
+    expected(want.data, src.data, count, channels, bgr);
+    tested(got.data, src.data, count, channels, bgr);
+    assert_equal(got, want, "colour space", table, count);
+    free(got.data);
+    free(want.data);
+}
+
+#define CHECK_SPACE(member, src, written)                                                          \
+    check_space(reference->member, table->member, table->name, src, written, count, channels, bgr)
+
+/* src holds 3 levels a pixel, color `channels`. */
+static void check_spaces(const nnd_ops_kernels *table, block src, block color, size_t count,
+                         int channels, bool bgr)
+{
+    CHECK_SPACE(rgb_to_hsv_u8, color, 3);
+    CHECK_SPACE(rgb_to_ycrcb_u8, color, 3);
+    CHECK_SPACE(hsv_to_rgb_u8, src, (size_t)channels);
+    CHECK_SPACE(ycrcb_to_rgb_u8, src, (size_t)channels);
+}
+
+/* Every level of two channels with every fifth, and the last, of the third. */
+static void check_all_levels(const nnd_ops_kernels *table)
+{
+    const size_t count = 256 * 256;
+    block src = noise(3 * count, 1);
+    for (int first = 0; first < 256; first += 5) {
+        for (size_t i = 0; i < count; i++) {
+            src.data[3 * i] = (uint8_t)first;
+            src.data[3 * i + 1] = (uint8_t)(i >> 8);
+            src.data[3 * i + 2] = (uint8_t)i;
+        }
+        check_spaces(table, src, src, count, 3, first & 1);
+    }
+    free(src.data);
+}
+
+static void test_spaces(void **state)
+{
+    (void)state;
+    const nnd_ops_kernels *tables[4];
+    const int count = vector_tables(tables);
+    for (int t = 0; t < count; t++) {
+        for (size_t n = 1; n; n = next_count(n))
+            for (int channels = 3; channels <= 4; channels++) {
+                block src = noise(3 * n, (uint32_t)n), color = noise((size_t)channels * n, 4);
+                check_spaces(tables[t], src, color, n, channels, false);
+                check_spaces(tables[t], src, color, n, channels, true);
+                free(src.data);
+                free(color.data);
+            }
+        check_all_levels(tables[t]);
+    }
+}
+
+/* The spaces by their definitions in exact numbers (doubles hold them well enough to tell all but
+   the middles between two levels). */
+static void test_space_definitions(void **state)
+{
+    (void)state;
+    for (int r = 0; r < 256; r += 3)
+        for (int g = 0; g < 256; g += 5)
+            for (int b = 0; b < 256; b += 5) {
+                const uint8_t color[3] = {(uint8_t)r, (uint8_t)g, (uint8_t)b};
+                uint8_t hsv[3], back[3];
+                reference->rgb_to_hsv_u8(hsv, color, 1, 3, false);
+                const double max = fmax(r, fmax(g, b)), range = max - fmin(r, fmin(g, b));
+                const double hue = range == 0 ? 0
+                                   : max == r ? 30 * (g - b) / range
+                                   : max == g ? 60 + 30 * (b - r) / range
+                                              : 120 + 30 * (r - g) / range;
+                const double off = fabs(hsv[0] - (hue < 0 ? hue + 180 : hue));
+                assert_true(off <= 0.5 || off >= 179.5);
+                assert_true(hsv[0] < 180);
+                assert_true(fabs(hsv[1] - (max > 0 ? 255 * range / max : 0)) <= 0.5);
+                assert_int_equal(hsv[2], (int)max);
+                /* Colours of whole degrees come back but for what rounding took. */
+                reference->hsv_to_rgb_u8(back, hsv, 1, 3, false);
+                for (int k = 0; k < 3; k++)
+                    assert_in_range(back[k] + 6 - color[k], 0, 12);
+                reference->rgb_to_ycrcb_u8(hsv, color, 1, 3, false);
+                reference->ycrcb_to_rgb_u8(back, hsv, 1, 3, false);
+                for (int k = 0; k < 3; k++)
+                    assert_in_range(back[k] + 2 - color[k], 0, 4);
+            }
 }
 
 /* ---- tensor elements ------------------------------------------------------------------- */
@@ -368,7 +515,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_dispatch), cmocka_unit_test(test_bilinear),
         cmocka_unit_test(test_sums),     cmocka_unit_test(test_color),
-        cmocka_unit_test(test_elements),
+        cmocka_unit_test(test_elements), cmocka_unit_test(test_transpose),
+        cmocka_unit_test(test_spaces),   cmocka_unit_test(test_space_definitions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

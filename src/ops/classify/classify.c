@@ -4,23 +4,31 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "ops/kernels/kernels.h"
 #include "ops/ops_common.h"
 
-/* One row, in place or not. The largest element becomes exp(0), so nothing overflows; +inf takes
-   all of the weight, a row of −inf is spread evenly, NaN spreads to the whole row. */
-static void softmax_row(const float *from, float *to, int64_t count)
+/* A row whose largest element is not a number to subtract: +inf takes all of the weight, a row of
+   −inf is spread evenly, NaN spreads to the whole row. */
+static void share_evenly(const float *from, float *to, size_t count, float top)
 {
-    float top = -INFINITY;
-    for (int64_t i = 0; i < count; i++)
-        if (from[i] > top || isnan(from[i])) top = from[i];
-    double sum = 0;
-    for (int64_t i = 0; i < count; i++) {
-        const float e = isinf(top) ? (from[i] == top ? 1.0f : 0.0f) : expf(from[i] - top);
-        to[i] = e;
-        sum += e;
+    size_t tops = 0;
+    for (size_t i = 0; i < count; i++)
+        tops += from[i] == top;
+    const float share = isnan(top) ? top : 1.0f / (float)tops;
+    for (size_t i = 0; i < count; i++)
+        to[i] = isnan(top) || from[i] == top ? share : 0.0f;
+}
+
+/* One row, in place or not. The largest element becomes exp(0), so nothing overflows. */
+static void softmax_row(const nnd_ops_kernels *kernels, const float *from, float *to, size_t count)
+{
+    const float top = kernels->top_f32(from, count);
+    if (!nnd_ops_is_finite(top)) {
+        share_evenly(from, to, count, top);
+        return;
     }
-    for (int64_t i = 0; i < count; i++)
-        to[i] = (float)(to[i] / sum);
+    const float share = (float)(1 / kernels->exp_f32(to, from, count, top)), none = 0;
+    kernels->planar_f32c1(&to, to, count, &share, &none);
 }
 
 static nnd_status check_f32(const nnd_tensor *t, const char *name)
@@ -50,12 +58,13 @@ nnd_status nnd_softmax(nnd_tensor *dst, const nnd_tensor *src)
                              nnd_tensor_describe(dst, a, sizeof(a)),
                              nnd_tensor_describe(src, b, sizeof(b)));
     }
+    const nnd_ops_kernels *kernels = nnd_ops_kernels_get();
     const int64_t row = src->rank ? src->dims[src->rank - 1] : 1;
     const int64_t count = nnd_tensor_count(src);
     const float *from = src->data;
     float *to = dst->data;
     for (int64_t i = 0; i < count; i += row)
-        softmax_row(from + i, to + i, row);
+        softmax_row(kernels, from + i, to + i, (size_t)row);
     return NND_OK;
 }
 
@@ -125,7 +134,7 @@ nnd_status nnd_top_k(const nnd_tensor *scores, int k, bool softmax, const char *
     } else {
         const float *values = scores->data;
         if (softmax) {
-            softmax_row(values, shares, (int64_t)count);
+            softmax_row(nnd_ops_kernels_get(), values, shares, count);
             values = shares;
         }
         for (size_t i = 0; i < count; i++)

@@ -1,11 +1,12 @@
 /*
- * Flips, quarter turns and EXIF orientation: all are one walk over the source with a start and a
- * step per direction.
+ * Flips, quarter turns and EXIF orientation: rows copied or reversed, or made from columns.
  */
 #include <string.h>
 
 #include "ops/kernels/kernels.h"
 #include "ops/ops_common.h"
+
+#define TURN_SIDE 64 /* of the squares of pixels that are turned at a time */
 
 /* Source place of destination (x, y): transposed first when asked, then mirrored. */
 typedef struct orientation {
@@ -18,57 +19,47 @@ static const orientation by_exif[8] = {
     {true, false, false},  {true, false, true},  {true, true, true},  {true, true, false},
 };
 
-static void copy_pixels(const nnd_ops_kernels *kernels, uint8_t *dst, const uint8_t *src,
-                        int64_t step, size_t count, size_t bytes)
+static void mirror_plane(const nnd_image *dst, const nnd_image *src, int plane, orientation o,
+                         size_t bytes)
 {
-    if (step == (int64_t)bytes) {
-        memcpy(dst, src, count * bytes);
-        return;
-    }
-    if (step == -(int64_t)bytes && bytes <= 4) {
-        kernels->reverse_u8(dst, src - (count - 1) * bytes, count, bytes);
-        return;
-    }
-    switch (bytes) {
-    case 1:
-        for (size_t i = 0; i < count; i++, src += step)
-            dst[i] = *src;
-        break;
-    case 2:
-        for (size_t i = 0; i < count; i++, src += step)
-            memcpy(dst + 2 * i, src, 2);
-        break;
-    case 3:
-        for (size_t i = 0; i < count; i++, src += step, dst += 3) {
-            dst[0] = src[0];
-            dst[1] = src[1];
-            dst[2] = src[2];
-        }
-        break;
-    case 4:
-        for (size_t i = 0; i < count; i++, src += step)
-            memcpy(dst + 4 * i, src, 4);
-        break;
-    default:
-        for (size_t i = 0; i < count; i++, src += step)
-            memcpy(dst + bytes * i, src, bytes);
+    const nnd_ops_kernels *kernels = nnd_ops_kernels_get();
+    const nnd_ops_plane to = nnd_ops_plane_of(dst, plane);
+    const size_t width = (size_t)to.width;
+    for (int y = 0; y < to.height; y++) {
+        const uint8_t *in = nnd_ops_row(src, plane, o.mirror_y ? to.height - 1 - y : y);
+        uint8_t *out = nnd_ops_row(dst, plane, y);
+        if (o.mirror_x)
+            kernels->reverse_u8(out, in, width, bytes);
+        else
+            memcpy(out, in, width * bytes);
     }
 }
 
-static void orient_plane(const nnd_image *dst, const nnd_image *src, int plane, orientation o)
+/* Rows become columns. Where the source's y is mirrored it is read from its last row upwards, where
+   its x is, the destination is written so. Done in squares that the caches hold, since one of the
+   two is walked across its rows. */
+static void turn_plane(const nnd_image *dst, const nnd_image *src, int plane, orientation o,
+                       size_t bytes)
 {
-    const nnd_ops_plane from = nnd_ops_plane_of(src, plane), to = nnd_ops_plane_of(dst, plane);
-    const int64_t bytes = (int64_t)from.channels * nnd_ops_depth(src->dtype);
-    const int64_t x_step = o.mirror_x ? -bytes : bytes;
-    const int64_t y_step = o.mirror_y ? -src->stride[plane] : src->stride[plane];
-    const uint8_t *first = nnd_ops_row(src, plane, o.mirror_y ? from.height - 1 : 0) +
-                           (o.mirror_x ? (from.width - 1) * bytes : 0);
-    const int64_t along_row = o.transpose ? y_step : x_step,
-                  along_column = o.transpose ? x_step : y_step;
     const nnd_ops_kernels *kernels = nnd_ops_kernels_get();
-    for (int y = 0; y < to.height; y++)
-        copy_pixels(kernels, nnd_ops_row(dst, plane, y), first + y * along_column, along_row,
-                    (size_t)to.width, (size_t)bytes);
+    const nnd_ops_plane to = nnd_ops_plane_of(dst, plane);
+    const int64_t dst_step = o.mirror_x ? -dst->stride[plane] : dst->stride[plane];
+    const int64_t src_step = o.mirror_y ? -src->stride[plane] : src->stride[plane];
+    uint8_t *out = nnd_ops_row(dst, plane, o.mirror_x ? to.height - 1 : 0);
+    const uint8_t *in = nnd_ops_row(src, plane, o.mirror_y ? to.width - 1 : 0);
+    for (int y = 0; y < to.height; y += TURN_SIDE)
+        for (int x = 0; x < to.width; x += TURN_SIDE) {
+            const nnd_transposition square = {
+                .dst = out + y * dst_step + x * (int64_t)bytes,
+                .dst_stride = dst_step,
+                .src = in + x * src_step + y * (int64_t)bytes,
+                .src_stride = src_step,
+                .width = (size_t)(to.width - x < TURN_SIDE ? to.width - x : TURN_SIDE),
+                .height = (size_t)(to.height - y < TURN_SIDE ? to.height - y : TURN_SIDE),
+                .bytes = bytes,
+            };
+            kernels->transpose(&square);
+        }
 }
 
 static nnd_status orient(nnd_image *dst, const nnd_image *src, orientation o)
@@ -82,8 +73,11 @@ static nnd_status orient(nnd_image *dst, const nnd_image *src, orientation o)
         return nnd_error_set(NND_E_SHAPE, "the turned picture is %d x %d, the destination %d x %d",
                              width, height, (int)dst->width, (int)dst->height);
     const int planes = nnd_pixel_format_planes(src->format);
-    for (int p = 0; p < planes; p++)
-        orient_plane(dst, src, p, o);
+    for (int p = 0; p < planes; p++) {
+        const size_t bytes =
+            (size_t)(nnd_ops_plane_of(src, p).channels * nnd_ops_depth(src->dtype));
+        (o.transpose ? turn_plane : mirror_plane)(dst, src, p, o, bytes);
+    }
     return NND_OK;
 }
 

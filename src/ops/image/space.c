@@ -1,79 +1,8 @@
 /* HSV and YCrCb, and normalised levels. */
-#include <math.h>
-
 #include "ops/kernels/kernels.h"
 #include "ops/ops_common.h"
 
 #define PATTERN 48 /* factors that a kernel takes at a time: a multiple of all channel counts */
-
-typedef struct rgb8 {
-    int r, g, b;
-} rgb8;
-
-static uint8_t clamp8(int v)
-{
-    return (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
-}
-
-/* Smith 1978; hue in steps of two degrees. */
-static void rgb_to_hsv(rgb8 p, uint8_t out[3])
-{
-    const int max = p.r > p.g ? (p.r > p.b ? p.r : p.b) : (p.g > p.b ? p.g : p.b);
-    const int min = p.r < p.g ? (p.r < p.b ? p.r : p.b) : (p.g < p.b ? p.g : p.b);
-    const int range = max - min;
-    double hue = 0;
-    if (range) {
-        if (max == p.r)
-            hue = 30.0 * (p.g - p.b) / range;
-        else if (max == p.g)
-            hue = 60 + 30.0 * (p.b - p.r) / range;
-        else
-            hue = 120 + 30.0 * (p.r - p.g) / range;
-    }
-    const int h = (int)lrint(hue < 0 ? hue + 180 : hue);
-    out[0] = (uint8_t)(h >= 180 ? h - 180 : h);
-    out[1] = (uint8_t)(max ? lrint(255.0 * range / max) : 0);
-    out[2] = (uint8_t)max;
-}
-
-static rgb8 hsv_to_rgb(const uint8_t in[3])
-{
-    const double hue = (in[0] % 180) / 30.0, s = in[1] / 255.0, v = in[2];
-    const int sector = (int)hue;
-    const double f = hue - sector;
-    const int max = in[2], p = (int)lrint(v * (1 - s)), q = (int)lrint(v * (1 - s * f));
-    const int t = (int)lrint(v * (1 - s * (1 - f)));
-    switch (sector) {
-    case 0:
-        return (rgb8){max, t, p};
-    case 1:
-        return (rgb8){q, max, p};
-    case 2:
-        return (rgb8){p, max, t};
-    case 3:
-        return (rgb8){p, q, max};
-    case 4:
-        return (rgb8){t, p, max};
-    default:
-        return (rgb8){max, p, q};
-    }
-}
-
-/* ITU-R BT.601 full range, chroma centred on 128, Q14. */
-static void rgb_to_ycrcb(rgb8 p, uint8_t out[3])
-{
-    const int y = (4899 * p.r + 9617 * p.g + 1868 * p.b + 8192) >> 14;
-    out[0] = (uint8_t)y;
-    out[1] = clamp8((((p.r - y) * 11682 + 8192) >> 14) + 128);
-    out[2] = clamp8((((p.b - y) * 9241 + 8192) >> 14) + 128);
-}
-
-static rgb8 ycrcb_to_rgb(const uint8_t in[3])
-{
-    const int y = in[0], cr = in[1] - 128, cb = in[2] - 128;
-    return (rgb8){y + ((22987 * cr + 8192) >> 14), y + ((-11698 * cr - 5636 * cb + 8192) >> 14),
-                  y + ((29049 * cb + 8192) >> 14)};
-}
 
 static nnd_status check_space(const nnd_image *space_side, const nnd_image *color_side,
                               nnd_color_space space)
@@ -92,44 +21,30 @@ static nnd_status check_space(const nnd_image *space_side, const nnd_image *colo
     return NND_OK;
 }
 
-static int red_index(nnd_pixel_format format)
+static bool is_bgr(nnd_pixel_format format)
 {
-    return format == NND_PIX_BGR || format == NND_PIX_BGRA ? 2 : 0;
+    return format == NND_PIX_BGR || format == NND_PIX_BGRA;
 }
 
 nnd_status nnd_image_to_space(nnd_image *dst, const nnd_image *src, nnd_color_space space)
 {
     NND_TRY(check_space(dst, src, space));
-    const int step = nnd_ops_channels(src->format), red = red_index(src->format);
-    for (int y = 0; y < src->height; y++) {
-        const uint8_t *in = nnd_ops_row(src, 0, y);
-        uint8_t *out = nnd_ops_row(dst, 0, y);
-        for (int x = 0; x < src->width; x++, in += step, out += 3) {
-            const rgb8 p = {in[red], in[1], in[2 - red]};
-            if (space == NND_SPACE_HSV)
-                rgb_to_hsv(p, out);
-            else
-                rgb_to_ycrcb(p, out);
-        }
-    }
+    const nnd_ops_kernels *kernels = nnd_ops_kernels_get();
+    for (int y = 0; y < src->height; y++)
+        (space == NND_SPACE_HSV ? kernels->rgb_to_hsv_u8 : kernels->rgb_to_ycrcb_u8)(
+            nnd_ops_row(dst, 0, y), nnd_ops_row(src, 0, y), (size_t)src->width,
+            nnd_ops_channels(src->format), is_bgr(src->format));
     return NND_OK;
 }
 
 nnd_status nnd_image_from_space(nnd_image *dst, const nnd_image *src, nnd_color_space space)
 {
     NND_TRY(check_space(src, dst, space));
-    const int step = nnd_ops_channels(dst->format), red = red_index(dst->format);
-    for (int y = 0; y < src->height; y++) {
-        const uint8_t *in = nnd_ops_row(src, 0, y);
-        uint8_t *out = nnd_ops_row(dst, 0, y);
-        for (int x = 0; x < src->width; x++, in += 3, out += step) {
-            const rgb8 p = space == NND_SPACE_HSV ? hsv_to_rgb(in) : ycrcb_to_rgb(in);
-            out[red] = clamp8(p.r);
-            out[1] = clamp8(p.g);
-            out[2 - red] = clamp8(p.b);
-            if (step == 4) out[3] = 255;
-        }
-    }
+    const nnd_ops_kernels *kernels = nnd_ops_kernels_get();
+    for (int y = 0; y < src->height; y++)
+        (space == NND_SPACE_HSV ? kernels->hsv_to_rgb_u8 : kernels->ycrcb_to_rgb_u8)(
+            nnd_ops_row(dst, 0, y), nnd_ops_row(src, 0, y), (size_t)src->width,
+            nnd_ops_channels(dst->format), is_bgr(dst->format));
     return NND_OK;
 }
 

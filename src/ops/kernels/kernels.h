@@ -95,6 +95,26 @@ static inline nnd_level_type nnd_level_type_of(nnd_dtype dtype)
     return dtype == NND_U8 ? NND_LEVEL_U8 : dtype == NND_U16 ? NND_LEVEL_U16 : NND_LEVEL_F32;
 }
 
+/* Pixels of `bytes` bytes whose rows become columns: (x, y) of dst, width × height, is (y, x) of
+   src. Strides may be negative. */
+typedef struct nnd_transposition {
+    uint8_t *dst;
+    int64_t dst_stride;
+    const uint8_t *src;
+    int64_t src_stride;
+    size_t width, height, bytes;
+} nnd_transposition;
+
+/* The partial sums of exp_f32. */
+#define NND_EXP_LANES 16
+
+/* Boxes by side, none of them NaN. */
+typedef struct nnd_box_columns {
+    float *x1, *y1, *x2, *y2;
+    int32_t *class_id;
+    size_t count;
+} nnd_box_columns;
+
 typedef struct nnd_ops_kernels {
     const char *name;
 
@@ -142,8 +162,16 @@ typedef struct nnd_ops_kernels {
     /* Any other order and number of channels. */
     void (*order_u8)(uint8_t *dst, const uint8_t *src, size_t count,
                      const nnd_channel_order *order);
-    /* The pixels of 1 to 4 bytes from the last one to the first. */
+    /* The pixels of 1 to 16 bytes from the last one to the first. */
     void (*reverse_u8)(uint8_t *dst, const uint8_t *src, size_t count, size_t bytes);
+    void (*transpose)(const nnd_transposition *job);
+
+    /* Between three levels of a colour space and pixels of 3 or 4 channels, red first or, bgr,
+       last; an alpha written is 255. HSV is rounded to even from exact quotients; YCrCb is Q14. */
+    void (*rgb_to_hsv_u8)(uint8_t *dst, const uint8_t *src, size_t count, int channels, bool bgr);
+    void (*hsv_to_rgb_u8)(uint8_t *dst, const uint8_t *src, size_t count, int channels, bool bgr);
+    void (*rgb_to_ycrcb_u8)(uint8_t *dst, const uint8_t *src, size_t count, int channels, bool bgr);
+    void (*ycrcb_to_rgb_u8)(uint8_t *dst, const uint8_t *src, size_t count, int channels, bool bgr);
 
     /* plane[c][i] = src channel c of pixel i · mul[c] + add[c]; a NULL plane is left out. */
     void (*planar_u8c1)(float *const *plane, const uint8_t *src, size_t count, const float *mul,
@@ -195,6 +223,16 @@ typedef struct nnd_ops_kernels {
                           const int16_t *wx, const int16_t *wy, size_t count);
     /* The places of the pixels (x, y) … (x + count − 1, y). */
     void (*places)(const nnd_places *out, const nnd_warp_map *map, int x, int y, size_t count);
+
+    /* The largest element, −inf of none, NaN when one is NaN. */
+    float (*top_f32)(const float *src, size_t count);
+    /* dst[i] = e^(src[i] − top), which is finite and not less than any src[i]; returns the sum,
+       made in NND_EXP_LANES of which element i belongs to i mod NND_EXP_LANES. dst may be src. */
+    double (*exp_f32)(float *dst, const float *src, size_t count, float top);
+    /* The first of the boxes from `from` on that is of the class and shares an area with the box
+       (x1, y1, x2, y2); count if none does. */
+    size_t (*touching)(const nnd_box_columns *boxes, size_t from, const float box[4],
+                       int32_t class_id);
 } nnd_ops_kernels;
 
 extern const nnd_ops_kernels nnd_ops_kernels_reference;
@@ -244,7 +282,14 @@ extern const nnd_ops_kernels nnd_ops_kernels_neon;
     NND_DECLARE_POINTS(f32, float, 3, isa);                                                        \
     NND_DECLARE_POINTS(f32, float, 4, isa);                                                        \
     void nnd_places_##isa(const nnd_places *out, const nnd_warp_map *map, int x, int y,            \
-                          size_t count)
+                          size_t count);                                                           \
+    float nnd_top_f32_##isa(const float *src, size_t count);                                       \
+    double nnd_exp_f32_##isa(float *dst, const float *src, size_t count, float top);               \
+    size_t nnd_touching_##isa(const nnd_box_columns *boxes, size_t from, const float box[4],       \
+                              int32_t class_id)
+#define NND_DECLARE_SPACE(name, isa)                                                               \
+    void nnd_##name##_u8_##isa(uint8_t *dst, const uint8_t *src, size_t count, int channels,       \
+                               bool bgr)
 #define NND_DECLARE_PIXEL_KERNELS(isa)                                                             \
     void nnd_gray_u8c3_##isa(uint8_t *dst, const uint8_t *src, size_t count,                       \
                              const int16_t weight[3], uint8_t above);                              \
@@ -259,6 +304,11 @@ extern const nnd_ops_kernels nnd_ops_kernels_neon;
     void nnd_order_u8_##isa(uint8_t *dst, const uint8_t *src, size_t count,                        \
                             const nnd_channel_order *order);                                       \
     void nnd_reverse_u8_##isa(uint8_t *dst, const uint8_t *src, size_t count, size_t bytes);       \
+    void nnd_transpose_##isa(const nnd_transposition *job);                                        \
+    NND_DECLARE_SPACE(rgb_to_hsv, isa);                                                            \
+    NND_DECLARE_SPACE(hsv_to_rgb, isa);                                                            \
+    NND_DECLARE_SPACE(rgb_to_ycrcb, isa);                                                          \
+    NND_DECLARE_SPACE(ycrcb_to_rgb, isa);                                                          \
     void nnd_split_u8_##isa(uint8_t *even, uint8_t *odd, const uint8_t *src, size_t count);        \
     void nnd_merge_u8_##isa(uint8_t *dst, const uint8_t *even, const uint8_t *odd, size_t count)
 

@@ -143,4 +143,12 @@ const nnd_ops_kernels nnd_ops_kernels_neon = {
     .places = nnd_places_neon,
     .order_u8 = nnd_order_u8_neon,
     .reverse_u8 = nnd_reverse_u8_neon,
+    .transpose = nnd_transpose_neon,
+    .rgb_to_hsv_u8 = nnd_rgb_to_hsv_u8_neon,
+    .hsv_to_rgb_u8 = nnd_hsv_to_rgb_u8_neon,
+    .rgb_to_ycrcb_u8 = nnd_rgb_to_ycrcb_u8_neon,
+    .ycrcb_to_rgb_u8 = nnd_ycrcb_to_rgb_u8_neon,
+    .top_f32 = nnd_top_f32_neon,
+    .exp_f32 = nnd_exp_f32_neon,
+    .touching = nnd_touching_neon,
 };

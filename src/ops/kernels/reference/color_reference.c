@@ -126,21 +126,3 @@ void nnd_swap_u8c4_reference(uint8_t *dst, const uint8_t *src, size_t count)
         dst[4 * i + 3] = src[4 * i + 3];
     }
 }
-
-void nnd_order_u8_reference(uint8_t *dst, const uint8_t *src, size_t count,
-                            const nnd_channel_order *order)
-{
-    const size_t from = (size_t)order->from, to = (size_t)order->to;
-    for (size_t i = 0; i < count; i++)
-        for (size_t k = 0; k < to; k++) {
-            const int channel = order->channel[k];
-            dst[i * to + k] = channel < 0 ? 255 : src[i * from + (size_t)channel];
-        }
-}
-
-void nnd_reverse_u8_reference(uint8_t *dst, const uint8_t *src, size_t count, size_t bytes)
-{
-    for (size_t i = 0; i < count; i++)
-        for (size_t k = 0; k < bytes; k++)
-            dst[i * bytes + k] = src[(count - 1 - i) * bytes + k];
-}

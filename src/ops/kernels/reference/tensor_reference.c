@@ -185,4 +185,12 @@ const nnd_ops_kernels nnd_ops_kernels_reference = {
     .places = nnd_places_reference,
     .order_u8 = nnd_order_u8_reference,
     .reverse_u8 = nnd_reverse_u8_reference,
+    .transpose = nnd_transpose_reference,
+    .rgb_to_hsv_u8 = nnd_rgb_to_hsv_u8_reference,
+    .hsv_to_rgb_u8 = nnd_hsv_to_rgb_u8_reference,
+    .rgb_to_ycrcb_u8 = nnd_rgb_to_ycrcb_u8_reference,
+    .ycrcb_to_rgb_u8 = nnd_ycrcb_to_rgb_u8_reference,
+    .top_f32 = nnd_top_f32_reference,
+    .exp_f32 = nnd_exp_f32_reference,
+    .touching = nnd_touching_reference,
 };

@@ -46,8 +46,31 @@ void nnd_order_u8_avx2(uint8_t *dst, const uint8_t *src, size_t count,
     nnd_order_u8_reference(dst + i * to, src + i * from, count - i, order);
 }
 
+/* Pixels of whole words, as many as 32 bytes hold. */
+static void reverse_words(uint8_t *dst, const uint8_t *src, size_t count, size_t bytes)
+{
+    const size_t words = bytes / 4, pixels = 8 / words, unused = 8 - pixels * words;
+    int32_t pick[8];
+    for (size_t i = 0; i < 8; i++)
+        pick[i] = i < pixels * words
+                      ? (int32_t)(unused + (pixels - 1 - i / words) * words + i % words)
+                      : 0;
+    const __m256i picked = _mm256_loadu_si256((const __m256i *)(const void *)pick);
+    size_t left = count;
+    for (; left * bytes >= 32; left -= pixels, dst += pixels * bytes) {
+        const __m256i v =
+            _mm256_loadu_si256((const __m256i *)(const void *)(src + left * bytes - 32));
+        _mm256_storeu_si256((__m256i *)(void *)dst, _mm256_permutevar8x32_epi32(v, picked));
+    }
+    nnd_reverse_u8_reference(dst, src, left, bytes);
+}
+
 void nnd_reverse_u8_avx2(uint8_t *dst, const uint8_t *src, size_t count, size_t bytes)
 {
+    if (bytes % 4 == 0) {
+        reverse_words(dst, src, count, bytes);
+        return;
+    }
     const size_t pixels = 16 / bytes, unused = 16 - pixels * bytes;
     uint8_t pick[16];
     for (size_t i = 0; i < 16; i++) {

@@ -198,4 +198,12 @@ const nnd_ops_kernels nnd_ops_kernels_avx2 = {
     .places = nnd_places_avx2,
     .order_u8 = nnd_order_u8_avx2,
     .reverse_u8 = nnd_reverse_u8_avx2,
+    .transpose = nnd_transpose_avx2,
+    .rgb_to_hsv_u8 = nnd_rgb_to_hsv_u8_avx2,
+    .hsv_to_rgb_u8 = nnd_hsv_to_rgb_u8_avx2,
+    .rgb_to_ycrcb_u8 = nnd_rgb_to_ycrcb_u8_avx2,
+    .ycrcb_to_rgb_u8 = nnd_ycrcb_to_rgb_u8_avx2,
+    .top_f32 = nnd_top_f32_avx2,
+    .exp_f32 = nnd_exp_f32_avx2,
+    .touching = nnd_touching_avx2,
 };
