@@ -113,10 +113,11 @@ NND_INLINE void blocked_pixels(const window_job job, const nnd_window_args *p,
 
 /*
  * Depthwise, `taps` × `taps` next to each other: each pixel of the input is loaded once for all the
- * outputs that it takes part in.
+ * outputs that it takes part in. At a border, columns outside of the row are left out.
  */
 NND_INLINE void depthwise_pixels(const nnd_window_args *p, const window_row *row, int64_t ow,
-                                 const int count, const int taps, const int stride)
+                                 const int count, const int taps, const int stride,
+                                 const bool border)
 {
     vf acc[PIXELS], bias = v_load(p->bias), low = v_set1(p->low), high = v_set1(p->high);
     int64_t left = ow * stride - p->pad_left;
@@ -132,6 +133,7 @@ NND_INLINE void depthwise_pixels(const nnd_window_args *p, const window_row *row
             w[k] = v_load(weights + k * VLEN);
 #pragma GCC unroll 16
         for (int j = 0; j < (count - 1) * stride + taps; j++) {
+            if (border && (left + j < 0 || left + j >= p->in_w)) continue;
             vf v = v_load(x + j * VLEN);
 #pragma GCC unroll 8
             for (int i = 0; i < count; i++) {
@@ -148,32 +150,46 @@ NND_INLINE void depthwise_pixels(const nnd_window_args *p, const window_row *row
     }
 }
 
-/* The interior of a row for one kind of window; how far it got. */
-NND_INLINE int64_t depthwise_row(const nnd_window_args *p, const window_row *row, tap_range inside,
-                                 const int taps, const int stride)
+NND_INLINE void depthwise_group(const nnd_window_args *p, const window_row *row, int64_t ow,
+                                tap_range inside, const int count, const int taps, const int stride)
 {
-    int64_t ow = inside.first;
-    for (; ow + PIXELS <= inside.end; ow += PIXELS)
-        depthwise_pixels(p, row, ow, PIXELS, taps, stride);
-    for (; ow + 2 <= inside.end; ow += 2)
-        depthwise_pixels(p, row, ow, 2, taps, stride);
-    for (; ow < inside.end; ow++)
-        depthwise_pixels(p, row, ow, 1, taps, stride);
-    return ow;
+    if (ow >= inside.first && ow + count <= inside.end)
+        depthwise_pixels(p, row, ow, count, taps, stride, false);
+    else
+        depthwise_pixels(p, row, ow, count, taps, stride, true);
 }
 
-/* Usual windows have kernels of their own; the others begin where the interior does. */
-NND_INLINE int64_t usual_depthwise_row(const nnd_window_args *p, const window_row *row,
-                                       tap_range inside)
+/* A whole row for one kind of window. */
+NND_INLINE void depthwise_row(const nnd_window_args *p, const window_row *row, tap_range inside,
+                              const int taps, const int stride)
 {
-    if (p->kernel_w != p->kernel_h || p->dilation_w != 1 || p->stride_w > 2) return inside.first;
-    if (p->kernel_w == 3)
-        return p->stride_w == 1 ? depthwise_row(p, row, inside, 3, 1)
-                                : depthwise_row(p, row, inside, 3, 2);
-    if (p->kernel_w == 5)
-        return p->stride_w == 1 ? depthwise_row(p, row, inside, 5, 1)
-                                : depthwise_row(p, row, inside, 5, 2);
-    return inside.first;
+    int64_t ow = 0;
+    for (; ow + PIXELS <= p->out_w; ow += PIXELS)
+        depthwise_group(p, row, ow, inside, PIXELS, taps, stride);
+    if (ow + 4 <= p->out_w) {
+        depthwise_group(p, row, ow, inside, 4, taps, stride);
+        ow += 4;
+    }
+    for (; ow < p->out_w; ow++)
+        depthwise_group(p, row, ow, inside, 1, taps, stride);
+}
+
+/* Usual windows have kernels of their own: false for any other. */
+NND_INLINE bool usual_depthwise_row(const nnd_window_args *p, const window_row *row,
+                                    tap_range inside)
+{
+    if (p->kernel_w != p->kernel_h || p->dilation_w != 1 || p->stride_w > 2) return false;
+    if (p->kernel_w == 3 && p->stride_w == 1)
+        depthwise_row(p, row, inside, 3, 1);
+    else if (p->kernel_w == 3)
+        depthwise_row(p, row, inside, 3, 2);
+    else if (p->kernel_w == 5 && p->stride_w == 1)
+        depthwise_row(p, row, inside, 5, 1);
+    else if (p->kernel_w == 5)
+        depthwise_row(p, row, inside, 5, 2);
+    else
+        return false;
+    return true;
 }
 
 NND_INLINE void blocked_border(const window_job job, const nnd_window_args *p,
@@ -192,8 +208,9 @@ NND_INLINE void blocked_window(const window_job job, const nnd_window_args *p)
     for (int64_t oh = p->row_begin; oh < p->row_end; oh++) {
         window_row row = {.top = oh * p->stride_h - p->pad_top, .oh = oh};
         row.rows = taps_inside(row.top, p->in_h, p->kernel_h, p->dilation_h);
+        if (job == DEPTHWISE && usual_depthwise_row(p, &row, inside)) continue;
         blocked_border(job, p, &row, 0, inside.first);
-        int64_t ow = job == DEPTHWISE ? usual_depthwise_row(p, &row, inside) : inside.first;
+        int64_t ow = inside.first;
         for (; ow + PIXELS <= inside.end; ow += PIXELS)
             blocked_pixels(job, p, &row, ow, PIXELS, all);
         for (; ow + 2 <= inside.end; ow += 2)
