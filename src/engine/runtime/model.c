@@ -118,16 +118,21 @@ typedef struct source {
     uint64_t last;
 } source;
 
-static void forget_packed(void *user, uint64_t packed)
+static void forget_files(const source *s)
 {
-    source *s = user;
-    if (packed - s->last < FORGET_BYTES) return;
-    s->last = packed;
     nnd_port_map_forget(s->bytes, s->size);
     for (size_t i = 0; i < s->m->onnx.external_count; i++) {
         const nnd_buffer *file = s->m->onnx.externals[i].buffer;
         nnd_port_map_forget(nnd_buffer_data(file), nnd_buffer_size(file));
     }
+}
+
+static void forget_packed(void *user, uint64_t packed)
+{
+    source *s = user;
+    if (packed - s->last < FORGET_BYTES) return;
+    s->last = packed;
+    forget_files(s);
 }
 
 /* ---- loading ------------------------------------------------------------------------------- */
@@ -142,6 +147,7 @@ static nnd_status load(nnd_engine_model *m, const void *bytes, size_t size)
     NND_TRY(nnd_passes_run(m->graph, m->passes, m->changes));
     drop_unused_constants(m->graph);
     source from = {.m = m, .bytes = bytes, .size = size};
+    if (size >= FORGET_BYTES) forget_files(&from); /* what the passes have made copies of */
     NND_TRY(nnd_graph_prepare(m->graph, forget_packed, &from));
     NND_TRY(align_constants(m->graph));
     m->packed_bytes = m->graph->packed_bytes;
