@@ -114,7 +114,7 @@ NND_API void nnd_request_destroy(nnd_request *request); /* takes NULL; waits for
    text. A dense tensor in memory that the backend reads is used without a copy. */
 NND_API nnd_status nnd_request_bind_input(nnd_request *request, const char *name, nnd_value *value);
 /* The result goes into this tensor value (it must fit exactly when the run ends); NULL = the
-   request allocates. */
+   request allocates. Tensors of numbers only: else NND_E_UNSUPPORTED. */
 NND_API nnd_status nnd_request_bind_output(nnd_request *request, const char *name,
                                            nnd_value *value);
 /* After each run the output becomes the next run's input, without a copy (state, KV cache). The

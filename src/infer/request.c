@@ -230,6 +230,11 @@ nnd_status nnd_request_bind_output(nnd_request *r, const char *name, nnd_value *
     NND_TRY(nnd_model_port_index(r->model, true, name, &i));
     if (value) {
         const nnd_model_port *port = r->model->backend->port(r->model->impl, true, i);
+        if (port->kind != NND_PORT_TENSOR || port->optional || port->dtype == NND_STRING)
+            return nnd_error_set(NND_E_UNSUPPORTED,
+                                 "model '%s', output '%s': only tensors of numbers can be written "
+                                 "to bound memory",
+                                 r->model->name, name);
         NND_TRY(check_tensor(r->model, port, value, "output"));
         const nnd_tensor *t = nnd_value_tensor(value);
         if (!nnd_tensor_is_dense(t) || !t->data)

@@ -300,6 +300,7 @@ static void print_page(const suite *s, bool zh)
     printf("\n");
     page_known(s, zh);
     conformance_manual_auto(zh);
+    conformance_manual_builtin(zh);
     printf(
         "\n## onnxruntime\n\n%s\n\n",
         text_of(zh,

@@ -47,6 +47,7 @@ int conformance_probe_fails(const char *backend);
 
 /* The sections of the page on these backends, in English or Chinese. */
 void conformance_manual_auto(bool zh);
+void conformance_manual_builtin(bool zh);
 void conformance_manual_openvino(bool zh);
 void conformance_manual_opencv_dnn(bool zh);
 void conformance_manual_ncnn(bool zh);

@@ -1,4 +1,4 @@
-/* The sections of the page on openvino, opencv-dnn and ncnn. */
+/* The sections of the page on builtin, openvino, opencv-dnn and ncnn. */
 #include "conformance.h"
 
 static void put(bool zh, const char *english, const char *chinese)
@@ -55,6 +55,28 @@ void conformance_manual_auto(bool zh)
         "闭调优,因为它们针对某一个后端。无法读取的文件会在"
         "警告中指出,既不使用也不覆盖。载入模型时从不测量。"
         "文件的形式见 [tuning.schema.json](../schema/tuning.schema.json)。");
+}
+
+void conformance_manual_builtin(bool zh)
+{
+    put(zh,
+        "\n## builtin\n\n"
+        "Runs ONNX, operators as [operators.md](operators.md) lists them. Of the 1656 test cases "
+        "of the ONNX project `make conformance` passes 1641; 15 are left: 9 whose results are "
+        "random numbers of one library (training_dropout, bernoulli), 3 pictures in formats that "
+        "are not decoded (JPEG 2000, WebP, PNM), 2 patterns (RegexFullMatch needs a hook), and the "
+        "Gradient operator. Sequences are lists, maps are records of the vectors `keys` and "
+        "`values`, an optional that is empty is left unbound and comes as a gap. Pictures inside "
+        "of models (ImageDecoder) are decoded by the node library, patterns by a hook of the "
+        "program: `nnd_infer_set_hooks`.",
+        "\n## builtin\n\n"
+        "运行 ONNX 模型，算子见 [operators.md](operators.md)。ONNX 项目的 1656 个测试用例中，`make "
+        "conformance` 通过 "
+        "1641 个；其余 15 个：9 个的结果是某个库的随机数（training_dropout、bernoulli），3 "
+        "个是不支持解码的图片格式（JPEG 2000、WebP、PNM），2 个是模式匹配（RegexFullMatch "
+        "需要钩子），以及 Gradient 算子。序列是列表，映射是含向量 `keys` 和 `values` "
+        "的记录，空的可选输入不绑定、空的可选输出是 gap。模型内的图片（ImageDecoder）由节点库解码，"
+        "模式由程序的钩子匹配：`nnd_infer_set_hooks`。");
 }
 
 void conformance_manual_openvino(bool zh)
