@@ -2,7 +2,8 @@
 # make bench-engine: the built-in engine next to ONNX Runtime, alternating in one run.
 #   bench/engine/run.sh                    all models
 #   bench/engine/run.sh resnet18 vgg16     models whose names begin so
-# THREADS=1,2 and SECONDS_EACH=2 (per row) may be set. Topologies of $NNDEPLOY_TEST_DATA/bench-models
+# THREADS=1,2 and SECONDS_EACH=2 (per row) may be set; CPU_TIME=1 counts processor time, for machines
+# with other work (with THREADS=1). Topologies of $NNDEPLOY_TEST_DATA/bench-models
 # are expanded to random weights below build/ once; needs python3 with onnx and numpy for that.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -33,7 +34,8 @@ cmake --build --preset bench -j "$(nproc)" --target bench_engine_onnxruntime | g
     "$NNDEPLOY_TEST_DATA"/bench-models/onnx-light/*.onnx
 
 compare() {
-    "$build/bench/bench_engine_onnxruntime" --threads "${THREADS:-1,2}" --seconds "${SECONDS_EACH:-2}" "$@"
+    "$build/bench/bench_engine_onnxruntime" --threads "${THREADS:-1,2}" \
+        --seconds "${SECONDS_EACH:-2}" ${CPU_TIME:+--cpu-time} "$@"
 }
 
 # Files of a group whose names begin with one of the wanted ones (all when none is wanted).

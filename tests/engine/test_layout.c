@@ -386,6 +386,33 @@ static void a_broadcast_is_no_residual(void)
     nnd_str_free(&bytes);
 }
 
+/* A picture with other channels than the weights want is refused, also when both fill as many
+ * blocks. */
+static void wrong_channels_are_refused(void **state)
+{
+    (void)state;
+    static const char *const open[] = {"n", "c", "h", "w"};
+    const int64_t dims[4] = {1, -1, 9, 9}, out[4] = {-1, -1, -1, -1}, given[4] = {1, 20, 9, 9};
+    static float data[20 * 81];
+    net n = {.seed = 6};
+    nnd_str bytes = {0};
+    nnd_engine_request *r;
+    nnd_tensor x;
+    conv(&n, "x", "y", 24, 24, 3, 1, 1);
+    ow_value(&n.graph, OW_INPUT, "x", OW_F32, 4, dims, open);
+    ow_value(&n.graph, OW_OUTPUT, "y", OW_F32, 4, out, open);
+    ow_model(&bytes, &n.graph, 14);
+    nnd_engine_model *m = load(&bytes, NND_PASSES_DEFAULT);
+    assert_ok(nnd_tensor_init(&x, NND_F32, 4, given, data));
+    assert_ok(nnd_engine_request_create(m, &r));
+    assert_ok(nnd_engine_request_bind_input(r, 0, &x));
+    assert_status(nnd_engine_request_run(r, 1, NULL), NND_E_SHAPE);
+    nnd_error_clear();
+    nnd_engine_request_destroy(r);
+    nnd_engine_model_unref(m);
+    nnd_str_free(&bytes);
+}
+
 static void run_all(nnd_isa isa)
 {
     (void)isa;
@@ -407,6 +434,7 @@ int main(void)
         cmocka_unit_test(reorders_cancel),
         cmocka_unit_test(shuffles_become_picked_channels),
         cmocka_unit_test(both_passes_can_be_left_out),
+        cmocka_unit_test(wrong_channels_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -98,6 +98,10 @@ static nnd_status to_blocked_infer(nnd_op_ctx *c)
     NND_TRY(nnd_op_expect(c, 0, 1u << NND_F32));
     if (x->rank != 4)
         return nnd_op_fail(c, NND_E_SHAPE, "the input has rank %d, pictures have 4", x->rank);
+    int64_t channels = nnd_node_int(c->node, "channels", x->dims[1]);
+    if (x->dims[1] != channels)
+        return nnd_op_fail(c, NND_E_SHAPE, "the input has %lld channels, %lld are wanted",
+                           (long long)x->dims[1], (long long)channels);
     return nnd_blocked_output(c, x->dims);
 }
 

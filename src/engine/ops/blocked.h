@@ -15,7 +15,7 @@
 enum { NND_BLOCKED_RANK = 5 };
 
 /* Forms of operators, by layout. */
-extern const nnd_op nnd_op_to_blocked;   /* NCHW → NCHWc */
+extern const nnd_op nnd_op_to_blocked;   /* NCHW → NCHWc; attribute channels */
 extern const nnd_op nnd_op_from_blocked; /* NCHWc → NCHW; attribute channels */
 /* Channels of the result picked from the inputs: attribute map has pairs (input, channel). That is
    Concat, Split and Slice along channels, and the channel shuffle. */

@@ -160,11 +160,15 @@ static nnd_status need_blocked(layouter *l, uint32_t id, uint32_t *out)
 {
     form *f = &l->forms[id];
     if (f->blocked == NND_NO_ID) {
+        const nnd_graph_value *v = &l->g->values[id];
         f->channels = channels_of(l, id);
-        if (l->g->values[id].is_constant)
+        if (v->is_constant && v->constant.rank == 4 && v->constant.dtype == NND_F32) {
             NND_TRY(block_constant(l, id, &f->blocked));
-        else
+        } else {
             NND_TRY(add_reorder(l, &nnd_op_to_blocked, id, &f->blocked));
+            NND_TRY(nnd_node_add_int(l->g, &l->g->nodes[l->g->node_count - 1], "channels",
+                                     f->channels));
+        }
     }
     *out = f->blocked;
     return NND_OK;
@@ -210,6 +214,16 @@ static bool conv_weights(const layouter *l, const nnd_graph_node *n, const nnd_t
     return true;
 }
 
+/* A value that has to be a picture with so many channels: false when it is known to be another one,
+   which the plain operator will complain about. */
+static bool expect_channels(layouter *l, uint32_t id, int64_t channels)
+{
+    int64_t known = channels_of(l, id);
+    if (known && known != channels) return false;
+    l->forms[id].channels = channels;
+    return true;
+}
+
 static nnd_status try_conv(layouter *l, uint32_t node, bool *done)
 {
     nnd_graph_node *n = &l->g->nodes[node];
@@ -225,15 +239,11 @@ static nnd_status try_conv(layouter *l, uint32_t node, bool *done)
     if (depthwise && !in_blocked) return NND_OK;
     /* Most of a block would be padding. */
     if (!is_blocked(l, n->inputs[0]) && channels * 2 < l->block) return NND_OK;
-    if (in_blocked) {
-        l->forms[n->inputs[0]].channels = in;
-        NND_TRY(block_input(l, node, 0));
-    }
-    if (n->formal_count > 3) {
-        l->forms[n->inputs[3]].channels = channels;
-        n = &l->g->nodes[node];
-        NND_TRY(block_input(l, node, 3));
-    }
+    bool residual = n->formal_count > 3 && n->inputs[3] != NND_NO_ID;
+    if (!expect_channels(l, n->inputs[0], in)) return NND_OK;
+    if (residual && !expect_channels(l, n->inputs[3], channels)) return NND_OK;
+    if (in_blocked) NND_TRY(block_input(l, node, 0));
+    if (residual) NND_TRY(block_input(l, node, 3));
     l->g->nodes[node].op = in_blocked ? &nnd_op_conv_blocked : &nnd_op_conv_blocked_out;
     *done = true;
     return block_output(l, node, channels);
@@ -302,20 +312,13 @@ static nnd_status try_resize(layouter *l, uint32_t node, bool *done)
 
 static nnd_status try_unary(layouter *l, uint32_t node, bool *done)
 {
-    static const char *const types[] = {"Relu",        "LeakyRelu",
-                                        "Sigmoid",     "Tanh",
-                                        "HardSigmoid", "HardSwish",
-                                        "Clip",        "Elu",
-                                        "Selu",        "Celu",
-                                        "Softplus",    "Softsign",
-                                        "Mish",        "Gelu",
-                                        "Abs",         "Neg",
-                                        "Exp",         "Sqrt",
-                                        "Erf",         "Floor",
-                                        "Ceil",        "Reciprocal",
-                                        "Identity",    "Dropout",
-                                        "Swish",       "ThresholdedRelu",
-                                        "Round"};
+    static const char *const types[] = {
+        "Relu",      "LeakyRelu",  "Sigmoid",  "Tanh",  "HardSigmoid",
+        "HardSwish", "Clip",       "Elu",      "Selu",  "Celu",
+        "Softplus",  "Softsign",   "Mish",     "Gelu",  "Abs",
+        "Neg",       "Exp",        "Sqrt",     "Erf",   "Floor",
+        "Ceil",      "Reciprocal", "Identity", "Swish", "ThresholdedRelu",
+        "Round"};
     nnd_graph_node *n = &l->g->nodes[node];
     if (!n->formal_count || !is_blocked(l, n->inputs[0])) return NND_OK;
     if (!is_one_of(n, types, NND_COUNT(types)) || n->formal_count != n->input_count) return NND_OK;
