@@ -88,20 +88,27 @@ static nnd_status add_tensor(infer_job *j, const char *name, const nnd_tensor *t
     return cli_no_memory();
 }
 
-/* Sequences become one file per element, "NAME.0", "NAME.1", … */
+static nnd_status add_output(infer_job *j, const char *name, const nnd_value *value);
+
+/* `take_name` is freed; NULL: no memory. */
+static nnd_status add_part(infer_job *j, char *take_name, const nnd_value *value)
+{
+    if (!take_name) return cli_no_memory();
+    nnd_status status = add_output(j, take_name, value);
+    nnd_free(take_name);
+    return status;
+}
+
+/* Sequences become one file per element, "NAME.0", "NAME.1", …, maps "NAME.keys" and "NAME.values";
+   an optional that is empty has no file. */
 static nnd_status add_output(infer_job *j, const char *name, const nnd_value *value)
 {
     if (nnd_value_tensor(value)) return add_tensor(j, name, nnd_value_tensor(value));
-    if (!nnd_value_is(value, "list"))
-        return nnd_error_set(NND_E_UNSUPPORTED, "output '%s' is a %s, which has no file form", name,
-                             nnd_value_type_name(value));
-    for (size_t i = 0; i < nnd_value_list_count(value); i++) {
-        char *element = nnd_strf("%s.%zu", name, i);
-        if (!element) return cli_no_memory();
-        nnd_status status = add_output(j, element, nnd_value_list_at(value, i));
-        nnd_free(element);
-        NND_TRY(status);
-    }
+    for (size_t i = 0; i < nnd_value_list_count(value); i++)
+        NND_TRY(add_part(j, nnd_strf("%s.%zu", name, i), nnd_value_list_at(value, i)));
+    for (size_t i = 0; i < nnd_value_record_count(value); i++)
+        NND_TRY(add_part(j, nnd_strf("%s.%s", name, nnd_value_record_name(value, i)),
+                         nnd_value_record_at(value, i)));
     return NND_OK;
 }
 

@@ -138,7 +138,8 @@ static const cli_arg help_options[] = {
 static const cli_arg model_operand[] = {MODEL};
 static const cli_arg inspect_options[] = {BACKEND, TUNING};
 static const cli_arg infer_options[] = {
-    {"input", CLI_PAIR, CLI_REPEAT, "NAME=FILE", 0, 0, NULL, "tensor of an input, a .npy file"},
+    {"input", CLI_PAIR, CLI_REPEAT, "NAME=FILE", 0, 0, NULL,
+     "tensor of an input, a .npy file, or a .pb file of ONNX"},
     {"output-dir", CLI_FOLDER, CLI_REQUIRED, "DIR", 0, 0, NULL,
      "folder for the results, made when it is not there"},
     BACKEND,
@@ -302,7 +303,9 @@ const cli_command cli_commands[] = {
     {"infer", "run a model on tensors",
      "Writes each output as NAME.npy, where characters of the name outside of\n"
      "A-Z a-z 0-9 . _ - become _, and outputs.json, a list of {name, file, dtype, shape}.\n"
-     "Element types that .npy lacks are written as .pb, the bytes of an ONNX TensorProto.",
+     "Element types that .npy lacks are written as .pb, the bytes of an ONNX TensorProto.\n"
+     "A sequence becomes NAME.0, NAME.1, …, a map NAME.keys and NAME.values. Inputs ending\n"
+     "in .pb hold an ONNX tensor, sequence, map or optional, as the model declares.",
      "nndeploy infer net.onnx --input input=x.npy --output-dir out\n"
      "nndeploy infer net.onnx --random --output-dir out",
      TABLE(model_operand, infer_options), cli_run_infer},

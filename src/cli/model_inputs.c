@@ -71,14 +71,28 @@ const char *cli_model_port_text(const nnd_model_port *port, char *text, size_t s
 
 /* ---- what was given ---------------------------------------------------------------------- */
 
-static nnd_status read_tensor(const char *name, const char *path, nnd_value **out)
+/* What .npy cannot hold: strings, small types, sequences and maps, in ONNX's stored form. */
+static nnd_status read_stored(const char *path, const nnd_model_port *port, nnd_value **out)
 {
-    if (path[0] == '@') path++;
-    nnd_status status = nnd_value_read_file(path, "tensor", out);
-    return status == NND_OK ? status : nnd_error_wrap(status, "input '%s'", name);
+    char *bytes = NULL;
+    size_t size = 0;
+    NND_TRY(cli_read_file(path, &bytes, &size));
+    nnd_status status = nnd_value_from_onnx(bytes, size, port, out);
+    nnd_port_free(bytes);
+    return status;
 }
 
-static int collect_inputs(cli *c, cli_model_inputs *inputs)
+static nnd_status read_input(const nnd_model_port *port, const char *path, nnd_value **out)
+{
+    if (path[0] == '@') path++;
+    size_t size = strlen(path);
+    bool stored = size > 3 && strcmp(path + size - 3, ".pb") == 0;
+    nnd_status status =
+        stored ? read_stored(path, port, out) : nnd_value_read_file(path, "tensor", out);
+    return status == NND_OK ? status : nnd_error_wrap(status, "input '%s'", port->name);
+}
+
+static int collect_inputs(cli *c, const nnd_model *model, cli_model_inputs *inputs)
 {
     for (size_t i = 0; i < cli_count(c, "input"); i++) {
         const char *path = NULL;
@@ -87,7 +101,8 @@ static int collect_inputs(cli *c, cli_model_inputs *inputs)
         if (index < 0) return CLI_USAGE;
         if (inputs->values[index])
             return cli_usage(c, "option '--input': '%s' is given twice", inputs->names[index]);
-        nnd_status status = read_tensor(inputs->names[index], path, &inputs->values[index]);
+        nnd_status status =
+            read_input(nnd_model_input(model, (size_t)index), path, &inputs->values[index]);
         if (status != NND_OK) return cli_fail(c, status, NULL);
     }
     return CLI_OK;
@@ -116,7 +131,7 @@ int cli_model_inputs_init(cli *c, const nnd_model *model, cli_model_inputs *inpu
     inputs->count = count;
     for (size_t i = 0; i < count; i++)
         inputs->names[i] = nnd_model_input(model, i)->name;
-    int code = collect_inputs(c, inputs);
+    int code = collect_inputs(c, model, inputs);
     return code == CLI_OK ? collect_shapes(c, inputs) : code;
 }
 

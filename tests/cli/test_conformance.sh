@@ -67,6 +67,14 @@ if [ -d "${NNDEPLOY_TEST_DATA:-}/onnx-tests" ]; then
     run 0 conformance node --skip 'test_training_dropout*' --skip 'test_bernoulli*' --json
     conforms conformance
     json "d['failed'] == 0 and d['passed'] > 0.95 * len(d['cases'])"
+    case=node/test_sequence_insert_at_front
+    run 0 infer $case/model.onnx --input sequence=$case/test_data_set_0/input_0.pb \
+        --input tensor=$case/test_data_set_0/input_1.pb --input position=$case/test_data_set_0/input_2.pb \
+        --output-dir out --json
+    conforms infer
+    json "len(d['outputs']) > 1 and d['outputs'][0]['name'] == 'output_sequence.0'"
+    run 3 infer $case/model.onnx --input sequence=$case/model.onnx --output-dir out
+    run 3 infer $case/model.onnx --input tensor=$case/test_data_set_0/input_0.pb --output-dir out
 else
     skip 'NNDEPLOY_TEST_DATA is not set: no ONNX cases'
 fi

@@ -250,9 +250,10 @@ static nnd_status run_entry(scan *s, int64_t b, int64_t longest, nnd_stack *fina
     NND_TRY(iterate(s, length));
     for (size_t k = 0; k < s->outputs; k++)
         NND_TRY(nnd_stack_pad(s->c, &s->out[k], longest - length));
-    for (size_t k = 0; k < s->states; k++)
-        NND_TRY(
-            nnd_stack_push(s->c, &finals[k], &(nnd_body_input[]){nnd_kept_input(&s->now[k])}[0]));
+    for (size_t k = 0; k < s->states; k++) {
+        nnd_body_input final = nnd_kept_input(&s->now[k]);
+        NND_TRY(nnd_stack_push(s->c, &finals[k], &final));
+    }
     return NND_OK;
 }
 
