@@ -171,11 +171,40 @@ void nnd_lrn_nchwc(const nnd_lrn_desc *desc, const float *x, float *y, size_t fi
     }
 }
 
+/* Rows much shorter than a vector: the exponentials of many rows are one call. */
+enum { SHORT_ROW = 8 };
+static void softmax_short_rows(const nnd_kernel_set *set, const float *x, float *y, size_t rows,
+                               size_t n)
+{
+    for (size_t r = 0; r < rows; r++, x += n, y += n) {
+        float most = x[0];
+        for (size_t i = 1; i < n; i++)
+            most = x[i] > most ? x[i] : most;
+        for (size_t i = 0; i < n; i++)
+            y[i] = x[i] - most;
+    }
+    y -= rows * n;
+    set->unary(NND_UNARY_EXP, y, y, rows * n);
+    for (size_t r = 0; r < rows; r++, y += n) {
+        float sum = y[0];
+        for (size_t i = 1; i < n; i++)
+            sum += y[i];
+        for (size_t i = 0; i < n; i++)
+            y[i] /= sum;
+    }
+}
+
 void nnd_softmax_rows(const float *x, float *y, size_t rows, size_t n)
 {
     const nnd_kernel_set *set = nnd_kernel_set_current();
-    for (size_t r = 0; r < rows; r++)
-        set->softmax(x + r * n, y + r * n, n, false);
+    size_t each = n && n <= SHORT_ROW ? PIECE / n : 1;
+    for (size_t r = 0; r < rows; r += each) {
+        size_t count = NND_MIN(each, rows - r);
+        if (n <= SHORT_ROW)
+            softmax_short_rows(set, x + r * n, y + r * n, count, n);
+        else
+            set->softmax(x + r * n, y + r * n, n, false);
+    }
 }
 
 void nnd_log_softmax_rows(const float *x, float *y, size_t rows, size_t n)
