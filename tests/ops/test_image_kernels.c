@@ -333,6 +333,56 @@ static void test_transpose(void **state)
                                     (width + height) & 1);
 }
 
+/* ---- nearest --------------------------------------------------------------------------- */
+
+/* Rows of `from` pixels to `to` ones through the operator: the row ends where its last pixel does,
+   so that the sanitizer sees windows beyond it. */
+static void check_nearest(nnd_pixel_format format, nnd_dtype dtype, int from, int to)
+{
+    const size_t bytes = (size_t)nnd_pixel_format_channels(format) * (dtype == NND_U8    ? 1
+                                                                      : dtype == NND_U16 ? 2
+                                                                                         : 4);
+    block src = noise(bytes * (size_t)from, (uint32_t)(from + to));
+    const nnd_image in = {.format = format,
+                          .dtype = dtype,
+                          .width = from,
+                          .height = 1,
+                          .data = {src.data},
+                          .stride = {(int64_t)src.size}};
+    nnd_resize_options options = NND_RESIZE_OPTIONS_INIT;
+    options.filter = NND_FILTER_NEAREST;
+    const double scale = 1 / ((double)to / from);
+    FOR_EACH_ISA
+    {
+        block got = blank(bytes * (size_t)to), want = blank(bytes * (size_t)to);
+        nnd_image out = in;
+        out.width = to;
+        out.data[0] = got.data;
+        out.stride[0] = (int64_t)got.size;
+        assert_ok(nnd_image_resize(&out, &in, &options));
+        for (size_t x = 0; x < (size_t)to; x++) {
+            const size_t at = (size_t)((double)x * scale), last = (size_t)from - 1;
+            memcpy(want.data + x * bytes, src.data + (at < last ? at : last) * bytes, bytes);
+        }
+        assert_equal(got, want, "nearest", nnd_isa_name(nnd_isa_current()), (size_t)to);
+        free(got.data);
+        free(want.data);
+    }
+    free(src.data);
+}
+
+static void test_nearest(void **state)
+{
+    (void)state;
+    static const nnd_pixel_format formats[] = {NND_PIX_GRAY, NND_PIX_RGB, NND_PIX_BGRA};
+    static const nnd_dtype dtypes[] = {NND_U8, NND_U16, NND_F32};
+    for (size_t f = 0; f < 3; f++)
+        for (size_t d = 0; d < 3; d++)
+            for (int from = 1; from < 160; from += from < 40 ? 3 : 23)
+                for (int to = 1; to < 150; to += to < 40 ? 2 : 19)
+                    check_nearest(formats[f], dtypes[d], from, to);
+}
+
 /* ---- colour spaces --------------------------------------------------------------------- */
 
 typedef void (*space_fn)(uint8_t *, const uint8_t *, size_t, int, bool);
@@ -517,6 +567,7 @@ int main(void)
         cmocka_unit_test(test_sums),     cmocka_unit_test(test_color),
         cmocka_unit_test(test_elements), cmocka_unit_test(test_transpose),
         cmocka_unit_test(test_spaces),   cmocka_unit_test(test_space_definitions),
+        cmocka_unit_test(test_nearest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

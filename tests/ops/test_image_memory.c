@@ -32,6 +32,13 @@ static nnd_status run_resize(const pictures *p)
     return nnd_image_resize(p->small, p->bgr, &options);
 }
 
+static nnd_status run_nearest(const pictures *p)
+{
+    nnd_resize_options options = NND_RESIZE_OPTIONS_INIT;
+    options.filter = NND_FILTER_NEAREST;
+    return nnd_image_resize(p->small, p->bgr, &options);
+}
+
 static nnd_status run_resize_yuyv(const pictures *p)
 {
     return nnd_image_resize(p->small_yuyv, p->yuyv, NULL);
@@ -122,6 +129,7 @@ static void test_out_of_memory(void **state)
     check("to_tensor bilinear", run_to_tensor_bilinear, &p);
     check("from_tensor", run_from_tensor, &p);
     check("resize", run_resize, &p);
+    check("resize nearest", run_nearest, &p);
     check("resize yuyv", run_resize_yuyv, &p);
     check("convert to yuv", run_to_yuv, &p);
     check("resize antialias", run_antialias, &p);

@@ -169,10 +169,10 @@ nnd_status nnd_bmp_info(const uint8_t *bytes, size_t size, nnd_image_file_info *
 
 static void read_indexed(const bmp_header *h, const uint8_t *from, uint8_t *to)
 {
-    const unsigned bits = h->bits, per_byte = 8 / bits, mask = (1u << bits) - 1;
+    const unsigned per_byte = 8 / h->bits, mask = (1u << h->bits) - 1;
     for (uint32_t x = 0; x < h->width; x++) {
-        const unsigned shift = (per_byte - 1 - x % per_byte) * bits;
-        const uint8_t *color = h->palette[(from[x / per_byte] >> shift) & mask];
+        const unsigned shift = (per_byte - 1 - x % per_byte) * h->bits;
+        const uint8_t *color = h->palette[((unsigned)from[x / per_byte] >> shift) & mask];
         *to++ = color[0];
         if (!h->gray_palette) {
             *to++ = color[1];

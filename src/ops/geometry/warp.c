@@ -7,6 +7,7 @@
 
 #include "ops/kernels/fixed.h"
 #include "ops/kernels/kernels.h"
+#include "ops/kernels/pixel_sizes.h"
 #include "ops/ops_common.h"
 
 #define WARP_BAND 16
@@ -19,6 +20,10 @@ typedef struct warp_job {
     nnd_border border;
     uint8_t constant[16];
     int channels, depth;
+    /* Points in there, from 0 on, have all that the filter takes; those further out than `reach`
+       have nothing. */
+    uint32_t inner_width, inner_height;
+    int reach;
     const nnd_ops_kernels *kernels;
 } warp_job;
 
@@ -105,11 +110,10 @@ static int64_t point_bytes(const warp_job *job)
 static int inner_run(const warp_job *job, places *p, int i, int count)
 {
     const int64_t bytes = (int64_t)job->channels * job->depth;
-    const int64_t last = job->src.width * bytes - point_bytes(job);
-    const uint32_t columns = last < 0 ? 0 : (uint32_t)(last / bytes) + 1,
-                   rows = (uint32_t)job->src.height - 1;
     int n = i;
-    for (; n < count && (uint32_t)p->x[n] < columns && (uint32_t)p->y[n] < rows; n++)
+    for (;
+         n < count && (uint32_t)p->x[n] < job->inner_width && (uint32_t)p->y[n] < job->inner_height;
+         n++)
         p->offset[n] = p->y[n] * job->src.stride[0] + p->x[n] * bytes;
     return n - i;
 }
@@ -117,31 +121,59 @@ static int inner_run(const warp_job *job, places *p, int i, int count)
 /* How many pixels from i on see nothing but the constant. */
 static int outer_run(const warp_job *job, const places *p, int i, int count)
 {
-    const int width = job->src.width, height = job->src.height;
+    const int width = job->src.width, height = job->src.height, first = -job->reach;
     int n = i;
     if (job->border != NND_BORDER_CONSTANT) return 0;
-    while (n < count && (p->x[n] < -1 || p->x[n] >= width || p->y[n] < -1 || p->y[n] >= height))
+    while (n < count &&
+           (p->x[n] < first || p->x[n] >= width || p->y[n] < first || p->y[n] >= height))
         n++;
     return n - i;
 }
 
-static void bilinear_chunk(const warp_job *job, places *p, int count, uint8_t *dst)
+/* Scattered pixels as they are: one load and one store each; gathering them takes no less. */
+static void copy_points(uint8_t *dst, const uint8_t *src, const int64_t *offset, size_t count,
+                        size_t bytes)
+{
+#define COPY(n)                                                                                    \
+    case n:                                                                                        \
+        for (size_t i = 0; i < count; i++)                                                         \
+            memcpy(dst + i * (n), src + offset[i], n);                                             \
+        break;
+    NND_FOR_PIXEL_SIZE(bytes, COPY)
+#undef COPY
+}
+
+static void inner_pixels(const warp_job *job, const places *p, int i, size_t count, uint8_t *dst)
+{
+    const source_points points = {job->src.data[0], job->src.stride[0], p->offset + i, p->wx + i,
+                                  p->wy + i};
+    if (job->filter == NND_FILTER_BILINEAR)
+        blend_points(job->kernels, job->channels, job->depth, dst, points, count);
+    else
+        copy_points(dst, points.src, points.offset, count, (size_t)(job->channels * job->depth));
+}
+
+static void edge_pixel(const warp_job *job, const places *p, int i, uint8_t *dst)
+{
+    if (job->filter == NND_FILTER_BILINEAR)
+        blend_pixel(job, p, i, dst);
+    else
+        memcpy(dst, pixel_at(job, p->x[i], p->y[i]), (size_t)(job->channels * job->depth));
+}
+
+static void warp_chunk(const warp_job *job, places *p, int count, uint8_t *dst)
 {
     const size_t pixel = (size_t)(job->channels * job->depth);
     for (int i = 0; i < count;) {
         uint8_t *out = dst + (size_t)i * pixel;
         const int inner = inner_run(job, p, i, count);
         const int outer = inner ? 0 : outer_run(job, p, i, count);
-        if (inner) {
-            blend_points(job->kernels, job->channels, job->depth, out,
-                         (source_points){job->src.data[0], job->src.stride[0], p->offset + i,
-                                         p->wx + i, p->wy + i},
-                         (size_t)inner);
-        } else if (outer) {
+        if (inner)
+            inner_pixels(job, p, i, (size_t)inner, out);
+        else if (outer)
             nnd_ops_fill_row(out, job->constant, pixel, (size_t)outer);
-        } else {
-            blend_pixel(job, p, i, out);
-        }
+        else
+            edge_pixel(job, p, i, out);
         i += inner + outer ? inner + outer : 1;
     }
 }
@@ -155,17 +187,24 @@ static nnd_status warp_band(void *user, int begin, int end, void *scratch)
         uint8_t *row = nnd_ops_row(&job->dst, 0, y);
         for (int x = 0; x < job->dst.width; x += CHUNK) {
             const int count = job->dst.width - x < CHUNK ? job->dst.width - x : CHUNK;
-            uint8_t *dst = row + (size_t)x * pixel;
             find_places(job, x, y, count, p);
-            if (job->filter == NND_FILTER_BILINEAR) {
-                bilinear_chunk(job, p, count, dst);
-                continue;
-            }
-            for (int i = 0; i < count; i++)
-                memcpy(dst + (size_t)i * pixel, pixel_at(job, p->x[i], p->y[i]), pixel);
+            warp_chunk(job, p, count, row + (size_t)x * pixel);
         }
     }
     return NND_OK;
+}
+
+/* What the filter takes around a point. */
+static void set_reach(warp_job *job)
+{
+    const int64_t bytes = (int64_t)job->channels * job->depth;
+    job->inner_width = (uint32_t)job->src.width;
+    job->inner_height = (uint32_t)job->src.height;
+    if (job->filter != NND_FILTER_BILINEAR) return;
+    const int64_t last = job->src.width * bytes - point_bytes(job);
+    job->inner_width = last < 0 ? 0 : (uint32_t)(last / bytes) + 1;
+    job->inner_height--;
+    job->reach = 1;
 }
 
 static nnd_status check_warp(const nnd_image *dst, const nnd_image *src,
@@ -206,6 +245,7 @@ static nnd_status warp(nnd_image *dst, const nnd_image *src, const double m[9],
         .kernels = nnd_ops_kernels_get(),
     };
     memcpy(job.map.m, m, sizeof(job.map.m));
+    set_reach(&job);
     nnd_ops_encode_pixel(src, options->value, job.constant);
     return nnd_ops_for_rows(dst->height, WARP_BAND, options->threads, sizeof(places), warp_band,
                             &job, options->cancel);

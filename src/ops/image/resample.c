@@ -12,6 +12,7 @@ void nnd_resampler_fini(nnd_resampler *r)
     nnd_free(r->x_fixed);
     nnd_free(r->y_fixed);
     nnd_free(r->offset);
+    nnd_free(r->index);
     memset(r, 0, sizeof(*r));
 }
 
@@ -26,6 +27,51 @@ static int16_t *second_weights(const nnd_axis *axis)
         out[i] = (int16_t)(q > 32767 ? 32767 : q);
     }
     return out;
+}
+
+/* Where in the source's row the pixel begins that the byte of the destination's is of. */
+static int64_t nearest_pixel(const nnd_nearest_columns *columns, size_t byte)
+{
+    return (int64_t)columns->start[byte / columns->bytes] * (int64_t)columns->bytes;
+}
+
+/* How many windows hold every block's pixels; 0 if more than there may be. */
+static int nearest_windows(const nnd_nearest_columns *columns, size_t blocks)
+{
+    int64_t most = 0;
+    for (size_t k = 0; k < blocks; k++) {
+        const size_t first = k * NND_NEAREST_BLOCK, last = first + NND_NEAREST_BLOCK - 1;
+        const int64_t span =
+            nearest_pixel(columns, last) - nearest_pixel(columns, first) + (int64_t)columns->bytes;
+        if (span > most) most = span;
+    }
+    const int64_t windows = (most + NND_NEAREST_BLOCK - 1) / NND_NEAREST_BLOCK;
+    return windows <= NND_NEAREST_WINDOWS ? (int)windows : 0;
+}
+
+static bool plan_nearest(nnd_resampler *r)
+{
+    nnd_nearest_columns *columns = &r->nearest;
+    const size_t bytes = (size_t)(r->channels * nnd_ops_depth(r->dtype));
+    *columns = (nnd_nearest_columns){.start = r->x.start, (size_t)r->dst_width, bytes};
+    const size_t blocks = columns->count * bytes / NND_NEAREST_BLOCK;
+    const int windows = nearest_windows(columns, blocks);
+    const int64_t end = (int64_t)r->src_width * (int64_t)bytes - windows * NND_NEAREST_BLOCK;
+    if (windows == 0 || end < 0 || end > INT32_MAX) return true;
+    r->offset = nnd_calloc(blocks, sizeof(int32_t));
+    r->index = nnd_calloc(blocks, NND_NEAREST_BLOCK);
+    if (!r->offset || !r->index) return false;
+    for (size_t k = 0; k < blocks; k++) {
+        const int64_t first = nearest_pixel(columns, k * NND_NEAREST_BLOCK);
+        r->offset[k] = (int32_t)(first < end ? first : end);
+        for (size_t i = k * NND_NEAREST_BLOCK; i < (k + 1) * NND_NEAREST_BLOCK; i++)
+            r->index[i] =
+                (uint8_t)(nearest_pixel(columns, i) + (int64_t)(i % bytes) - r->offset[k]);
+    }
+    columns->windows = windows;
+    columns->window = r->offset;
+    columns->index = r->index;
+    return true;
 }
 
 static bool plan_bilinear(nnd_resampler *r)
@@ -74,6 +120,7 @@ nnd_status nnd_resampler_init(nnd_resampler *r, nnd_axis_size x, nnd_axis_size y
     bool planned = true;
     if (!r->x.weight) {
         r->mode = NND_RESAMPLE_COPY;
+        planned = plan_nearest(r);
     } else if (dtype != NND_U8 || r->x.taps > NND_KERNEL_MAX_TAPS ||
                r->y.taps > NND_KERNEL_MAX_TAPS) {
         r->mode = NND_RESAMPLE_FLOAT;
@@ -121,36 +168,6 @@ void nnd_resample_carve(nnd_resample_scratch *scratch, const nnd_resampler *r, n
 }
 
 /* ---- rows ------------------------------------------------------------------------------ */
-
-static void copy_row(const nnd_resampler *r, int y, uint8_t *dst, nnd_source_row_fn source,
-                     void *user)
-{
-    const uint8_t *row = source(user, r->y.start[y]);
-    const size_t pixel = (size_t)(r->channels * nnd_ops_depth(r->dtype));
-    const int32_t *start = r->x.start;
-    const size_t count = (size_t)r->dst_width;
-    switch (pixel) {
-    case 1:
-        for (size_t i = 0; i < count; i++)
-            dst[i] = row[start[i]];
-        break;
-    case 3:
-        for (size_t i = 0; i < count; i++) {
-            const uint8_t *p = row + 3 * (size_t)start[i];
-            dst[3 * i] = p[0];
-            dst[3 * i + 1] = p[1];
-            dst[3 * i + 2] = p[2];
-        }
-        break;
-    case 4:
-        for (size_t i = 0; i < count; i++)
-            memcpy(dst + 4 * i, row + 4 * (size_t)start[i], 4);
-        break;
-    default:
-        for (size_t i = 0; i < count; i++)
-            memcpy(dst + pixel * i, row + pixel * (size_t)start[i], pixel);
-    }
-}
 
 static void bilinear_row(const nnd_resampler *r, const nnd_resample_scratch *scratch, int y,
                          uint8_t *dst, nnd_source_row_fn source, void *user)
@@ -201,7 +218,7 @@ void nnd_resample_row(const nnd_resampler *r, const nnd_resample_scratch *scratc
 {
     switch (r->mode) {
     case NND_RESAMPLE_COPY:
-        copy_row(r, y, dst, source, user);
+        r->kernels->nearest(dst, source(user, r->y.start[y]), &r->nearest);
         break;
     case NND_RESAMPLE_BILINEAR:
         bilinear_row(r, scratch, y, dst, source, user);

@@ -24,7 +24,9 @@ typedef struct nnd_resampler {
     nnd_axis x, y;
     int16_t *x_fixed, *y_fixed; /* Q14; BILINEAR: Q15 weights of the right and lower sample */
     nnd_bilinear_columns columns;
-    int32_t *offset; /* BILINEAR: byte offsets of the left pixels */
+    nnd_nearest_columns nearest;
+    int32_t *offset; /* BILINEAR: byte offsets of the left pixels; COPY: the windows */
+    uint8_t *index;  /* COPY: places in the windows */
     size_t safe;     /* FIXED: see columns_u8 */
     const nnd_ops_kernels *kernels;
 } nnd_resampler;

@@ -38,6 +38,20 @@ typedef struct nnd_bilinear_columns {
     int32_t step;     /* the most that an offset is behind the one before it; they ascend */
 } nnd_bilinear_columns;
 
+/* The columns of a nearest resize: the source pixel of each one of `count`, of `bytes` bytes. Where
+   every 16 bytes of the destination lie within `windows` times 16 bytes of the source, from
+   window[] on and not behind the end of the row, index[] is the place of each byte in there; else
+   windows is 0. */
+#define NND_NEAREST_BLOCK   16
+#define NND_NEAREST_WINDOWS 4
+typedef struct nnd_nearest_columns {
+    const int32_t *start;
+    size_t count, bytes;
+    int windows;
+    const int32_t *window; /* of each whole block of the destination */
+    const uint8_t *index;  /* of each byte of those */
+} nnd_nearest_columns;
+
 /* The longest fixed-point sum; more taps would lose precision in Q14. */
 #define NND_KERNEL_MAX_TAPS 64
 
@@ -127,6 +141,9 @@ typedef struct nnd_ops_kernels {
        neighbour `stride` bytes on; NND_BILINEAR_READ bytes may be read at both. */
     void (*points_u8[4])(uint8_t *dst, const uint8_t *src, int64_t stride, const int64_t *offset,
                          const int16_t *wx, const int16_t *wy, size_t count);
+
+    /* dst pixel i = src pixel start[i]. */
+    void (*nearest)(uint8_t *dst, const uint8_t *src, const nnd_nearest_columns *columns);
 
     /* dst[i] = Σ rows[k][i] · weight[k], Q14 → Q6. */
     void (*rows_u8)(int16_t *dst, const uint8_t *const *rows, const int16_t *weight, int taps,
@@ -305,6 +322,7 @@ extern const nnd_ops_kernels nnd_ops_kernels_neon;
                             const nnd_channel_order *order);                                       \
     void nnd_reverse_u8_##isa(uint8_t *dst, const uint8_t *src, size_t count, size_t bytes);       \
     void nnd_transpose_##isa(const nnd_transposition *job);                                        \
+    void nnd_nearest_##isa(uint8_t *dst, const uint8_t *src, const nnd_nearest_columns *columns);  \
     NND_DECLARE_SPACE(rgb_to_hsv, isa);                                                            \
     NND_DECLARE_SPACE(hsv_to_rgb, isa);                                                            \
     NND_DECLARE_SPACE(rgb_to_ycrcb, isa);                                                          \

@@ -27,38 +27,27 @@ static inline bytes_16 either(bytes_16 a, bytes_16 b)
     return vorrq_u8(a, b);
 }
 
+/* Indices that are not of this window give 0. */
+static inline bytes_16 from_window(const uint8_t *window, bytes_16 index, int number)
+{
+    return pick_of(load_16(window + 16 * number),
+                   vsubq_u8(index, vdupq_n_u8((uint8_t)(16 * number))));
+}
+
+#include "ops/kernels/order_lanes.h"
+
 void nnd_order_u8_neon(uint8_t *dst, const uint8_t *src, size_t count,
                        const nnd_channel_order *order)
 {
-    const size_t from = (size_t)order->from, to = (size_t)order->to;
-    uint8_t pick[16], opaque[16];
-    for (size_t i = 0; i < 16; i++) {
-        const int channel = order->channel[i % to];
-        const bool there = channel >= 0 && i / to < 4;
-        pick[i] = there ? (uint8_t)(i / to * from + (size_t)channel) : 0x80;
-        opaque[i] = channel < 0 ? 255 : 0;
-    }
-    const bytes_16 picked = load_16(pick), added = load_16(opaque);
-    /* Four pixels at a time, loads and stores of 16 bytes. */
-    size_t i = 0;
-    for (; (count - i) * from >= 16 && (count - i) * to >= 16; i += 4)
-        store_16(dst + i * to, either(pick_of(load_16(src + i * from), picked), added));
-    nnd_order_u8_reference(dst + i * to, src + i * from, count - i, order);
+    order_row(dst, src, count, order);
+}
+
+void nnd_nearest_neon(uint8_t *dst, const uint8_t *src, const nnd_nearest_columns *columns)
+{
+    nearest_row(dst, src, columns);
 }
 
 void nnd_reverse_u8_neon(uint8_t *dst, const uint8_t *src, size_t count, size_t bytes)
 {
-    const size_t pixels = 16 / bytes, unused = 16 - pixels * bytes;
-    uint8_t pick[16];
-    for (size_t i = 0; i < 16; i++) {
-        const size_t pixel = i / bytes;
-        pick[i] =
-            pixel < pixels ? (uint8_t)(unused + (pixels - 1 - pixel) * bytes + i % bytes) : 0x80;
-    }
-    const bytes_16 picked = load_16(pick);
-    /* A load ends where its last pixel does; what it holds before its first one is not used. */
-    size_t left = count;
-    for (; left * bytes >= 16; left -= pixels, dst += pixels * bytes)
-        store_16(dst, pick_of(load_16(src + left * bytes - 16), picked));
-    nnd_reverse_u8_reference(dst, src, left, bytes);
+    reverse_row(dst, src, count, bytes);
 }

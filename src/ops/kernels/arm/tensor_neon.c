@@ -144,6 +144,7 @@ const nnd_ops_kernels nnd_ops_kernels_neon = {
     .order_u8 = nnd_order_u8_neon,
     .reverse_u8 = nnd_reverse_u8_neon,
     .transpose = nnd_transpose_neon,
+    .nearest = nnd_nearest_neon,
     .rgb_to_hsv_u8 = nnd_rgb_to_hsv_u8_neon,
     .hsv_to_rgb_u8 = nnd_hsv_to_rgb_u8_neon,
     .rgb_to_ycrcb_u8 = nnd_rgb_to_ycrcb_u8_neon,

@@ -1,6 +1,7 @@
 /* Channels and pixels in another order, in plain C. */
 #include <string.h>
 
+#include "ops/kernels/pixel_sizes.h"
 #include "ops/kernels/reference/reference.h"
 
 void nnd_order_u8_reference(uint8_t *dst, const uint8_t *src, size_t count,
@@ -14,12 +15,6 @@ void nnd_order_u8_reference(uint8_t *dst, const uint8_t *src, size_t count,
         }
 }
 
-/* The loop of each size of pixel, so that every copy is one of a constant size. */
-#define FOR_PIXELS(bytes_, loop)                                                                   \
-    switch (bytes_) {                                                                              \
-        loop(1) loop(2) loop(3) loop(4) loop(6) loop(8) loop(12) loop(16)                          \
-    }
-
 void nnd_reverse_u8_reference(uint8_t *dst, const uint8_t *src, size_t count, size_t bytes)
 {
 #define REVERSE(n)                                                                                 \
@@ -27,7 +22,7 @@ void nnd_reverse_u8_reference(uint8_t *dst, const uint8_t *src, size_t count, si
         for (size_t i = 0; i < count; i++)                                                         \
             memcpy(dst + i * (n), src + (count - 1 - i) * (n), n);                                 \
         break;
-    FOR_PIXELS(bytes, REVERSE)
+    NND_FOR_PIXEL_SIZE(bytes, REVERSE)
 #undef REVERSE
 }
 
@@ -42,6 +37,18 @@ void nnd_transpose_reference(const nnd_transposition *job)
                 memcpy(dst + x * (n), src, n);                                                     \
         }                                                                                          \
         break;
-    FOR_PIXELS(job->bytes, TRANSPOSE)
+    NND_FOR_PIXEL_SIZE(job->bytes, TRANSPOSE)
 #undef TRANSPOSE
+}
+
+void nnd_nearest_reference(uint8_t *dst, const uint8_t *src, const nnd_nearest_columns *columns)
+{
+    const int32_t *start = columns->start;
+#define PICK(n)                                                                                    \
+    case n:                                                                                        \
+        for (size_t i = 0; i < columns->count; i++)                                                \
+            memcpy(dst + i * (n), src + (size_t)start[i] * (n), n);                                \
+        break;
+    NND_FOR_PIXEL_SIZE(columns->bytes, PICK)
+#undef PICK
 }

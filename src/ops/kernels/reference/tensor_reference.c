@@ -186,6 +186,7 @@ const nnd_ops_kernels nnd_ops_kernels_reference = {
     .order_u8 = nnd_order_u8_reference,
     .reverse_u8 = nnd_reverse_u8_reference,
     .transpose = nnd_transpose_reference,
+    .nearest = nnd_nearest_reference,
     .rgb_to_hsv_u8 = nnd_rgb_to_hsv_u8_reference,
     .hsv_to_rgb_u8 = nnd_hsv_to_rgb_u8_reference,
     .rgb_to_ycrcb_u8 = nnd_rgb_to_ycrcb_u8_reference,

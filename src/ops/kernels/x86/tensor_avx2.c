@@ -199,6 +199,7 @@ const nnd_ops_kernels nnd_ops_kernels_avx2 = {
     .order_u8 = nnd_order_u8_avx2,
     .reverse_u8 = nnd_reverse_u8_avx2,
     .transpose = nnd_transpose_avx2,
+    .nearest = nnd_nearest_avx2,
     .rgb_to_hsv_u8 = nnd_rgb_to_hsv_u8_avx2,
     .hsv_to_rgb_u8 = nnd_hsv_to_rgb_u8_avx2,
     .rgb_to_ycrcb_u8 = nnd_rgb_to_ycrcb_u8_avx2,
