@@ -96,6 +96,11 @@ static void test_large_file(void **state)
     assert_int_equal(nnd_port_map_open(in_folder("big"), &map), 0);
     assert_int_equal(map.size, size);
     assert_memory_equal(map.data, data, size);
+    /* What has been forgotten comes back; memory that is no file stays as it is. */
+    nnd_port_map_forget(map.data, map.size);
+    assert_memory_equal(map.data, data, size);
+    nnd_port_map_forget(data, size);
+    assert_memory_equal(map.data, data, size);
     nnd_port_map_close(&map);
     nnd_port_map_close(&map);
     put("empty", "");

@@ -61,8 +61,11 @@ static nnd_status fold(nnd_graph *g, const folding *f)
     int64_t channels = f->weight.dims[0];
     size_t per_channel = channels ? (size_t)(nnd_tensor_count(&f->weight) / channels) : 0;
     float epsilon = nnd_node_float(f->norm, "epsilon", 1e-5f);
-    uint32_t weight_id, bias_id;
-    NND_TRY(nnd_graph_add_constant(g, NULL, &f->weight, &weight_id));
+    uint32_t weight_id = f->conv->inputs[1], bias_id;
+    const nnd_graph_value *old_weight = &g->values[weight_id];
+    /* A copy that nobody else reads is scaled where it lies. */
+    if (!old_weight->owned || old_weight->uses != 1 || old_weight->held)
+        NND_TRY(nnd_graph_add_constant(g, NULL, &f->weight, &weight_id));
     NND_TRY(nnd_graph_add_constant(g, NULL, &f->p[1], &bias_id));
     float *w = g->values[weight_id].constant.data, *b = g->values[bias_id].constant.data;
     const float *scale = f->p[0].data, *mean = f->p[2].data, *variance = f->p[3].data;
