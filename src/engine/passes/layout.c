@@ -249,26 +249,23 @@ static nnd_status try_conv(layouter *l, uint32_t node, bool *done)
     return block_output(l, node, channels);
 }
 
-/* Operators with a blocked form that keep the number of channels. */
-static nnd_status try_form(layouter *l, uint32_t node, bool *done)
+/* Poolings: their blocked forms keep the number of channels. */
+static nnd_status try_pool(layouter *l, uint32_t node, bool *done)
 {
-    static const nnd_op_family *const families[] = {&nnd_ops_pool_blocked};
+    const nnd_op_family *family = &nnd_ops_pool_blocked;
     nnd_graph_node *n = &l->g->nodes[node];
     if (n->domain[0] || !n->formal_count || !is_blocked(l, n->inputs[0])) return NND_OK;
-    for (size_t k = 1; k < n->output_count; k++)
+    for (size_t k = 1; k < n->output_count; k++) /* indices of the maxima are for plain pictures */
         if (n->outputs[k] != NND_NO_ID && l->g->values[n->outputs[k]].uses) return NND_OK;
-    for (size_t i = 0; i < NND_COUNT(families); i++) {
-        for (size_t k = 0; k < families[i]->count; k++) {
-            const nnd_op *op = &families[i]->ops[k];
-            if (strcmp(op->name, n->type) != 0) continue;
-            int64_t channels = l->forms[n->inputs[0]].channels;
-            NND_TRY(block_input(l, node, 0));
-            n = &l->g->nodes[node];
-            n->op = op;
-            n->output_count = 1;
-            *done = true;
-            return block_output(l, node, channels);
-        }
+    for (size_t k = 0; k < family->count && !*done; k++) {
+        if (strcmp(family->ops[k].name, n->type) != 0) continue;
+        int64_t channels = l->forms[n->inputs[0]].channels;
+        NND_TRY(block_input(l, node, 0));
+        n = &l->g->nodes[node];
+        n->op = &family->ops[k];
+        n->output_count = 1;
+        *done = true;
+        NND_TRY(block_output(l, node, channels));
     }
     return NND_OK;
 }
@@ -622,7 +619,7 @@ static nnd_status try_shuffle(layouter *l, uint32_t node, bool *done)
 static nnd_status visit(layouter *l, uint32_t node)
 {
     static nnd_status (*const attempts[])(layouter *, uint32_t, bool *) = {
-        try_conv,   try_form,   try_lrn,   try_resize, try_unary,
+        try_conv,   try_pool,   try_lrn,   try_resize, try_unary,
         try_binary, try_concat, try_split, try_slice,  try_shuffle};
     bool done = false;
     for (size_t i = 0; i < NND_COUNT(attempts) && !done; i++)
