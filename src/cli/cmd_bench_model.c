@@ -1,5 +1,6 @@
 /* bench model: how fast a model runs. */
 #include "cli/model_inputs.h"
+#include "cli/profile.h"
 
 #include "nndeploy/sched.h"
 #include "port/port.h"
@@ -15,6 +16,7 @@ typedef struct bench {
     int64_t *times; /* ns, sorted at the end */
     size_t runs;
     double load_ms, first_ms;
+    uint64_t peak_bytes; /* after the runs: measuring peaks takes memory as well */
 } bench;
 
 static int by_time(const void *a, const void *b)
@@ -54,50 +56,9 @@ static double mean_ms(const bench *b)
     return sum / 1e6 / (double)b->runs;
 }
 
-static nnd_status profile_doc(const bench *b, nnd_json_doc **out)
+static double peak_mib(const bench *b)
 {
-    nnd_json_writer *w = NULL;
-    NND_TRY(nnd_json_writer_create(0, &w));
-    nnd_status status = nnd_request_profile(b->request, w);
-    if (status == NND_OK) return cli_json_reread(w, out);
-    nnd_json_writer_destroy(w);
-    return status;
-}
-
-static double step_ms(const nnd_json *step)
-{
-    return nnd_json_number(nnd_json_get(step, "ms"), 0);
-}
-
-static void print_profile(const nnd_json *steps)
-{
-    cli_table table = {.columns = 6, .right = 0x38u};
-    static const char *const heads[] = {"OPERATOR", "NAME", "KERNEL", "ms", "%", "GFLOP/s"};
-    double total = 0;
-    for (size_t i = 0; i < nnd_json_count(steps); i++)
-        total += step_ms(nnd_json_at(steps, i));
-    for (size_t i = 0; i < NND_COUNT(heads); i++)
-        cli_table_add(&table, heads[i]);
-    for (size_t i = 0; i < nnd_json_count(steps); i++) {
-        const nnd_json *step = nnd_json_at(steps, i);
-        double ms = step_ms(step), flops = nnd_json_number(nnd_json_get(step, "flops"), 0);
-        cli_table_add(&table, nnd_json_string(nnd_json_get(step, "op"), ""));
-        cli_table_add(&table, nnd_json_string(nnd_json_get(step, "name"), ""));
-        cli_table_add(&table, nnd_json_string(nnd_json_get(step, "kernel"), ""));
-        cli_table_addf(&table, "%.4f", ms);
-        cli_table_addf(&table, "%.1f", total > 0 ? ms / total * 100 : 0);
-        if (flops > 0 && ms > 0)
-            cli_table_addf(&table, "%.1f", flops / ms / 1e6);
-        else
-            cli_table_add(&table, "");
-    }
-    putchar('\n');
-    cli_table_print(&table, "");
-}
-
-static double peak_mib(void)
-{
-    return (double)nnd_port_peak_memory() / (1024.0 * 1024.0);
+    return (double)b->peak_bytes / (1024.0 * 1024.0);
 }
 
 static int threads_of(const bench *b)
@@ -106,7 +67,7 @@ static int threads_of(const bench *b)
     return threads ? threads : nnd_sched_threads();
 }
 
-static int bench_json(const bench *b, const nnd_json *profile)
+static int bench_json(const bench *b, const cli_profile *profile)
 {
     nnd_json_writer *w = cli_json_begin(b->c, "bench_model");
     if (!w) return cli_fail(b->c, NND_E_OUT_OF_MEMORY, NULL);
@@ -123,15 +84,12 @@ static int bench_json(const bench *b, const nnd_json *profile)
     cli_json_number(w, "mean_ms", mean_ms(b));
     cli_json_number(w, "p95_ms", percentile(b, 0.95));
     cli_json_number(w, "max_ms", percentile(b, 1));
-    cli_json_number(w, "peak_mib", peak_mib());
-    if (profile) {
-        nnd_json_key(w, "profile");
-        nnd_json_put_json(w, profile);
-    }
+    cli_json_number(w, "peak_mib", peak_mib(b));
+    if (profile) cli_profile_json(profile, w);
     return cli_json_end(b->c, CLI_OK);
 }
 
-static void bench_text(const bench *b, const nnd_json *profile)
+static void bench_text(const bench *b, const cli_profile *profile)
 {
     int threads = threads_of(b);
     printf("backend %s (%s), %d thread%s, %zu run%s\n", nnd_model_backend(b->model),
@@ -140,8 +98,8 @@ static void bench_text(const bench *b, const nnd_json *profile)
     printf("min %.3f ms, median %.3f ms, p95 %.3f ms, max %.3f ms\n", percentile(b, 0),
            percentile(b, 0.5), percentile(b, 0.95), percentile(b, 1));
     printf("load %.1f ms, first run %.1f ms, peak memory %.1f MiB\n", b->load_ms, b->first_ms,
-           peak_mib());
-    if (profile) print_profile(profile);
+           peak_mib(b));
+    if (profile) cli_profile_print(profile);
 }
 
 static int prepare_bench(bench *b)
@@ -169,20 +127,23 @@ static int prepare_bench(bench *b)
 
 static int bench_model(bench *b)
 {
-    nnd_json_doc *profile = NULL;
+    cli_profile profile = {0};
+    bool wanted = cli_has(b->c, "profile");
     int code = prepare_bench(b);
     if (code != CLI_OK) return code;
     b->c->running = true;
     nnd_status status = measure(b);
+    b->peak_bytes = nnd_port_peak_memory();
+    if (status == NND_OK && wanted)
+        status = cli_profile_take(b->request, threads_of(b), b->cancel, &profile);
     cli_watch_end();
-    if (status == NND_OK && cli_has(b->c, "profile")) status = profile_doc(b, &profile);
     if (status != NND_OK)
         code = cli_fail_work(b->c, status);
     else if (b->c->json)
-        code = bench_json(b, profile ? nnd_json_root(profile) : NULL);
+        code = bench_json(b, wanted ? &profile : NULL);
     else
-        bench_text(b, profile ? nnd_json_root(profile) : NULL);
-    nnd_json_destroy(profile);
+        bench_text(b, wanted ? &profile : NULL);
+    cli_profile_fini(&profile);
     return code;
 }
 

@@ -176,7 +176,7 @@ static const cli_arg bench_model_options[] = {
     {"shape", CLI_PAIR, CLI_REPEAT, "NAME=1,3,224,224", 0, 0, NULL,
      "shape of an input whose dimensions are open (default 1 for each)"},
     {"seed", CLI_INT, 0, "N", 0, 9007199254740991.0, NULL, "start of the random inputs"},
-    FLAG("profile", "show the time of each operator"),
+    FLAG("profile", "show time, operations and bytes of each operator"),
     TUNING,
 };
 static const cli_arg tune_operand[] = {
@@ -318,7 +318,16 @@ const cli_command cli_commands[] = {
      "nndeploy compare-models net.onnx --backends builtin,onnxruntime\n"
      "nndeploy compare-models net.onnx net_int8.onnx --input image=x.npy --rtol 0.05",
      TABLE(compare_models_operands, compare_models_options), cli_run_compare_models},
-    {"bench model", "measure how fast a model runs", "Inputs are random.",
+    {"bench model", "measure how fast a model runs",
+     "Inputs are random.\n"
+     "\n"
+     "--profile lists the operators, the slowest first, with operations (by the definition\n"
+     "of the operator, a multiply-add counts as two), bytes read and written, and % of\n"
+     "peak: the least time that this machine needs for them, over the measured time. The\n"
+     "machine is measured afterwards, for about a quarter of a second: multiply-adds of\n"
+     "f32 and of int8 with the instruction set in force, and memory in three sizes, of\n"
+     "which the one nearest to the operator's bytes counts. An algorithm with fewer\n"
+     "multiplications than the definition (winograd) may exceed 100 %.",
      "nndeploy bench model net.onnx --threads 1 --runs 100\n"
      "nndeploy bench model net.onnx --shape image=1,3,480,640 --profile",
      TABLE(model_operand, bench_model_options), cli_run_bench_model},

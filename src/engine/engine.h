@@ -160,11 +160,14 @@ size_t nnd_engine_request_bytes(const nnd_engine_request *request);
 typedef struct nnd_engine_step_profile {
     const char *name; /* of the node */
     const char *op;
-    const char *kernel; /* "reference", "avx2", … */
+    const char *kernel; /* the algorithm: "winograd", "gemm", …, "reference" where there is one */
+    nnd_dtype dtype;    /* of its first input; INVALID when the plan does not know it */
     uint64_t runs;
-    int64_t ns;     /* all runs together */
-    uint64_t flops; /* of one run */
-    uint64_t bytes; /* of inputs and outputs of one run */
+    int64_t ns; /* all runs together */
+    /* Of one run, by the definition of the operator; 0 when shapes are known at run time only.
+       Tensors that an operator hands on in place are neither read nor written. */
+    uint64_t flops;
+    uint64_t bytes_read, bytes_written;
 } nnd_engine_step_profile;
 /* Off by default; switching on starts at zero. */
 void nnd_engine_request_set_profile(nnd_engine_request *request, bool on);

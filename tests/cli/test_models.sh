@@ -117,9 +117,18 @@ says out.txt median
 run 0 bench model "$model" --runs 5 --profile --json
 conforms bench_model
 json "0 < d['min_ms'] <= d['median_ms'] <= d['p95_ms'] and d['runs'] == 5 and d['peak_mib'] > 0 and d['load_ms'] > 0"
-json "len(d['profile']) > 5"
+json "len(d['profile']) > 5 and d['total']['count'] == len(d['profile']) == sum(o['count'] for o in d['operators'])"
+for field in ms flops bytes_read bytes_written; do
+    json "abs(sum(s['$field'] for s in d['profile']) - d['total']['$field']) <= 1e-6 * d['total']['$field']"
+    json "abs(sum(o['$field'] for o in d['operators']) - d['total']['$field']) <= 1e-6 * d['total']['$field']"
+done
+json "d['operators'] == sorted(d['operators'], key=lambda o: -o['ms']) and abs(sum(s['share'] for s in d['profile']) - 1) < 1e-6"
+json "all(s['of_peak'] > 0 and s['gflops'] > 0 for s in d['profile'] if s['op'] == 'Conv')"
+json "d['peaks']['f32_gflops'] > 0 and d['peaks']['int8_gops'] > 0 and len(d['peaks']['memory']) == 3"
 run 0 bench model "$model" --runs 1 --warmup 0 --shape image=2,1,32,32 --profile
 says out.txt GFLOP
+says out.txt '% of peak'
+says out.txt 'peaks of this machine'
 run 2 bench model "$model" --shape nothere=1
 run 5 bench model nothere.onnx
 "$nndeploy" bench model "$model" --runs 1000000 >out.txt 2>err.txt &

@@ -228,6 +228,19 @@ static nnd_status multi_plan(nnd_op_ctx *c)
     return NND_OK;
 }
 
+/* Scores and the sum of values: all keys count, also those that a mask hides. */
+static double heads_flops(int64_t batch, int64_t heads, int64_t rows, int64_t keys, int64_t sizes)
+{
+    return 2.0 * (double)batch * (double)heads * (double)rows * (double)keys * (double)sizes;
+}
+
+static double multi_flops(const nnd_op_ctx *c)
+{
+    multi m;
+    if (multi_read(c, &m) != NND_OK) return 0;
+    return heads_flops(m.batch, m.heads, m.rows, m.past + m.added, m.size + m.v_size);
+}
+
 /* Rows of `width` features with a part of the bias added. */
 static nnd_status add_features(run *r, const nnd_tensor *t, const float *bias, const float **data)
 {
@@ -422,6 +435,14 @@ static nnd_status projected_infer(nnd_op_ctx *c)
                            "present output");
     NND_TRY(nnd_op_output(c, 0, real_type(c), 3, y));
     return nnd_op_output(c, 1, real_type(c), 5, present);
+}
+
+static double projected_flops(const nnd_op_ctx *c)
+{
+    projected p;
+    if (projected_read(c, &p) != NND_OK) return 0;
+    return 2.0 * (double)p.batch * (double)p.rows * (double)p.width * (double)p.features +
+           heads_flops(p.batch, p.heads, p.rows, p.past + p.rows, p.size + p.v_size);
 }
 
 static nnd_status projection_gemm(const projected *p, bool bias, nnd_gemm *gemm)
@@ -644,6 +665,13 @@ static nnd_status grouped_infer(nnd_op_ctx *c)
     return nnd_op_output(c, 2, c->in[G_QUERY]->dtype, 4, cache);
 }
 
+static double grouped_flops(const nnd_op_ctx *c)
+{
+    grouped g;
+    if (grouped_read(c, &g) != NND_OK) return 0;
+    return heads_flops(g.batch, g.heads, g.rows, g.extent, 2 * g.size);
+}
+
 static nnd_status grouped_plan(nnd_op_ctx *c)
 {
     grouped g;
@@ -786,11 +814,13 @@ static nnd_status grouped_run(nnd_op_ctx *c)
 
 #define MS "com.microsoft"
 static const nnd_op ops[] = {
-    {MS, "MultiHeadAttention", 1, 0, 1, 10, 1, 3, 0, multi_infer, multi_run, .plan = multi_plan},
-    {MS, "Attention", 1, 0, 2, 7, 1, 2, 0, projected_infer, projected_run, .plan = projected_plan},
+    {MS, "MultiHeadAttention", 1, 0, 1, 10, 1, 3, 0, multi_infer, multi_run, .plan = multi_plan,
+     .flops = multi_flops},
+    {MS, "Attention", 1, 0, 2, 7, 1, 2, 0, projected_infer, projected_run, .plan = projected_plan,
+     .flops = projected_flops},
     {MS, "QAttention", 1, 0, 5, Q_INPUTS, 1, 2, 0, projected_infer, projected_run,
-     .plan = projected_plan, .variant = QUANTISED},
+     .plan = projected_plan, .flops = projected_flops, .variant = QUANTISED},
     {MS, "GroupQueryAttention", 1, 0, 1, 12, 1, 3, 0, grouped_infer, grouped_run,
-     .plan = grouped_plan},
+     .plan = grouped_plan, .flops = grouped_flops},
 };
 const nnd_op_family nnd_ops_attention_ms = {ops, NND_COUNT(ops)};

@@ -221,7 +221,18 @@ static nnd_status einsum_run(nnd_op_ctx *c)
     return nnd_op_for(c, (j.total + j.per_tile - 1) / j.per_tile, tile, &j);
 }
 
+/* Every combination of the letters: one multiply-add per operand beyond the first. */
+static double einsum_flops(const nnd_op_ctx *c)
+{
+    loops l;
+    if (read_loops(c, &l) != NND_OK) return 0;
+    double operations = l.operands > 1 ? 2.0 * (double)(l.operands - 1) : 1.0;
+    for (int i = 0; i < l.count; i++)
+        operations *= (double)l.extent[i];
+    return operations;
+}
+
 static const nnd_op ops[] = {
-    {"", "Einsum", 12, 0, 1, -1, 1, 1, 0, einsum_infer, einsum_run, .variant = 0},
+    {"", "Einsum", 12, 0, 1, -1, 1, 1, 0, einsum_infer, einsum_run, .flops = einsum_flops},
 };
 const nnd_op_family nnd_ops_einsum = {ops, NND_COUNT(ops)};

@@ -145,8 +145,9 @@ static nnd_status nd_run(nnd_op_ctx *c)
 }
 
 static const nnd_op ops[] = {
-    {"", "Gather", 1, 0, 2, 2, 1, 1, 0, gather_infer, gather_run, .variant = 0},
-    {"", "GatherElements", 11, 0, 2, 2, 1, 1, 0, elements_infer, elements_run, .variant = 0},
-    {"", "GatherND", 11, 0, 2, 2, 1, 1, 0, nd_infer, nd_run, .variant = 0},
+    {"", "Gather", 1, 0, 2, 2, 1, 1, NND_OP_PICKS, gather_infer, gather_run, .variant = 0},
+    {"", "GatherElements", 11, 0, 2, 2, 1, 1, NND_OP_PICKS, elements_infer, elements_run,
+     .variant = 0},
+    {"", "GatherND", 11, 0, 2, 2, 1, 1, NND_OP_PICKS, nd_infer, nd_run, .variant = 0},
 };
 const nnd_op_family nnd_ops_gather = {ops, NND_COUNT(ops)};

@@ -478,7 +478,7 @@ static nnd_status split_run(nnd_op_ctx *c)
 
 static const nnd_op ops[] = {
     {"", "Transpose", 1, 0, 1, 1, 1, 1, 0, transpose_infer, transpose_run, .variant = 0},
-    {"", "Slice", 1, 0, 1, 5, 1, 1, 0, slice_infer, slice_run, .variant = 0},
+    {"", "Slice", 1, 0, 1, 5, 1, 1, NND_OP_PICKS, slice_infer, slice_run, .variant = 0},
     {"", "Expand", 8, 0, 2, 2, 1, 1, 0, expand_infer, expand_run, .variant = 0},
     {"", "Tile", 6, 0, 2, 2, 1, 1, 0, tile_infer, tile_run, .variant = 0},
     {"", "DepthToSpace", 1, 0, 1, 1, 1, 1, 0, block_infer, block_run, .variant = 0},

@@ -39,8 +39,9 @@ enum {
        the shape [N, ceil(C/c), H, W, c]. See blocked.h. */
     NND_OP_BLOCKED_IN = 1u << 7,
     NND_OP_BLOCKED_OUT = 1u << 8,
-    NND_OP_BOXES = 1u << 9,    /* DYNAMIC, and takes values that are no tensors */
-    NND_OP_HANDS_ON = 1u << 10 /* output 0 is input 0, also when that is no tensor */
+    NND_OP_BOXES = 1u << 9,     /* DYNAMIC, and takes values that are no tensors */
+    NND_OP_HANDS_ON = 1u << 10, /* output 0 is input 0, also when that is no tensor */
+    NND_OP_PICKS = 1u << 11     /* reads only those elements of input 0 that it writes */
 };
 
 struct nnd_op {
@@ -57,8 +58,10 @@ struct nnd_op {
     /* Optional. plan fills c->step, c->workspace_bytes and c->lane_bytes; unplan frees the step. */
     nnd_status (*plan)(nnd_op_ctx *c);
     void (*unplan)(void *step);
-    double (*flops)(const nnd_op_ctx *c); /* optional; of one run */
-    int32_t variant;                      /* for families that share functions */
+    /* Optional: operations of one run by the definition, a multiply-add counts as two. Families
+       that memory decides about have none; bytes are counted for all. */
+    double (*flops)(const nnd_op_ctx *c);
+    int32_t variant; /* for families that share functions */
 };
 
 /* ---- 2 context ------------------------------------------------------------------------- */

@@ -41,6 +41,22 @@ static nnd_status pool_infer(nnd_op_ctx *c)
     return nnd_op_output(c, 1, NND_I64, x->rank, dims);
 }
 
+/* One operation per cell of each window; lanes that pad a block of channels count as channels. */
+static double pool_flops(const nnd_op_ctx *c)
+{
+    nnd_window w;
+    if (read_window(c, &w) != NND_OK) return 0;
+    double operations = (double)nnd_tensor_count(&c->out[0]);
+    for (int i = 0; i < w.spatial; i++)
+        operations *= (double)w.kernel[i];
+    return operations;
+}
+
+static double global_flops(const nnd_op_ctx *c)
+{
+    return (double)nnd_tensor_count(c->in[0]);
+}
+
 /* ---- kernels ------------------------------------------------------------------------------- */
 
 static nnd_status pool_plan(nnd_op_ctx *c)
@@ -285,11 +301,12 @@ static nnd_status global_run(nnd_op_ctx *c)
 #define POOL(name, since, outs, v)                                                                 \
     {                                                                                              \
         "", name, since, 0, 1, 1, 1, outs, 0, pool_infer, pool_run, NULL, NULL, pool_plan,         \
-            pool_unplan, NULL, v                                                                   \
+            pool_unplan, pool_flops, v                                                             \
     }
 #define GLOBAL(name, v)                                                                            \
     {                                                                                              \
-        "", name, 1, 0, 1, 1, 1, 1, 0, global_infer, global_run, .variant = v                      \
+        "", name, 1, 0, 1, 1, 1, 1, 0, global_infer, global_run, .flops = global_flops,            \
+                                                                 .variant = v                      \
     }
 #define BLOCKED_FLAGS (NND_OP_BLOCKED_IN | NND_OP_BLOCKED_OUT)
 static const nnd_op ops[] = {
@@ -298,13 +315,13 @@ static const nnd_op ops[] = {
 };
 static const nnd_op blocked_ops[] = {
     {"", "MaxPool", 1, 0, 1, 1, 1, 1, BLOCKED_FLAGS, pool_infer, pool_run, NULL, NULL, pool_plan,
-     pool_unplan, NULL, MAX},
+     pool_unplan, pool_flops, MAX},
     {"", "AveragePool", 1, 0, 1, 1, 1, 1, BLOCKED_FLAGS, pool_infer, pool_run, NULL, NULL,
-     pool_plan, pool_unplan, NULL, AVERAGE},
+     pool_plan, pool_unplan, pool_flops, AVERAGE},
     {"", "GlobalMaxPool", 1, 0, 1, 1, 1, 1, BLOCKED_FLAGS, global_infer, global_blocked_run,
-     .variant = MAX},
+     .flops = global_flops, .variant = MAX},
     {"", "GlobalAveragePool", 1, 0, 1, 1, 1, 1, BLOCKED_FLAGS, global_infer, global_blocked_run,
-     .variant = AVERAGE},
+     .flops = global_flops, .variant = AVERAGE},
 };
 const nnd_op_family nnd_ops_pool_blocked = {blocked_ops, NND_COUNT(blocked_ops)};
 const nnd_op_family nnd_ops_pool = {ops, NND_COUNT(ops)};

@@ -112,6 +112,20 @@ static nnd_status fold(planner *p, const nnd_graph_node *n, nnd_op_ctx *c)
     return NND_OK;
 }
 
+/* What one run computes, reads and writes, for the profile. */
+static void count_work(const nnd_op_ctx *c, nnd_plan_step *step)
+{
+    if (c->op->flops) step->flops = (uint64_t)c->op->flops(c);
+    for (size_t k = 0; k < c->out_count; k++)
+        if (c->node->outputs[k] != NND_NO_ID) step->bytes_written += nnd_tensor_bytes(&c->out[k]);
+    if (c->op->flags & NND_OP_SHAPE_ONLY) return;
+    /* Of what it picks from, a picking operator reads no more than it writes. */
+    size_t first = c->op->flags & NND_OP_PICKS ? 1 : 0;
+    if (first) step->bytes_read = step->bytes_written;
+    for (size_t k = first; k < c->in_count; k++)
+        if (c->in[k]) step->bytes_read += nnd_tensor_bytes(c->in[k]);
+}
+
 static nnd_status plan_kernels(nnd_op_ctx *c, nnd_plan_step *step)
 {
     if (c->op->plan) NND_TRY(c->op->plan(c));
@@ -119,11 +133,7 @@ static nnd_status plan_kernels(nnd_op_ctx *c, nnd_plan_step *step)
     step->kernel = c->kernel ? c->kernel : "reference";
     step->workspace_bytes = c->workspace_bytes;
     step->lane_bytes = c->lane_bytes;
-    if (c->op->flops) step->flops = (uint64_t)c->op->flops(c);
-    for (size_t k = 0; k < c->in_count; k++)
-        if (c->in[k]) step->bytes += nnd_tensor_bytes(c->in[k]);
-    for (size_t k = 0; k < c->out_count; k++)
-        step->bytes += nnd_tensor_bytes(&c->out[k]);
+    count_work(c, step);
     return NND_OK;
 }
 
@@ -252,12 +262,13 @@ static void share(nnd_plan *plan, uint32_t child, uint32_t parent)
 static void share_views(planner *p)
 {
     for (uint32_t i = 0; i < p->plan->step_count; i++) {
-        const nnd_plan_step *step = &p->plan->steps[i];
+        nnd_plan_step *step = &p->plan->steps[i];
         const nnd_graph_node *n = &p->graph->nodes[step->node];
         if (step->dynamic || !(n->op->flags & NND_OP_VIEW) || n->outputs[0] == NND_NO_ID) continue;
         const nnd_slot *in = &p->plan->slots[n->inputs[0]], *out = &p->plan->slots[n->outputs[0]];
-        if (in->kind == NND_SLOT_ARENA && out->kind == NND_SLOT_ARENA)
-            share(p->plan, n->outputs[0], n->inputs[0]);
+        if (in->kind != NND_SLOT_ARENA || out->kind != NND_SLOT_ARENA) continue;
+        share(p->plan, n->outputs[0], n->inputs[0]);
+        step->bytes_read = step->bytes_written = 0;
     }
 }
 

@@ -37,7 +37,7 @@ typedef struct nnd_plan_step {
     void *op_step;
     const char *kernel;
     size_t workspace_bytes, workspace_offset, lane_bytes;
-    uint64_t flops, bytes;
+    uint64_t flops, bytes_read, bytes_written; /* of one run */
     uint32_t free_begin, free_count; /* into frees: dynamic values that die after this step */
 } nnd_plan_step;
 

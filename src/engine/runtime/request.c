@@ -468,12 +468,16 @@ nnd_status nnd_engine_request_profile_step(const nnd_engine_request *r, size_t i
         return nnd_error_set(NND_E_NOT_FOUND, "the profile has no step %zu", index);
     const nnd_plan_step *step = &r->profiled->steps[index];
     const nnd_graph_node *n = &r->profiled->graph->nodes[step->node];
+    uint32_t in = n->input_count ? n->inputs[0] : NND_NO_ID;
     *out = (nnd_engine_step_profile){.name = n->name,
                                      .op = n->type,
                                      .kernel = step->kernel,
+                                     .dtype = in == NND_NO_ID ? NND_DTYPE_INVALID
+                                                              : r->profiled->slots[in].tensor.dtype,
                                      .runs = r->runs,
                                      .ns = r->step_ns[index],
                                      .flops = step->flops,
-                                     .bytes = step->bytes};
+                                     .bytes_read = step->bytes_read,
+                                     .bytes_written = step->bytes_written};
     return NND_OK;
 }

@@ -284,12 +284,16 @@ static nnd_status builtin_profile(void *request, nnd_json_writer *w)
         nnd_json_put_string(w, step.op);
         nnd_json_key(w, "kernel");
         nnd_json_put_string(w, step.kernel);
+        nnd_json_key(w, "dtype");
+        nnd_json_put_string(w, nnd_dtype_name(step.dtype));
         nnd_json_key(w, "ms");
         nnd_json_put_number(w, (double)step.ns / runs * 1e-6);
         nnd_json_key(w, "flops");
         nnd_json_put_int(w, (int64_t)step.flops);
-        nnd_json_key(w, "bytes");
-        nnd_json_put_int(w, (int64_t)step.bytes);
+        nnd_json_key(w, "bytes_read");
+        nnd_json_put_int(w, (int64_t)step.bytes_read);
+        nnd_json_key(w, "bytes_written");
+        nnd_json_put_int(w, (int64_t)step.bytes_written);
         nnd_json_end_object(w);
     }
     nnd_json_end_array(w);
