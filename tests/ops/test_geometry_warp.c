@@ -81,16 +81,17 @@ static void check_warp(nnd_pixel_format format, nnd_dtype dtype, nnd_border bord
     test_image_free(&first);
 }
 
+static const double maps[][9] = {
+    {1, 0, 0, 0, 1, 0, 0, 0, 1},                       /* unchanged */
+    {0.9, -0.3, 5.25, 0.25, 1.1, -4.5, 0, 0, 1},       /* turned */
+    {-0.2, 0.01, 30, 0.02, 0.3, 3, 0, 0, 1},           /* enlarged and mirrored */
+    {5, 1, -40, -2, 7, 20, 0, 0, 1},                   /* mostly outside */
+    {0.95, 0.12, 3, -0.08, 1.05, 4, 0.004, -0.003, 1}, /* perspective */
+};
+
 static void test_bilinear(void **state)
 {
     (void)state;
-    static const double maps[][9] = {
-        {1, 0, 0, 0, 1, 0, 0, 0, 1},                       /* unchanged */
-        {0.9, -0.3, 5.25, 0.25, 1.1, -4.5, 0, 0, 1},       /* turned */
-        {-0.2, 0.01, 30, 0.02, 0.3, 3, 0, 0, 1},           /* enlarged and mirrored */
-        {5, 1, -40, -2, 7, 20, 0, 0, 1},                   /* mostly outside */
-        {0.95, 0.12, 3, -0.08, 1.05, 4, 0.004, -0.003, 1}, /* perspective */
-    };
     for (size_t f = 0; f < 3; f++)
         for (size_t d = 0; d < 3; d++)
             for (size_t m = 0; m < 5; m++)
@@ -99,6 +100,49 @@ static void test_bilinear(void **state)
                     check_warp(formats[f], dtypes[d], (nnd_border)border, maps[m], m == 4, 1, 1);
                     check_warp(formats[f], dtypes[d], (nnd_border)border, maps[m], m == 4, 290, 3);
                 }
+}
+
+/* Whole pixels, by the definition but where the place is next to an edge between two of them. */
+static void check_nearest(nnd_pixel_format format, nnd_dtype dtype, nnd_border border,
+                          const double m[9])
+{
+    test_image src = test_image_new(format, dtype, 41, 33, 2),
+               dst = test_image_new(format, dtype, 150, 29, 3);
+    nnd_warp_options options = NND_WARP_OPTIONS_INIT;
+    options.border = border;
+    options.filter = NND_FILTER_NEAREST;
+    options.inverse = true;
+    for (int c = 0; c < 4; c++)
+        options.value[c] = dtype == NND_F32 ? 0.25 * c : 40.0 * c;
+    test_image_noise(&src, 22);
+    FOR_EACH_ISA
+    {
+        assert_ok(nnd_image_warp_perspective(&dst.view, &src.view, m, &options));
+        assert_guards(&dst);
+        for (int y = 0; y < 29; y++)
+            for (int x = 0; x < 150; x++) {
+                const double w = m[6] * (x + 0.5) + m[7] * (y + 0.5) + m[8];
+                const double sx = (m[0] * (x + 0.5) + m[1] * (y + 0.5) + m[2]) / w;
+                const double sy = (m[3] * (x + 0.5) + m[4] * (y + 0.5) + m[5]) / w;
+                if (fabs(sx - rint(sx)) < 1e-3 || fabs(sy - rint(sy)) < 1e-3) continue;
+                for (int c = 0; c < nnd_pixel_format_channels(format); c++)
+                    assert_float_equal(
+                        level(&dst.view, x, y, c),
+                        neighbour(&src.view, (int)floor(sx), (int)floor(sy), c, &options), 0);
+            }
+    }
+    test_image_free(&src);
+    test_image_free(&dst);
+}
+
+static void test_nearest_pixels(void **state)
+{
+    (void)state;
+    for (size_t f = 0; f < 3; f++)
+        for (size_t d = 0; d < 3; d++)
+            for (size_t m = 0; m < 5; m++)
+                for (int border = NND_BORDER_CONSTANT; border <= NND_BORDER_REPLICATE; border++)
+                    check_nearest(formats[f], dtypes[d], (nnd_border)border, maps[m]);
 }
 
 static void test_nearest(void **state)
@@ -186,9 +230,8 @@ static void test_hostile_matrices(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bilinear),
-        cmocka_unit_test(test_nearest),
-        cmocka_unit_test(test_crop_rotated),
+        cmocka_unit_test(test_bilinear),         cmocka_unit_test(test_nearest),
+        cmocka_unit_test(test_nearest_pixels),   cmocka_unit_test(test_crop_rotated),
         cmocka_unit_test(test_hostile_matrices),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

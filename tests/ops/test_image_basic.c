@@ -122,32 +122,41 @@ static void stored_place(int orientation, int x, int y, int w, int h, int *sx, i
     *sy = places[orientation - 1][1];
 }
 
+/* A picture of width × height turned into one of w × h. */
+static void check_orient(nnd_pixel_format format, nnd_dtype dtype, int width, int height, int o)
+{
+    const int w = o > 4 ? height : width, h = o > 4 ? width : height;
+    test_image src = test_image_new(format, dtype, width, height, 2);
+    test_image dst = test_image_new(format, dtype, w, h, 3);
+    nnd_geometry g;
+    test_image_noise(&src, 8);
+    assert_ok(nnd_image_orient(&dst.view, &src.view, o, &g));
+    assert_guards(&dst);
+    for (int y = 0; y < h; y++)
+        for (int x = 0; x < w; x++) {
+            int sx, sy;
+            double gx, gy;
+            stored_place(o, x, y, w, h, &sx, &sy);
+            assert_pixel(&dst.view, x, y, &src.view, sx, sy);
+            nnd_geometry_to_source(&g, x + 0.5, y + 0.5, &gx, &gy);
+            assert_float_equal(gx, sx + 0.5, 1e-9);
+            assert_float_equal(gy, sy + 0.5, 1e-9);
+        }
+    test_image_free(&src);
+    test_image_free(&dst);
+}
+
 static void test_orient(void **state)
 {
     (void)state;
     for (size_t f = 0; f < 5; f++)
         for (size_t d = 0; d < 3; d++)
-            for (int o = 1; o <= 8; o++) {
-                const int w = o > 4 ? 5 : 7, h = o > 4 ? 7 : 5;
-                test_image src = test_image_new(interleaved[f], dtypes[d], 7, 5, 2);
-                test_image dst = test_image_new(interleaved[f], dtypes[d], w, h, 3);
-                nnd_geometry g;
-                test_image_noise(&src, 8);
-                assert_ok(nnd_image_orient(&dst.view, &src.view, o, &g));
-                assert_guards(&dst);
-                for (int y = 0; y < h; y++)
-                    for (int x = 0; x < w; x++) {
-                        int sx, sy;
-                        double gx, gy;
-                        stored_place(o, x, y, w, h, &sx, &sy);
-                        assert_pixel(&dst.view, x, y, &src.view, sx, sy);
-                        nnd_geometry_to_source(&g, x + 0.5, y + 0.5, &gx, &gy);
-                        assert_float_equal(gx, sx + 0.5, 1e-9);
-                        assert_float_equal(gy, sy + 0.5, 1e-9);
-                    }
-                test_image_free(&src);
-                test_image_free(&dst);
-            }
+            for (int o = 1; o <= 8; o++)
+                FOR_EACH_ISA
+                {
+                    check_orient(interleaved[f], dtypes[d], 7, 5, o);
+                    check_orient(interleaved[f], dtypes[d], 133, 70, o);
+                }
     test_image src = test_image_new(NND_PIX_I420, NND_U8, 8, 6, 0),
                turned = test_image_new(NND_PIX_I420, NND_U8, 6, 8, 1);
     test_image back = test_image_new(NND_PIX_I420, NND_U8, 8, 6, 2);

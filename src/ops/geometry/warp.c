@@ -111,10 +111,11 @@ static int inner_run(const warp_job *job, places *p, int i, int count)
 {
     const int64_t bytes = (int64_t)job->channels * job->depth;
     int n = i;
-    for (;
-         n < count && (uint32_t)p->x[n] < job->inner_width && (uint32_t)p->y[n] < job->inner_height;
-         n++)
+    while (n < count && (uint32_t)p->x[n] < job->inner_width &&
+           (uint32_t)p->y[n] < job->inner_height) {
         p->offset[n] = p->y[n] * job->src.stride[0] + p->x[n] * bytes;
+        n++;
+    }
     return n - i;
 }
 

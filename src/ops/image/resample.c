@@ -49,11 +49,13 @@ static int nearest_windows(const nnd_nearest_columns *columns, size_t blocks)
     return windows <= NND_NEAREST_WINDOWS ? (int)windows : 0;
 }
 
+/* False without memory; a row that no windows fit is none the worse for it. */
 static bool plan_nearest(nnd_resampler *r)
 {
     nnd_nearest_columns *columns = &r->nearest;
     const size_t bytes = (size_t)(r->channels * nnd_ops_depth(r->dtype));
-    *columns = (nnd_nearest_columns){.start = r->x.start, (size_t)r->dst_width, bytes};
+    *columns =
+        (nnd_nearest_columns){.start = r->x.start, .count = (size_t)r->dst_width, .bytes = bytes};
     const size_t blocks = columns->count * bytes / NND_NEAREST_BLOCK;
     const int windows = nearest_windows(columns, blocks);
     const int64_t end = (int64_t)r->src_width * (int64_t)bytes - windows * NND_NEAREST_BLOCK;

@@ -106,15 +106,19 @@ static void turn_rest(const nnd_transposition *job, int64_t width, int64_t heigh
 {
     const int64_t bytes = (int64_t)job->bytes;
     nnd_transposition right = *job, below = *job;
-    right.dst += width * bytes;
-    right.src += width * job->src_stride;
     right.width -= (size_t)width;
     right.height = (size_t)height;
-    nnd_transpose_reference(&right);
-    below.dst += height * job->dst_stride;
-    below.src += height * bytes;
     below.height -= (size_t)height;
-    nnd_transpose_reference(&below);
+    if (right.width) {
+        right.dst += width * bytes;
+        right.src += width * job->src_stride;
+        nnd_transpose_reference(&right);
+    }
+    if (below.height) {
+        below.dst += height * job->dst_stride;
+        below.src += height * bytes;
+        nnd_transpose_reference(&below);
+    }
 }
 
 TURN(1, 16)
