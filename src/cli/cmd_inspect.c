@@ -58,6 +58,39 @@ static void print_passes(const nnd_json *passes)
     cli_table_print(&table, "  ");
 }
 
+/* "Conv -4, BiasGelu +4" */
+static void add_kinds(cli_table *table, const nnd_json *kinds)
+{
+    nnd_str s = {0};
+    for (size_t i = 0; i < nnd_json_count(kinds); i++)
+        nnd_str_printf(&s, "%s%s %+.0f", i ? ", " : "", nnd_json_key_at(kinds, i),
+                       nnd_json_number(nnd_json_at(kinds, i), 0));
+    cli_table_add(table, s.data ? s.data : "");
+    nnd_str_free(&s);
+}
+
+/* Everything about the passes, a line each. */
+static void print_pass_table(const nnd_json *passes)
+{
+    static const char *const titles[] = {"pass", "changes", "before", "after", "ms", "operators"};
+    cli_table table = {.columns = NND_COUNT(titles), .right = 0x1eu};
+    for (size_t i = 0; i < NND_COUNT(titles); i++)
+        cli_table_add(&table, titles[i]);
+    for (size_t i = 0; i < nnd_json_count(passes); i++) {
+        const nnd_json *pass = nnd_json_at(passes, i);
+        cli_table_add(&table, nnd_json_string(nnd_json_get(pass, "name"), ""));
+        if (nnd_json_bool(nnd_json_get(pass, "on"), true))
+            cli_table_addf(&table, "%.0f", nnd_json_number(nnd_json_get(pass, "changes"), 0));
+        else
+            cli_table_add(&table, "off");
+        cli_table_addf(&table, "%.0f", nnd_json_number(nnd_json_get(pass, "nodes_before"), 0));
+        cli_table_addf(&table, "%.0f", nnd_json_number(nnd_json_get(pass, "nodes_after"), 0));
+        cli_table_addf(&table, "%.2f", nnd_json_number(nnd_json_get(pass, "ms"), 0));
+        add_kinds(&table, nnd_json_get(pass, "operators"));
+    }
+    cli_table_print(&table, "");
+}
+
 static void print_bytes(const char *title, const nnd_json *number)
 {
     char text[32];
@@ -86,6 +119,30 @@ static void print_inspection(const nnd_model *model, const nnd_json *root)
     print_passes(nnd_json_get(root, "passes"));
 }
 
+static void print_wanted(const cli *c, const nnd_model *model, const nnd_json *root)
+{
+    if (cli_has(c, "passes")) print_pass_table(nnd_json_get(root, "passes"));
+    if (cli_has(c, "dump-after"))
+        fputs(nnd_json_string(nnd_json_get(root, "dump"), ""), stdout);
+    else if (!cli_has(c, "passes"))
+        print_inspection(model, root);
+}
+
+/* What is asked about the built-in engine's own work is asked of it, also where another backend
+   would run the model. */
+static nnd_status load(const cli *c, nnd_cancel *cancel, nnd_model **model)
+{
+    const char *after = cli_text(c, "dump-after", NULL), *backend = cli_text(c, "backend", NULL);
+    if (!backend && (after || cli_has(c, "passes"))) backend = "builtin";
+    if (!after) return cli_model_load_with(c, cancel, backend, NULL, model);
+    nnd_str config = {0};
+    nnd_str_printf(&config, "dump-after=\"%s\"", after);
+    nnd_status status =
+        config.data ? cli_model_load_with(c, cancel, backend, config.data, model) : cli_no_memory();
+    nnd_str_free(&config);
+    return status;
+}
+
 static int inspection_json(cli *c, const nnd_model *model, const nnd_json *root)
 {
     nnd_json_writer *w = cli_json_begin(c, "inspect");
@@ -108,7 +165,7 @@ int cli_run_inspect(cli *c)
     nnd_json_doc *doc = NULL;
     int code = CLI_OK;
     nnd_status status = cli_watch_begin(c, &cancel);
-    if (status == NND_OK) status = cli_model_load(c, cancel, &model);
+    if (status == NND_OK) status = load(c, cancel, &model);
     if (status == NND_OK) status = inspect_doc(model, &doc);
     cli_watch_end();
     if (status != NND_OK)
@@ -116,7 +173,7 @@ int cli_run_inspect(cli *c)
     else if (c->json)
         code = inspection_json(c, model, nnd_json_root(doc));
     else
-        print_inspection(model, nnd_json_root(doc));
+        print_wanted(c, model, nnd_json_root(doc));
     nnd_json_destroy(doc);
     nnd_model_unref(model);
     return code;

@@ -136,7 +136,14 @@ static const cli_arg help_options[] = {
 /* ---- models ------------------------------------------------------------------------------ */
 
 static const cli_arg model_operand[] = {MODEL};
-static const cli_arg inspect_options[] = {BACKEND, TUNING};
+static const cli_arg inspect_options[] = {
+    BACKEND,
+    FLAG("passes", "only the passes of the built-in engine: nodes before and after, what became of "
+                   "which operators, time"),
+    {"dump-after", CLI_TEXT, 0, "PASS", 0, 0, NULL,
+     "only the graph as that pass of the built-in engine leaves it"},
+    TUNING,
+};
 static const cli_arg infer_options[] = {
     {"input", CLI_PAIR, CLI_REPEAT, "NAME=FILE", 0, 0, NULL,
      "tensor of an input, a .npy file, or a .pb file of ONNX"},
@@ -298,8 +305,10 @@ const cli_command cli_commands[] = {
      0, cli_run_backends},
     {"devices", "list devices", NULL, NULL, NULL, 0, NULL, 0, cli_run_devices},
     {"inspect", "show inputs, outputs, operators, memory and passes of a model", NULL,
-     "nndeploy inspect models/digits-32/digits-32.onnx", TABLE(model_operand, inspect_options),
-     cli_run_inspect},
+     "nndeploy inspect models/digits-32/digits-32.onnx\n"
+     "nndeploy inspect net.onnx --passes\n"
+     "nndeploy inspect net.onnx --dump-after activation > net.txt",
+     TABLE(model_operand, inspect_options), cli_run_inspect},
     {"infer", "run a model on tensors",
      "Writes each output as NAME.npy, where characters of the name outside of\n"
      "A-Z a-z 0-9 . _ - become _, and outputs.json, a list of {name, file, dtype, shape}.\n"

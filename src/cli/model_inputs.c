@@ -38,10 +38,17 @@ nnd_status cli_model_find(const cli *c, size_t operand, char **path)
 
 nnd_status cli_model_load(const cli *c, nnd_cancel *cancel, nnd_model **out)
 {
+    return cli_model_load_with(c, cancel, cli_text(c, "backend", NULL), NULL, out);
+}
+
+nnd_status cli_model_load_with(const cli *c, nnd_cancel *cancel, const char *backend,
+                               const char *config, nnd_model **out)
+{
     nnd_model_options options = NND_MODEL_OPTIONS_INIT;
     char *path = NULL;
     NND_TRY(cli_model_find(c, 0, &path));
-    options.backend = cli_text(c, "backend", NULL);
+    options.backend = backend;
+    options.config = config;
     options.threads = (int)cli_int(c, "threads", 0);
     options.cancel = cancel;
     nnd_status status = nnd_model_load(path, &options, out);

@@ -10,6 +10,9 @@
 nnd_status cli_model_find(const cli *c, size_t operand, char **path);
 /* Loads MODEL with --backend and --threads. */
 nnd_status cli_model_load(const cli *c, nnd_cancel *cancel, nnd_model **out);
+/* The same by that backend with its own options, "dump-after=layout". */
+nnd_status cli_model_load_with(const cli *c, nnd_cancel *cancel, const char *backend,
+                               const char *config, nnd_model **out);
 /* "f32[1,3,h,w]" */
 const char *cli_model_port_text(const nnd_model_port *port, char *text, size_t size);
 

@@ -21,7 +21,8 @@ typedef struct nnd_engine_request nnd_engine_request;
    it as long as the model lives, so a mapped file is best. */
 typedef nnd_status (*nnd_engine_open_fn)(void *user, const char *relative, nnd_buffer **out);
 
-/* Optimisation passes, in the order in which they run. */
+/* Optimisation passes. The numbers are bits of sets that people write down, so they stay; the order
+   in which passes run is that of nnd_engine_pass_at. */
 typedef enum nnd_engine_pass {
     NND_PASS_QDQ = 0,              /* dequantise → Conv → quantise to integer operators */
     NND_PASS_CONSTANT_FOLDING = 1, /* what depends on constants only is computed at load */
@@ -32,13 +33,21 @@ typedef enum nnd_engine_pass {
     NND_PASS_RESIDUAL = 6,   /* Add of a tensor of the same shape into the Conv before it */
     NND_PASS_LAYOUT = 7, /* channels in blocks (NCHWc) between convolutions; last, and only once */
     NND_PASS_PAD = 8,    /* zeros around a picture into the Conv that reads it; before the layout */
-    NND_PASS_COUNT = 9
+    NND_PASS_COMMON = 9, /* what is computed twice from the same inputs is computed once */
+    NND_PASS_COUNT = 10
 } nnd_engine_pass;
 #define NND_PASSES_ALL ((1u << NND_PASS_COUNT) - 1u)
 /* Without the integer operators: as long as they have no fast kernel, QDQ in floating point is
    several times faster, at the price of a few quantisation steps. */
 #define NND_PASSES_DEFAULT (NND_PASSES_ALL & ~(1u << NND_PASS_QDQ))
 const char *nnd_engine_pass_name(nnd_engine_pass pass); /* "constant-folding", … */
+nnd_engine_pass nnd_engine_pass_at(size_t position);    /* in the order of running */
+/* NND_E_INVALID_ARGUMENT names the pass that was probably meant. */
+nnd_status nnd_engine_pass_find(const char *name, nnd_engine_pass *out);
+/* A bit set as people write it: a number, or words joined by '+' that are applied from left to
+   right: all, default, none, a pass's name to switch it on, no-NAME to switch it off. A list that
+   begins with no-NAME starts from the default. NND_E_INVALID_ARGUMENT. */
+nnd_status nnd_engine_passes_parse(const char *text, uint32_t *out);
 
 typedef struct nnd_engine_options {
     size_t size;             /* = sizeof(nnd_engine_options) */
@@ -49,10 +58,11 @@ typedef struct nnd_engine_options {
     uint64_t max_weight_bytes; /* external and inline weights together; 0 = 64 GiB */
     uint64_t max_arena_bytes;  /* activations of one plan; 0 = 16 GiB */
     bool separate_tensors;     /* debug: every activation in its own allocation, none shared */
+    const char *dump_after;    /* name of a pass: describe shows the graph as it left it; or NULL */
 } nnd_engine_options;
 #define NND_ENGINE_OPTIONS_INIT                                                                    \
     {                                                                                              \
-        sizeof(nnd_engine_options), NULL, NULL, NULL, NND_PASSES_DEFAULT, 0, 0, false              \
+        sizeof(nnd_engine_options), NULL, NULL, NULL, NND_PASSES_DEFAULT, 0, 0, false, NULL        \
     }
 
 /* Loads an ONNX model (ModelProto bytes). Takes its own reference on `bytes` and keeps it: weights
@@ -117,7 +127,8 @@ typedef struct nnd_engine_model_info {
 void nnd_engine_model_get_info(const nnd_engine_model *model, nnd_engine_model_info *out);
 
 /* Writes one JSON object for `inspect`: the fields above, inputs, outputs, operator counts, passes
-   with what they changed, nodes (name, op, inputs, outputs, shapes, kernel) and the memory plan. */
+   with what they changed, the graph after the pass of dump_after as text, nodes (name, op, inputs,
+   outputs, shapes, kernel) and the memory plan. */
 nnd_status nnd_engine_model_describe(const nnd_engine_model *model, nnd_json_writer *w);
 
 /* ---- 4 requests ------------------------------------------------------------------------ */

@@ -11,6 +11,17 @@ run 0 inspect "$model" --json
 conforms inspect
 json "d['parameters'] > 50000 and d['operators']['Conv'] == 5"
 json "d['inputs'][0]['name'] == 'image'"
+json "{'common', 'layout'} <= {p['name'] for p in d['passes']} and 'dump' not in d"
+json "all(p['nodes_before'] - p['nodes_after'] == -sum(p['operators'].values()) for p in d['passes'])"
+run 0 inspect "$model" --passes
+says out.txt 'Relu -'
+run 0 inspect "$model" --dump-after activation
+says out.txt '+relu'
+run 0 inspect "$model" --dump-after identity --json
+conforms inspect
+json "'Relu(' in d['dump'] and d['dump_after'] == 'identity'"
+run 3 inspect "$model" --dump-after activaton
+says err.txt "did you mean 'activation'"
 NNDEPLOY_MODELS=$source_dir/models run 0 inspect digits-32
 run 5 inspect nosuchmodel
 says err.txt NNDEPLOY_MODELS

@@ -124,11 +124,12 @@ static void shared_memory_changes_no_result(void **state)
         passed[OUTPUTS * SIDE * SIDE];
     for (uint32_t seed = 1; seed <= 100; seed++) {
         nnd_graph *g = random_graph(seed);
-        size_t changes[NND_PASS_COUNT] = {0};
+        nnd_pass_report report = NND_PASS_REPORT_INIT;
         run_graph(g, false, shared);
         run_graph(g, true, separate);
         assert_memory_equal(shared, separate, sizeof(shared));
-        assert_ok(nnd_passes_run(g, NND_PASSES_ALL, changes));
+        assert_ok(nnd_passes_run(g, NND_PASSES_ALL, &report));
+        nnd_pass_report_fini(&report);
         run_graph(g, false, passed);
         assert_memory_equal(shared, passed, sizeof(shared));
         nnd_graph_destroy(g);

@@ -127,7 +127,7 @@ nnd_status nnd_graph_add_value(nnd_graph *g, const char *name, uint32_t *out)
     memset(v, 0, sizeof(*v));
     v->rank = -1;
     v->nominal_rank = -1;
-    v->producer = NND_NO_ID;
+    v->producer = v->reader = NND_NO_ID;
     v->name = nnd_arena_strdup_n(&g->arena, named ? name : "", named ? strlen(name) : 0);
     if (!v->name) return out_of_memory();
     if (named && g->names->count * 2 >= g->names->capacity && !names_grow(g))
@@ -189,6 +189,7 @@ nnd_status nnd_graph_add_output(nnd_graph *g, uint32_t value)
     if (!grow((void **)&g->outputs, g->output_count, &g->output_capacity, sizeof(uint32_t)))
         return out_of_memory();
     g->outputs[g->output_count++] = value;
+    g->values[value].is_output = true;
     return NND_OK;
 }
 
@@ -400,25 +401,29 @@ void nnd_graph_index(nnd_graph *g)
         if (!g->nodes[i].dead) g->nodes[kept++] = g->nodes[i];
     g->node_count = kept;
     for (size_t i = 0; i < g->value_count; i++) {
-        g->values[i].producer = NND_NO_ID;
+        g->values[i].producer = g->values[i].reader = NND_NO_ID;
         g->values[i].uses = 0;
+        g->values[i].is_output = false;
     }
     for (size_t i = 0; i < kept; i++) {
         const nnd_graph_node *n = &g->nodes[i];
-        for (size_t k = 0; k < n->input_count; k++)
-            if (n->inputs[k] != NND_NO_ID) g->values[n->inputs[k]].uses++;
+        for (size_t k = 0; k < n->input_count; k++) {
+            if (n->inputs[k] == NND_NO_ID) continue;
+            g->values[n->inputs[k]].uses++;
+            g->values[n->inputs[k]].reader = (uint32_t)i;
+        }
         for (size_t k = 0; k < n->output_count; k++)
             if (n->outputs[k] != NND_NO_ID) g->values[n->outputs[k]].producer = (uint32_t)i;
     }
-    for (size_t i = 0; i < g->output_count; i++)
+    for (size_t i = 0; i < g->output_count; i++) {
         g->values[g->outputs[i]].uses++;
+        g->values[g->outputs[i]].is_output = true;
+    }
 }
 
 bool nnd_graph_is_output(const nnd_graph *g, uint32_t value)
 {
-    for (size_t i = 0; i < g->output_count; i++)
-        if (g->outputs[i] == value) return true;
-    return false;
+    return g->values[value].is_output;
 }
 
 bool nnd_graph_is_input(const nnd_graph *g, uint32_t value)
@@ -428,13 +433,22 @@ bool nnd_graph_is_input(const nnd_graph *g, uint32_t value)
     return false;
 }
 
+static bool reads(const nnd_graph_node *n, uint32_t value)
+{
+    for (size_t k = 0; k < n->input_count; k++)
+        if (n->inputs[k] == value) return true;
+    return false;
+}
+
 uint32_t nnd_graph_single_reader(const nnd_graph *g, uint32_t value)
 {
     if (g->values[value].uses != 1 || nnd_graph_is_output(g, value)) return NND_NO_ID;
+    /* Where a pass has moved things since the index, the reader is another one. */
+    uint32_t known = g->values[value].reader;
+    if (known < g->node_count && reads(&g->nodes[known], value)) return known;
     uint32_t first = g->values[value].producer == NND_NO_ID ? 0 : g->values[value].producer + 1;
     for (uint32_t i = first; i < g->node_count; i++)
-        for (size_t k = 0; k < g->nodes[i].input_count; k++)
-            if (g->nodes[i].inputs[k] == value) return i;
+        if (reads(&g->nodes[i], value)) return i;
     return NND_NO_ID;
 }
 

@@ -71,7 +71,9 @@ typedef struct nnd_graph_value {
     int64_t nominal[NND_MAX_RANK];
     uint32_t producer; /* node, NND_NO_ID = input, constant or capture */
     bool held;         /* an attribute points to its elements */
-    uint32_t uses;     /* node inputs and graph outputs; by nnd_graph_index */
+    uint32_t uses;     /* node inputs and graph outputs; by nnd_graph_index, as the next two */
+    uint32_t reader;   /* the last node that reads it */
+    bool is_output;    /* of the graph */
 } nnd_graph_value;
 
 /* What a Conv, Gemm or MatMul does to each element before it is stored. */
@@ -191,7 +193,7 @@ void nnd_graph_index(nnd_graph *graph);
 /* The one node that reads `value`, NND_NO_ID when there are several readers, none, or the value is
    an output of the graph. Needs an index. */
 uint32_t nnd_graph_single_reader(const nnd_graph *graph, uint32_t value);
-bool nnd_graph_is_output(const nnd_graph *graph, uint32_t value);
+bool nnd_graph_is_output(const nnd_graph *graph, uint32_t value); /* needs no index */
 bool nnd_graph_is_input(const nnd_graph *graph, uint32_t value);
 /* The constant behind a value with aligned data (copied on first need), or NULL when the value is
    none. NND_E_OUT_OF_MEMORY. */

@@ -39,6 +39,7 @@ enum {
        the shape [N, ceil(C/c), H, W, c]. See blocked.h. */
     NND_OP_BLOCKED_IN = 1u << 7,
     NND_OP_BLOCKED_OUT = 1u << 8,
+    NND_OP_BLOCKED = NND_OP_BLOCKED_IN | NND_OP_BLOCKED_OUT,
     NND_OP_BOXES = 1u << 9,     /* DYNAMIC, and takes values that are no tensors */
     NND_OP_HANDS_ON = 1u << 10, /* output 0 is input 0, also when that is no tensor */
     NND_OP_PICKS = 1u << 11     /* reads only those elements of input 0 that it writes */

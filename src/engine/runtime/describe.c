@@ -1,8 +1,8 @@
 /* A model as JSON, for `inspect`. */
+#include <stdio.h>
 #include <string.h>
 
 #include "engine/ops/op.h"
-#include "engine/passes/pass.h"
 #include "engine/runtime/model.h"
 
 static void put_key_string(nnd_json_writer *w, const char *key, const char *text)
@@ -95,20 +95,51 @@ static void write_node(const nnd_engine_model *m, size_t index, nnd_json_writer 
     nnd_json_set_inline(w, false);
 }
 
+/* Operators of other domains by their full name: some repeat those of ai.onnx. The forms that the
+   layout pass chooses bear their operator's name. */
+static void write_kinds(const nnd_pass_stats *stats, nnd_json_writer *w)
+{
+    nnd_json_begin_object(w);
+    for (size_t i = 0; i < stats->kind_count; i++) {
+        const nnd_op *op = stats->kinds[i].op;
+        static const char *const forms[] = {"", " (blocks in)", " (blocks out)", " (blocks)"};
+        char name[128];
+        if (!stats->kinds[i].more) continue;
+        int form =
+            (op->flags & NND_OP_BLOCKED_IN ? 1 : 0) + (op->flags & NND_OP_BLOCKED_OUT ? 2 : 0);
+        snprintf(name, sizeof(name), "%s%s%s%s", op->domain, op->domain[0] ? "." : "", op->name,
+                 forms[form]);
+        nnd_json_key(w, name);
+        nnd_json_put_int(w, stats->kinds[i].more);
+    }
+    nnd_json_end_object(w);
+}
+
 static void write_passes(const nnd_engine_model *m, nnd_json_writer *w)
 {
     nnd_json_begin_array(w);
-    for (int i = 0; i < NND_PASS_COUNT; i++) {
+    for (size_t i = 0; i < NND_PASS_COUNT; i++) {
+        nnd_engine_pass pass = nnd_engine_pass_at(i);
+        const nnd_pass_stats *stats = &m->report.passes[pass];
         nnd_json_begin_object(w);
         nnd_json_set_inline(w, true);
-        put_key_string(w, "name", nnd_engine_pass_name((nnd_engine_pass)i));
+        put_key_string(w, "name", nnd_engine_pass_name(pass));
         nnd_json_key(w, "on");
-        nnd_json_put_bool(w, (m->passes >> i & 1u) != 0);
-        put_key_int(w, "changes", m->changes[i]);
+        nnd_json_put_bool(w, (m->passes >> pass & 1u) != 0);
+        put_key_int(w, "changes", stats->changes);
+        put_key_int(w, "nodes_before", stats->nodes_before);
+        put_key_int(w, "nodes_after", (uint64_t)((int64_t)stats->nodes_before - stats->removed));
+        nnd_json_key(w, "ms");
+        nnd_json_put_number(w, (double)stats->ns * 1e-6);
+        nnd_json_key(w, "operators");
+        write_kinds(stats, w);
         nnd_json_end_object(w);
         nnd_json_set_inline(w, false);
     }
     nnd_json_end_array(w);
+    if (!m->report.dump) return;
+    put_key_string(w, "dump_after", nnd_engine_pass_name((nnd_engine_pass)m->report.dump_after));
+    put_key_string(w, "dump", m->report.dump);
 }
 
 static void write_info(const nnd_engine_model *m, nnd_json_writer *w)

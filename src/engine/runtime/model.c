@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include "engine/passes/pass.h"
 #include "engine/runtime/bind.h"
 #include "port/port.h"
 
@@ -144,7 +143,7 @@ static nnd_status load(nnd_engine_model *m, const void *bytes, size_t size)
     m->graph = onnx->graph;
     NND_TRY(make_ports(m));
     NND_TRY(nnd_graph_bind(m->graph));
-    NND_TRY(nnd_passes_run(m->graph, m->passes, m->changes));
+    NND_TRY(nnd_passes_run(m->graph, m->passes, &m->report));
     drop_unused_constants(m->graph);
     source from = {.m = m, .bytes = bytes, .size = size};
     if (size >= FORGET_BYTES) forget_files(&from); /* what the passes have made copies of */
@@ -152,6 +151,15 @@ static nnd_status load(nnd_engine_model *m, const void *bytes, size_t size)
     NND_TRY(align_constants(m->graph));
     m->packed_bytes = m->graph->packed_bytes;
     return plan_declared(m);
+}
+
+static nnd_status want_dump(nnd_engine_model *m, const char *name)
+{
+    nnd_engine_pass pass;
+    if (!name || !name[0]) return NND_OK;
+    NND_TRY(nnd_engine_pass_find(name, &pass));
+    m->report.dump_after = (int)pass;
+    return NND_OK;
 }
 
 static nnd_status create(nnd_buffer *buffer, const void *bytes, size_t size,
@@ -165,13 +173,16 @@ static nnd_status create(nnd_buffer *buffer, const void *bytes, size_t size,
     atomic_init(&m->holders, 1);
     if (buffer) m->bytes = nnd_buffer_ref(buffer);
     m->passes = o.passes;
+    m->report = (nnd_pass_report)NND_PASS_REPORT_INIT;
     m->onnx.open = o.open;
     m->onnx.open_user = o.open_user;
     m->onnx.max_weight_bytes = o.max_weight_bytes ? o.max_weight_bytes : DEFAULT_MAX_WEIGHTS;
     m->plan_options.separate_tensors = o.separate_tensors;
     m->plan_options.max_arena_bytes = o.max_arena_bytes ? o.max_arena_bytes : DEFAULT_MAX_ARENA;
     m->name = nnd_strdup(o.name ? o.name : "model");
-    nnd_status status = m->name ? load(m, bytes, size) : out_of_memory();
+    nnd_status status = m->name ? NND_OK : out_of_memory();
+    if (status == NND_OK) status = want_dump(m, o.dump_after);
+    if (status == NND_OK) status = load(m, bytes, size);
     if (status != NND_OK) {
         if (o.name) nnd_error_set_place(o.name, 0, 0);
         nnd_engine_model_unref(m);
@@ -204,6 +215,7 @@ void nnd_engine_model_unref(nnd_engine_model *m)
     if (!m || atomic_fetch_sub_explicit(&m->holders, 1, memory_order_acq_rel) != 1) return;
     nnd_plan_destroy(m->plan);
     if (m->graph) nnd_graph_release(m->graph);
+    nnd_pass_report_fini(&m->report);
     nnd_onnx_fini(&m->onnx);
     nnd_buffer_unref(m->bytes);
     nnd_free(m->inputs);

@@ -6,6 +6,7 @@
 
 #include "engine/engine.h"
 #include "engine/onnx/onnx.h"
+#include "engine/passes/pass.h"
 #include "engine/plan/plan.h"
 
 struct nnd_engine_model {
@@ -16,7 +17,7 @@ struct nnd_engine_model {
     size_t input_count, output_count;
     nnd_engine_port *inputs, *outputs;
     uint32_t passes;
-    size_t changes[NND_PASS_COUNT];
+    nnd_pass_report report;
     nnd_plan_options plan_options;
     nnd_plan *plan; /* at the declared shapes; NULL when they are open */
     uint64_t packed_bytes;

@@ -1,4 +1,4 @@
-/* The sections of the page on builtin, openvino, opencv-dnn and ncnn. */
+/* The sections of the page on auto, builtin, openvino, opencv-dnn and ncnn. */
 #include "conformance.h"
 
 static void put(bool zh, const char *english, const char *chinese)
@@ -77,6 +77,26 @@ void conformance_manual_builtin(bool zh)
         "需要钩子），以及 Gradient 算子。序列是列表，映射是含向量 `keys` 和 `values` "
         "的记录，空的可选输入不绑定、空的可选输出是 gap。模型内的图片（ImageDecoder）由节点库解码，"
         "模式由程序的钩子匹配：`nnd_infer_set_hooks`。");
+    put(zh, "\nOptions (`config`, separated by blanks):", "\n选项（`config`，用空格分隔）：");
+    put_option_head(zh);
+    put_option(
+        zh, "passes=WORDS",
+        "optimisation passes, words joined by `+` and applied from left to right: `all`, "
+        "`default`, `none`, a pass's name to switch it on, `no-NAME` to switch it off; a list that "
+        "begins with `no-` starts from the default: `passes=no-layout`, `passes=none+activation`. "
+        "A number is a bit set. `nndeploy inspect MODEL --passes` lists the names",
+        "优化遍，用 `+` "
+        "连接、从左到右生效的词：`all`、`default`、`none`，遍的名字表示打开，`no-NAME` "
+        "表示关闭；以 `no-` "
+        "开头的列表从默认集合开始：`passes=no-layout`、`passes=none+activation`。数字是位集合。`"
+        "nndeploy inspect MODEL --passes` 列出名字");
+    put_option(zh, "dump-after=PASS",
+               "keep the graph as that pass left it, as text, for `nnd_model_inspect` and "
+               "`nndeploy inspect --dump-after`",
+               "以文本保留这一遍之后的计算图，供 `nnd_model_inspect` 和 `nndeploy inspect "
+               "--dump-after` 使用");
+    put_option(zh, "separate-tensors=true\\|false", "debug: every activation in memory of its own",
+               "调试：每个激活张量使用自己的内存");
 }
 
 void conformance_manual_openvino(bool zh)

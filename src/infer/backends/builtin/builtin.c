@@ -68,13 +68,15 @@ static nnd_status open_external(void *user, const char *relative, nnd_buffer **o
 }
 
 typedef struct builtin_config {
-    int64_t passes; /* bit set */
+    char *passes, *dump_after;
     bool separate_tensors;
 } builtin_config;
 
 static const nnd_option config_options[] = {
-    NND_OPTION_INT(builtin_config, passes, "passes", 0, NND_PASSES_ALL,
-                   "bit set of optimisation passes"),
+    NND_OPTION_STRING(builtin_config, passes, "passes",
+                      "optimisation passes: default+no-layout, none+activation, or a bit set"),
+    NND_OPTION_STRING(builtin_config, dump_after, "dump-after",
+                      "keep the graph as this pass left it, for inspect"),
     NND_OPTION_BOOL(builtin_config, separate_tensors, "separate-tensors",
                     "debug: every activation in memory of its own"),
 };
@@ -148,24 +150,36 @@ static void builtin_unload(void *model)
     nnd_free(m);
 }
 
-static nnd_status builtin_load(const void *bytes, size_t size, const char *path,
-                               const nnd_model_options *options, void **model)
+static nnd_status load_configured(const void *bytes, size_t size, const char *path,
+                                  const nnd_model_options *options, const builtin_config *config,
+                                  nnd_engine_model **out)
 {
-    builtin_config config = {.passes = NND_PASSES_DEFAULT};
-    NND_TRY(check_options(options));
-    NND_TRY(parse_config(options->config, &config));
-    builtin_model *m = nnd_calloc(1, sizeof *m);
-    if (!m) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a model");
     file_source source = {options};
     nnd_engine_options engine = NND_ENGINE_OPTIONS_INIT;
     engine.name = path ? path : "model in memory";
-    engine.passes = (uint32_t)config.passes;
-    engine.separate_tensors = config.separate_tensors;
+    engine.separate_tensors = config->separate_tensors;
+    engine.dump_after = config->dump_after;
+    if (config->passes) {
+        nnd_status status = nnd_engine_passes_parse(config->passes, &engine.passes);
+        if (status != NND_OK) return nnd_error_wrap(status, "backend builtin");
+    }
     if (options->open_file) {
         engine.open = open_external;
         engine.open_user = &source;
     }
-    nnd_status status = nnd_engine_model_load_memory(bytes, size, &engine, &m->engine);
+    return nnd_engine_model_load_memory(bytes, size, &engine, out);
+}
+
+static nnd_status builtin_load(const void *bytes, size_t size, const char *path,
+                               const nnd_model_options *options, void **model)
+{
+    builtin_config config = {0};
+    NND_TRY(check_options(options));
+    builtin_model *m = nnd_calloc(1, sizeof *m);
+    if (!m) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a model");
+    nnd_status status = parse_config(options->config, &config);
+    if (status == NND_OK) status = load_configured(bytes, size, path, options, &config, &m->engine);
+    nnd_options_fini(config_options, NND_COUNT(config_options), &config);
     if (status == NND_OK) status = take_ports(m);
     if (status != NND_OK) {
         builtin_unload(m);
