@@ -271,23 +271,34 @@ static nnd_status softmax_infer(nnd_op_ctx *c)
     return nnd_op_like(c, 0, 0);
 }
 
+/* Σ e^(x − top) of the row that begins at `first`, and the largest element, top. */
+static double softmax_sum(const softmax_job *j, size_t first, float *top)
+{
+    const nnd_tensor *x = j->c->in[0];
+    nnd_scaling s = nnd_scaling_at(j->c, 1);
+    double sum = 0;
+    *top = -INFINITY;
+    for (size_t i = 0; i < j->n; i++) {
+        float v = nnd_dequantise(x, first + i * j->step, s);
+        if (v > *top) *top = v;
+    }
+    for (size_t i = 0; i < j->n; i++)
+        sum += (double)expf(nnd_dequantise(x, first + i * j->step, s) - *top);
+    return sum;
+}
+
 static nnd_status softmax_tile(void *user, size_t row, int lane)
 {
     const softmax_job *j = user;
-    const nnd_tensor *x = j->c->in[0], *y = &j->c->out[0];
     nnd_scaling s = nnd_scaling_at(j->c, 1), result = nnd_scaling_at(j->c, 3);
     size_t first = row / j->step * j->n * j->step + row % j->step;
-    float top = -INFINITY;
-    double sum = 0;
+    float top;
+    double sum = softmax_sum(j, first, &top);
     (void)lane;
-    for (size_t i = 0; i < j->n; i++)
-        top = fmaxf(top, nnd_dequantise(x, first + i * j->step, s));
-    for (size_t i = 0; i < j->n; i++)
-        sum += (double)expf(nnd_dequantise(x, first + i * j->step, s) - top);
     for (size_t i = 0; i < j->n; i++) {
         size_t at = first + i * j->step;
-        double e = (double)expf(nnd_dequantise(x, at, s) - top);
-        nnd_quantise(y, at, (float)(e / sum), result);
+        double e = (double)expf(nnd_dequantise(j->c->in[0], at, s) - top);
+        nnd_quantise(&j->c->out[0], at, (float)(e / sum), result);
     }
     return NND_OK;
 }
