@@ -36,10 +36,8 @@ typedef enum nnd_engine_pass {
     NND_PASS_COMMON = 9, /* what is computed twice from the same inputs is computed once */
     NND_PASS_COUNT = 10
 } nnd_engine_pass;
-#define NND_PASSES_ALL ((1u << NND_PASS_COUNT) - 1u)
-/* Without the integer operators: as long as they have no fast kernel, QDQ in floating point is
-   several times faster, at the price of a few quantisation steps. */
-#define NND_PASSES_DEFAULT (NND_PASSES_ALL & ~(1u << NND_PASS_QDQ))
+#define NND_PASSES_ALL     ((1u << NND_PASS_COUNT) - 1u)
+#define NND_PASSES_DEFAULT NND_PASSES_ALL
 const char *nnd_engine_pass_name(nnd_engine_pass pass); /* "constant-folding", … */
 nnd_engine_pass nnd_engine_pass_at(size_t position);    /* in the order of running */
 /* NND_E_INVALID_ARGUMENT names the pass that was probably meant. */

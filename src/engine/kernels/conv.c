@@ -49,7 +49,7 @@ static bool product_fits(const int64_t *factors, size_t count)
     return true;
 }
 
-static nnd_status check_conv(const nnd_conv_desc *d, int64_t *out_h, int64_t *out_w)
+nnd_status nnd_conv_check(const nnd_conv_desc *d, int64_t *out_h, int64_t *out_w)
 {
     NND_TRY(check_positive(d));
     if (d->in_channels % d->groups || d->out_channels % d->groups)
@@ -140,7 +140,7 @@ nnd_status nnd_conv_create(const nnd_conv_desc *desc, nnd_conv_algorithm algorit
     const nnd_kernel_set *set = nnd_kernel_set_current();
     int64_t out_h, out_w;
     *out = NULL;
-    NND_TRY(check_conv(desc, &out_h, &out_w));
+    NND_TRY(nnd_conv_check(desc, &out_h, &out_w));
     if (algorithm == NND_CONV_AUTO) algorithm = choose(desc, set, out_h, out_w);
     if (!can(algorithm, desc, set))
         return nnd_error_set(NND_E_UNSUPPORTED, "convolution: '%s' cannot do this shape on %s",

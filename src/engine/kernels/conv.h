@@ -61,6 +61,9 @@ struct nnd_conv {
     nnd_conv_winograd winograd;
 };
 
+/* Sizes, groups and overflow, as nnd_conv_create reports them, and the extent of the output. */
+nnd_status nnd_conv_check(const nnd_conv_desc *d, int64_t *out_h, int64_t *out_w);
+
 nnd_status nnd_conv_direct_plan(nnd_conv *conv);
 void nnd_conv_direct_free(nnd_conv *conv);
 void nnd_conv_direct_pack(const nnd_conv *conv, const float *weights, const float *bias,

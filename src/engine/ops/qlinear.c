@@ -10,29 +10,29 @@
 #include <string.h>
 
 #include "base/size.h"
-#include "engine/ops/window.h"
+#include "engine/ops/qproduct.h"
 #include "nndeploy/data.h"
 
-enum { INTEGER, QLINEAR, TO_FLOAT, DYNAMIC };
+enum {
+    INTEGER = NND_QPRODUCT_INTEGER,
+    QLINEAR = NND_QPRODUCT_QLINEAR,
+    TO_FLOAT = NND_QPRODUCT_TO_FLOAT,
+    DYNAMIC = NND_QPRODUCT_DYNAMIC
+};
 
-/* Which inputs hold what; −1 = none. */
-typedef struct roles {
-    int x, x_scale, x_zero, w, w_scale, w_zero, y_scale, y_zero, bias;
-} roles;
-
-static const roles by_variant[] = {
+const nnd_qroles nnd_qroles_of[] = {
     [INTEGER] = {0, -1, 2, 1, -1, 3, -1, -1, -1},
     [QLINEAR] = {0, 1, 2, 3, 4, 5, 6, 7, 8},
     [TO_FLOAT] = {0, 2, 4, 1, 3, 5, -1, -1, 6},
     [DYNAMIC] = {0, -1, -1, 1, 2, 3, -1, -1, 4},
 };
 
-static const nnd_tensor *at(const nnd_op_ctx *c, int i)
+const nnd_tensor *nnd_qproduct_at(const nnd_op_ctx *c, int i)
 {
     return i < 0 ? NULL : nnd_op_in(c, (size_t)i);
 }
 
-static double value(const nnd_tensor *t, size_t i, double fallback)
+double nnd_qproduct_value(const nnd_tensor *t, size_t i, double fallback)
 {
     if (!t) return fallback;
     return nnd_dtype_get(t->dtype, t->data, nnd_tensor_count(t) == 1 ? 0 : i);
@@ -40,7 +40,7 @@ static double value(const nnd_tensor *t, size_t i, double fallback)
 
 #define BYTES (1u << NND_I8 | 1u << NND_U8)
 
-static nnd_status check_types(const nnd_op_ctx *c, const roles *r)
+static nnd_status check_types(const nnd_op_ctx *c, const nnd_qroles *r)
 {
     const int scales[] = {r->x_scale, r->w_scale, r->y_scale};
     const int zeros[] = {r->x_zero, r->w_zero, r->y_zero};
@@ -48,7 +48,7 @@ static nnd_status check_types(const nnd_op_ctx *c, const roles *r)
     NND_TRY(nnd_op_expect(c, (size_t)r->w, BYTES));
     for (size_t i = 0; i < NND_COUNT(scales); i++) {
         if (scales[i] >= 0) NND_TRY(nnd_op_expect(c, (size_t)scales[i], NND_FLOATS));
-        if (at(c, zeros[i])) NND_TRY(nnd_op_expect(c, (size_t)zeros[i], BYTES));
+        if (nnd_qproduct_at(c, zeros[i])) NND_TRY(nnd_op_expect(c, (size_t)zeros[i], BYTES));
     }
     if (c->op->variant != QLINEAR) return NND_OK;
     NND_TRY(nnd_op_expect(c, (size_t)r->y_zero, BYTES));
@@ -60,14 +60,14 @@ static nnd_status check_types(const nnd_op_ctx *c, const roles *r)
 /* One value for all, or one per channel. */
 static nnd_status check_counts(const nnd_op_ctx *c, int64_t x_count, int64_t w_count)
 {
-    const roles *r = &by_variant[c->op->variant];
+    const nnd_qroles *r = &nnd_qroles_of[c->op->variant];
     const struct {
         int input;
         int64_t count;
     } all[] = {
         {r->x_scale, x_count}, {r->x_zero, x_count}, {r->w_scale, w_count}, {r->w_zero, w_count}};
     for (size_t i = 0; i < NND_COUNT(all); i++) {
-        const nnd_tensor *t = at(c, all[i].input);
+        const nnd_tensor *t = nnd_qproduct_at(c, all[i].input);
         int64_t n = t ? nnd_tensor_count(t) : 1;
         if (n != 1 && n != all[i].count)
             return nnd_op_fail(c, NND_E_SHAPE, "input %d has %lld values, 1 or %lld are wanted",
@@ -87,7 +87,7 @@ static nnd_status widen(const nnd_tensor *t, const nnd_tensor *zero, size_t chan
     *out = nnd_alloc_aligned(bytes + 1, 64);
     if (!*out) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory to widen an operand");
     for (size_t i = 0; i < n; i++) {
-        int32_t z = zero ? (int32_t)value(zero, i / inner % channels, 0) : 0;
+        int32_t z = zero ? (int32_t)nnd_qproduct_value(zero, i / inner % channels, 0) : 0;
         int32_t v =
             t->dtype == NND_I8 ? ((const int8_t *)t->data)[i] : ((const uint8_t *)t->data)[i];
         (*out)[i] = v - z;
@@ -114,13 +114,14 @@ typedef struct rescale {
 
 static rescale rescale_of(const nnd_op_ctx *c, float x_scale, size_t channel)
 {
-    const roles *r = &by_variant[c->op->variant];
-    rescale s = {.scale = x_scale * (float)value(at(c, r->w_scale), channel, 1)};
+    const nnd_qroles *r = &nnd_qroles_of[c->op->variant];
+    rescale s = {.scale = x_scale *
+                          (float)nnd_qproduct_value(nnd_qproduct_at(c, r->w_scale), channel, 1)};
     if (c->op->variant == QLINEAR) {
-        s.scale /= (float)value(at(c, r->y_scale), 0, 1);
-        s.zero = (float)value(at(c, r->y_zero), 0, 0);
+        s.scale /= (float)nnd_qproduct_value(nnd_qproduct_at(c, r->y_scale), 0, 1);
+        s.zero = (float)nnd_qproduct_value(nnd_qproduct_at(c, r->y_zero), 0, 0);
     } else if (c->op->variant != INTEGER) {
-        s.bias = value(at(c, r->bias), channel, 0);
+        s.bias = nnd_qproduct_value(nnd_qproduct_at(c, r->bias), channel, 0);
     }
     return s;
 }
@@ -143,17 +144,8 @@ static void store(const nnd_op_ctx *c, size_t to, int32_t sum, const rescale *s)
 /* ---- matrices ----------------------------------------------------------------------------------
  */
 
-typedef struct matrices {
-    int64_t m, n, k;
-    int rank; /* of the batch */
-    int64_t batch[NND_MAX_RANK], a_step[NND_MAX_RANK], b_step[NND_MAX_RANK];
-    size_t batches;
-    int out_rank;
-    int64_t out[NND_MAX_RANK];
-} matrices;
-
 static nnd_status read_batch(const nnd_op_ctx *c, const nnd_tensor *a, const nnd_tensor *b,
-                             matrices *p)
+                             nnd_qmatrices *p)
 {
     int ar = a->rank > 2 ? a->rank - 2 : 0, br = b->rank > 2 ? b->rank - 2 : 0;
     int64_t a_step = 1, b_step = 1;
@@ -175,12 +167,12 @@ static nnd_status read_batch(const nnd_op_ctx *c, const nnd_tensor *a, const nnd
     return NND_OK;
 }
 
-static nnd_status read_matrices(const nnd_op_ctx *c, matrices *p)
+nnd_status nnd_qmatrices_read(const nnd_op_ctx *c, nnd_qmatrices *p)
 {
-    const roles *r = &by_variant[c->op->variant];
+    const nnd_qroles *r = &nnd_qroles_of[c->op->variant];
     NND_TRY(check_types(c, r));
     const nnd_tensor *a = c->in[r->x], *b = c->in[r->w];
-    *p = (matrices){0};
+    *p = (nnd_qmatrices){0};
     if (!a->rank || !b->rank) return nnd_op_fail(c, NND_E_SHAPE, "a scalar is no matrix");
     p->m = a->rank == 1 ? 1 : a->dims[a->rank - 2];
     p->k = a->dims[a->rank - 1];
@@ -192,10 +184,21 @@ static nnd_status read_matrices(const nnd_op_ctx *c, matrices *p)
     p->out_rank = p->rank;
     if (a->rank > 1) p->out[p->out_rank++] = p->m;
     if (b->rank > 1) p->out[p->out_rank++] = p->n;
-    const nnd_tensor *bias = c->op->variant == QLINEAR ? NULL : at(c, r->bias);
+    const nnd_tensor *bias = c->op->variant == QLINEAR ? NULL : nnd_qproduct_at(c, r->bias);
     if (bias && (bias->dtype != NND_F32 || nnd_tensor_count(bias) != p->n))
         return nnd_op_fail(c, NND_E_SHAPE, "the bias does not have one value per column");
     return check_counts(c, p->m, p->n);
+}
+
+void nnd_qmatrices_locate(const nnd_qmatrices *p, size_t batch, size_t *a, size_t *b)
+{
+    *a = *b = 0;
+    for (int i = p->rank - 1; i >= 0; i--) {
+        size_t step = batch % (size_t)p->batch[i];
+        batch /= (size_t)p->batch[i];
+        *a += step * (size_t)p->a_step[i];
+        *b += step * (size_t)p->b_step[i];
+    }
 }
 
 static nnd_dtype result_type(const nnd_op_ctx *c)
@@ -206,15 +209,15 @@ static nnd_dtype result_type(const nnd_op_ctx *c)
 
 static nnd_status matmul_infer(nnd_op_ctx *c)
 {
-    matrices p;
-    NND_TRY(read_matrices(c, &p));
+    nnd_qmatrices p;
+    NND_TRY(nnd_qmatrices_read(c, &p));
     return nnd_op_output(c, 0, result_type(c), p.out_rank, p.out);
 }
 
 static double matmul_flops(const nnd_op_ctx *c)
 {
-    matrices p;
-    if (read_matrices(c, &p) != NND_OK) return 0;
+    nnd_qmatrices p;
+    if (nnd_qmatrices_read(c, &p) != NND_OK) return 0;
     return 2.0 * (double)p.m * (double)p.n * (double)p.k * (double)p.batches;
 }
 
@@ -222,7 +225,7 @@ enum { STRIP = 128 }; /* columns that are summed at once */
 
 typedef struct matmul_job {
     const nnd_op_ctx *c;
-    matrices p;
+    nnd_qmatrices p;
     int32_t *a, *b;
     float x_scale; /* of an input that was quantised here; else the operator has an input for it */
 } matmul_job;
@@ -230,20 +233,16 @@ typedef struct matmul_job {
 static nnd_status matmul_row(void *user, size_t index, int lane)
 {
     const matmul_job *j = user;
-    const matrices *p = &j->p;
+    const nnd_qmatrices *p = &j->p;
     size_t n = (size_t)p->n, k = (size_t)p->k, m = (size_t)p->m;
-    size_t batch = index / m, a_matrix = 0, b_matrix = 0;
+    size_t a_matrix, b_matrix;
     (void)lane;
-    for (int i = p->rank - 1; i >= 0; i--) {
-        size_t step = batch % (size_t)p->batch[i];
-        batch /= (size_t)p->batch[i];
-        a_matrix += step * (size_t)p->a_step[i];
-        b_matrix += step * (size_t)p->b_step[i];
-    }
+    nnd_qmatrices_locate(p, index / m, &a_matrix, &b_matrix);
     const int32_t *a = j->a + (a_matrix * m + index % m) * k, *b = j->b + b_matrix * k * n;
     float x_scale = j->x_scale;
     if (j->c->op->variant != DYNAMIC)
-        x_scale = (float)value(at(j->c, by_variant[j->c->op->variant].x_scale), index % m, 1);
+        x_scale = (float)nnd_qproduct_value(
+            nnd_qproduct_at(j->c, nnd_qroles_of[j->c->op->variant].x_scale), index % m, 1);
     for (size_t col = 0; col < n; col += STRIP) {
         uint32_t sums[STRIP] = {0}; /* wraps around as 32-bit hardware does */
         size_t width = n - col < STRIP ? n - col : STRIP;
@@ -261,13 +260,15 @@ static nnd_status matmul_row(void *user, size_t index, int lane)
 static nnd_status multiply(nnd_op_ctx *c, const nnd_tensor *x, const nnd_tensor *x_zero,
                            float x_scale)
 {
-    const roles *r = &by_variant[c->op->variant];
+    const nnd_qroles *r = &nnd_qroles_of[c->op->variant];
     matmul_job j = {.c = c, .x_scale = x_scale};
-    NND_TRY(read_matrices(c, &j.p));
+    if (c->step) return nnd_qmatmul_run(c, x, (int32_t)nnd_qproduct_value(x_zero, 0, 0), x_scale);
+    NND_TRY(nnd_qmatrices_read(c, &j.p));
     if (nnd_tensor_count(&c->out[0]) == 0) return NND_OK;
     size_t k = j.p.k ? (size_t)j.p.k : 1;
     nnd_status status = widen(x, x_zero, (size_t)j.p.m, k, &j.a);
-    if (status == NND_OK) status = widen(c->in[r->w], at(c, r->w_zero), (size_t)j.p.n, 1, &j.b);
+    if (status == NND_OK)
+        status = widen(c->in[r->w], nnd_qproduct_at(c, r->w_zero), (size_t)j.p.n, 1, &j.b);
     if (status == NND_OK) status = nnd_op_for(c, j.p.batches * (size_t)j.p.m, matmul_row, &j);
     nnd_free_aligned(j.a);
     nnd_free_aligned(j.b);
@@ -276,8 +277,9 @@ static nnd_status multiply(nnd_op_ctx *c, const nnd_tensor *x, const nnd_tensor 
 
 static nnd_status matmul_run(nnd_op_ctx *c)
 {
-    const roles *r = &by_variant[c->op->variant];
-    return multiply(c, c->in[r->x], at(c, r->x_zero), 1.0f);
+    const nnd_qroles *r = &nnd_qroles_of[c->op->variant];
+    float x_scale = (float)nnd_qproduct_value(nnd_qproduct_at(c, r->x_scale), 0, 1);
+    return multiply(c, c->in[r->x], nnd_qproduct_at(c, r->x_zero), x_scale);
 }
 
 /* Quantises A to u8 as DynamicQuantizeLinear does, multiplies, scales back. */
@@ -317,11 +319,11 @@ typedef struct conv_job {
     bool planar; /* one channel per group: planes stay planes */
 } conv_job;
 
-static nnd_status read_conv(const nnd_op_ctx *c, nnd_window *w, int64_t *groups)
+nnd_status nnd_qconv_read(const nnd_op_ctx *c, nnd_window *w, int64_t *groups)
 {
-    const roles *r = &by_variant[c->op->variant];
+    const nnd_qroles *r = &nnd_qroles_of[c->op->variant];
     NND_TRY(check_types(c, r));
-    const nnd_tensor *x = c->in[r->x], *weight = c->in[r->w], *bias = at(c, r->bias);
+    const nnd_tensor *x = c->in[r->x], *weight = c->in[r->w], *bias = nnd_qproduct_at(c, r->bias);
     if (weight->rank != x->rank || x->rank < 3)
         return nnd_op_fail(c, NND_E_SHAPE, "the input has rank %d, the weights %d", x->rank,
                            weight->rank);
@@ -340,8 +342,8 @@ static nnd_status conv_infer(nnd_op_ctx *c)
 {
     nnd_window w;
     int64_t groups, dims[NND_MAX_RANK];
-    NND_TRY(read_conv(c, &w, &groups));
-    const roles *r = &by_variant[c->op->variant];
+    NND_TRY(nnd_qconv_read(c, &w, &groups));
+    const nnd_qroles *r = &nnd_qroles_of[c->op->variant];
     dims[0] = c->in[r->x]->dims[0];
     dims[1] = c->in[r->w]->dims[0];
     memcpy(dims + 2, w.out, (size_t)w.spatial * sizeof(*dims));
@@ -373,7 +375,7 @@ static nnd_status transpose(const nnd_tensor *t, const nnd_tensor *zero, size_t 
     *out = nnd_alloc_aligned(bytes + 1, 64);
     if (!*out) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory to widen an operand");
     for (size_t o = 0; o < outer; o++) {
-        int z = (int)value(zero, o, 0);
+        int z = (int)nnd_qproduct_value(zero, o, 0);
         for (size_t k = 0; k < channels; k++) {
             size_t from = (o * channels + k) * area;
             int16_t *to = *out + o * channels * area + k;
@@ -429,9 +431,9 @@ static uint32_t sum_window(const conv_job *j, const int16_t *x, const int16_t *t
 static nnd_status conv_row(void *user, size_t index, int lane)
 {
     const conv_job *j = user;
-    const roles *r = &by_variant[j->c->op->variant];
+    const nnd_qroles *r = &nnd_qroles_of[j->c->op->variant];
     const nnd_tensor *y = &j->c->out[0], *x = j->c->in[r->x], *weight = j->c->in[r->w];
-    const nnd_tensor *bias = at(j->c, r->bias);
+    const nnd_tensor *bias = nnd_qproduct_at(j->c, r->bias);
     size_t rows = (size_t)(j->w.out[0] * j->w.out[1]), outputs = (size_t)y->dims[1];
     size_t row = index % rows, m = index / rows % outputs, n = index / rows / outputs;
     int64_t o[3] = {(int64_t)row / j->w.out[1], (int64_t)row % j->w.out[1], 0};
@@ -441,7 +443,8 @@ static nnd_status conv_row(void *user, size_t index, int lane)
     size_t filter = (size_t)nnd_op_span(weight, 1, weight->rank);
     size_t channel = m / (outputs / (size_t)j->groups) * in_group;
     const int16_t *first = j->x + n * area * channels + (j->planar ? channel * area : channel);
-    rescale scale = rescale_of(j->c, (float)value(at(j->c, r->x_scale), 0, 1), m);
+    rescale scale =
+        rescale_of(j->c, (float)nnd_qproduct_value(nnd_qproduct_at(j->c, r->x_scale), 0, 1), m);
     uint32_t start = bias ? (uint32_t)((const int32_t *)bias->data)[m] : 0;
     for (; o[2] < j->w.out[2]; o[2]++) {
         uint32_t sum = start + sum_window(j, first, j->weight + m * filter,
@@ -453,9 +456,10 @@ static nnd_status conv_row(void *user, size_t index, int lane)
 
 static nnd_status conv_run(nnd_op_ctx *c)
 {
-    const roles *r = &by_variant[c->op->variant];
+    const nnd_qroles *r = &nnd_qroles_of[c->op->variant];
     conv_job j = {.c = c};
-    NND_TRY(read_conv(c, &j.w, &j.groups));
+    if (c->step) return nnd_qconv_run(c);
+    NND_TRY(nnd_qconv_read(c, &j.w, &j.groups));
     const nnd_tensor *x = c->in[r->x], *w = c->in[r->w];
     size_t count = (size_t)nnd_tensor_count(&c->out[0]);
     if (!count) return NND_OK;
@@ -463,10 +467,10 @@ static nnd_status conv_run(nnd_op_ctx *c)
     j.planar = w->dims[1] == 1;
     size_t batch = (size_t)x->dims[0], channels = (size_t)x->dims[1];
     nnd_status status =
-        transpose(x, at(c, r->x_zero), j.planar ? batch * channels : batch, j.planar ? 1 : channels,
-                  (size_t)nnd_op_span(x, 2, x->rank), &j.x);
+        transpose(x, nnd_qproduct_at(c, r->x_zero), j.planar ? batch * channels : batch,
+                  j.planar ? 1 : channels, (size_t)nnd_op_span(x, 2, x->rank), &j.x);
     if (status == NND_OK)
-        status = transpose(w, at(c, r->w_zero), (size_t)w->dims[0], (size_t)w->dims[1],
+        status = transpose(w, nnd_qproduct_at(c, r->w_zero), (size_t)w->dims[0], (size_t)w->dims[1],
                            (size_t)nnd_op_span(w, 2, w->rank), &j.weight);
     if (status == NND_OK) status = nnd_op_for(c, count / (size_t)j.w.out[2], conv_row, &j);
     nnd_free_aligned(j.x);
@@ -476,22 +480,27 @@ static nnd_status conv_run(nnd_op_ctx *c)
 
 static double conv_flops(const nnd_op_ctx *c)
 {
-    const nnd_tensor *w = c->in[by_variant[c->op->variant].w];
+    const nnd_tensor *w = c->in[nnd_qroles_of[c->op->variant].w];
     return 2.0 * (double)nnd_tensor_count(&c->out[0]) * (double)nnd_op_span(w, 1, w->rank);
 }
 
+#define MATMUL(domain, name, since, low, high, run, v)                                             \
+    {                                                                                              \
+        domain, name, since, 0, low, high, 1, 1, 0, matmul_infer, run, nnd_qmatmul_prepare,        \
+            nnd_qproduct_release, nnd_qmatmul_plan, nnd_qmatmul_unplan, matmul_flops, v            \
+    }
+#define CONV(name, low, high, v)                                                                   \
+    {                                                                                              \
+        "", name, 10, 0, low, high, 1, 1, 0, conv_infer, conv_run, nnd_qconv_prepare,              \
+            nnd_qproduct_release, nnd_qconv_plan, nnd_qconv_unplan, conv_flops, v                  \
+    }
+#define MS "com.microsoft"
 static const nnd_op ops[] = {
-    {"", "MatMulInteger", 10, 0, 2, 4, 1, 1, 0, matmul_infer, matmul_run, .flops = matmul_flops,
-     .variant = INTEGER},
-    {"", "QLinearMatMul", 10, 0, 8, 8, 1, 1, 0, matmul_infer, matmul_run, .flops = matmul_flops,
-     .variant = QLINEAR},
-    {"", "ConvInteger", 10, 0, 2, 4, 1, 1, 0, conv_infer, conv_run, .flops = conv_flops,
-     .variant = INTEGER},
-    {"", "QLinearConv", 10, 0, 8, 9, 1, 1, 0, conv_infer, conv_run, .flops = conv_flops,
-     .variant = QLINEAR},
-    {"com.microsoft", "MatMulIntegerToFloat", 1, 0, 4, 7, 1, 1, 0, matmul_infer, matmul_run,
-     .flops = matmul_flops, .variant = TO_FLOAT},
-    {"com.microsoft", "DynamicQuantizeMatMul", 1, 0, 3, 5, 1, 1, 0, matmul_infer, dynamic_run,
-     .flops = matmul_flops, .variant = DYNAMIC},
+    MATMUL("", "MatMulInteger", 10, 2, 4, matmul_run, INTEGER),
+    MATMUL("", "QLinearMatMul", 10, 8, 8, matmul_run, QLINEAR),
+    CONV("ConvInteger", 2, 4, INTEGER),
+    CONV("QLinearConv", 8, 9, QLINEAR),
+    MATMUL(MS, "MatMulIntegerToFloat", 1, 4, 7, matmul_run, TO_FLOAT),
+    MATMUL(MS, "DynamicQuantizeMatMul", 1, 3, 5, dynamic_run, DYNAMIC),
 };
 const nnd_op_family nnd_ops_qlinear = {ops, NND_COUNT(ops)};

@@ -41,11 +41,11 @@ static const struct known {
     const char *backend, *row, *why, *why_zh;
 } known_differences[] = {
     {"builtin", "mobilenet_v2_qdq",
-     "QDQ around convolutions is computed in floating point by default; 60 of 4000 scores are 3 or "
-     "4 quantisation steps off, the best class is equal. The pass 'qdq' (config passes=63) rounds "
-     "as integer kernels do, without a fast int8 kernel yet",
-     "卷积前后的 QDQ 默认按浮点计算;4000 个得分中有 60 个相差 3 到 4 个量化步长,最佳类别相同。"
-     "优化过程 'qdq'(config passes=63)按整数内核的方式舍入,但尚无快速的 int8 内核"},
+     "convolutions between QDQ are computed in integers, the additions, the pooling and the last "
+     "Gemm in floating point: 1 of 4000 scores is 3 quantisation steps off, the best class is "
+     "equal",
+     "QDQ 之间的卷积按整数计算,加法、池化和最后的 Gemm 按浮点计算:4000 个得分中有 1 个相差 3 "
+     "个量化步长,最佳类别相同"},
     {"openvino", "mobilenet_v2_qdq",
      "OpenVINO requantises otherwise: up to 6 quantisation steps, the best class is equal; its own "
      "Python interface gives the same",

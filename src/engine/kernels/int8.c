@@ -1,0 +1,79 @@
+/* The choice of the byte kernels, and what both of their drivers need. */
+#include <string.h>
+
+#include "engine/kernels/int8_set.h"
+
+/* Best first. Without VNNI, AVX-512 has nothing for bytes that AVX2 has not. */
+static const nnd_int8_set *const sets[] = {
+#if defined(__x86_64__)
+    &nnd_int8_set_avx512vnni,
+    &nnd_int8_set_avx2,
+#elif defined(__aarch64__)
+    &nnd_int8_set_neon_dotprod,
+    &nnd_int8_set_neon,
+#endif
+    &nnd_int8_set_reference,
+};
+
+const nnd_int8_set *nnd_int8_set_current(void)
+{
+    nnd_isa current = nnd_isa_current();
+    size_t i = 0;
+    while (sets[i]->isa > current && i + 1 < NND_COUNT(sets))
+        i++;
+    return sets[i];
+}
+
+/* The bytes of row[k … k+3] as they are in memory, 0 beyond the end. */
+static void quad_at(const uint8_t *row, size_t k, size_t end, uint8_t flip, int8_t quad[4])
+{
+    for (size_t j = 0; j < 4; j++)
+        quad[j] = k + j < end ? (int8_t)(row[k + j] ^ flip) : 0;
+}
+
+void nnd_int8_pack_rows(const nnd_int8_set *set, const uint8_t *from, size_t stride, bool is_signed,
+                        size_t rows, size_t k, void *to, int32_t *sums)
+{
+    const uint8_t flip = is_signed ? 0 : 0x80;
+    size_t quads = (k + 3) / 4;
+    for (size_t i = 0; sums && i < rows; i++) {
+        uint32_t sum = 0;
+        for (size_t x = 0; x < k; x++) {
+            int32_t v = (int8_t)(from[i * stride + x] ^ flip);
+            sum += (uint32_t)v;
+        }
+        sums[i] = (int32_t)sum;
+    }
+    for (size_t q = 0; q < quads; q++) {
+        for (size_t i = 0; i < rows; i++) {
+            int8_t quad[4];
+            quad_at(from + i * stride, 4 * q, k, flip, quad);
+            if (set->wide_rows) {
+                const int16_t pairs[4] = {quad[0], quad[2], quad[1], quad[3]};
+                memcpy((char *)to + (q * rows + i) * sizeof pairs, pairs, sizeof pairs);
+            } else {
+                memcpy((char *)to + (q * rows + i) * sizeof quad, quad, sizeof quad);
+            }
+        }
+    }
+}
+
+void nnd_int8_store(const nnd_int8_set *set, const nnd_int8_result *result, const nnd_int8_block *b,
+                    void *y, size_t width)
+{
+    if (result->type == NND_I32) {
+        for (size_t i = 0; i < b->rows; i++)
+            memcpy((int32_t *)y + i * width, b->sums + i * b->stride, b->columns * sizeof *b->sums);
+    } else if (result->type == NND_F32) {
+        for (size_t i = 0; i < b->rows; i++) {
+            const int32_t *sums = b->sums + i * b->stride;
+            float *to = (float *)y + i * width;
+            for (size_t x = 0; x < b->columns; x++)
+                to[x] = (float)sums[x] * b->column_scale[x];
+            for (size_t x = 0; b->column_bias && x < b->columns; x++)
+                to[x] += b->column_bias[x];
+        }
+    } else {
+        set->finish(b, result, y, width);
+    }
+}

@@ -1,0 +1,114 @@
+/*
+ * Products of bytes: u8 and i8 in any pairing, summed exactly in 32 bits (modulo 2^32, as integer
+ * hardware does), with zero points, scaled once at the end.
+ *
+ * Sections: 1 results · 2 GEMM · 3 convolution
+ *
+ * The rules and the shape of a plan are those of kernels.h. In addition every ISA gives the same
+ * bits: sums are exact, and the one scaling is the same sequence of roundings everywhere.
+ */
+#ifndef NND_ENGINE_KERNELS_INT8_H
+#define NND_ENGINE_KERNELS_INT8_H
+
+#include "engine/kernels/kernels.h"
+#include "nndeploy/data.h"
+
+struct nnd_int8_set;
+
+/* ---- 1 results -------------------------------------------------------------------------- */
+
+/*
+ * I32: the sums. F32: sum·scale + bias, rounded after each operation. U8, I8: sum·scale rounded to the nearest
+ * integer, halves to even, plus zero, limited to [low, high]; a NaN becomes low.
+ * scale and bias have one value per column of a GEMM, scale one per output channel of a
+ * convolution, which has no F32.
+ */
+typedef struct nnd_int8_result {
+    nnd_dtype type;
+    int32_t zero, low, high; /* low and high: what the type holds, or an activation's limits */
+    const float *scale;      /* not read for I32 */
+    const float *bias;       /* F32 only; NULL = none */
+} nnd_int8_result;
+
+/* ---- 2 GEMM ----------------------------------------------------------------------------- */
+
+/* C = (A − a_zero)·(B − b_zero): A is m×k, B is k×n, all dense and row-major. */
+typedef struct nnd_int8_gemm_desc {
+    int64_t m, n, k;
+    bool a_signed, b_signed;
+} nnd_int8_gemm_desc;
+
+/* A plan: plain data, copied freely, nothing to destroy. Fields beside `desc` are private. */
+typedef struct nnd_int8_gemm {
+    nnd_int8_gemm_desc desc;
+    const struct nnd_int8_set *set;
+    int64_t quads;    /* of k */
+    int64_t panel;    /* columns of a packed panel */
+    int64_t n_padded; /* n in whole vectors */
+    int64_t pieces;   /* m in register tiles */
+    int64_t m_tiles, n_tiles;
+} nnd_int8_gemm;
+
+/* NND_E_SHAPE for negative sizes, NND_E_OVERFLOW. */
+nnd_status nnd_int8_gemm_plan(const nnd_int8_gemm_desc *desc, nnd_int8_gemm *out);
+
+/* The packing depends on k, n, the type of B and the ISA, not on m. */
+size_t nnd_int8_gemm_packed_bytes(const nnd_int8_gemm *gemm);
+void nnd_int8_gemm_pack_b(const nnd_int8_gemm *gemm, const void *b, void *packed);
+
+typedef struct nnd_int8_gemm_args {
+    const void *a;
+    const void *packed_b;
+    const int32_t *columns; /* of nnd_int8_gemm_columns */
+    nnd_int8_result result; /* scale: readable up to n_padded */
+    void *c;
+} nnd_int8_gemm_args;
+
+/* What the zero points do to each column, n_padded × 2 integers; b_zero has b_zeros = 1 or n
+   elements. Made once per run (or once for all when the zero points are constant). */
+size_t nnd_int8_gemm_column_bytes(const nnd_int8_gemm *gemm);
+void nnd_int8_gemm_columns(const nnd_int8_gemm *gemm, const void *packed_b, int32_t a_zero,
+                           const int32_t *b_zero, size_t b_zeros, int32_t *columns);
+
+size_t nnd_int8_gemm_tiles(const nnd_int8_gemm *gemm);
+size_t nnd_int8_gemm_lane_bytes(const nnd_int8_gemm *gemm);
+void nnd_int8_gemm_run_tile(const nnd_int8_gemm *gemm, const nnd_int8_gemm_args *args, size_t tile,
+                            void *scratch);
+
+/* ---- 3 convolution ---------------------------------------------------------------------- */
+
+typedef struct nnd_int8_conv nnd_int8_conv; /* immutable after creation, shared by threads */
+
+/* The geometry of `desc` (its layouts, activation and residual are not read: NCHW, none), padded
+   with x's zero point. Errors as nnd_conv_create's. */
+nnd_status nnd_int8_conv_create(const nnd_conv_desc *desc, bool x_signed, bool w_signed,
+                                nnd_int8_conv **out);
+void nnd_int8_conv_destroy(nnd_int8_conv *conv); /* takes NULL */
+const char *nnd_int8_conv_name(const nnd_int8_conv *conv);
+
+/* Packs weights [out_channels][in_channels/groups][kernel_h][kernel_w], whose zero points w_zero
+   are w_zeros = 1 or out_channels elements. Equal descriptors (batch, in_h and in_w aside) of the
+   same types and ISA pack equally. */
+size_t nnd_int8_conv_packed_bytes(const nnd_int8_conv *conv);
+void nnd_int8_conv_pack(const nnd_int8_conv *conv, const void *weights, const int32_t *w_zero,
+                        size_t w_zeros, void *packed);
+
+typedef struct nnd_int8_conv_args {
+    const void *x;
+    const void *packed;
+    int32_t x_zero;
+    const int32_t *start; /* of nnd_int8_conv_start */
+    nnd_int8_result result;
+    void *y;
+} nnd_int8_conv_args;
+
+/* What each output channel's sums begin with; bias [out_channels] or NULL. */
+void nnd_int8_conv_start(const nnd_int8_conv *conv, const void *packed, const int32_t *bias,
+                         int32_t x_zero, int32_t *start);
+
+size_t nnd_int8_conv_tiles(const nnd_int8_conv *conv);
+size_t nnd_int8_conv_lane_bytes(const nnd_int8_conv *conv);
+void nnd_int8_conv_run_tile(const nnd_int8_conv *conv, const nnd_int8_conv_args *args, size_t tile,
+                            void *scratch);
+
+#endif

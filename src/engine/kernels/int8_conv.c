@@ -1,0 +1,338 @@
+/*
+ * Convolution of bytes: plans, packing, and the way through GEMM. The columns of the product are
+ * pixels, gathered panel by panel in the lane's scratch (for a 1×1 kernel they are the planes
+ * themselves), so that results come out as planes again.
+ */
+#include <string.h>
+
+#include "engine/kernels/conv.h"
+#include "engine/kernels/int8_conv.h"
+
+#define TILE_MACS    (16 << 20)
+#define SMALL_TILE   (1 << 18)
+#define TILE_PARTS   16
+#define CHUNK_BYTES  (128 << 10) /* of gathered pixels: they stay in the second-level cache */
+#define CHUNK_PANELS 8
+
+static int64_t at_most(int64_t value, int64_t limit)
+{
+    return NND_MAX(1, NND_MIN(value, limit));
+}
+
+static void plan_gemm(nnd_int8_conv *c)
+{
+    const nnd_conv_desc *d = &c->desc;
+    int64_t depth = d->in_channels / d->groups, pixels = c->out_h * c->out_w;
+    c->pointwise = d->kernel_h == 1 && d->kernel_w == 1 && d->stride_h == 1 && d->stride_w == 1 &&
+                   !d->pad_top && !d->pad_left && !d->pad_bottom && !d->pad_right;
+    c->k = depth * d->kernel_h * d->kernel_w;
+    c->quads = nnd_ceil_div(c->k, 4);
+    c->group_rows = d->out_channels / d->groups;
+    c->pieces = nnd_ceil_div(c->group_rows, c->set->tile_rows);
+    c->panel = c->set->tile_vectors * c->set->lanes;
+    int64_t panels = nnd_ceil_div(pixels, c->panel), images = d->batch * d->groups;
+    /* As many panels per tile as leave enough tiles for threads, then parts of the channels. */
+    double column = (double)c->panel * (double)c->k * (double)c->group_rows;
+    double total = column * (double)panels * (double)images;
+    double target = NND_MIN((double)TILE_MACS, NND_MAX((double)SMALL_TILE, total / TILE_PARTS));
+    int64_t fit = NND_MIN(CHUNK_PANELS, CHUNK_BYTES / NND_MAX(1, c->quads * 4 * c->panel));
+    int64_t wanted = (int64_t)NND_MIN(target / column, 1e6);
+    c->chunks = nnd_ceil_div(panels, at_most(wanted, fit));
+    c->chunk = nnd_ceil_div(panels, c->chunks) * c->panel;
+    c->chunks = nnd_ceil_div(pixels, c->chunk);
+    double work = column * (double)(c->chunk / c->panel);
+    c->row_parts = at_most((int64_t)NND_MIN(work / target + 0.5, 1e6), c->pieces);
+    c->tiles = (size_t)(images * c->chunks * c->row_parts);
+    c->lane_bytes = (size_t)((c->quads * 4 + 4) * c->chunk);
+}
+
+nnd_status nnd_int8_conv_create(const nnd_conv_desc *desc, bool x_signed, bool w_signed,
+                                nnd_int8_conv **out)
+{
+    int64_t out_h, out_w;
+    *out = NULL;
+    NND_TRY(nnd_conv_check(desc, &out_h, &out_w));
+    nnd_int8_conv *conv = nnd_calloc(1, sizeof *conv);
+    if (!conv) return nnd_error_set(NND_E_OUT_OF_MEMORY, "convolution: no memory for the plan");
+    conv->desc = *desc;
+    conv->set = nnd_int8_set_current();
+    conv->x_signed = x_signed;
+    conv->w_signed = w_signed;
+    conv->out_h = out_h;
+    conv->out_w = out_w;
+    conv->depthwise = nnd_int8_depthwise_can(desc);
+    if (conv->depthwise)
+        nnd_int8_depthwise_plan(conv);
+    else
+        plan_gemm(conv);
+    *out = conv;
+    return NND_OK;
+}
+
+void nnd_int8_conv_destroy(nnd_int8_conv *conv)
+{
+    nnd_free(conv);
+}
+
+const char *nnd_int8_conv_name(const nnd_int8_conv *conv)
+{
+    return conv->depthwise ? "int8 depthwise" : "int8";
+}
+
+/* ---- weights ----------------------------------------------------------------------------- */
+
+static size_t aligned(size_t bytes)
+{
+    return (bytes + NND_KERNEL_ALIGN - 1) / NND_KERNEL_ALIGN * NND_KERNEL_ALIGN;
+}
+
+static size_t weight_bytes(const nnd_int8_conv *c)
+{
+    const nnd_conv_desc *d = &c->desc;
+    size_t channels = (size_t)d->out_channels;
+    if (c->depthwise) return channels * (size_t)(d->kernel_h * d->kernel_w) * sizeof(int32_t);
+    return channels * (size_t)c->quads * nnd_int8_quad_bytes(c->set);
+}
+
+nnd_int8_conv_packed nnd_int8_conv_parts(const nnd_int8_conv *c, const void *packed)
+{
+    char *at = (char *)packed; /* the parts are written by nnd_int8_conv_pack only */
+    size_t list = aligned((size_t)c->desc.out_channels * sizeof(int32_t));
+    nnd_int8_conv_packed p = {.has_zeros = *(const int32_t *)packed};
+    at += NND_KERNEL_ALIGN;
+    p.sums = (int32_t *)(void *)at;
+    p.minus_zeros = (int32_t *)(void *)(at + list);
+    p.weights = at + 2 * list;
+    p.ones = p.weights + aligned(weight_bytes(c));
+    return p;
+}
+
+size_t nnd_int8_conv_packed_bytes(const nnd_int8_conv *c)
+{
+    size_t list = aligned((size_t)c->desc.out_channels * sizeof(int32_t));
+    size_t ones = c->depthwise ? 0 : (size_t)c->quads * nnd_int8_quad_bytes(c->set);
+    return NND_KERNEL_ALIGN + 2 * list + aligned(weight_bytes(c)) + ones;
+}
+
+/* Start of the rows of piece i of a group, and where they are packed. */
+static int64_t piece_row(const nnd_int8_conv *c, int64_t i)
+{
+    return nnd_part(c->group_rows, c->pieces, i);
+}
+
+static char *packed_rows(const nnd_int8_conv *c, const nnd_int8_conv_packed *p, int64_t group,
+                         int64_t row)
+{
+    int64_t first = group * c->group_rows + row;
+    return p->weights + (size_t)(first * c->quads) * nnd_int8_quad_bytes(c->set);
+}
+
+static void pack_gemm(const nnd_int8_conv *c, const uint8_t *weights, nnd_int8_conv_packed *p)
+{
+    for (int64_t g = 0; g < c->desc.groups; g++) {
+        for (int64_t i = 0; i < c->pieces; i++) {
+            int64_t row = piece_row(c, i), rows = piece_row(c, i + 1) - row;
+            const uint8_t *from = weights + (g * c->group_rows + row) * c->k;
+            nnd_int8_pack_rows(c->set, from, (size_t)c->k, c->w_signed, (size_t)rows, (size_t)c->k,
+                               packed_rows(c, p, g, row), NULL);
+        }
+    }
+    /* Quads of ones; what k lacks to whole quads is 0. */
+    for (int64_t q = 0; q < c->quads; q++) {
+        static const uint8_t ones[4] = {1, 1, 1, 1};
+        nnd_int8_pack_rows(c->set, ones, 0, true, 1, (size_t)NND_MIN(4, c->k - 4 * q),
+                           p->ones + (size_t)q * nnd_int8_quad_bytes(c->set), NULL);
+    }
+}
+
+void nnd_int8_conv_pack(const nnd_int8_conv *c, const void *weights, const int32_t *w_zero,
+                        size_t w_zeros, void *packed)
+{
+    const nnd_conv_desc *d = &c->desc;
+    const uint8_t *w = weights;
+    size_t taps = (size_t)(d->in_channels / d->groups * d->kernel_h * d->kernel_w);
+    memset(packed, 0, nnd_int8_conv_packed_bytes(c));
+    nnd_int8_conv_packed p = nnd_int8_conv_parts(c, packed);
+    for (size_t m = 0; m < (size_t)d->out_channels; m++) {
+        int32_t zero = w_zero[w_zeros == 1 ? 0 : m];
+        uint32_t sum = 0;
+        for (size_t t = 0; t < taps; t++) {
+            uint8_t byte = w[m * taps + t];
+            int32_t v = (c->w_signed ? (int8_t)byte : byte) - zero;
+            sum += (uint32_t)v;
+            if (c->depthwise) ((int32_t *)(void *)p.weights)[m * taps + t] = v;
+        }
+        p.sums[m] = (int32_t)sum;
+        p.minus_zeros[m] = (c->w_signed ? 0 : 128) - zero;
+        if (p.minus_zeros[m]) *(int32_t *)packed = 1;
+    }
+    if (!c->depthwise) pack_gemm(c, w, &p);
+}
+
+void nnd_int8_conv_start(const nnd_int8_conv *c, const void *packed, const int32_t *bias,
+                         int32_t x_zero, int32_t *start)
+{
+    nnd_int8_conv_packed p = nnd_int8_conv_parts(c, packed);
+    int32_t shift = c->depthwise ? (c->x_signed ? 128 : 0) : nnd_int8_shift(c->set, c->x_signed);
+    uint32_t zero = (uint32_t)(x_zero + shift);
+    for (int64_t m = 0; m < c->desc.out_channels; m++)
+        start[m] = (int32_t)((bias ? (uint32_t)bias[m] : 0) - zero * (uint32_t)p.sums[m]);
+}
+
+/* ---- pixels ------------------------------------------------------------------------------ */
+
+void nnd_int8_copy_steps(const uint8_t *row, int64_t width, int64_t start, int64_t step, int64_t n,
+                         uint8_t zero, uint8_t *to)
+{
+    int64_t first = start < 0 ? NND_MIN(n, nnd_ceil_div(-start, step)) : 0;
+    int64_t end = start < width ? NND_MIN(n, nnd_ceil_div(width - start, step)) : 0;
+    end = NND_MAX(first, end);
+    if (first) memset(to, zero, (size_t)first);
+    if (step == 1 && end > first) {
+        memcpy(to + first, row + start + first, (size_t)(end - first));
+    } else {
+        for (int64_t i = first; i < end; i++)
+            to[i] = row[start + i * step];
+    }
+    if (n > end) memset(to + end, zero, (size_t)(n - end));
+}
+
+/* What tap (y, x) of one plane sees at output pixels [pixel, pixel + n). */
+static void gather_tap(const nnd_int8_conv *c, const uint8_t *plane, int64_t y, int64_t x,
+                       int64_t pixel, int64_t n, uint8_t zero, uint8_t *to)
+{
+    const nnd_conv_desc *d = &c->desc;
+    int64_t row = pixel / c->out_w, column = pixel % c->out_w;
+    while (n > 0) {
+        int64_t part = NND_MIN(n, c->out_w - column);
+        int64_t in_y = row * d->stride_h - d->pad_top + y * d->dilation_h;
+        int64_t in_x = column * d->stride_w - d->pad_left + x * d->dilation_w;
+        if (in_y < 0 || in_y >= d->in_h)
+            memset(to, zero, (size_t)part);
+        else
+            nnd_int8_copy_steps(plane + in_y * d->in_w, d->in_w, in_x, d->stride_w, part, zero, to);
+        to += part;
+        n -= part;
+        row++;
+        column = 0;
+    }
+}
+
+/* Gathers `n` pixels from `pixel` on as panels of the vector operand. x is a group's planes. */
+static void gather(const nnd_int8_conv *c, const uint8_t *x, int64_t pixel, int64_t n, uint8_t zero,
+                   uint8_t *panels, uint8_t *stage)
+{
+    const nnd_conv_desc *d = &c->desc;
+    uint8_t flip = nnd_int8_flip(c->set, c->x_signed);
+    int64_t area = d->in_h * d->in_w, taps = d->kernel_h * d->kernel_w;
+    int64_t width = nnd_round_up(n, c->panel);
+    bool direct = c->pointwise && width == n;
+    if (!direct) memset(stage, 0, (size_t)(4 * c->chunk));
+    for (int64_t q = 0; q < c->quads; q++) {
+        const uint8_t *rows[4];
+        for (int64_t j = 0; j < 4; j++) {
+            /* Rows beyond k meet weights of 0: any bytes will do. */
+            int64_t k = NND_MIN(4 * q + j, c->k - 1), tap = k % taps;
+            const uint8_t *plane = x + k / taps * area;
+            rows[j] = direct ? plane + pixel : stage + j * c->chunk;
+            if (direct) continue;
+            gather_tap(c, plane, tap / d->kernel_w, tap % d->kernel_w, pixel, n, zero,
+                       stage + j * c->chunk);
+        }
+        for (int64_t i = 0; i < width; i += c->panel) {
+            const uint8_t *from[4] = {rows[0] + i, rows[1] + i, rows[2] + i, rows[3] + i};
+            c->set->interleave(from, flip, (size_t)c->panel,
+                               panels + (i * c->quads + q * c->panel) * 4);
+        }
+    }
+}
+
+/* ---- product ----------------------------------------------------------------------------- */
+
+/* Sums of a panel's columns: a product with ones. */
+static void sum_columns(const nnd_int8_conv *c, const char *ones, const uint8_t *panel,
+                        int32_t *sums)
+{
+    nnd_int8_tile_args t = {.vectors = panel,
+                            .rows = ones,
+                            .quads = (size_t)c->quads,
+                            .sums = sums,
+                            .stride = (size_t)c->panel};
+    c->set->tile(1, c->set->tile_vectors, &t);
+}
+
+/* One panel with the output channels of pieces [first, end) of a group. */
+static void run_panel(const nnd_int8_conv *c, const nnd_int8_conv_args *args,
+                      const nnd_int8_conv_packed *p, int64_t image, int64_t group, int64_t first,
+                      int64_t end, const uint8_t *panel, int64_t pixel)
+{
+    int32_t sums[NND_INT8_MAX_ROWS * NND_INT8_MAX_PANEL], column_sums[NND_INT8_MAX_PANEL];
+    int64_t area = c->out_h * c->out_w, channels = c->desc.out_channels;
+    const nnd_int8_result *r = &args->result;
+    size_t bytes = nnd_int8_result_bytes(r);
+    char *y = (char *)args->y + (size_t)(image * channels * area + pixel) * bytes;
+    if (p->has_zeros) sum_columns(c, p->ones, panel, column_sums);
+    for (int64_t i = first; i < end; i++) {
+        int64_t row = piece_row(c, i), rows = piece_row(c, i + 1) - row;
+        int64_t channel = group * c->group_rows + row;
+        nnd_int8_tile_args t = {
+            .vectors = panel,
+            .rows = packed_rows(c, p, group, row),
+            .quads = (size_t)c->quads,
+            .row_start = args->start + channel,
+            .row_factor = p->has_zeros ? p->minus_zeros + channel : NULL,
+            .column_factor = p->has_zeros ? column_sums : NULL,
+            .sums = sums,
+            .stride = (size_t)c->panel,
+        };
+        c->set->tile((int)rows, c->set->tile_vectors, &t);
+        nnd_int8_block block = {.sums = sums,
+                                .stride = t.stride,
+                                .rows = (size_t)rows,
+                                .columns = (size_t)NND_MIN(c->panel, area - pixel),
+                                .row_scale = r->scale ? r->scale + channel : NULL,
+                                .row_step = 1};
+        nnd_int8_store(c->set, r, &block, y + (size_t)(channel * area) * bytes, (size_t)area);
+    }
+}
+
+static void run_gemm(const nnd_int8_conv *c, const nnd_int8_conv_args *args, size_t tile,
+                     void *scratch)
+{
+    const nnd_conv_desc *d = &c->desc;
+    nnd_int8_conv_packed p = nnd_int8_conv_parts(c, args->packed);
+    int64_t left = (int64_t)tile, part = left % c->row_parts;
+    left /= c->row_parts;
+    int64_t pixel = left % c->chunks * c->chunk;
+    left /= c->chunks;
+    int64_t group = left % d->groups, image = left / d->groups;
+    int64_t n = NND_MIN(c->chunk, c->out_h * c->out_w - pixel);
+    int64_t depth = d->in_channels / d->groups;
+    const uint8_t *x = args->x;
+    x += (image * d->in_channels + group * depth) * d->in_h * d->in_w;
+    uint8_t *panels = scratch, *stage = panels + c->quads * 4 * c->chunk;
+    gather(c, x, pixel, n, (uint8_t)args->x_zero, panels, stage);
+    int64_t first = nnd_part(c->pieces, c->row_parts, part);
+    int64_t end = nnd_part(c->pieces, c->row_parts, part + 1);
+    for (int64_t i = 0; i < n; i += c->panel)
+        run_panel(c, args, &p, image, group, first, end, panels + i * c->quads * 4, pixel + i);
+}
+
+size_t nnd_int8_conv_tiles(const nnd_int8_conv *c)
+{
+    return c->tiles;
+}
+
+size_t nnd_int8_conv_lane_bytes(const nnd_int8_conv *c)
+{
+    return c->lane_bytes;
+}
+
+void nnd_int8_conv_run_tile(const nnd_int8_conv *c, const nnd_int8_conv_args *args, size_t tile,
+                            void *scratch)
+{
+    if (c->depthwise)
+        nnd_int8_depthwise_run(c, args, tile, scratch);
+    else
+        run_gemm(c, args, tile, scratch);
+}

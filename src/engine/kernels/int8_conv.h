@@ -1,0 +1,52 @@
+/* The plan of a convolution of bytes. Private to the kernels folder. */
+#ifndef NND_ENGINE_KERNELS_INT8_CONV_H
+#define NND_ENGINE_KERNELS_INT8_CONV_H
+
+#include "engine/kernels/int8_set.h"
+
+/*
+ * Packed weights: a header, per output channel Σ(w − zero) and −zero (of the i8 that is packed, or
+ * of w itself in the depthwise form), then the weights:
+ * register tiles of rows, group by group, and a row of ones (for sums of columns), or
+ * one integer w − zero per tap.
+ */
+typedef struct nnd_int8_conv_packed {
+    int32_t has_zeros; /* some zero point is not 0 */
+    int32_t *sums, *minus_zeros;
+    char *weights, *ones;
+} nnd_int8_conv_packed;
+
+struct nnd_int8_conv {
+    nnd_conv_desc desc;
+    const nnd_int8_set *set;
+    bool x_signed, w_signed, depthwise;
+    int64_t out_h, out_w;
+    size_t tiles, lane_bytes;
+
+    /* Through GEMM: rows are the output channels of a group, columns the pixels of an image. */
+    bool pointwise; /* a column's k are the channels of one pixel */
+    int64_t k, quads, group_rows, pieces, panel;
+    int64_t chunk, chunks; /* pixels of a tile, whole panels */
+    int64_t row_parts;     /* pieces are shared out among so many tiles */
+
+    /* Depthwise: the padded input is copied apart by position modulo the strides, so that a step
+       of the output is a step of one byte for every tap. */
+    int64_t phases_h, phases_w;
+    int64_t reach_h, pitch; /* rows of a phase beyond those of the output; bytes of a row */
+    int64_t band;           /* output rows done at once */
+    int64_t planes_per_tile, band_parts; /* one of them is 1 */
+};
+
+/* Σ (w − zero) and so on inside `packed`. */
+nnd_int8_conv_packed nnd_int8_conv_parts(const nnd_int8_conv *conv, const void *packed);
+
+/* to[i] = row[start + i·step] where that is inside the row of `width` bytes, else zero. */
+void nnd_int8_copy_steps(const uint8_t *row, int64_t width, int64_t start, int64_t step, int64_t n,
+                         uint8_t zero, uint8_t *to);
+
+bool nnd_int8_depthwise_can(const nnd_conv_desc *desc);
+void nnd_int8_depthwise_plan(nnd_int8_conv *conv);
+void nnd_int8_depthwise_run(const nnd_int8_conv *conv, const nnd_int8_conv_args *args, size_t tile,
+                            void *scratch);
+
+#endif

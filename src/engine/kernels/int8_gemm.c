@@ -1,0 +1,156 @@
+/*
+ * The GEMM driver for bytes. B is the vector operand, packed ahead in panels; rows of A are
+ * broadcast and packed tile by tile. Sums of k never leave the registers, so there are no chunks
+ * of k.
+ *
+ * Packed B: panels of `panel` columns, the last one narrowed to whole vectors, each
+ * [quads][width][4] bytes; then the sums of all columns as they are packed, n_padded integers.
+ */
+#include <string.h>
+
+#include "engine/kernels/int8_set.h"
+
+#define TILE_MACS  (16 << 20)
+#define TILE_PARTS 16
+#define SMALL_TILE (1 << 18)
+
+/* A tile has `tall` pieces of rows and `wide` panels: wide enough to share the packing of A. */
+static void choose_tiles(nnd_int8_gemm *g)
+{
+    int64_t panels = nnd_ceil_div(g->desc.n, g->panel);
+    double one = (double)g->set->tile_rows * (double)g->panel * (double)NND_MAX(1, g->desc.k);
+    double total = one * (double)g->pieces * (double)panels;
+    double target = NND_MIN((double)TILE_MACS, NND_MAX((double)SMALL_TILE, total / TILE_PARTS));
+    int64_t budget = NND_MAX(1, (int64_t)NND_MIN(target / one, 1e6));
+    int64_t wide = NND_MAX(1, NND_MIN(panels, budget));
+    int64_t tall = NND_MAX(1, NND_MIN(g->pieces, budget / wide));
+    g->m_tiles = nnd_ceil_div(g->pieces, tall);
+    g->n_tiles = nnd_ceil_div(panels, wide);
+}
+
+nnd_status nnd_int8_gemm_plan(const nnd_int8_gemm_desc *desc, nnd_int8_gemm *out)
+{
+    nnd_int8_gemm g = {.desc = *desc, .set = nnd_int8_set_current()};
+    const int64_t limit = INT64_MAX / 64 / (int64_t)sizeof(int32_t);
+    if (desc->m < 0 || desc->n < 0 || desc->k < 0)
+        return nnd_error_set(NND_E_SHAPE, "gemm: negative size %lld×%lld×%lld", (long long)desc->m,
+                             (long long)desc->n, (long long)desc->k);
+    int64_t k = NND_MAX(1, desc->k), n = NND_MAX(1, desc->n);
+    if (k > limit - 64 || n > limit - 64 || desc->m > limit - 64 || n + 64 > limit / (k + 4) ||
+        desc->m + 64 > limit / (k + 4) || desc->m + 64 > limit / (n + 64))
+        return nnd_error_set(NND_E_OVERFLOW, "gemm: %lld×%lld×%lld is too large",
+                             (long long)desc->m, (long long)desc->n, (long long)desc->k);
+    g.quads = nnd_ceil_div(desc->k, 4);
+    g.panel = g.set->tile_vectors * g.set->lanes;
+    g.n_padded = nnd_round_up(desc->n, g.set->lanes);
+    g.pieces = nnd_ceil_div(desc->m, g.set->tile_rows);
+    choose_tiles(&g);
+    *out = g;
+    return NND_OK;
+}
+
+static size_t sums_offset(const nnd_int8_gemm *g)
+{
+    return (size_t)nnd_round_up(g->quads * g->n_padded * 4, NND_KERNEL_ALIGN);
+}
+
+size_t nnd_int8_gemm_packed_bytes(const nnd_int8_gemm *g)
+{
+    return sums_offset(g) + (size_t)g->n_padded * sizeof(int32_t);
+}
+
+void nnd_int8_gemm_pack_b(const nnd_int8_gemm *g, const void *b, void *packed)
+{
+    const uint8_t *from = b;
+    uint8_t flip = nnd_int8_flip(g->set, g->desc.b_signed), *bytes = packed;
+    int32_t *sums = (int32_t *)(void *)(bytes + sums_offset(g));
+    size_t n = (size_t)g->desc.n, k = (size_t)g->desc.k, panel = (size_t)g->panel;
+    memset(packed, 0, nnd_int8_gemm_packed_bytes(g));
+    for (size_t first = 0; first < n; first += panel) {
+        size_t columns = NND_MIN(panel, n - first);
+        size_t width = NND_MIN(panel, (size_t)g->n_padded - first);
+        uint8_t *to = bytes + first * (size_t)g->quads * 4;
+        for (size_t x = 0; x < k; x++) {
+            for (size_t i = 0; i < columns; i++) {
+                uint8_t v = from[x * n + first + i] ^ flip;
+                to[(x / 4 * width + i) * 4 + x % 4] = v;
+                sums[first + i] += g->set->signed_vectors ? (int8_t)v : v;
+            }
+        }
+    }
+}
+
+size_t nnd_int8_gemm_column_bytes(const nnd_int8_gemm *g)
+{
+    return (size_t)g->n_padded * 2 * sizeof(int32_t);
+}
+
+void nnd_int8_gemm_columns(const nnd_int8_gemm *g, const void *packed_b, int32_t a_zero,
+                           const int32_t *b_zero, size_t b_zeros, int32_t *columns)
+{
+    const int32_t *sums = (const int32_t *)(const void *)((const char *)packed_b + sums_offset(g));
+    int32_t *start = columns, *zero = columns + g->n_padded;
+    uint32_t a = (uint32_t)(g->desc.a_signed ? a_zero : a_zero - 128);
+    for (int64_t i = 0; i < g->n_padded; i++) {
+        size_t at = b_zeros == 1 ? 0 : (size_t)NND_MIN(i, g->desc.n - 1);
+        zero[i] = b_zero[at] + nnd_int8_shift(g->set, g->desc.b_signed);
+        uint32_t sum = (uint32_t)sums[i] - (uint32_t)g->desc.k * (uint32_t)zero[i];
+        start[i] = (int32_t)(0u - a * sum);
+    }
+}
+
+size_t nnd_int8_gemm_tiles(const nnd_int8_gemm *g)
+{
+    return (size_t)(g->m_tiles * g->n_tiles);
+}
+
+size_t nnd_int8_gemm_lane_bytes(const nnd_int8_gemm *g)
+{
+    return (size_t)NND_MAX(1, g->quads) * (size_t)g->set->tile_rows * nnd_int8_quad_bytes(g->set);
+}
+
+/* One register tile and its results. */
+static void run_spot(const nnd_int8_gemm *g, const nnd_int8_gemm_args *args, const void *rows_a,
+                     const int32_t *row_factor, int64_t row, int64_t rows, int64_t column)
+{
+    int32_t sums[NND_INT8_MAX_ROWS * NND_INT8_MAX_PANEL];
+    int64_t columns = NND_MIN(g->panel, g->desc.n - column);
+    const nnd_int8_result *r = &args->result;
+    nnd_int8_tile_args t = {
+        .vectors = (const uint8_t *)args->packed_b + column * g->quads * 4,
+        .rows = rows_a,
+        .quads = (size_t)g->quads,
+        .column_start = args->columns + column,
+        .row_factor = row_factor,
+        .column_factor = args->columns + g->n_padded + column,
+        .sums = sums,
+        .stride = (size_t)g->panel,
+    };
+    g->set->tile((int)rows, (int)nnd_ceil_div(columns, g->set->lanes), &t);
+    nnd_int8_block block = {
+        .sums = sums, .stride = t.stride, .rows = (size_t)rows, .columns = (size_t)columns};
+    if (r->scale) block.column_scale = r->scale + column;
+    if (r->bias) block.column_bias = r->bias + column;
+    char *c = (char *)args->c + (size_t)(row * g->desc.n + column) * nnd_int8_result_bytes(r);
+    nnd_int8_store(g->set, r, &block, c, (size_t)g->desc.n);
+}
+
+void nnd_int8_gemm_run_tile(const nnd_int8_gemm *g, const nnd_int8_gemm_args *args, size_t tile,
+                            void *scratch)
+{
+    const nnd_int8_gemm_desc *d = &g->desc;
+    int64_t panels = nnd_ceil_div(d->n, g->panel);
+    int64_t mi = (int64_t)tile % g->m_tiles, ni = (int64_t)tile / g->m_tiles;
+    int64_t first = nnd_part(panels, g->n_tiles, ni), end = nnd_part(panels, g->n_tiles, ni + 1);
+    int64_t piece_end = nnd_part(g->pieces, g->m_tiles, mi + 1);
+    for (int64_t p = nnd_part(g->pieces, g->m_tiles, mi); p < piece_end; p++) {
+        int32_t factor[NND_INT8_MAX_ROWS];
+        int64_t row = nnd_part(d->m, g->pieces, p), rows = nnd_part(d->m, g->pieces, p + 1) - row;
+        nnd_int8_pack_rows(g->set, (const uint8_t *)args->a + row * d->k, (size_t)d->k, d->a_signed,
+                           (size_t)rows, (size_t)d->k, scratch, factor);
+        for (int64_t i = 0; i < rows; i++)
+            factor[i] = (int32_t)(0u - (uint32_t)factor[i]);
+        for (int64_t i = first; i < end; i++)
+            run_spot(g, args, scratch, factor, row, rows, i * g->panel);
+    }
+}

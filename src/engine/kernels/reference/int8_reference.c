@@ -1,0 +1,72 @@
+/* The byte kernels in plain C. */
+#include "engine/kernels/int8_set.h"
+
+enum { LANES = 8, ROWS = 4, VECTORS = 2 };
+
+static void tile(int rows, int vectors, const nnd_int8_tile_args *t)
+{
+    size_t columns = (size_t)vectors * LANES;
+    for (size_t i = 0; i < (size_t)rows; i++) {
+        int32_t *sums = t->sums + i * t->stride;
+        for (size_t c = 0; c < columns; c++) {
+            uint32_t sum = (uint32_t)(t->row_start ? t->row_start[i] : 0);
+            if (t->column_start) sum += (uint32_t)t->column_start[c];
+            if (t->row_factor) sum += (uint32_t)t->row_factor[i] * (uint32_t)t->column_factor[c];
+            for (size_t q = 0; q < t->quads; q++) {
+                const uint8_t *x = t->vectors + (q * columns + c) * 4;
+                const int8_t *row = (const int8_t *)t->rows + (q * (size_t)rows + i) * 4;
+                for (size_t j = 0; j < 4; j++)
+                    sum += (uint32_t)((int32_t)x[j] * row[j]);
+            }
+            sums[c] = (int32_t)sum;
+        }
+    }
+}
+
+static void interleave(const uint8_t *const rows[4], uint8_t flip, size_t width, uint8_t *to)
+{
+    for (size_t i = 0; i < width; i++) {
+        for (size_t j = 0; j < 4; j++)
+            to[i * 4 + j] = rows[j][i] ^ flip;
+    }
+}
+
+/* Rounds half to even without a call, as long as the rounding mode is the usual one: adding
+   1.5·2^23 leaves no fraction bits. What is beyond ±1024 saturates in any byte type. */
+static int32_t nearest(float v)
+{
+    const float magic = 12582912.0f;
+    v = v > -1024.0f ? (v < 1024.0f ? v : 1024.0f) : -1024.0f;
+    return (int32_t)((v + magic) - magic);
+}
+
+static void finish(const nnd_int8_block *b, const nnd_int8_result *result, uint8_t *y,
+                   size_t y_stride)
+{
+    for (size_t r = 0; r < b->rows; r++) {
+        for (size_t i = 0; i < b->columns; i++) {
+            float scale = b->row_scale ? b->row_scale[r * b->row_step] : b->column_scale[i];
+            int32_t v = nearest((float)b->sums[r * b->stride + i] * scale) + result->zero;
+            y[r * y_stride + i] = (uint8_t)NND_MIN(NND_MAX(v, result->low), result->high);
+        }
+    }
+}
+
+static void depthwise(const nnd_int8_depthwise_args *d)
+{
+    for (size_t i = 0; i < d->n; i++) {
+        uint32_t sum = (uint32_t)d->start;
+        for (size_t t = 0; t < d->count; t++)
+            sum += (uint32_t)((int32_t)d->x[d->taps[t] + (ptrdiff_t)i] * d->weights[t]);
+        d->sums[i] = (int32_t)sum;
+    }
+}
+
+const nnd_int8_set nnd_int8_set_reference = {.isa = NND_ISA_REFERENCE,
+                                             .lanes = LANES,
+                                             .tile_rows = ROWS,
+                                             .tile_vectors = VECTORS,
+                                             .tile = tile,
+                                             .interleave = interleave,
+                                             .finish = finish,
+                                             .depthwise = depthwise};

@@ -1,0 +1,101 @@
+/* What both NEON files share: everything but the products of bytes. */
+#include <arm_neon.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+enum { LANES = 4 };
+#define VECTORS        2
+#define SIGNED_VECTORS true
+#define WIDE_ROWS      false
+
+typedef int32x4_t vi;
+typedef float32x4_t vf;
+typedef int8x16_t vx;
+typedef int8x16_t vb;
+
+static inline vi vi_load(const int32_t *p)
+{
+    return vld1q_s32(p);
+}
+static inline void vi_store(int32_t *p, vi v)
+{
+    vst1q_s32(p, v);
+}
+static inline vi vi_set1(int32_t v)
+{
+    return vdupq_n_s32(v);
+}
+static inline vi vi_add(vi a, vi b)
+{
+    return vaddq_s32(a, b);
+}
+static inline vi vi_mul(vi a, vi b)
+{
+    return vmulq_s32(a, b);
+}
+static inline vx vx_load(const uint8_t *p)
+{
+    return vreinterpretq_s8_u8(vld1q_u8(p));
+}
+static inline vb vb_load(const char *p)
+{
+    return vreinterpretq_s8_s32(vld1q_dup_s32((const int32_t *)(const void *)p));
+}
+static inline vf vf_set1(float v)
+{
+    return vdupq_n_f32(v);
+}
+static inline vf vf_load(const float *p)
+{
+    return vld1q_f32(p);
+}
+static inline vi vi_scale(vi sums, vf scale)
+{
+    const vf low = vdupq_n_f32(-1024.0f);
+    vf v = vmulq_f32(vcvtq_f32_s32(sums), scale);
+    v = vbslq_f32(vcgtq_f32(v, low), v, low); /* a NaN is not greater */
+    return vcvtnq_s32_f32(vminq_f32(v, vdupq_n_f32(1024.0f)));
+}
+static inline vi vi_limit(vi v, vi low, vi high)
+{
+    return vminq_s32(vmaxq_s32(v, low), high);
+}
+static inline void vi_bytes(vi v, uint8_t *to)
+{
+    int16x4_t half = vmovn_s32(v);
+    int8x8_t bytes = vmovn_s16(vcombine_s16(half, half));
+    uint32_t four = vget_lane_u32(vreinterpret_u32_s8(bytes), 0);
+    memcpy(to, &four, sizeof four);
+}
+
+static inline void int8_interleave_8(const uint8_t *const rows[4], size_t at, uint8_t flip,
+                                     uint8_t *to)
+{
+    uint8x8x4_t x;
+    for (int j = 0; j < 4; j++)
+        x.val[j] = veor_u8(vld1_u8(rows[j] + at), vdup_n_u8(flip));
+    vst4_u8(to, x);
+}
+
+typedef struct vp {
+    vi v[2];
+} vp;
+enum { PAIR_LANES = 8 };
+static inline vp vp_set1(int32_t v)
+{
+    return (vp){{vi_set1(v), vi_set1(v)}};
+}
+static inline vp vp_tap(vp sums, const uint8_t *x, int32_t weight)
+{
+    int16x8_t v = vreinterpretq_s16_u16(vmovl_u8(vld1_u8(x)));
+    sums.v[0] = vmlal_n_s16(sums.v[0], vget_low_s16(v), (int16_t)weight);
+    sums.v[1] = vmlal_n_s16(sums.v[1], vget_high_s16(v), (int16_t)weight);
+    return sums;
+}
+static inline void vp_store(int32_t *to, vp sums)
+{
+    vi_store(to, sums.v[0]);
+    vi_store(to + LANES, sums.v[1]);
+}

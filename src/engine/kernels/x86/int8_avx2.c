@@ -1,0 +1,119 @@
+/*
+ * u8 vectors × i8 rows in pairs of 16 bits. The instruction for pairs of bytes saturates at 16
+ * bits (255·127·2 does not fit); widening the vector once per quad costs two instructions that all
+ * rows of the tile share, and every product is exact.
+ */
+#include "engine/kernels/simd/int8_interleave_sse.h"
+
+enum { LANES = 8 };
+#define ROWS           4
+#define VECTORS        2
+#define SIGNED_VECTORS false
+#define WIDE_ROWS      true
+#define SET_ISA        NND_ISA_AVX2
+#define SET_NAME       nnd_int8_set_avx2
+
+typedef __m256i vi;
+typedef __m256i va;
+typedef __m256 vf;
+typedef struct vx {
+    __m256i even, odd; /* k, k+2 and k+1, k+3 */
+} vx;
+typedef struct vb {
+    __m256i even, odd;
+} vb;
+
+static inline vi vi_load(const int32_t *p)
+{
+    return _mm256_loadu_si256((const __m256i *)(const void *)p);
+}
+static inline void vi_store(int32_t *p, vi v)
+{
+    _mm256_storeu_si256((__m256i *)(void *)p, v);
+}
+static inline vi vi_set1(int32_t v)
+{
+    return _mm256_set1_epi32(v);
+}
+static inline vi vi_add(vi a, vi b)
+{
+    return _mm256_add_epi32(a, b);
+}
+static inline vi vi_mul(vi a, vi b)
+{
+    return _mm256_mullo_epi32(a, b);
+}
+static inline vx vx_load(const uint8_t *p)
+{
+    __m256i v = _mm256_loadu_si256((const __m256i *)(const void *)p);
+    return (vx){_mm256_and_si256(v, _mm256_set1_epi16(0xff)), _mm256_srli_epi16(v, 8)};
+}
+static inline vb vb_load(const char *p)
+{
+    const int32_t *pairs = (const int32_t *)(const void *)p;
+    return (vb){_mm256_set1_epi32(pairs[0]), _mm256_set1_epi32(pairs[1])};
+}
+static inline va va_zero(void)
+{
+    return _mm256_setzero_si256();
+}
+static inline va va_dot(va sums, vx x, vb row)
+{
+    sums = _mm256_add_epi32(sums, _mm256_madd_epi16(x.even, row.even));
+    return _mm256_add_epi32(sums, _mm256_madd_epi16(x.odd, row.odd));
+}
+static inline vi va_total(va sums)
+{
+    return sums;
+}
+static inline vf vf_set1(float v)
+{
+    return _mm256_set1_ps(v);
+}
+static inline vf vf_load(const float *p)
+{
+    return _mm256_loadu_ps(p);
+}
+static inline vi vi_scale(vi sums, vf scale)
+{
+    vf v = _mm256_mul_ps(_mm256_cvtepi32_ps(sums), scale);
+    /* A NaN becomes the second operand. */
+    v = _mm256_min_ps(_mm256_max_ps(v, _mm256_set1_ps(-1024.0f)), _mm256_set1_ps(1024.0f));
+    return _mm256_cvtps_epi32(v);
+}
+static inline vi vi_limit(vi v, vi low, vi high)
+{
+    return _mm256_min_epi32(_mm256_max_epi32(v, low), high);
+}
+static inline void vi_bytes(vi v, uint8_t *to)
+{
+    const __m256i low = _mm256_set1_epi64x(0x0c080400), pick = _mm256_set1_epi64x(0x400000000);
+    v = _mm256_permutevar8x32_epi32(_mm256_shuffle_epi8(v, low), pick);
+    _mm_storel_epi64((__m128i *)(void *)to, _mm256_castsi256_si128(v));
+}
+
+typedef struct vp {
+    vi v[2];
+} vp;
+enum { PAIR_LANES = 16 };
+static inline vp vp_set1(int32_t v)
+{
+    return (vp){{vi_set1(v), vi_set1(v)}};
+}
+/* The upper halves of the lanes are 0: pairs of 16-bit products with one product each. */
+static inline vp vp_tap(vp sums, const uint8_t *x, int32_t weight)
+{
+    vi w = vi_set1(weight & 0xffff);
+    for (int i = 0; i < 2; i++) {
+        vi v = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)(x + 8 * i)));
+        sums.v[i] = _mm256_add_epi32(sums.v[i], _mm256_madd_epi16(v, w));
+    }
+    return sums;
+}
+static inline void vp_store(int32_t *to, vp sums)
+{
+    vi_store(to, sums.v[0]);
+    vi_store(to + LANES, sums.v[1]);
+}
+
+#include "engine/kernels/simd/int8_body.h"

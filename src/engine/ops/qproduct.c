@@ -1,0 +1,378 @@
+/*
+ * Integer products through the byte kernels: weights packed at load when they are constant. What
+ * differs from one run to the next (scales and zero points may be computed values) becomes a few
+ * numbers per column or channel at the start of each run.
+ */
+#include "engine/ops/qproduct.h"
+
+#include <string.h>
+
+#include "engine/kernels/int8.h"
+#include "engine/ops/blocks.h"
+
+typedef struct packed_weights {
+    size_t bytes;
+    void *data;
+} packed_weights;
+
+void nnd_qproduct_release(void *state)
+{
+    packed_weights *p = state;
+    if (!p) return;
+    nnd_free_aligned(p->data);
+    nnd_free(p);
+}
+
+static nnd_status packed_make(size_t bytes, packed_weights **out)
+{
+    packed_weights *p = nnd_calloc(1, sizeof(*p));
+    if (p) p->data = nnd_alloc_aligned(bytes ? bytes : 1, NND_KERNEL_ALIGN);
+    if (!p || !p->data) {
+        nnd_qproduct_release(p);
+        return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory to pack weights");
+    }
+    p->bytes = bytes;
+    *out = p;
+    return NND_OK;
+}
+
+static void keep(nnd_graph *g, nnd_graph_node *n, packed_weights *p)
+{
+    n->state = p;
+    g->packed_bytes += p->bytes;
+}
+
+/* The constant of bytes that input `role` is, or NULL. */
+static nnd_status constant_bytes(nnd_graph *g, const nnd_graph_node *n, int role,
+                                 const nnd_tensor **out)
+{
+    *out = NULL;
+    if (role < 0 || (size_t)role >= n->formal_count || n->inputs[role] == NND_NO_ID) return NND_OK;
+    NND_TRY(nnd_graph_constant(g, n->inputs[role], out));
+    bool usable = *out && (*out)->data && nnd_tensor_count(*out) > 0 &&
+                  ((*out)->dtype == NND_U8 || (*out)->dtype == NND_I8);
+    if (!usable) *out = NULL;
+    return NND_OK;
+}
+
+static bool is_absent(const nnd_graph_node *n, int role)
+{
+    return role < 0 || (size_t)role >= n->formal_count || n->inputs[role] == NND_NO_ID;
+}
+
+static bool is_single(const nnd_tensor *t)
+{
+    return !t || nnd_tensor_count(t) == 1;
+}
+
+static bool is_signed(const nnd_tensor *t)
+{
+    return t->dtype == NND_I8;
+}
+
+static void read_zeros(const nnd_tensor *t, int32_t *zeros, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        zeros[i] = (int32_t)nnd_qproduct_value(t, i, 0);
+}
+
+/* What the sums of each column or channel are multiplied by: x_scale·w_scale/y_scale, rounded after
+   each operation. */
+static void read_scales(const nnd_op_ctx *c, float x_scale, float *scales, size_t n)
+{
+    const nnd_qroles *r = &nnd_qroles_of[c->op->variant];
+    const nnd_tensor *w = nnd_qproduct_at(c, r->w_scale), *y = nnd_qproduct_at(c, r->y_scale);
+    float y_scale = (float)nnd_qproduct_value(y, 0, 1);
+    float first = x_scale * (float)nnd_qproduct_value(w, 0, 1);
+    bool each = w && nnd_tensor_count(w) > 1, plain = each && w->dtype == NND_F32;
+    if (y) first /= y_scale;
+    for (size_t i = 0; i < n; i++) {
+        float one = first;
+        if (each) {
+            one = x_scale *
+                  (plain ? ((const float *)w->data)[i] : (float)nnd_qproduct_value(w, i, 1));
+            if (y) one /= y_scale;
+        }
+        scales[i] = one;
+    }
+}
+
+static nnd_int8_result result_of(const nnd_op_ctx *c, const float *scales)
+{
+    const nnd_qroles *r = &nnd_qroles_of[c->op->variant];
+    nnd_dtype type = c->out[0].dtype;
+    nnd_int8_result result = {.type = type,
+                              .zero =
+                                  (int32_t)nnd_qproduct_value(nnd_qproduct_at(c, r->y_zero), 0, 0),
+                              .low = type == NND_I8 ? -128 : 0,
+                              .high = type == NND_I8 ? 127 : 255,
+                              .scale = scales};
+    const nnd_tensor *bias = nnd_qproduct_at(c, r->bias);
+    if (type == NND_F32 && bias) result.bias = bias->data;
+    return result;
+}
+
+/* ---- matrices ---------------------------------------------------------------------------------
+ */
+
+typedef struct matmul_step {
+    nnd_qmatrices p;
+    nnd_int8_gemm gemm;
+} matmul_step;
+
+/* Loops that take zero points or scales row by row need the weights as they were. */
+static bool may_need_weights(const nnd_graph *g, const nnd_graph_node *n)
+{
+    const nnd_qroles *r = &nnd_qroles_of[n->op->variant];
+    const int roles[] = {r->x_scale, r->x_zero};
+    for (size_t i = 0; i < NND_COUNT(roles); i++) {
+        if (is_absent(n, roles[i])) continue;
+        const nnd_graph_value *v = &g->values[n->inputs[roles[i]]];
+        if (!v->is_constant || nnd_tensor_count(&v->constant) != 1) return true;
+    }
+    return false;
+}
+
+nnd_status nnd_qmatmul_prepare(nnd_graph *g, nnd_graph_node *n)
+{
+    const nnd_qroles *r = &nnd_qroles_of[n->op->variant];
+    const nnd_tensor *b;
+    nnd_int8_gemm gemm;
+    packed_weights *p;
+    NND_TRY(constant_bytes(g, n, r->w, &b));
+    if (!b || b->rank != 2) return NND_OK;
+    nnd_int8_gemm_desc d = {.m = 1, .k = b->dims[0], .n = b->dims[1], .b_signed = is_signed(b)};
+    NND_TRY(nnd_int8_gemm_plan(&d, &gemm));
+    NND_TRY(packed_make(nnd_int8_gemm_packed_bytes(&gemm), &p));
+    nnd_int8_gemm_pack_b(&gemm, b->data, p->data);
+    keep(g, n, p);
+    uint32_t value = n->inputs[r->w];
+    if (g->values[value].uses == 1 && !may_need_weights(g, n)) nnd_graph_release_constant(g, value);
+    return NND_OK;
+}
+
+/* The run's numbers, in the workspace: the columns' corrections, scales, zero points, and B packed
+   when it is no constant. */
+typedef struct matmul_space {
+    int32_t *columns;
+    float *scales;
+    int32_t *zeros;
+    void *packed;
+    size_t bytes;
+} matmul_space;
+
+static matmul_space space_of(const matmul_step *s, char *at, bool pack)
+{
+    size_t list = (size_t)s->gemm.n_padded * sizeof(int32_t);
+    list = (list + NND_KERNEL_ALIGN - 1) / NND_KERNEL_ALIGN * NND_KERNEL_ALIGN;
+    matmul_space m = {.bytes = 4 * list};
+    if (pack) m.bytes += nnd_int8_gemm_packed_bytes(&s->gemm);
+    if (!at) return m;
+    m.columns = (int32_t *)(void *)at;
+    m.scales = (float *)(void *)(at + 2 * list);
+    m.zeros = (int32_t *)(void *)(at + 3 * list);
+    m.packed = at + 4 * list;
+    return m;
+}
+
+nnd_status nnd_qmatmul_plan(nnd_op_ctx *c)
+{
+    const nnd_qroles *r = &nnd_qroles_of[c->op->variant];
+    matmul_step s = {0};
+    NND_TRY(nnd_qmatrices_read(c, &s.p));
+    const nnd_tensor *a = c->in[r->x], *b = c->in[r->w];
+    if (!is_single(nnd_qproduct_at(c, r->x_scale)) || !is_single(nnd_qproduct_at(c, r->x_zero)) ||
+        nnd_tensor_count(&c->out[0]) == 0)
+        return NND_OK;
+    if (b->rank <= 2) { /* the rows of all matrices are one matrix */
+        s.p.m *= (int64_t)s.p.batches;
+        s.p.batches = 1;
+        s.p.rank = 0;
+    }
+    nnd_int8_gemm_desc d = {
+        .m = s.p.m, .n = s.p.n, .k = s.p.k, .a_signed = is_signed(a), .b_signed = is_signed(b)};
+    NND_TRY(nnd_int8_gemm_plan(&d, &s.gemm));
+    matmul_step *step = nnd_alloc(sizeof(*step));
+    if (!step) return nnd_op_fail(c, NND_E_OUT_OF_MEMORY, "no memory for a plan");
+    *step = s;
+    c->step = step;
+    c->workspace_bytes = space_of(step, NULL, !c->node->state).bytes;
+    c->lane_bytes = nnd_int8_gemm_lane_bytes(&step->gemm);
+    c->kernel = "int8 gemm";
+    return NND_OK;
+}
+
+void nnd_qmatmul_unplan(void *step)
+{
+    nnd_free(step);
+}
+
+typedef struct matmul_job {
+    const nnd_op_ctx *c;
+    const matmul_step *step;
+    nnd_int8_gemm_args args;
+} matmul_job;
+
+static nnd_status matmul_tile(void *user, size_t index, int lane)
+{
+    const matmul_job *j = user;
+    nnd_int8_gemm_run_tile(&j->step->gemm, &j->args, index, nnd_op_lane(j->c, lane));
+    return NND_OK;
+}
+
+nnd_status nnd_qmatmul_run(nnd_op_ctx *c, const nnd_tensor *a, int32_t a_zero, float a_scale)
+{
+    const nnd_qroles *r = &nnd_qroles_of[c->op->variant];
+    const matmul_step *s = c->step;
+    const nnd_int8_gemm *g = &s->gemm;
+    const packed_weights *w = c->node->state;
+    const nnd_tensor *b = c->in[r->w], *b_zero = nnd_qproduct_at(c, r->w_zero);
+    matmul_space m = space_of(s, c->workspace, !w);
+    size_t n = (size_t)s->p.n, zeros = is_single(b_zero) ? 1 : n, last = SIZE_MAX;
+    size_t element = c->out[0].dtype == NND_I32 || c->out[0].dtype == NND_F32 ? 4 : 1;
+    matmul_job j = {.c = c, .step = s};
+    memset(m.scales, 0, (size_t)g->n_padded * sizeof(*m.scales));
+    read_scales(c, a_scale, m.scales, n);
+    read_zeros(b_zero, m.zeros, zeros);
+    j.args = (nnd_int8_gemm_args){
+        .packed_b = w ? w->data : m.packed, .columns = m.columns, .result = result_of(c, m.scales)};
+    for (size_t i = 0; i < s->p.batches; i++) {
+        size_t at_a, at_b;
+        nnd_qmatrices_locate(&s->p, i, &at_a, &at_b);
+        if (!w && at_b != last)
+            nnd_int8_gemm_pack_b(g, (const uint8_t *)b->data + at_b * (size_t)s->p.k * n, m.packed);
+        if (at_b != last)
+            nnd_int8_gemm_columns(g, j.args.packed_b, a_zero, m.zeros, zeros, m.columns);
+        last = at_b;
+        j.args.a = (const uint8_t *)a->data + at_a * (size_t)(s->p.m * s->p.k);
+        j.args.c = (char *)c->out[0].data + i * (size_t)s->p.m * n * element;
+        NND_TRY(nnd_op_for(c, nnd_int8_gemm_tiles(g), matmul_tile, &j));
+    }
+    return NND_OK;
+}
+
+/* ---- convolution ------------------------------------------------------------------------------
+ */
+
+static nnd_status pack_conv(const nnd_int8_conv *conv, const nnd_tensor *w, const nnd_tensor *zero,
+                            packed_weights **out)
+{
+    size_t count = is_single(zero) ? 1 : (size_t)w->dims[0];
+    int32_t *zeros = nnd_alloc(count * sizeof(*zeros));
+    if (!zeros) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory to pack weights");
+    read_zeros(zero, zeros, count);
+    nnd_status status = packed_make(nnd_int8_conv_packed_bytes(conv), out);
+    if (status == NND_OK) nnd_int8_conv_pack(conv, w->data, zeros, count, (*out)->data);
+    nnd_free(zeros);
+    return status;
+}
+
+nnd_status nnd_qconv_prepare(nnd_graph *g, nnd_graph_node *n)
+{
+    const nnd_qroles *r = &nnd_qroles_of[n->op->variant];
+    const nnd_tensor *w, *zero;
+    nnd_int8_conv *conv;
+    packed_weights *p = NULL;
+    NND_TRY(constant_bytes(g, n, r->w, &w));
+    NND_TRY(constant_bytes(g, n, r->w_zero, &zero));
+    if (!w || w->rank < 3 || w->rank > 4 || (!zero && !is_absent(n, r->w_zero))) return NND_OK;
+    if (!is_single(zero) && nnd_tensor_count(zero) != w->dims[0]) return NND_OK;
+    /* The packing knows nothing of the picture: the kernel itself is a size that fits. */
+    int64_t groups = nnd_node_int(n, "group", 1), height = w->rank == 4 ? w->dims[2] : 1;
+    if (groups < 1 || groups > w->dims[0]) return NND_OK; /* the plan says what is wrong */
+    nnd_conv_desc d = {.batch = 1,
+                       .in_channels = w->dims[1] * groups,
+                       .in_h = height,
+                       .in_w = w->dims[w->rank - 1],
+                       .out_channels = w->dims[0],
+                       .groups = groups,
+                       .kernel_h = height,
+                       .kernel_w = w->dims[w->rank - 1],
+                       .stride_h = 1,
+                       .stride_w = 1,
+                       .dilation_h = 1,
+                       .dilation_w = 1};
+    if (nnd_int8_conv_create(&d, false, is_signed(w), &conv) != NND_OK) {
+        nnd_error_clear();
+        return NND_OK;
+    }
+    nnd_status status = pack_conv(conv, w, zero, &p);
+    nnd_int8_conv_destroy(conv);
+    NND_TRY(status);
+    keep(g, n, p);
+    if (g->values[n->inputs[r->w]].uses == 1) nnd_graph_release_constant(g, n->inputs[r->w]);
+    return NND_OK;
+}
+
+nnd_status nnd_qconv_plan(nnd_op_ctx *c)
+{
+    const nnd_qroles *r = &nnd_qroles_of[c->op->variant];
+    const nnd_tensor *x = c->in[r->x], *weight = c->in[r->w];
+    nnd_window w;
+    int64_t groups;
+    nnd_int8_conv *conv;
+    NND_TRY(nnd_qconv_read(c, &w, &groups));
+    if (!c->node->state || nnd_tensor_count(&c->out[0]) == 0) return NND_OK;
+    int col = w.spatial - 1, row = col - 1; /* a row of −1: one dimension */
+    nnd_conv_desc d = {.batch = x->dims[0],
+                       .in_channels = x->dims[1],
+                       .in_h = row < 0 ? 1 : w.in[row],
+                       .in_w = w.in[col],
+                       .out_channels = weight->dims[0],
+                       .groups = groups,
+                       .kernel_h = row < 0 ? 1 : w.kernel[row],
+                       .kernel_w = w.kernel[col],
+                       .stride_h = row < 0 ? 1 : w.stride[row],
+                       .stride_w = w.stride[col],
+                       .dilation_h = row < 0 ? 1 : w.dilation[row],
+                       .dilation_w = w.dilation[col],
+                       .pad_top = row < 0 ? 0 : w.begin[row],
+                       .pad_left = w.begin[col],
+                       .pad_bottom = row < 0 ? 0 : w.end[row],
+                       .pad_right = w.end[col]};
+    NND_TRY(nnd_int8_conv_create(&d, is_signed(x), is_signed(weight), &conv));
+    c->step = conv;
+    c->workspace_bytes = (size_t)d.out_channels * (sizeof(int32_t) + sizeof(float));
+    c->lane_bytes = nnd_int8_conv_lane_bytes(conv);
+    c->kernel = nnd_int8_conv_name(conv);
+    return NND_OK;
+}
+
+void nnd_qconv_unplan(void *step)
+{
+    nnd_int8_conv_destroy(step);
+}
+
+typedef struct conv_job {
+    const nnd_op_ctx *c;
+    nnd_int8_conv_args args;
+} conv_job;
+
+static nnd_status conv_tile(void *user, size_t index, int lane)
+{
+    const conv_job *j = user;
+    nnd_int8_conv_run_tile(j->c->step, &j->args, index, nnd_op_lane(j->c, lane));
+    return NND_OK;
+}
+
+nnd_status nnd_qconv_run(nnd_op_ctx *c)
+{
+    const nnd_qroles *r = &nnd_qroles_of[c->op->variant];
+    const packed_weights *p = c->node->state;
+    const nnd_tensor *bias = nnd_qproduct_at(c, r->bias);
+    size_t channels = (size_t)c->out[0].dims[1];
+    int32_t *start = c->workspace;
+    float *scales = (float *)(void *)(start + channels);
+    int32_t zero = (int32_t)nnd_qproduct_value(nnd_qproduct_at(c, r->x_zero), 0, 0);
+    read_scales(c, (float)nnd_qproduct_value(nnd_qproduct_at(c, r->x_scale), 0, 1), scales,
+                channels);
+    nnd_int8_conv_start(c->step, p->data, bias ? bias->data : NULL, zero, start);
+    conv_job j = {.c = c,
+                  .args = {.x = c->in[r->x]->data,
+                           .packed = p->data,
+                           .x_zero = zero,
+                           .start = start,
+                           .result = result_of(c, scales),
+                           .y = c->out[0].data}};
+    return nnd_op_for(c, nnd_int8_conv_tiles(c->step), conv_tile, &j);
+}

@@ -1,0 +1,382 @@
+/* Products of bytes under every ISA against plain sums: equal to the bit. */
+#include "kernels_support.h"
+
+#include "engine/kernels/int8.h"
+
+static const nnd_isa levels[] = {NND_ISA_REFERENCE, NND_ISA_AVX2, NND_ISA_AVX512VNNI, NND_ISA_NEON,
+                                 NND_ISA_NEON_DOTPROD};
+
+static void each_level(void (*body)(void))
+{
+    for (size_t i = 0; i < NND_COUNT(levels); i++) {
+        if (!nnd_isa_has(levels[i])) continue;
+        assert_ok(nnd_isa_force(levels[i]));
+        body();
+        assert_ok(nnd_isa_force(nnd_isa_detected()));
+    }
+}
+
+/* ---- operands ---------------------------------------------------------------------------- */
+
+typedef struct bytes {
+    uint8_t *data;
+    size_t n;
+    bool is_signed;
+} bytes;
+
+/* Exactly as long as it is, so that address checkers see reads beyond it. Extremes often. */
+static bytes random_bytes(size_t n, bool is_signed)
+{
+    static const uint8_t extremes[] = {0, 127, 128, 255};
+    bool extreme = rng_int(0, 3) == 0;
+    bytes b = {nnd_alloc(n + 1), n, is_signed};
+    assert_non_null(b.data);
+    for (size_t i = 0; i < n; i++)
+        b.data[i] = extreme ? extremes[rng_int(0, 3)] : (uint8_t)rng_next();
+    return b;
+}
+
+static int32_t byte_at(const bytes *b, size_t i)
+{
+    return b->is_signed ? (int8_t)b->data[i] : b->data[i];
+}
+
+static int32_t random_zero(bool is_signed)
+{
+    int64_t low = is_signed ? -128 : 0;
+    switch (rng_int(0, 2)) {
+    case 0:
+        return 0;
+    case 1:
+        return is_signed ? -128 : 128;
+    default:
+        return (int32_t)rng_int(low, low + 255);
+    }
+}
+
+/* One zero point for all, or `n` of them, with the values of `count` entries. */
+static size_t random_zeros(bool is_signed, size_t n, int32_t *zeros)
+{
+    size_t count = rng_int(0, 1) ? n : 1;
+    for (size_t i = 0; i < n; i++)
+        zeros[i] = i < count ? random_zero(is_signed) : zeros[0];
+    return count;
+}
+
+/* ---- results ----------------------------------------------------------------------------- */
+
+static nnd_int8_result random_result(nnd_dtype type, float *scale, size_t n)
+{
+    static const float special[] = {0.0f, -0.25f, 1e30f, NAN, INFINITY, 0.5f};
+    nnd_int8_result r = {.type = type, .scale = scale, .low = -128, .high = 127};
+    for (size_t i = 0; i < n; i++)
+        scale[i] = rng_int(0, 9) ? rng_float(1e-5f, 2e-2f) : special[rng_int(0, 5)];
+    if (type == NND_U8) {
+        r.low = 0;
+        r.high = 255;
+    }
+    r.zero = random_zero(type == NND_I8);
+    if (rng_int(0, 2) == 0) { /* an activation's limits */
+        r.low = r.zero;
+        r.high = NND_U8 == type ? 200 : 100;
+        if (r.high < r.low) r.high = r.low;
+    }
+    return r;
+}
+
+/* The definition of the rounding: nearbyintf of the product, then the limits. */
+static int32_t expected_code(const nnd_int8_result *r, int32_t sum, float scale)
+{
+    float v = (float)sum * scale;
+    if (!(v > -1024.0f)) v = -1024.0f;
+    if (v > 1024.0f) v = 1024.0f;
+    int32_t code = (int32_t)nearbyintf(v) + r->zero;
+    return code < r->low ? r->low : code > r->high ? r->high : code;
+}
+
+static void check_result(const nnd_int8_result *r, const void *y, size_t i, uint32_t want,
+                         size_t channel)
+{
+    int32_t sum = (int32_t)want;
+    if (r->type == NND_I32) {
+        assert_int_equal(((const int32_t *)y)[i], sum);
+    } else if (r->type == NND_F32) {
+        float v = (float)sum * r->scale[channel];
+        if (r->bias) v += r->bias[channel];
+        assert_memory_equal((const float *)y + i, &v, sizeof v);
+    } else {
+        int32_t code = expected_code(r, sum, r->scale[channel]);
+        int32_t got = r->type == NND_U8 ? ((const uint8_t *)y)[i] : ((const int8_t *)y)[i];
+        assert_int_equal(got, code);
+    }
+}
+
+/* ---- GEMM -------------------------------------------------------------------------------- */
+
+enum { MAX_COLUMNS = 128 };
+
+static void check_gemm(int64_t m, int64_t n, int64_t k)
+{
+    static const nnd_dtype types[] = {NND_I32, NND_F32, NND_U8, NND_I8};
+    nnd_int8_gemm_desc d = {m, n, k, rng_int(0, 1) != 0, rng_int(0, 1) != 0};
+    int32_t a_zero = random_zero(d.a_signed), b_zero[MAX_COLUMNS];
+    float scale[MAX_COLUMNS + 16] = {0}, bias[MAX_COLUMNS + 16] = {0};
+    nnd_int8_gemm g;
+    assert_ok(nnd_int8_gemm_plan(&d, &g));
+    bytes a = random_bytes((size_t)(m * k), d.a_signed);
+    bytes b = random_bytes((size_t)(k * n), d.b_signed);
+    size_t zeros = random_zeros(d.b_signed, (size_t)n, b_zero);
+    nnd_int8_result r = random_result(types[rng_int(0, 3)], scale, (size_t)n);
+    for (int64_t i = 0; i < n; i++)
+        bias[i] = rng_float(-1, 1);
+    if (r.type == NND_F32 && rng_int(0, 1)) r.bias = bias;
+    void *packed = aligned_scratch(nnd_int8_gemm_packed_bytes(&g));
+    int32_t *columns = aligned_scratch(nnd_int8_gemm_column_bytes(&g));
+    void *lane = aligned_scratch(nnd_int8_gemm_lane_bytes(&g));
+    guarded y = guarded_make((size_t)(m * n)); /* room for the largest type */
+    nnd_int8_gemm_pack_b(&g, b.data, packed);
+    nnd_int8_gemm_columns(&g, packed, a_zero, b_zero, zeros, columns);
+    nnd_int8_gemm_args args = {a.data, packed, columns, r, y.data};
+    for (size_t i = nnd_int8_gemm_tiles(&g); i-- > 0;)
+        nnd_int8_gemm_run_tile(&g, &args, i, lane);
+    for (int64_t row = 0; row < m; row++) {
+        for (int64_t column = 0; column < n; column++) {
+            uint32_t want = 0;
+            for (int64_t x = 0; x < k; x++)
+                want += (uint32_t)((byte_at(&a, (size_t)(row * k + x)) - a_zero) *
+                                   (byte_at(&b, (size_t)(x * n + column)) - b_zero[column]));
+            check_result(&r, y.data, (size_t)(row * n + column), want, (size_t)column);
+        }
+    }
+    guarded_free(&y);
+    nnd_free_aligned(lane);
+    nnd_free_aligned(columns);
+    nnd_free_aligned(packed);
+    nnd_free(b.data);
+    nnd_free(a.data);
+}
+
+static void check_gemms(void)
+{
+    for (int64_t rows = 1; rows < 32; rows++)
+        check_gemm(rows, rng_int(1, 70), rng_int(1, 40));
+    for (int64_t columns = 1; columns < 70; columns++)
+        check_gemm(rng_int(1, 20), columns, rng_int(0, 40));
+    for (int64_t k = 0; k < 20; k++)
+        check_gemm(rng_int(1, 20), rng_int(1, 40), k);
+    check_gemm(150, 100, 300);
+    check_gemm(1, 128, 2000);
+}
+
+static void test_gemm(void **state)
+{
+    (void)state;
+    each_level(check_gemms);
+}
+
+/* Sums beyond 31 bits wrap around. */
+static void check_wrap(void)
+{
+    enum { K = 40000 };
+    nnd_int8_gemm g;
+    nnd_int8_gemm_desc d = {1, 1, K, false, false};
+    uint8_t *ones = nnd_alloc(K);
+    assert_non_null(ones);
+    memset(ones, 255, K);
+    assert_ok(nnd_int8_gemm_plan(&d, &g));
+    void *packed = aligned_scratch(nnd_int8_gemm_packed_bytes(&g));
+    int32_t *columns = aligned_scratch(nnd_int8_gemm_column_bytes(&g));
+    void *lane = aligned_scratch(nnd_int8_gemm_lane_bytes(&g));
+    int32_t sum = 0;
+    const int32_t zero = 0;
+    nnd_int8_gemm_pack_b(&g, ones, packed);
+    nnd_int8_gemm_columns(&g, packed, 0, &zero, 1, columns);
+    nnd_int8_gemm_args args = {ones, packed, columns, {.type = NND_I32}, &sum};
+    for (size_t i = 0; i < nnd_int8_gemm_tiles(&g); i++)
+        nnd_int8_gemm_run_tile(&g, &args, i, lane);
+    assert_int_equal((uint32_t)sum, (uint32_t)(255u * 255u * K));
+    nnd_free_aligned(lane);
+    nnd_free_aligned(columns);
+    nnd_free_aligned(packed);
+    nnd_free(ones);
+}
+
+static void test_wrap(void **state)
+{
+    (void)state;
+    each_level(check_wrap);
+}
+
+static void test_bad_gemm(void **state)
+{
+    nnd_int8_gemm g;
+    nnd_int8_gemm_desc negative = {1, -1, 1, false, false};
+    nnd_int8_gemm_desc large = {INT64_MAX / 4, 8, 8, false, false};
+    (void)state;
+    assert_int_equal(nnd_int8_gemm_plan(&negative, &g), NND_E_SHAPE);
+    assert_int_equal(nnd_int8_gemm_plan(&large, &g), NND_E_OVERFLOW);
+    nnd_error_clear();
+}
+
+/* ---- convolution ------------------------------------------------------------------------- */
+
+enum { MAX_CHANNELS = 64 };
+
+typedef struct conv_case {
+    nnd_conv_desc d;
+    bytes x, w;
+    int32_t x_zero, w_zero[MAX_CHANNELS], bias[MAX_CHANNELS];
+    size_t w_zeros;
+    bool has_bias;
+    float scale[MAX_CHANNELS];
+    nnd_int8_result result;
+} conv_case;
+
+static uint32_t conv_at(const conv_case *t, int64_t n, int64_t m, int64_t oy, int64_t ox)
+{
+    const nnd_conv_desc *d = &t->d;
+    int64_t depth = d->in_channels / d->groups, group = m / (d->out_channels / d->groups);
+    uint32_t sum = t->has_bias ? (uint32_t)t->bias[m] : 0;
+    for (int64_t c = 0; c < depth; c++) {
+        for (int64_t ky = 0; ky < d->kernel_h; ky++) {
+            for (int64_t kx = 0; kx < d->kernel_w; kx++) {
+                int64_t y = oy * d->stride_h - d->pad_top + ky * d->dilation_h;
+                int64_t x = ox * d->stride_w - d->pad_left + kx * d->dilation_w;
+                if (y < 0 || y >= d->in_h || x < 0 || x >= d->in_w) continue;
+                int64_t plane = n * d->in_channels + group * depth + c;
+                int64_t tap = ((m * depth + c) * d->kernel_h + ky) * d->kernel_w + kx;
+                sum += (uint32_t)((byte_at(&t->x, (size_t)((plane * d->in_h + y) * d->in_w + x)) -
+                                   t->x_zero) *
+                                  (byte_at(&t->w, (size_t)tap) - t->w_zero[m]));
+            }
+        }
+    }
+    return sum;
+}
+
+static conv_case conv_make(const nnd_conv_desc *d)
+{
+    static const nnd_dtype types[] = {NND_I32, NND_U8, NND_I8};
+    conv_case t = {.d = *d, .has_bias = rng_int(0, 1) != 0};
+    size_t taps = (size_t)(d->in_channels / d->groups * d->kernel_h * d->kernel_w);
+    t.x = random_bytes((size_t)(d->batch * d->in_channels * d->in_h * d->in_w), rng_int(0, 1) != 0);
+    t.w = random_bytes((size_t)d->out_channels * taps, rng_int(0, 1) != 0);
+    t.x_zero = random_zero(t.x.is_signed);
+    t.w_zeros = random_zeros(t.w.is_signed, (size_t)d->out_channels, t.w_zero);
+    for (int64_t i = 0; i < d->out_channels; i++)
+        t.bias[i] = (int32_t)rng_int(-100000, 100000);
+    t.result = random_result(types[rng_int(0, 2)], t.scale, (size_t)d->out_channels);
+    return t;
+}
+
+static void check_conv(const nnd_conv_desc *d)
+{
+    conv_case t = conv_make(d);
+    t.result.scale = t.scale;
+    nnd_int8_conv *conv;
+    assert_ok(nnd_int8_conv_create(d, t.x.is_signed, t.w.is_signed, &conv));
+    int64_t out_h = (d->in_h + d->pad_top + d->pad_bottom - d->dilation_h * (d->kernel_h - 1) - 1) /
+                        d->stride_h +
+                    1;
+    int64_t out_w = (d->in_w + d->pad_left + d->pad_right - d->dilation_w * (d->kernel_w - 1) - 1) /
+                        d->stride_w +
+                    1;
+    void *packed = aligned_scratch(nnd_int8_conv_packed_bytes(conv));
+    void *lane = aligned_scratch(nnd_int8_conv_lane_bytes(conv));
+    int32_t start[MAX_CHANNELS];
+    guarded y = guarded_make((size_t)(d->batch * d->out_channels * out_h * out_w));
+    nnd_int8_conv_pack(conv, t.w.data, t.w_zero, t.w_zeros, packed);
+    nnd_int8_conv_start(conv, packed, t.has_bias ? t.bias : NULL, t.x_zero, start);
+    nnd_int8_conv_args args = {t.x.data, packed, t.x_zero, start, t.result, y.data};
+    for (size_t i = nnd_int8_conv_tiles(conv); i-- > 0;)
+        nnd_int8_conv_run_tile(conv, &args, i, lane);
+    size_t at = 0;
+    for (int64_t n = 0; n < d->batch; n++)
+        for (int64_t m = 0; m < d->out_channels; m++)
+            for (int64_t oy = 0; oy < out_h; oy++)
+                for (int64_t ox = 0; ox < out_w; ox++, at++)
+                    check_result(&t.result, y.data, at, conv_at(&t, n, m, oy, ox), (size_t)m);
+    guarded_free(&y);
+    nnd_free_aligned(lane);
+    nnd_free_aligned(packed);
+    nnd_int8_conv_destroy(conv);
+    nnd_free(t.x.data);
+    nnd_free(t.w.data);
+}
+
+static nnd_conv_desc random_conv(void)
+{
+    nnd_conv_desc d = {.batch = rng_int(1, 2),
+                       .groups = rng_int(0, 1) ? 1 : rng_int(1, 4),
+                       .kernel_h = rng_int(1, 4),
+                       .kernel_w = rng_int(1, 4),
+                       .stride_h = rng_int(1, 3),
+                       .stride_w = rng_int(1, 3),
+                       .dilation_h = rng_int(1, 3),
+                       .dilation_w = rng_int(1, 3),
+                       .pad_top = rng_int(0, 3),
+                       .pad_left = rng_int(0, 3),
+                       .pad_bottom = rng_int(0, 3),
+                       .pad_right = rng_int(0, 3)};
+    d.in_channels = d.groups * rng_int(1, 9);
+    d.out_channels = d.groups * rng_int(1, 16);
+    if (rng_int(0, 3) == 0) { /* depthwise, with a multiplier at times */
+        d.groups = rng_int(1, 9);
+        d.in_channels = d.groups;
+        d.out_channels = d.groups * rng_int(1, 3);
+    }
+    if (rng_int(0, 3) == 0) {
+        d.kernel_h = d.kernel_w = d.stride_h = d.stride_w = 1;
+        d.pad_top = d.pad_left = d.pad_bottom = d.pad_right = 0;
+    }
+    d.in_h = d.dilation_h * (d.kernel_h - 1) + rng_int(1, 14);
+    d.in_w = d.dilation_w * (d.kernel_w - 1) + rng_int(1, 24);
+    return d;
+}
+
+static void check_convs(void)
+{
+    for (int round = 0; round < 300; round++) {
+        nnd_conv_desc d = random_conv();
+        check_conv(&d);
+    }
+    /* More than one chunk of pixels, part of the channels and band of a plane. */
+    nnd_conv_desc large = {1, 40, 33, 41, 60, 1, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, {0}, false};
+    check_conv(&large);
+    nnd_conv_desc plane = {1, 2, 700, 180, 2, 2, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, {0}, false};
+    check_conv(&plane);
+    nnd_conv_desc deep = {1, 300, 5, 5, 64, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, {0}, false};
+    check_conv(&deep);
+    nnd_conv_desc far = {1, 3, 4, 4, 3, 3, 2, 2, 100, 90, 1, 2, 0, 0, 0, 0, 0, 0, {0}, false};
+    check_conv(&far);
+}
+
+static void test_conv(void **state)
+{
+    (void)state;
+    each_level(check_convs);
+}
+
+static void test_bad_conv(void **state)
+{
+    nnd_conv_desc d = {1, 4, 8, 8, 4, 3, 3, 3, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, {0}, false};
+    nnd_int8_conv *conv;
+    (void)state;
+    assert_int_equal(nnd_int8_conv_create(&d, false, true, &conv), NND_E_SHAPE);
+    assert_null(conv);
+    d.groups = 1;
+    d.kernel_h = 9;
+    assert_int_equal(nnd_int8_conv_create(&d, false, true, &conv), NND_E_SHAPE);
+    nnd_int8_conv_destroy(NULL);
+    nnd_error_clear();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_gemm),     cmocka_unit_test(test_wrap),
+        cmocka_unit_test(test_bad_gemm), cmocka_unit_test(test_conv),
+        cmocka_unit_test(test_bad_conv),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
