@@ -117,6 +117,13 @@ typedef struct nnd_capture {
 } nnd_capture;
 
 typedef struct nnd_names nnd_names;
+/* What computing constants ahead has cost; a model of any kind loads in bounded memory and time. */
+typedef struct nnd_folding {
+    uint64_t limit; /* of bytes; 0 = not chosen yet */
+    uint64_t bytes;
+    double flops;
+} nnd_folding;
+
 struct nnd_graph {
     const char *name;
     nnd_graph *parent; /* of a sub-graph */
@@ -133,6 +140,7 @@ struct nnd_graph {
     nnd_graph *sibling;
     nnd_names *names;      /* name → value */
     uint64_t packed_bytes; /* of the operators' prepared weights */
+    nnd_folding folding;   /* of the main graph, for its sub-graphs as well */
     bool nominal_exact;    /* the nominal shapes are the only ones possible */
 };
 

@@ -30,6 +30,37 @@ static bool is_too_large(const nnd_op_ctx *c)
     return out > SMALL_BYTES && out / MAX_GROWTH > in;
 }
 
+/* All results of a model together: a chain of operators that each double a constant is as cheap in
+   the file as one of them. Weights that are stored in 8 bits and laid out anew stay within. */
+enum { WEIGHTS_TIMES = 8 };
+#define FOLD_BYTES_AT_LEAST (UINT64_C(64) << 20)
+#define FOLD_FLOPS          4e9 /* a few seconds of plain loops */
+
+static void choose_limit(const nnd_graph *g, nnd_folding *f)
+{
+    uint64_t weights = 0;
+    for (size_t i = 0; i < g->value_count; i++)
+        if (g->values[i].is_constant) weights += nnd_tensor_bytes(&g->values[i].constant);
+    f->limit = FOLD_BYTES_AT_LEAST + WEIGHTS_TIMES * weights;
+}
+
+/* Takes a node's share of the model's budget; false when there is not enough left. */
+static bool can_afford(nnd_graph *g, const nnd_op_ctx *c)
+{
+    while (g->parent)
+        g = g->parent;
+    nnd_folding *f = &g->folding;
+    if (!f->limit) choose_limit(g, f);
+    double flops = c->op->flops ? c->op->flops(c) : 0;
+    uint64_t bytes = 0;
+    for (size_t k = 0; k < c->out_count; k++)
+        bytes += nnd_tensor_bytes(&c->out[k]);
+    if (bytes > f->limit - f->bytes || f->flops + flops > FOLD_FLOPS) return false;
+    f->bytes += bytes;
+    f->flops += flops;
+    return true;
+}
+
 static nnd_status allocate(nnd_op_ctx *c, void **memory)
 {
     for (size_t k = 0; k < c->out_count; k++) {
@@ -61,7 +92,7 @@ static nnd_status fold_node(nnd_graph *g, nnd_graph_node *n, bool *done)
     NND_TRY(status);
     for (size_t k = 0; k < n->output_count; k++)
         if (out[k].dtype == NND_STRING) return NND_OK;
-    if (is_too_large(&c)) return NND_OK;
+    if (is_too_large(&c) || !can_afford(g, &c)) return NND_OK;
     status = allocate(&c, memory);
     if (status == NND_OK) status = n->op->run(&c);
     for (size_t k = 0; k < n->output_count; k++) {

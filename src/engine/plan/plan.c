@@ -6,8 +6,9 @@
 #include "base/size.h"
 #include "engine/plan/memory.h"
 
-/* Results of shape arithmetic are small; anything larger is left to the run. */
-enum { FOLD_BYTES = 64 * 1024, NO_STEP = UINT32_MAX };
+/* Results of shape arithmetic are small and cheap; anything else is left to the run. */
+enum { FOLD_BYTES = 64 * 1024, FOLD_BYTES_IN_ALL = 64 << 20, NO_STEP = UINT32_MAX };
+#define FOLD_FLOPS 1e7
 
 typedef struct planner {
     nnd_plan *plan;
@@ -71,7 +72,7 @@ static bool gather(planner *p, const nnd_graph_node *n, nnd_op_ctx *c)
     return known;
 }
 
-static bool may_fold(const planner *p, const nnd_graph_node *n)
+static bool may_fold(const planner *p, const nnd_graph_node *n, const nnd_op_ctx *c)
 {
     const uint32_t flags = n->op->flags;
     if (flags & (NND_OP_RANDOM | NND_OP_DYNAMIC | NND_OP_PLANNED) ||
@@ -88,7 +89,8 @@ static bool may_fold(const planner *p, const nnd_graph_node *n)
         if (p->out[k].dtype == NND_STRING) return false;
         bytes += nnd_tensor_bytes(&p->out[k]);
     }
-    return bytes <= FOLD_BYTES;
+    if (bytes > FOLD_BYTES || p->plan->folded_bytes + bytes > FOLD_BYTES_IN_ALL) return false;
+    return !n->op->flops || n->op->flops(c) <= FOLD_FLOPS;
 }
 
 /* Runs a node whose inputs are all known; its outputs become constants of the plan. */
@@ -173,7 +175,7 @@ static nnd_status plan_node(planner *p, uint32_t index)
     }
     NND_TRY(status);
     NND_TRY(check_sizes(p, &c));
-    if (may_fold(p, n)) return fold(p, n, &c);
+    if (may_fold(p, n, &c)) return fold(p, n, &c);
     for (size_t k = 0; k < n->output_count; k++) {
         if (n->outputs[k] == NND_NO_ID) continue;
         nnd_slot *s = &plan->slots[n->outputs[k]];
