@@ -131,7 +131,7 @@ static int outer_run(const warp_job *job, const places *p, int i, int count)
     return n - i;
 }
 
-/* Scattered pixels as they are: one load and one store each; gathering them takes no less. */
+/* Scattered pixels as they are, one load and one store each. */
 static void copy_points(uint8_t *dst, const uint8_t *src, const int64_t *offset, size_t count,
                         size_t bytes)
 {
