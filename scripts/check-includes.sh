@@ -40,7 +40,7 @@ for dir in src/*/; do
         case "$target" in
         nndeploy/*)
             other=$(basename "$target" .h)
-            case "$other" in nndeploy) other=all ;; plugin) other=workflow ;; esac
+            case "$other" in nndeploy) other=all ;; plugin) other=workflow ;; ir) other=engine ;; esac
             # base.h is the vocabulary that everybody shares.
             [ "$other" = base ] && continue
             ;;

@@ -9,7 +9,7 @@
 #ifndef NNDEPLOY_INFER_H
 #define NNDEPLOY_INFER_H
 
-#include "nndeploy/data.h"
+#include "nndeploy/ir.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -17,15 +17,6 @@ extern "C" {
 
 /* ---- 1 ports --------------------------------------------------------------------------- */
 
-typedef enum nnd_port_kind {
-    NND_PORT_TENSOR = 0,
-    NND_PORT_SEQUENCE = 1,
-    NND_PORT_MAP = 2
-} nnd_port_kind;
-typedef struct nnd_dim {
-    int64_t value;      /* −1 = symbolic */
-    const char *symbol; /* "batch"; NULL when fixed or anonymous */
-} nnd_dim;
 /* One input or output of a model. Borrowed from the model.
 
    The value at a port is a "tensor", for a sequence a "list" of tensors or maps, for a map a
@@ -77,6 +68,11 @@ NND_API nnd_status nnd_model_load(const char *path, const nnd_model_options *opt
 /* The bytes must stay until the model is destroyed. Models with external data need open_file. */
 NND_API nnd_status nnd_model_load_memory(const void *bytes, size_t size,
                                          const nnd_model_options *options, nnd_model **out);
+/* A model of a graph that was built or loaded (ir.h), on the backend "builtin". Takes the graph
+   over, also on failure: print or save it before. Errors as nnd_ir_check; NND_E_SHAPE and
+   NND_E_TYPE with the node's name. */
+NND_API nnd_status nnd_model_from_ir(nnd_ir *take_ir, const nnd_model_options *options,
+                                     nnd_model **out);
 NND_API nnd_model *nnd_model_ref(nnd_model *model);
 NND_API void nnd_model_unref(nnd_model *model);
 NND_API const char *nnd_model_backend(const nnd_model *model); /* the one that was chosen */

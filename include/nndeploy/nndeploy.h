@@ -11,6 +11,7 @@
 #include "nndeploy/data.h"
 #include "nndeploy/device.h"
 #include "nndeploy/infer.h"
+#include "nndeploy/ir.h"
 #include "nndeploy/nodes.h"
 #include "nndeploy/ops.h"
 #include "nndeploy/plugin.h"

@@ -9,6 +9,7 @@
 #define NND_ENGINE_ENGINE_H
 
 #include "engine/kind.h"
+#include "nndeploy/ir.h"
 
 /* ---- 1 loading ------------------------------------------------------------------------- */
 
@@ -63,10 +64,11 @@ typedef struct nnd_engine_options {
         sizeof(nnd_engine_options), NULL, NULL, NULL, NND_PASSES_DEFAULT, 0, 0, false, NULL        \
     }
 
-/* Loads an ONNX model (ModelProto bytes). Takes its own reference on `bytes` and keeps it: weights
-   are read in place. options may be NULL. Errors: NND_E_FORMAT (malformed), NND_E_UNSUPPORTED with
-   one message that lists every node which cannot run, NND_E_SHAPE/NND_E_TYPE with the node's name
-   as the place, NND_E_LIMIT, NND_E_PERMISSION (external data outside of the folder). Any thread. */
+/* Loads an ONNX model (ModelProto bytes) or a saved graph (nndeploy/ir.h). Takes its own reference
+   on `bytes` and keeps it: weights are read in place. options may be NULL. Errors: NND_E_FORMAT
+   (malformed), NND_E_UNSUPPORTED with one message that lists every node which cannot run,
+   NND_E_SHAPE/NND_E_TYPE with the node's name as the place, NND_E_LIMIT, NND_E_PERMISSION (external
+   data outside of the folder). Any thread. */
 nnd_status nnd_engine_model_load(nnd_buffer *bytes, const nnd_engine_options *options,
                                  nnd_engine_model **out);
 /* The same from `size` bytes that must stay valid and unchanged as long as the model lives. */
@@ -76,6 +78,9 @@ nnd_status nnd_engine_model_load_memory(const void *bytes, size_t size,
    their own `open`. For command line and tests; nodes go through nnd_io instead. */
 nnd_status nnd_engine_model_load_file(const char *path, const nnd_engine_options *options,
                                       nnd_engine_model **out);
+/* A graph that was built by hand. Takes it over, also on failure. */
+nnd_status nnd_engine_model_load_ir(nnd_ir *take_ir, const nnd_engine_options *options,
+                                    nnd_engine_model **out);
 nnd_engine_model *nnd_engine_model_ref(nnd_engine_model *model);
 void nnd_engine_model_unref(nnd_engine_model *model); /* takes NULL */
 

@@ -54,27 +54,26 @@ static bool same_suffix(const char *a, const char *b, size_t size)
     return true;
 }
 
-static bool format_listed(const char *formats, const char *suffix)
+/* Whether `name` ends in "." and one of the formats, which may have a dot in them ("nnd.json"). */
+static bool format_listed(const char *formats, const char *name)
 {
-    size_t n = strlen(suffix);
+    size_t size = strlen(name);
     for (const char *p = formats; *p;) {
         size_t word = strcspn(p, " ");
-        if (word == n && same_suffix(suffix, p, n)) return true;
+        if (word && word < size && name[size - word - 1] == '.' &&
+            same_suffix(name + size - word, p, word))
+            return true;
         p += word;
         p += strspn(p, " ");
     }
     return false;
 }
 
-static const char *suffix_of(const char *path)
-{
-    const char *dot = path ? strrchr(path, '.') : NULL;
-    return dot && !strchr(dot, '/') ? dot + 1 : "onnx";
-}
-
 bool nnd_backend_reads(const nnd_backend *backend, const char *path)
 {
-    return format_listed(backend->formats, suffix_of(path));
+    const char *slash = path ? strrchr(path, '/') : NULL;
+    const char *name = slash ? slash + 1 : path;
+    return format_listed(backend->formats, name && strchr(name, '.') ? name : ".onnx");
 }
 
 /* ---- plug-ins ---------------------------------------------------------------------------- */

@@ -22,6 +22,9 @@ extern const nnd_backend nnd_backend_onnxruntime;
 extern const nnd_backend nnd_backend_openvino;
 extern const nnd_backend nnd_backend_ncnn;
 
+/* The backend "builtin" with a graph instead of a file's bytes; takes the graph over. */
+nnd_status nnd_builtin_load_ir(nnd_ir *take_ir, const nnd_model_options *options, void **model);
+
 /* Position of a port by name; NND_E_NOT_FOUND with the names that exist. */
 nnd_status nnd_model_port_index(const nnd_model *model, bool outputs, const char *name,
                                 size_t *out);

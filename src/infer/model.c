@@ -267,6 +267,47 @@ nnd_status nnd_model_load_memory(const void *bytes, size_t size, const nnd_model
     return model_create(bytes, size, NULL, options, out);
 }
 
+static nnd_status check_ir_options(const nnd_model_options *options)
+{
+    if (options->size != sizeof *options)
+        return nnd_error_set(NND_E_INVALID_ARGUMENT, "nnd_model_options has the wrong size");
+    if (is_text(options->backend) && strcmp(options->backend, "auto") != 0 &&
+        strcmp(options->backend, nnd_backend_builtin.name) != 0)
+        return nnd_error_set(NND_E_UNSUPPORTED,
+                             "backend '%s' cannot take a graph; only 'builtin' can",
+                             options->backend);
+    return NND_OK;
+}
+
+nnd_status nnd_model_from_ir(nnd_ir *ir, const nnd_model_options *options, nnd_model **out)
+{
+    static const nnd_model_options defaults = NND_MODEL_OPTIONS_INIT;
+    if (!ir || !out)
+        return nnd_error_set(NND_E_INVALID_ARGUMENT, "nnd_model_from_ir: a graph is required");
+    if (!options) options = &defaults;
+    nnd_status status = check_ir_options(options);
+    nnd_model *model = status == NND_OK ? nnd_calloc(1, sizeof *model) : NULL;
+    if (!model) {
+        nnd_ir_destroy(ir);
+        if (status != NND_OK) return status;
+        return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a model");
+    }
+    model->holders = 1;
+    model->threads = options->threads;
+    status = nnd_builtin_load_ir(ir, options, &model->impl);
+    if (status == NND_OK) model->backend = &nnd_backend_builtin;
+    model->name = nnd_strdup("graph in memory");
+    if (status == NND_OK && !model->name)
+        status = nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a model");
+    if (status == NND_OK) status = set_choice(model, "the one that takes graphs");
+    if (status != NND_OK) {
+        nnd_model_unref(model);
+        return status;
+    }
+    *out = model;
+    return NND_OK;
+}
+
 nnd_model *nnd_model_ref(nnd_model *model)
 {
     if (model) atomic_fetch_add_explicit(&model->holders, 1, memory_order_relaxed);

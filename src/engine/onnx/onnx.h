@@ -61,6 +61,8 @@ nnd_dtype nnd_onnx_dtype(uint64_t code); /* NND_DTYPE_INVALID = unknown */
    aligned memory that the caller takes over. Strings live in `arena`. *name may be NULL. */
 nnd_status nnd_onnx_read_tensor(nnd_onnx_model *model, nnd_arena *arena, nnd_pb_bytes bytes,
                                 nnd_tensor *out, void **owned, nnd_pb_bytes *name);
+/* A file beside the model, opened once and kept; `path` has to live as long as the model. */
+nnd_status nnd_onnx_open_external(nnd_onnx_model *model, const char *path, nnd_buffer **out);
 /* The bytes of a TensorProto, SequenceProto, MapProto or (type->optional) OptionalProto. */
 nnd_status nnd_onnx_read_value(const void *bytes, size_t size, const nnd_engine_type *type,
                                nnd_value **out);

@@ -218,7 +218,7 @@ static bool is_inside(const char *path)
     return true;
 }
 
-static nnd_status open_external(nnd_onnx_model *m, const char *path, nnd_buffer **out)
+nnd_status nnd_onnx_open_external(nnd_onnx_model *m, const char *path, nnd_buffer **out)
 {
     for (size_t i = 0; i < m->external_count; i++)
         if (strcmp(m->externals[i].path, path) == 0) {
@@ -287,7 +287,7 @@ static nnd_status read_external(nnd_onnx_model *m, const tensor_fields *t, nnd_t
     }
     if (bad || !path) return nnd_onnx_malformed("external data without a location");
     nnd_buffer *buffer;
-    NND_TRY(open_external(m, path, &buffer));
+    NND_TRY(nnd_onnx_open_external(m, path, &buffer));
     size_t bytes = nnd_tensor_bytes(out), size = nnd_buffer_size(buffer);
     if (offset > size || bytes > size - offset || (length != UINT64_MAX && length != bytes))
         return nnd_error_set(NND_E_FORMAT,

@@ -3,7 +3,7 @@
 
 #include "base/port_status.h"
 #include "base/str.h"
-#include "engine/engine.h"
+#include "engine/runtime/file.h"
 #include "port/port.h"
 
 typedef struct mapped {
@@ -18,7 +18,7 @@ static void unmap(void *user, void *data)
     nnd_free(m);
 }
 
-static nnd_status map_file(const char *path, nnd_buffer **out)
+nnd_status nnd_engine_map_file(const char *path, nnd_buffer **out)
 {
     static const char nothing[1];
     mapped *m = nnd_calloc(1, sizeof(*m));
@@ -38,7 +38,7 @@ static nnd_status map_file(const char *path, nnd_buffer **out)
 }
 
 /* Opens external data beside the model, unless a link leads out of its folder. */
-static nnd_status open_beside(void *user, const char *relative, nnd_buffer **out)
+nnd_status nnd_engine_open_beside(void *user, const char *relative, nnd_buffer **out)
 {
     const char *folder = user;
     char *path = nnd_strf("%s/%s", folder, relative);
@@ -56,11 +56,18 @@ static nnd_status open_beside(void *user, const char *relative, nnd_buffer **out
             status = nnd_error_set(NND_E_PERMISSION,
                                    "'%s' is a link that leads out of the model's folder", relative);
     }
-    if (status == NND_OK) status = map_file(real, out);
+    if (status == NND_OK) status = nnd_engine_map_file(real, out);
     nnd_port_free(real);
     nnd_port_free(real_folder);
     nnd_free(path);
     return status;
+}
+
+nnd_status nnd_engine_folder(const char *path, char **out)
+{
+    const char *slash = strrchr(path, '/');
+    *out = slash ? nnd_strdup_n(path, slash == path ? 1 : (size_t)(slash - path)) : nnd_strdup(".");
+    return *out ? NND_OK : nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a path");
 }
 
 nnd_status nnd_engine_model_load_file(const char *path, const nnd_engine_options *options,
@@ -70,14 +77,11 @@ nnd_status nnd_engine_model_load_file(const char *path, const nnd_engine_options
     if (options) memcpy(&o, options, options->size < sizeof(o) ? options->size : sizeof(o));
     *out = NULL;
     nnd_buffer *buffer;
-    NND_TRY(map_file(path, &buffer));
-    const char *slash = strrchr(path, '/');
-    char *folder =
-        slash ? nnd_strdup_n(path, slash == path ? 1 : (size_t)(slash - path)) : nnd_strdup(".");
-    nnd_status status =
-        folder ? NND_OK : nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a path");
+    NND_TRY(nnd_engine_map_file(path, &buffer));
+    char *folder = NULL;
+    nnd_status status = nnd_engine_folder(path, &folder);
     if (!o.open) {
-        o.open = open_beside;
+        o.open = nnd_engine_open_beside;
         o.open_user = folder;
     }
     if (!o.name) o.name = path;

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "engine/ir/ir.h"
 #include "engine/runtime/bind.h"
 #include "port/port.h"
 
@@ -136,17 +137,48 @@ static void forget_packed(void *user, uint64_t packed)
 
 /* ---- loading ------------------------------------------------------------------------------- */
 
+/* A graph that was built or loaded becomes the model's; the shell is given back. */
+static void take_ir(nnd_engine_model *m, nnd_ir *ir)
+{
+    m->onnx = ir->source;
+    if (ir->bytes) {
+        m->bytes = ir->bytes;
+        ir->bytes = NULL;
+    }
+    ir->source = (nnd_onnx_model){0};
+    nnd_ir_destroy(ir);
+}
+
+static nnd_status read_saved(nnd_engine_model *m, const void *bytes, size_t size)
+{
+    nnd_ir *ir;
+    NND_TRY(nnd_ir_create_empty(&ir));
+    ir->source.open = m->onnx.open;
+    ir->source.open_user = m->onnx.open_user;
+    ir->source.max_weight_bytes = m->onnx.max_weight_bytes;
+    nnd_status status = nnd_ir_read(ir, bytes, size);
+    take_ir(m, ir);
+    return status;
+}
+
+/* No bytes: the graph is there already. */
 static nnd_status load(nnd_engine_model *m, const void *bytes, size_t size)
 {
-    nnd_onnx_model *onnx = &m->onnx;
-    NND_TRY(nnd_onnx_read(onnx, bytes, size));
-    m->graph = onnx->graph;
+    if (nnd_ir_is_saved(bytes, size))
+        NND_TRY(read_saved(m, bytes, size));
+    else if (!m->onnx.graph)
+        NND_TRY(nnd_onnx_read(&m->onnx, bytes, size));
+    m->graph = m->onnx.graph;
     NND_TRY(make_ports(m));
     NND_TRY(nnd_graph_bind(m->graph));
     NND_TRY(nnd_passes_run(m->graph, m->passes, &m->report));
     drop_unused_constants(m->graph);
     source from = {.m = m, .bytes = bytes, .size = size};
-    if (size >= FORGET_BYTES) forget_files(&from); /* what the passes have made copies of */
+    if (!bytes && m->bytes) {
+        from.bytes = nnd_buffer_data(m->bytes);
+        from.size = nnd_buffer_size(m->bytes);
+    }
+    if (from.size >= FORGET_BYTES) forget_files(&from); /* what the passes have made copies of */
     NND_TRY(nnd_graph_prepare(m->graph, forget_packed, &from));
     NND_TRY(align_constants(m->graph));
     m->packed_bytes = m->graph->packed_bytes;
@@ -162,16 +194,21 @@ static nnd_status want_dump(nnd_engine_model *m, const char *name)
     return NND_OK;
 }
 
-static nnd_status create(nnd_buffer *buffer, const void *bytes, size_t size,
+/* From a file's bytes, or from `ir`, which is taken over. */
+static nnd_status create(nnd_buffer *buffer, const void *bytes, size_t size, nnd_ir *ir,
                          const nnd_engine_options *options, nnd_engine_model **out)
 {
     nnd_engine_options o = NND_ENGINE_OPTIONS_INIT;
     if (options) memcpy(&o, options, options->size < sizeof(o) ? options->size : sizeof(o));
     *out = NULL;
     nnd_engine_model *m = nnd_calloc(1, sizeof(*m));
-    if (!m) return out_of_memory();
+    if (!m) {
+        nnd_ir_destroy(ir);
+        return out_of_memory();
+    }
     atomic_init(&m->holders, 1);
     if (buffer) m->bytes = nnd_buffer_ref(buffer);
+    if (ir) take_ir(m, ir);
     m->passes = o.passes;
     m->report = (nnd_pass_report)NND_PASS_REPORT_INIT;
     m->onnx.open = o.open;
@@ -195,13 +232,25 @@ static nnd_status create(nnd_buffer *buffer, const void *bytes, size_t size,
 nnd_status nnd_engine_model_load(nnd_buffer *bytes, const nnd_engine_options *options,
                                  nnd_engine_model **out)
 {
-    return create(bytes, nnd_buffer_data(bytes), nnd_buffer_size(bytes), options, out);
+    return create(bytes, nnd_buffer_data(bytes), nnd_buffer_size(bytes), NULL, options, out);
 }
 
 nnd_status nnd_engine_model_load_memory(const void *bytes, size_t size,
                                         const nnd_engine_options *options, nnd_engine_model **out)
 {
-    return create(NULL, bytes, size, options, out);
+    return create(NULL, bytes, size, NULL, options, out);
+}
+
+nnd_status nnd_engine_model_load_ir(nnd_ir *ir, const nnd_engine_options *options,
+                                    nnd_engine_model **out)
+{
+    nnd_status status = nnd_ir_report(ir);
+    if (status == NND_OK && !ir->source.graph->output_count)
+        status = nnd_error_set(NND_E_FORMAT, "the graph has no outputs");
+    if (status == NND_OK) return create(NULL, NULL, 0, ir, options, out);
+    nnd_ir_destroy(ir);
+    *out = NULL;
+    return status;
 }
 
 nnd_engine_model *nnd_engine_model_ref(nnd_engine_model *m)

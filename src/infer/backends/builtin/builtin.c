@@ -150,43 +150,69 @@ static void builtin_unload(void *model)
     nnd_free(m);
 }
 
-static nnd_status load_configured(const void *bytes, size_t size, const char *path,
-                                  const nnd_model_options *options, const builtin_config *config,
-                                  nnd_engine_model **out)
+/* From bytes, or from a graph, which is taken over. */
+typedef struct model_source {
+    const void *bytes;
+    size_t size;
+    nnd_ir *ir;
+    const char *name;
+} model_source;
+
+static nnd_status load_configured(const model_source *from, const nnd_model_options *options,
+                                  const builtin_config *config, nnd_engine_model **out)
 {
     file_source source = {options};
     nnd_engine_options engine = NND_ENGINE_OPTIONS_INIT;
-    engine.name = path ? path : "model in memory";
+    engine.name = from->name;
     engine.separate_tensors = config->separate_tensors;
     engine.dump_after = config->dump_after;
-    if (config->passes) {
-        nnd_status status = nnd_engine_passes_parse(config->passes, &engine.passes);
-        if (status != NND_OK) return nnd_error_wrap(status, "backend builtin");
+    nnd_status status =
+        config->passes ? nnd_engine_passes_parse(config->passes, &engine.passes) : NND_OK;
+    if (status != NND_OK) {
+        nnd_ir_destroy(from->ir);
+        return nnd_error_wrap(status, "backend builtin");
     }
     if (options->open_file) {
         engine.open = open_external;
         engine.open_user = &source;
     }
-    return nnd_engine_model_load_memory(bytes, size, &engine, out);
+    if (from->ir) return nnd_engine_model_load_ir(from->ir, &engine, out);
+    return nnd_engine_model_load_memory(from->bytes, from->size, &engine, out);
+}
+
+static nnd_status load_any(const model_source *from, const nnd_model_options *options, void **model)
+{
+    builtin_config config = {0};
+    nnd_status status = check_options(options);
+    builtin_model *m = status == NND_OK ? nnd_calloc(1, sizeof *m) : NULL;
+    if (status == NND_OK && !m)
+        status = nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a model");
+    if (status == NND_OK) status = parse_config(options->config, &config);
+    if (status == NND_OK)
+        status = load_configured(from, options, &config, &m->engine);
+    else
+        nnd_ir_destroy(from->ir);
+    nnd_options_fini(config_options, NND_COUNT(config_options), &config);
+    if (status == NND_OK) status = take_ports(m);
+    if (status != NND_OK) {
+        if (m) builtin_unload(m);
+        return status;
+    }
+    *model = m;
+    return NND_OK;
 }
 
 static nnd_status builtin_load(const void *bytes, size_t size, const char *path,
                                const nnd_model_options *options, void **model)
 {
-    builtin_config config = {0};
-    NND_TRY(check_options(options));
-    builtin_model *m = nnd_calloc(1, sizeof *m);
-    if (!m) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a model");
-    nnd_status status = parse_config(options->config, &config);
-    if (status == NND_OK) status = load_configured(bytes, size, path, options, &config, &m->engine);
-    nnd_options_fini(config_options, NND_COUNT(config_options), &config);
-    if (status == NND_OK) status = take_ports(m);
-    if (status != NND_OK) {
-        builtin_unload(m);
-        return status;
-    }
-    *model = m;
-    return NND_OK;
+    model_source from = {.bytes = bytes, .size = size, .name = path ? path : "model in memory"};
+    return load_any(&from, options, model);
+}
+
+nnd_status nnd_builtin_load_ir(nnd_ir *ir, const nnd_model_options *options, void **model)
+{
+    model_source from = {.ir = ir, .name = "graph in memory"};
+    return load_any(&from, options, model);
 }
 
 static size_t builtin_port_count(const void *model, bool outputs)
@@ -317,7 +343,7 @@ static nnd_status builtin_profile(void *request, nnd_json_writer *w)
 const nnd_backend nnd_backend_builtin = {
     .struct_size = sizeof(nnd_backend),
     .name = "builtin",
-    .formats = "onnx",
+    .formats = "onnx nnd.json",
     .probe = builtin_probe,
     .load = builtin_load,
     .unload = builtin_unload,

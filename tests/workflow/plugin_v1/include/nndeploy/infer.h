@@ -1,14 +1,15 @@
 /*
  * nndeploy/infer.h: one inference API over many backends.
  *
- * Sections: 1 ports · 2 models · 3 requests · 4 stored values · 5 backends
+ * Sections: 1 ports · 2 models · 3 requests · 4 stored values · 5 hooks ·
+ *           6 backends
  *
  * Part of nndeploy, Apache-2.0. Compiles alone as C11 and C++17.
  */
 #ifndef NNDEPLOY_INFER_H
 #define NNDEPLOY_INFER_H
 
-#include "nndeploy/data.h"
+#include "nndeploy/ir.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -16,15 +17,6 @@ extern "C" {
 
 /* ---- 1 ports --------------------------------------------------------------------------- */
 
-typedef enum nnd_port_kind {
-    NND_PORT_TENSOR = 0,
-    NND_PORT_SEQUENCE = 1,
-    NND_PORT_MAP = 2
-} nnd_port_kind;
-typedef struct nnd_dim {
-    int64_t value;      /* −1 = symbolic */
-    const char *symbol; /* "batch"; NULL when fixed or anonymous */
-} nnd_dim;
 /* One input or output of a model. Borrowed from the model.
 
    The value at a port is a "tensor", for a sequence a "list" of tensors or maps, for a map a
@@ -76,6 +68,11 @@ NND_API nnd_status nnd_model_load(const char *path, const nnd_model_options *opt
 /* The bytes must stay until the model is destroyed. Models with external data need open_file. */
 NND_API nnd_status nnd_model_load_memory(const void *bytes, size_t size,
                                          const nnd_model_options *options, nnd_model **out);
+/* A model of a graph that was built or loaded (ir.h), on the backend "builtin". Takes the graph
+   over, also on failure: print or save it before. Errors as nnd_ir_check; NND_E_SHAPE and
+   NND_E_TYPE with the node's name. */
+NND_API nnd_status nnd_model_from_ir(nnd_ir *take_ir, const nnd_model_options *options,
+                                     nnd_model **out);
 NND_API nnd_model *nnd_model_ref(nnd_model *model);
 NND_API void nnd_model_unref(nnd_model *model);
 NND_API const char *nnd_model_backend(const nnd_model *model); /* the one that was chosen */
@@ -113,7 +110,7 @@ NND_API void nnd_request_destroy(nnd_request *request); /* takes NULL; waits for
    text. A dense tensor in memory that the backend reads is used without a copy. */
 NND_API nnd_status nnd_request_bind_input(nnd_request *request, const char *name, nnd_value *value);
 /* The result goes into this tensor value (it must fit exactly when the run ends); NULL = the
-   request allocates. */
+   request allocates. Tensors of numbers only: else NND_E_UNSUPPORTED. */
 NND_API nnd_status nnd_request_bind_output(nnd_request *request, const char *name,
                                            nnd_value *value);
 /* After each run the output becomes the next run's input, without a copy (state, KV cache). The
@@ -139,7 +136,28 @@ NND_API nnd_status nnd_request_profile(nnd_request *request, nnd_json_writer *w)
 NND_API nnd_status nnd_value_from_onnx(const void *bytes, size_t size, const nnd_model_port *port,
                                        nnd_value **out);
 
-/* ---- 5 backends ------------------------------------------------------------------------ */
+/* ---- 5 hooks --------------------------------------------------------------------------- */
+
+/* What two operators need and the built-in engine leaves to the program, so that it stays free of
+   other libraries. A hook that is NULL makes the operator NND_E_UNSUPPORTED when it runs. Hooks are
+   called by any thread, several at a time. */
+typedef struct nnd_infer_hooks {
+    size_t size; /* = sizeof(nnd_infer_hooks) */
+    void *user;
+    /* ImageDecoder: the bytes of a picture's file → a new tensor value u8[height,width,channels].
+       pixel_format: "RGB", "BGR" or "Grayscale" (one channel). */
+    nnd_status (*decode_image)(void *user, const void *bytes, size_t size, const char *pixel_format,
+                               nnd_value **out);
+    /* RegexFullMatch: matches[i] = the whole of texts[i] matches the pattern (RE2 syntax). */
+    nnd_status (*match_regex)(void *user, const char *pattern, const nnd_string *texts,
+                              size_t count, bool *matches);
+} nnd_infer_hooks;
+/* Process-wide, before models run; NULL = none. The node library registers its codecs for
+   decode_image unless there is one already. NND_E_INVALID_ARGUMENT for another size. */
+NND_API nnd_status nnd_infer_set_hooks(const nnd_infer_hooks *hooks);
+NND_API const nnd_infer_hooks *nnd_infer_get_hooks(void); /* borrowed; without hooks: all NULL */
+
+/* ---- 6 backends ------------------------------------------------------------------------ */
 
 typedef struct nnd_backend_status {
     size_t size;      /* = sizeof(nnd_backend_status), set by the caller */

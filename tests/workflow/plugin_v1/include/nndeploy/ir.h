@@ -1,0 +1,174 @@
+/*
+ * nndeploy/ir.h: models by hand. A graph of operators is built call by call, checked, printed,
+ * saved, loaded, and made a model by nnd_model_from_ir (infer.h). Also: operators of one's own.
+ *
+ * Sections: 1 types · 2 building · 3 checking and printing · 4 files · 5 operators of your own
+ *
+ * Values (inputs, constants, results of nodes) have names, as in ONNX, whose operators these are:
+ * "Conv", "Gemm", … of the version that the graph imports.
+ *
+ *     nnd_ir *ir;
+ *     nnd_ir_create("net", 17, &ir);
+ *     nnd_ir_graph *g = nnd_ir_main(ir);
+ *     nnd_ir_type picture = {.dtype = NND_F32, .rank = 2, .dims = {{-1, "batch"}, {64, NULL}}};
+ *     nnd_ir_add_input(g, "x", &picture);
+ *     nnd_ir_add_constant(g, "w", &weights);
+ *     const char *in[] = {"x", "w"}, *out[] = {"y"};
+ *     nnd_ir_attribute attributes[] = {NND_IR_INT("transB", 1)};
+ *     nnd_ir_add_node(g, &(nnd_ir_node){.op = "Gemm", .inputs = in, .input_count = 2,
+ *                                       .outputs = out, .output_count = 1,
+ *                                       .attributes = attributes, .attribute_count = 1});
+ *     nnd_ir_add_output(g, "y", NULL);
+ *     if (nnd_ir_check(ir) == NND_OK) …
+ *
+ * Part of nndeploy, Apache-2.0. Compiles alone as C11 and C++17.
+ */
+#ifndef NNDEPLOY_IR_H
+#define NNDEPLOY_IR_H
+
+#include "nndeploy/data.h"
+#include "nndeploy/sched.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- 1 types --------------------------------------------------------------------------- */
+
+typedef enum nnd_port_kind {
+    NND_PORT_TENSOR = 0,
+    NND_PORT_SEQUENCE = 1,
+    NND_PORT_MAP = 2
+} nnd_port_kind;
+typedef struct nnd_dim {
+    int64_t value;      /* −1 = symbolic */
+    const char *symbol; /* "batch"; NULL when fixed or anonymous */
+} nnd_dim;
+
+/* What a value is. A tensor needs dtype, rank and dims only; those are copied. */
+typedef struct nnd_ir_type {
+    nnd_port_kind kind;
+    bool optional;   /* may be empty */
+    nnd_dtype dtype; /* of the tensor, of a sequence's elements or of a map's values */
+    int32_t rank;    /* −1 = unknown; always so for sequences and maps */
+    nnd_dim dims[NND_MAX_RANK];
+    nnd_port_kind element; /* of a sequence: TENSOR or MAP */
+    nnd_dtype key;         /* of a map or of a sequence's maps */
+} nnd_ir_type;
+
+/* ---- 2 building ------------------------------------------------------------------------ */
+
+/* A model in the making: one main graph, imported operator versions, constants. One thread at a
+   time. Everything handed to the functions below is copied.
+
+   What does not fit (a name defined twice, an input that nothing computes, …) is an error of the
+   call, NND_E_FORMAT, and is also remembered: building may go on without looking at each result,
+   because nnd_ir_check, nnd_ir_save and nnd_model_from_ir report all of it together. */
+typedef struct nnd_ir nnd_ir;
+/* A graph of it: the main one, or the body of a node such as If or Loop. Belongs to its nnd_ir. */
+typedef struct nnd_ir_graph nnd_ir_graph;
+
+/* opset: version of ONNX's own operators, 1 or higher. */
+NND_API nnd_status nnd_ir_create(const char *name, int64_t opset, nnd_ir **out);
+NND_API void nnd_ir_destroy(nnd_ir *ir); /* takes NULL */
+/* Imports version `version` of a further domain, "com.microsoft", before nodes that use it. */
+NND_API nnd_status nnd_ir_import(nnd_ir *ir, const char *domain, int64_t version);
+NND_API nnd_ir_graph *nnd_ir_main(nnd_ir *ir);
+/* A graph to be used as an attribute of one node of `parent`. It sees the values that `parent` has
+   by then; complete it, with its outputs, before the node is added. */
+NND_API nnd_status nnd_ir_add_body(nnd_ir_graph *parent, const char *name, nnd_ir_graph **out);
+
+NND_API nnd_status nnd_ir_add_input(nnd_ir_graph *graph, const char *name, const nnd_ir_type *type);
+/* A weight. The tensor is dense and in host memory; strings are possible. */
+NND_API nnd_status nnd_ir_add_constant(nnd_ir_graph *graph, const char *name, const nnd_tensor *t);
+
+typedef enum nnd_ir_attribute_kind {
+    NND_IR_ATTRIBUTE_INT = 1,
+    NND_IR_ATTRIBUTE_FLOAT = 2,
+    NND_IR_ATTRIBUTE_STRING = 3,
+    NND_IR_ATTRIBUTE_TENSOR = 4,
+    NND_IR_ATTRIBUTE_GRAPH = 5,
+    NND_IR_ATTRIBUTE_INTS = 6,
+    NND_IR_ATTRIBUTE_FLOATS = 7,
+    NND_IR_ATTRIBUTE_STRINGS = 8
+} nnd_ir_attribute_kind;
+typedef struct nnd_ir_attribute {
+    const char *name;
+    nnd_ir_attribute_kind kind;
+    int64_t i;
+    float f;
+    nnd_string s;
+    const nnd_tensor *tensor;
+    nnd_ir_graph *graph;
+    size_t count; /* of the lists */
+    const int64_t *ints;
+    const float *floats;
+    const nnd_string *strings;
+} nnd_ir_attribute;
+/* clang-format off */
+#define NND_IR_INT(name_, value_) {.name = (name_), .kind = NND_IR_ATTRIBUTE_INT, .i = (value_)}
+#define NND_IR_FLOAT(name_, value_) {.name = (name_), .kind = NND_IR_ATTRIBUTE_FLOAT, .f = (value_)}
+#define NND_IR_TEXT(name_, text_) \
+    {.name = (name_), .kind = NND_IR_ATTRIBUTE_STRING, .s = {(text_), sizeof(text_) - 1}}
+#define NND_IR_INTS(name_, array_) \
+    {.name = (name_), .kind = NND_IR_ATTRIBUTE_INTS, .count = NND_COUNT(array_), .ints = (array_)}
+#define NND_IR_FLOATS(name_, array_) \
+    {.name = (name_), .kind = NND_IR_ATTRIBUTE_FLOATS, .count = NND_COUNT(array_), .floats = (array_)}
+#define NND_IR_TENSOR(name_, tensor_) \
+    {.name = (name_), .kind = NND_IR_ATTRIBUTE_TENSOR, .tensor = (tensor_)}
+#define NND_IR_GRAPH(name_, graph_) \
+    {.name = (name_), .kind = NND_IR_ATTRIBUTE_GRAPH, .graph = (graph_)}
+/* clang-format on */
+
+typedef struct nnd_ir_node {
+    const char *op;     /* "Conv" */
+    const char *domain; /* NULL or "" = ONNX's own */
+    const char *name;   /* for messages; NULL = made up */
+    int64_t opset;      /* of the domain; 0 = as imported */
+    const char *const *inputs;
+    size_t input_count; /* NULL or "" among them: an optional input that is left out */
+    const char *const *outputs;
+    size_t output_count; /* NULL or "" among them: a result that nobody wants */
+    const nnd_ir_attribute *attributes;
+    size_t attribute_count;
+} nnd_ir_node;
+/* Nodes run in the order in which they are added: their inputs have to be there before. */
+NND_API nnd_status nnd_ir_add_node(nnd_ir_graph *graph, const nnd_ir_node *node);
+/* A value of the graph (or, in a body, of an enclosing graph) becomes its next output. type may be
+   NULL: it is inferred. */
+NND_API nnd_status nnd_ir_add_output(nnd_ir_graph *graph, const char *name,
+                                     const nnd_ir_type *type);
+/* Says what a value between the nodes is; needed only where inference has no chance. */
+NND_API nnd_status nnd_ir_set_type(nnd_ir_graph *graph, const char *name, const nnd_ir_type *type);
+
+/* ---- 3 checking and printing ----------------------------------------------------------- */
+
+/* One error with everything that is wrong: what building remembered, operators that do not exist
+   in the imported version, wrong numbers of inputs and outputs, graphs without outputs.
+   NND_E_FORMAT, or NND_E_UNSUPPORTED when only the operators are the trouble. Shapes are checked
+   when the model is made. */
+NND_API nnd_status nnd_ir_check(nnd_ir *ir);
+/* The main graph with its bodies as text for people, a line per node; nnd_free it. */
+NND_API nnd_status nnd_ir_print(const nnd_ir *ir, char **text);
+
+/* ---- 4 files --------------------------------------------------------------------------- */
+
+/* Whether a path names a saved graph: it ends in ".nnd.json". */
+NND_API bool nnd_ir_is_path(const char *path);
+/* Writes PATH, which ends in ".nnd.json", and beside it the constants as ".safetensors" (none when
+   there are no constants). Both files are replaced in one step each, and the same graph always
+   gives the same bytes; they are not mapped by a graph that was loaded from PATH itself. Operators
+   need not be known here. Errors: NND_E_FORMAT with what building remembered,
+   NND_E_INVALID_ARGUMENT for another suffix, NND_E_UNSUPPORTED for attributes that have no form,
+   NND_E_IO. */
+NND_API nnd_status nnd_ir_save(const nnd_ir *ir, const char *path);
+/* Reads what nnd_ir_save wrote, or an ONNX file as it is before optimisation (model-local functions
+   are expanded). Files stay mapped as long as the graph, or the model made of it, lives; they must
+   not change meanwhile. Errors: NND_E_FORMAT with every complaint and its line, NND_E_NOT_FOUND,
+   NND_E_PERMISSION (constants outside of the file's folder), NND_E_LIMIT, NND_E_UNSUPPORTED. */
+NND_API nnd_status nnd_ir_load(const char *path, nnd_ir **out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
