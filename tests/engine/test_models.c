@@ -1,5 +1,7 @@
 /* Real models against outputs that another runtime computed. */
+#include "base/isa.h"
 #include "engine_support.h"
+#include "nndeploy/sched.h"
 
 /* What this issue promises; the others below are reported. */
 static const char *const required[] = {"mnist_cnn", "ultraface_rfb320", "yunet_n_320",
@@ -123,6 +125,121 @@ static void other_models_are_reported(void **state)
     nnd_port_dir_list_free(&list);
 }
 
+/* ---- every model: threads and instruction sets ---------------------------------------------- */
+
+/* All models take minutes under sanitizers: they are tried where NNDEPLOY_TEST_FULL says so. */
+static bool is_full(void)
+{
+    const char *full = getenv("NNDEPLOY_TEST_FULL");
+    return full && strcmp(full, "1") == 0;
+}
+
+/* Calls fn with the name of each model; returns how many it said yes to. */
+static size_t for_models(bool (*fn)(const char *name))
+{
+    char folder[512];
+    nnd_port_dir_list list;
+    size_t count = 0;
+    if (!is_full()) {
+        for (size_t i = 0; i < NND_COUNT(required); i++)
+            count += fn(required[i]);
+        return count;
+    }
+    snprintf(folder, sizeof(folder), "%s/models", test_data_dir());
+    assert_int_equal(nnd_port_dir_read(folder, &list), 0);
+    for (size_t i = 0; i < list.count; i++)
+        count += fn(list.names[i]);
+    nnd_port_dir_list_free(&list);
+    return count;
+}
+
+/* A copy of all outputs of one run, so many bytes; NULL when the model cannot be run here. */
+static char *run_bytes(nnd_engine_model *model, const reference *ref, int threads, size_t *size)
+{
+    nnd_engine_request *request;
+    char *bytes = NULL;
+    *size = 0;
+    assert_ok(nnd_engine_request_create(model, &request));
+    for (size_t i = 0; i < ref->input_count; i++)
+        assert_ok(nnd_engine_request_bind_input(request, i, &ref->inputs[i]));
+    assert_ok(nnd_engine_request_run(request, threads, NULL));
+    for (size_t i = 0; i < ref->output_count; i++) {
+        nnd_tensor t;
+        assert_ok(nnd_engine_request_output(request, i, &t));
+        size_t more = nnd_tensor_bytes(&t);
+        bytes = nnd_realloc(bytes, *size + more + 1);
+        assert_non_null(bytes);
+        if (more) memcpy(bytes + *size, t.data, more);
+        *size += more;
+    }
+    nnd_engine_request_destroy(request);
+    return bytes;
+}
+
+static bool same_bits_with_threads(const char *name)
+{
+    enum { MOST_THREADS = 4 };
+    char folder[512], path[600];
+    reference ref;
+    nnd_engine_model *model;
+    size_t size, other_size;
+    snprintf(folder, sizeof(folder), "%s/models/%s", test_data_dir(), name);
+    snprintf(path, sizeof(path), "%s/model.onnx", folder);
+    if (!nnd_port_file_exists(path) || !reference_read(folder, &ref)) return false;
+    assert_ok(nnd_engine_model_load_file(path, NULL, &model));
+    char *bytes = run_bytes(model, &ref, 1, &size);
+    for (int threads = 2; threads <= MOST_THREADS; threads++) {
+        char *others = run_bytes(model, &ref, threads, &other_size);
+        bool same = size == other_size && memcmp(bytes, others, size) == 0;
+        if (!same) fprintf(stderr, "%s: other bits with %d threads\n", name, threads);
+        assert_true(same);
+        nnd_free(others);
+    }
+    nnd_free(bytes);
+    nnd_engine_model_unref(model);
+    reference_free(&ref);
+    return true;
+}
+
+static void bits_do_not_depend_on_threads(void **state)
+{
+    (void)state;
+    skip_without_data();
+    assert_ok(nnd_sched_set_threads(4)); /* more than the machine may have */
+    size_t count = for_models(same_bits_with_threads);
+    assert_ok(nnd_sched_set_threads(0));
+    printf("  same bits with 1, 2, 3 and 4 threads: %zu models\n", count);
+    assert_true(count >= NND_COUNT(required));
+}
+
+static bool agrees_here(const char *name)
+{
+    verdict v = run_model(name, NND_PASSES_DEFAULT, false, 2, false);
+    if (v == NO_REFERENCE) return false;
+    if (v != PASSES) fprintf(stderr, "%s fails with %s\n", name, nnd_isa_name(nnd_isa_current()));
+    assert_int_equal(v, PASSES);
+    return true;
+}
+
+static void models_agree_with_every_isa(void **state)
+{
+    static const nnd_isa isas[] = {NND_ISA_REFERENCE,  NND_ISA_AVX2, NND_ISA_AVX512,
+                                   NND_ISA_AVX512VNNI, NND_ISA_NEON, NND_ISA_NEON_DOTPROD};
+    nnd_isa before = nnd_isa_current();
+    (void)state;
+    skip_without_data();
+    for (size_t i = 0; i < NND_COUNT(isas); i++) {
+        if (nnd_isa_force(isas[i]) != NND_OK) {
+            nnd_error_clear();
+            continue;
+        }
+        size_t count = for_models(agrees_here);
+        printf("  %s: %zu models agree\n", nnd_isa_name(isas[i]), count);
+        assert_true(count >= NND_COUNT(required));
+    }
+    assert_ok(nnd_isa_force(before));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -130,6 +247,8 @@ int main(void)
         cmocka_unit_test(models_agree_without_passes),
         cmocka_unit_test(models_agree_with_separate_tensors),
         cmocka_unit_test(other_models_are_reported),
+        cmocka_unit_test(bits_do_not_depend_on_threads),
+        cmocka_unit_test(models_agree_with_every_isa),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
