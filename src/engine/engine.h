@@ -35,7 +35,10 @@ typedef enum nnd_engine_pass {
     NND_PASS_LAYOUT = 7, /* channels in blocks (NCHWc) between convolutions; last, and only once */
     NND_PASS_PAD = 8,    /* zeros around a picture into the Conv that reads it; before the layout */
     NND_PASS_COMMON = 9, /* what is computed twice from the same inputs is computed once */
-    NND_PASS_COUNT = 10
+    NND_PASS_SCALE = 10, /* constants times or plus a Conv, Gemm or MatMul into it */
+    NND_PASS_NORMALIZATION = 11, /* LayerNormalization and RMSNormalization written out */
+    NND_PASS_GELU = 12,          /* Gelu, Swish and HardSwish written out */
+    NND_PASS_COUNT = 13
 } nnd_engine_pass;
 #define NND_PASSES_ALL     ((1u << NND_PASS_COUNT) - 1u)
 #define NND_PASSES_DEFAULT NND_PASSES_ALL

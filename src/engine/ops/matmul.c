@@ -34,6 +34,7 @@ static nnd_status matmul_shape(const nnd_op_ctx *c, product *p)
     int a_batch = a->rank > 2 ? a->rank - 2 : 0, b_batch = b->rank > 2 ? b->rank - 2 : 0;
     bool fused = c->op->variant == FUSED_MATMUL;
     *p = (product){.alpha = fused ? nnd_node_float(c->node, "alpha", 1.0f) : 1.0f,
+                   .beta = 1.0f, /* of the bias that the pass 'scale' puts behind */
                    .trans_a = fused && a->rank > 1 && nnd_node_int(c->node, "transA", 0),
                    .trans_b = fused && b->rank > 1 && nnd_node_int(c->node, "transB", 0)};
     if (fused &&

@@ -49,6 +49,8 @@ static nnd_status match_activation(nnd_graph *g, const nnd_graph_node *n, activa
         a->kind = NND_EPILOGUE_TANH;
     } else if (is(n, "HardSwish")) {
         a->kind = NND_EPILOGUE_HARD_SWISH;
+    } else if (is(n, "Swish") && nnd_node_float(n, "alpha", 1.0f) == 1.0f) {
+        a->kind = NND_EPILOGUE_SILU;
     } else if (is(n, "LeakyRelu")) {
         *a = (activation){NND_EPILOGUE_LEAKY_RELU, nnd_node_float(n, "alpha", 0.01f), 0};
     } else if (is(n, "HardSigmoid")) {
