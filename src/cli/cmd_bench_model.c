@@ -16,7 +16,9 @@ typedef struct bench {
     int64_t *times; /* ns, sorted at the end */
     size_t runs;
     double load_ms, first_ms;
-    uint64_t peak_bytes; /* after the runs: measuring peaks takes memory as well */
+    uint64_t bytes_before;   /* the process's peak before the model was there */
+    uint64_t peak_bytes;     /* after the runs: measuring peaks takes memory as well */
+    nnd_json_doc *inspected; /* NULL when the backend does not tell */
 } bench;
 
 static int by_time(const void *a, const void *b)
@@ -67,6 +69,44 @@ static int threads_of(const bench *b)
     return threads ? threads : nnd_sched_threads();
 }
 
+/* What the backend says of the model's memory, from "weight_bytes" to "predicted_bytes". */
+static void inspect_memory(bench *b)
+{
+    nnd_json_writer *w = NULL;
+    nnd_status status = nnd_json_writer_create(0, &w);
+    if (status == NND_OK) status = nnd_model_inspect(b->model, w);
+    if (status == NND_OK)
+        status = cli_json_reread(w, &b->inspected);
+    else
+        nnd_json_writer_destroy(w);
+    if (status != NND_OK) nnd_error_clear(); /* the figures are an extra */
+}
+
+/* 0 = the backend does not tell, or open shapes do not let it. */
+static int64_t inspected_bytes(const bench *b, const char *key)
+{
+    if (!b->inspected) return 0;
+    return (int64_t)nnd_json_number(nnd_json_get(nnd_json_root(b->inspected), key), 0);
+}
+
+/* How much the peak has grown since before the model was loaded. */
+static uint64_t measured_bytes(const bench *b)
+{
+    return b->peak_bytes > b->bytes_before ? b->peak_bytes - b->bytes_before : 0;
+}
+
+static void memory_json(const bench *b, nnd_json_writer *w)
+{
+    static const char *const keys[] = {"weight_bytes", "packed_bytes", "resident_bytes",
+                                       "predicted_bytes"};
+    nnd_json_key(w, "memory");
+    nnd_json_begin_object(w);
+    for (size_t i = 0; i < NND_COUNT(keys); i++)
+        if (inspected_bytes(b, keys[i]) > 0) cli_json_int(w, keys[i], inspected_bytes(b, keys[i]));
+    cli_json_int(w, "measured_bytes", (int64_t)measured_bytes(b));
+    nnd_json_end_object(w);
+}
+
 static int bench_json(const bench *b, const cli_profile *profile)
 {
     nnd_json_writer *w = cli_json_begin(b->c, "bench_model");
@@ -85,8 +125,21 @@ static int bench_json(const bench *b, const cli_profile *profile)
     cli_json_number(w, "p95_ms", percentile(b, 0.95));
     cli_json_number(w, "max_ms", percentile(b, 1));
     cli_json_number(w, "peak_mib", peak_mib(b));
+    memory_json(b, w);
     if (profile) cli_profile_json(profile, w);
     return cli_json_end(b->c, CLI_OK);
+}
+
+static void print_memory(const bench *b)
+{
+    char measured[32], predicted[32], packed[32];
+    cli_bytes_text(measured_bytes(b), measured);
+    cli_bytes_text((uint64_t)inspected_bytes(b, "predicted_bytes"), predicted);
+    cli_bytes_text((uint64_t)inspected_bytes(b, "packed_bytes"), packed);
+    printf("the model took %s", measured);
+    if (inspected_bytes(b, "predicted_bytes") > 0)
+        printf(", predicted %s, of which packed weights %s", predicted, packed);
+    putchar('\n');
 }
 
 static void bench_text(const bench *b, const cli_profile *profile)
@@ -99,6 +152,7 @@ static void bench_text(const bench *b, const cli_profile *profile)
            percentile(b, 0.5), percentile(b, 0.95), percentile(b, 1));
     printf("load %.1f ms, first run %.1f ms, peak memory %.1f MiB\n", b->load_ms, b->first_ms,
            peak_mib(b));
+    print_memory(b);
     if (profile) cli_profile_print(profile);
 }
 
@@ -108,6 +162,7 @@ static int prepare_bench(bench *b)
     nnd_request_options options = NND_REQUEST_OPTIONS_INIT;
     b->runs = (size_t)cli_int(c, "runs", 30);
     nnd_status status = cli_watch_begin(c, &b->cancel);
+    b->bytes_before = nnd_port_peak_memory();
     int64_t begin = nnd_clock_now();
     if (status == NND_OK) status = cli_model_load(c, b->cancel, &b->model);
     b->load_ms = (double)(nnd_clock_now() - begin) / 1e6;
@@ -134,6 +189,7 @@ static int bench_model(bench *b)
     b->c->running = true;
     nnd_status status = measure(b);
     b->peak_bytes = nnd_port_peak_memory();
+    if (status == NND_OK) inspect_memory(b);
     if (status == NND_OK && wanted)
         status = cli_profile_take(b->request, threads_of(b), b->cancel, &profile);
     cli_watch_end();
@@ -153,6 +209,7 @@ int cli_run_bench_model(cli *c)
     int code = bench_model(&b);
     cli_watch_end();
     nnd_free(b.times);
+    nnd_json_destroy(b.inspected);
     cli_model_inputs_fini(&b.inputs);
     nnd_request_destroy(b.request);
     nnd_model_unref(b.model);

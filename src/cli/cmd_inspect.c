@@ -113,6 +113,10 @@ static void print_inspection(const nnd_model *model, const nnd_json *root)
     if (flops > 0) printf("flops       %.4g M\n", flops / 1e6);
     print_bytes("arena      ", nnd_json_get(memory, "arena_bytes"));
     print_bytes("unshared   ", nnd_json_get(memory, "without_sharing_bytes"));
+    print_bytes("packed     ", nnd_json_get(root, "packed_bytes"));
+    print_bytes("resident   ", nnd_json_get(root, "resident_bytes"));
+    if (nnd_json_number(nnd_json_get(root, "predicted_bytes"), 0) > 0)
+        print_bytes("predicted  ", nnd_json_get(root, "predicted_bytes"));
     print_ports("Inputs", model, false);
     print_ports("Outputs", model, true);
     print_operators(nnd_json_get(root, "operators"));

@@ -129,6 +129,10 @@ typedef struct nnd_engine_model_info {
     uint64_t flops;              /* of one run at the declared shapes (multiply and add count
                                     as two); 0 when a declared shape is open */
     uint64_t arena_bytes;        /* activations at the declared shapes; 0 as above */
+    uint64_t resident_bytes;     /* constants that runs read as they are: from the file, or made by
+                                    the passes. What was packed is not among them */
+    uint64_t predicted_bytes;    /* of the model and one request at the declared shapes: resident,
+                                    packed, arena, scratch of one lane, inputs, outputs; 0 as above */
 } nnd_engine_model_info;
 void nnd_engine_model_get_info(const nnd_engine_model *model, nnd_engine_model_info *out);
 

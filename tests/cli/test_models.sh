@@ -133,6 +133,7 @@ for field in ms flops bytes_read bytes_written; do
     json "abs(sum(s['$field'] for s in d['profile']) - d['total']['$field']) <= 1e-6 * d['total']['$field']"
     json "abs(sum(o['$field'] for o in d['operators']) - d['total']['$field']) <= 1e-6 * d['total']['$field']"
 done
+json "d['memory']['measured_bytes'] >= 0 and d['memory']['packed_bytes'] > 0 and d['memory'].get('predicted_bytes', 1) > 0"
 json "d['operators'] == sorted(d['operators'], key=lambda o: -o['ms']) and abs(sum(s['share'] for s in d['profile']) - 1) < 1e-6"
 json "all(s['of_peak'] > 0 and s['gflops'] > 0 for s in d['profile'] if s['op'] == 'Conv')"
 json "d['peaks']['f32_gflops'] > 0 and d['peaks']['int8_gops'] > 0 and len(d['peaks']['memory']) == 3"

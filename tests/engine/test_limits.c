@@ -154,6 +154,38 @@ static void ten_thousand_shapes_do_not_grow(void **state)
     nnd_str_free(&bytes);
 }
 
+/* ---- weights once --------------------------------------------------------------------------- */
+
+/* What a model holds beside the file is its packed weights and little else: nothing is there
+   twice, and what has been packed is no longer read from the file. */
+static void weights_are_held_once(void **state)
+{
+    enum { WIDE = 128, OVERHEAD = 64 << 10 };
+    static float w[WIDE * WIDE * 9];
+    static const char *const symbols[] = {"n"};
+    nnd_str graph = {0}, attrs = {0}, bytes = {0};
+    nnd_engine_model *m;
+    nnd_engine_model_info info;
+    (void)state;
+    ow_initializer(&graph, "w1", OW_F32, 4, DIMS(WIDE, WIDE, 3, 3), w, sizeof(w));
+    ow_initializer(&graph, "w2", OW_F32, 4, DIMS(WIDE, WIDE, 1, 1), w, sizeof(w) / 9);
+    ow_value(&graph, OW_INPUT, "x", OW_F32, 4, DIMS(1, WIDE, 8, 8), symbols);
+    ow_attr_ints(&attrs, "pads", DIMS(1, 1, 1, 1), 4);
+    ow_node(&graph, "Conv", "x,w1", "a", &attrs);
+    ow_node(&graph, "Conv", "a,w2", "y", NULL);
+    ow_value(&graph, OW_OUTPUT, "y", OW_F32, 4, DIMS(1, WIDE, 8, 8), symbols);
+    ow_model(&bytes, &graph, 13);
+    long long before = atomic_load(&live);
+    assert_ok(nnd_engine_model_load_memory(bytes.data, bytes.size, NULL, &m));
+    nnd_engine_model_get_info(m, &info);
+    assert_true(info.weight_bytes >= sizeof(w));
+    assert_true(atomic_load(&live) - before <= (long long)info.packed_bytes + OVERHEAD);
+    if (info.packed_bytes > 0) assert_true(info.resident_bytes < info.weight_bytes / 100);
+    assert_true(info.predicted_bytes >= info.packed_bytes + info.resident_bytes + info.arena_bytes);
+    nnd_engine_model_unref(m);
+    nnd_str_free(&bytes);
+}
+
 /* ---- files that ask for too much ------------------------------------------------------------ */
 
 #define BOUND (256ll << 20)
@@ -317,6 +349,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         COUNTED(ten_thousand_shapes_do_not_grow),
+        COUNTED(weights_are_held_once),
         COUNTED(doubling_constants_stop),
         COUNTED(many_constants_stop),
         COUNTED(long_arithmetic_is_not_done_at_load),

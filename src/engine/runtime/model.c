@@ -293,6 +293,30 @@ const nnd_engine_port *nnd_engine_model_output(const nnd_engine_model *m, size_t
     return index < m->output_count ? &m->outputs[index] : NULL;
 }
 
+static uint64_t resident_bytes(const nnd_graph *g)
+{
+    uint64_t sum = 0;
+    for (const nnd_graph *child = g->children; child; child = child->sibling)
+        sum += resident_bytes(child);
+    for (size_t i = 0; i < g->value_count; i++)
+        if (g->values[i].is_constant && g->values[i].uses && g->values[i].constant.data)
+            sum += nnd_tensor_bytes(&g->values[i].constant);
+    return sum;
+}
+
+/* Everything that a run at the plan's shapes touches. */
+static uint64_t predicted_bytes(const nnd_engine_model *m)
+{
+    const nnd_plan *plan = m->plan;
+    uint64_t sum = resident_bytes(m->graph) + m->packed_bytes + plan->arena_bytes +
+                   plan->lane_bytes + plan->folded_bytes;
+    for (size_t i = 0; i < m->graph->input_count; i++)
+        sum += nnd_tensor_bytes(&plan->slots[m->graph->inputs[i]].tensor);
+    for (size_t i = 0; i < m->graph->output_count; i++)
+        sum += nnd_tensor_bytes(&plan->slots[m->graph->outputs[i]].tensor);
+    return sum;
+}
+
 void nnd_engine_model_get_info(const nnd_engine_model *m, nnd_engine_model_info *out)
 {
     const nnd_onnx_model *o = &m->onnx;
@@ -314,5 +338,7 @@ void nnd_engine_model_get_info(const nnd_engine_model *m, nnd_engine_model_info 
         .packed_bytes = m->packed_bytes,
         .flops = m->plan ? m->plan->flops : 0,
         .arena_bytes = m->plan ? m->plan->arena_bytes : 0,
+        .resident_bytes = resident_bytes(m->graph),
+        .predicted_bytes = m->plan ? predicted_bytes(m) : 0,
     };
 }
