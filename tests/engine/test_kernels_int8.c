@@ -111,6 +111,38 @@ static void check_result(const nnd_int8_result *r, const void *y, size_t i, uint
     }
 }
 
+/* ---- quantisation ------------------------------------------------------------------------ */
+
+static void check_quantise(void)
+{
+    static const float special[] = {NAN, INFINITY, -INFINITY, 0.5f, 1.5f, -0.5f, 1e20f, -1e20f};
+    for (size_t n = 0; n < 70; n++) {
+        bool is_signed = rng_int(0, 1) != 0;
+        int32_t zero = random_zero(is_signed), low = is_signed ? -128 : 0;
+        float scale = rng_int(0, 1) ? 1.0f : rng_float(0.01f, 0.1f);
+        guarded x = guarded_random(n, -10, 10);
+        uint8_t y[70 + 1];
+        for (size_t i = 0; i < n; i++)
+            if (rng_int(0, 3) == 0) x.data[i] = special[rng_int(0, 7)];
+        y[n] = 77;
+        nnd_int8_quantise(x.data, scale, zero, is_signed, y, n);
+        for (size_t i = 0; i < n; i++) {
+            float v = x.data[i] / scale;
+            double code = isnan(v) ? zero : nearbyint((double)v) + zero;
+            code = code < low ? low : code > low + 255 ? low + 255 : code;
+            assert_int_equal(is_signed ? (int8_t)y[i] : y[i], (int)code);
+        }
+        assert_int_equal(y[n], 77);
+        guarded_free(&x);
+    }
+}
+
+static void test_quantise(void **state)
+{
+    (void)state;
+    each_level(check_quantise);
+}
+
 /* ---- GEMM -------------------------------------------------------------------------------- */
 
 enum { MAX_COLUMNS = 128 };
@@ -376,7 +408,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_gemm),     cmocka_unit_test(test_wrap),
         cmocka_unit_test(test_bad_gemm), cmocka_unit_test(test_conv),
-        cmocka_unit_test(test_bad_conv),
+        cmocka_unit_test(test_bad_conv), cmocka_unit_test(test_quantise),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,6 +24,12 @@ const nnd_int8_set *nnd_int8_set_current(void)
     return sets[i];
 }
 
+void nnd_int8_quantise(const float *x, float scale, int32_t zero, bool is_signed, void *y, size_t n)
+{
+    nnd_int8_set_current()->quantise(x, scale, zero, is_signed ? -128 : 0, is_signed ? 127 : 255, y,
+                                     n);
+}
+
 /* The bytes of row[k … k+3] as they are in memory, 0 beyond the end. */
 static void quad_at(const uint8_t *row, size_t k, size_t end, uint8_t flip, int8_t quad[4])
 {

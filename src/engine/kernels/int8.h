@@ -18,10 +18,10 @@ struct nnd_int8_set;
 /* ---- 1 results -------------------------------------------------------------------------- */
 
 /*
- * I32: the sums. F32: sum·scale + bias, rounded after each operation. U8, I8: sum·scale rounded to the nearest
- * integer, halves to even, plus zero, limited to [low, high]; a NaN becomes low.
- * scale and bias have one value per column of a GEMM, scale one per output channel of a
- * convolution, which has no F32.
+ * I32: the sums. F32: sum·scale + bias, rounded after each operation. U8, I8: sum·scale rounded to
+ * the nearest integer, halves to even, plus zero, limited to [low, high]; a NaN becomes low. scale
+ * and bias have one value per column of a GEMM, scale one per output channel of a convolution,
+ * which has no F32.
  */
 typedef struct nnd_int8_result {
     nnd_dtype type;
@@ -29,6 +29,11 @@ typedef struct nnd_int8_result {
     const float *scale;      /* not read for I32 */
     const float *bias;       /* F32 only; NULL = none */
 } nnd_int8_result;
+
+/* y[i] = x[i]/scale rounded to the nearest integer, halves to even, plus zero, limited to what the
+   type holds; a NaN becomes zero. y is i8 or u8. */
+void nnd_int8_quantise(const float *x, float scale, int32_t zero, bool is_signed, void *y,
+                       size_t n);
 
 /* ---- 2 GEMM ----------------------------------------------------------------------------- */
 

@@ -181,18 +181,22 @@ void nnd_int8_conv_start(const nnd_int8_conv *c, const void *packed, const int32
 
 /* ---- pixels ------------------------------------------------------------------------------ */
 
-void nnd_int8_copy_steps(const uint8_t *row, int64_t width, int64_t start, int64_t step, int64_t n,
-                         uint8_t zero, uint8_t *to)
+/* to[i] = row[start + i·step] where that is inside the row of `width` bytes, else zero. */
+static void copy_steps(const uint8_t *row, int64_t width, int64_t start, int64_t step, int64_t n,
+                       uint8_t zero, uint8_t *to)
 {
-    int64_t first = start < 0 ? NND_MIN(n, nnd_ceil_div(-start, step)) : 0;
-    int64_t end = start < width ? NND_MIN(n, nnd_ceil_div(width - start, step)) : 0;
-    end = NND_MAX(first, end);
+    int64_t first, end;
+    nnd_int8_inside(start, step, width, n, &first, &end);
     if (first) memset(to, zero, (size_t)first);
-    if (step == 1 && end > first) {
-        memcpy(to + first, row + start + first, (size_t)(end - first));
+    const uint8_t *from = row + start + first * step;
+    if (step == 1) {
+        memcpy(to + first, from, (size_t)(end - first));
+    } else if (step == 2) {
+        for (int64_t i = 0; i < end - first; i++)
+            to[first + i] = from[2 * i];
     } else {
-        for (int64_t i = first; i < end; i++)
-            to[i] = row[start + i * step];
+        for (int64_t i = 0; i < end - first; i++)
+            to[first + i] = from[i * step];
     }
     if (n > end) memset(to + end, zero, (size_t)(n - end));
 }
@@ -210,7 +214,7 @@ static void gather_tap(const nnd_int8_conv *c, const uint8_t *plane, int64_t y, 
         if (in_y < 0 || in_y >= d->in_h)
             memset(to, zero, (size_t)part);
         else
-            nnd_int8_copy_steps(plane + in_y * d->in_w, d->in_w, in_x, d->stride_w, part, zero, to);
+            copy_steps(plane + in_y * d->in_w, d->in_w, in_x, d->stride_w, part, zero, to);
         to += part;
         n -= part;
         row++;
@@ -239,11 +243,8 @@ static void gather(const nnd_int8_conv *c, const uint8_t *x, int64_t pixel, int6
             gather_tap(c, plane, tap / d->kernel_w, tap % d->kernel_w, pixel, n, zero,
                        stage + j * c->chunk);
         }
-        for (int64_t i = 0; i < width; i += c->panel) {
-            const uint8_t *from[4] = {rows[0] + i, rows[1] + i, rows[2] + i, rows[3] + i};
-            c->set->interleave(from, flip, (size_t)c->panel,
-                               panels + (i * c->quads + q * c->panel) * 4);
-        }
+        c->set->interleave(rows, flip, (size_t)(width / c->panel), panels + q * c->panel * 4,
+                           (size_t)(c->quads * c->panel * 4));
     }
 }
 

@@ -40,9 +40,14 @@ struct nnd_int8_conv {
 /* Σ (w − zero) and so on inside `packed`. */
 nnd_int8_conv_packed nnd_int8_conv_parts(const nnd_int8_conv *conv, const void *packed);
 
-/* to[i] = row[start + i·step] where that is inside the row of `width` bytes, else zero. */
-void nnd_int8_copy_steps(const uint8_t *row, int64_t width, int64_t start, int64_t step, int64_t n,
-                         uint8_t zero, uint8_t *to);
+/* Steps i in [first, end) ⊆ [0, n] for which start + i·step is in [0, width). */
+static inline void nnd_int8_inside(int64_t start, int64_t step, int64_t width, int64_t n,
+                                   int64_t *first, int64_t *end)
+{
+    *first = start < 0 ? NND_MIN(n, nnd_ceil_div(-start, step)) : 0;
+    *end = start < width ? NND_MIN(n, nnd_ceil_div(width - start, step)) : 0;
+    *end = NND_MAX(*first, *end);
+}
 
 bool nnd_int8_depthwise_can(const nnd_conv_desc *desc);
 void nnd_int8_depthwise_plan(nnd_int8_conv *conv);

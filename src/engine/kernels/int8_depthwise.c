@@ -46,27 +46,45 @@ void nnd_int8_depthwise_plan(nnd_int8_conv *c)
                     ((size_t)(c->band * c->pitch) + NND_INT8_SLACK) * sizeof(int32_t);
 }
 
-/* Rows of the input for the outputs from `row` on. */
+/* n bytes that are `step` apart, flipped. */
+static void copy_apart(const uint8_t *restrict from, int64_t step, uint8_t flip, int64_t n,
+                       uint8_t *restrict to)
+{
+    if (step == 1) {
+        memcpy(to, from, (size_t)n);
+    } else if (step == 2) {
+        for (int64_t i = 0; i < n; i++)
+            to[i] = from[2 * i];
+    } else {
+        for (int64_t i = 0; i < n; i++)
+            to[i] = from[step * i];
+    }
+    for (int64_t i = 0; flip && i < n; i++)
+        to[i] ^= flip;
+}
+
+/* Rows of the input for the outputs from `row` on. The copy is padding wherever nothing has been
+   copied to it; that is so for the same columns in every band and plane. */
 static void copy_band(const nnd_int8_conv *c, const uint8_t *plane, int64_t row, int64_t rows,
-                      uint8_t zero, uint8_t *to)
+                      uint8_t padding, uint8_t *to)
 {
     const nnd_conv_desc *d = &c->desc;
-    for (int64_t py = 0; py < c->phases_h; py++) {
-        for (int64_t px = 0; px < c->phases_w; px++) {
+    const uint8_t flip = c->x_signed ? 0x80 : 0;
+    for (int64_t px = 0; px < c->phases_w; px++) {
+        int64_t first, end, start = px - d->pad_left;
+        nnd_int8_inside(start, d->stride_w, d->in_w, c->pitch, &first, &end);
+        for (int64_t py = 0; py < c->phases_h; py++) {
             uint8_t *slot = to + (py * c->phases_w + px) * slot_rows(c) * c->pitch;
             for (int64_t i = 0; i < rows + c->reach_h; i++, slot += c->pitch) {
                 int64_t y = (row + i) * d->stride_h + py - d->pad_top;
                 if (y < 0 || y >= d->in_h)
-                    memset(slot, zero, (size_t)c->pitch);
+                    memset(slot, padding, (size_t)c->pitch);
                 else
-                    nnd_int8_copy_steps(plane + y * d->in_w, d->in_w, px - d->pad_left, d->stride_w,
-                                        c->pitch, zero, slot);
+                    copy_apart(plane + y * d->in_w + start + first * d->stride_w, d->stride_w, flip,
+                               end - first, slot + first);
             }
         }
     }
-    if (!c->x_signed) return;
-    for (size_t i = 0; i < copy_bytes(c); i++)
-        to[i] ^= 0x80;
 }
 
 static void find_taps(const nnd_int8_conv *c, ptrdiff_t *taps)
@@ -80,6 +98,12 @@ static void find_taps(const nnd_int8_conv *c, ptrdiff_t *taps)
                 (ptrdiff_t)((slot * slot_rows(c) + y / d->stride_h) * c->pitch + x / d->stride_w);
         }
     }
+}
+
+/* The byte that stands for zero in the copy. */
+static uint8_t padding_of(const nnd_int8_conv *c, const nnd_int8_conv_args *args)
+{
+    return (uint8_t)((uint32_t)args->x_zero ^ (c->x_signed ? 0x80u : 0u));
 }
 
 /* Output rows [row, end) of one plane. */
@@ -101,7 +125,7 @@ static void run_rows(const nnd_int8_conv *c, const nnd_int8_conv_args *args, int
     for (; row < end; row += c->band) {
         size_t at = (size_t)((plane * c->out_h + row) * c->out_w);
         block.rows = (size_t)NND_MIN(c->band, end - row);
-        copy_band(c, x, row, (int64_t)block.rows, (uint8_t)args->x_zero, copy);
+        copy_band(c, x, row, (int64_t)block.rows, padding_of(c, args), copy);
         a->n = (block.rows - 1) * block.stride + block.columns;
         c->set->depthwise(a);
         nnd_int8_store(c->set, r, &block, (char *)args->y + at * nnd_int8_result_bytes(r),
@@ -124,7 +148,7 @@ void nnd_int8_depthwise_run(const nnd_int8_conv *c, const nnd_int8_conv_args *ar
     nnd_int8_depthwise_args a = {
         .x = copy, .taps = taps, .count = count, .sums = (int32_t *)(void *)(taps + count)};
     find_taps(c, taps);
-    memset(copy, 0, copy_bytes(c));
+    memset(copy, padding_of(c, args), copy_bytes(c));
     for (; plane < last; plane++)
         run_rows(c, args, plane, row, end, &a, copy);
 }

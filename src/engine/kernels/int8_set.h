@@ -59,16 +59,21 @@ typedef struct nnd_int8_depthwise_args {
 
 typedef struct nnd_int8_set {
     nnd_isa isa;
-    int lanes, tile_rows, tile_vectors; /* tile_vectors × lanes is a multiple of 8 */
+    int lanes, tile_rows, tile_vectors; /* */
     bool signed_vectors;                /* the vector operand is i8 */
     bool wide_rows;                     /* the broadcast operand is of 16 bits */
     void (*tile)(int rows, int vectors, const nnd_int8_tile_args *args);
-    /* to[i][j] = rows[j][i] ^ flip for i < width, a multiple of 8. */
-    void (*interleave)(const uint8_t *const rows[4], uint8_t flip, size_t width, uint8_t *to);
+    /* Panels of tile_vectors × lanes columns, `stride` bytes apart: to[i][j] = rows[j][i] ^ flip.
+     */
+    void (*interleave)(const uint8_t *const rows[4], uint8_t flip, size_t panels, uint8_t *to,
+                       size_t stride);
     /* Sums to bytes, as `result` says; rows of y are y_stride apart. */
     void (*finish)(const nnd_int8_block *block, const nnd_int8_result *result, uint8_t *y,
                    size_t y_stride);
     void (*depthwise)(const nnd_int8_depthwise_args *args);
+    /* nnd_int8_quantise with the limits [low, high]. */
+    void (*quantise)(const float *x, float scale, int32_t zero, int32_t low, int32_t high,
+                     uint8_t *y, size_t n);
 } nnd_int8_set;
 
 extern const nnd_int8_set nnd_int8_set_reference;

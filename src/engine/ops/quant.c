@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "engine/kernels/int8.h"
 #include "engine/onnx/onnx.h"
 #include "engine/ops/blocks.h"
 
@@ -111,17 +112,10 @@ static float zero_of(const nnd_op_ctx *c)
 
 static void quantize_plain(const nnd_op_ctx *c, size_t begin, size_t end)
 {
-    const float *x = c->in[0]->data, scale = *(const float *)c->in[1]->data, zero = zero_of(c);
-    bool is_signed = c->out[0].dtype == NND_I8;
-    float low = is_signed ? -128.0f : 0.0f, high = is_signed ? 127.0f : 255.0f;
-    for (size_t i = begin; i < end; i++) {
-        float q = nearbyintf(x[i] / scale) + zero;
-        q = q >= low ? (q > high ? high : q) : isnan(q) ? zero : low;
-        if (is_signed)
-            ((int8_t *)c->out[0].data)[i] = (int8_t)q;
-        else
-            ((uint8_t *)c->out[0].data)[i] = (uint8_t)q;
-    }
+    const float *x = c->in[0]->data, scale = *(const float *)c->in[1]->data;
+    uint8_t *y = c->out[0].data;
+    nnd_int8_quantise(x + begin, scale, (int32_t)zero_of(c), c->out[0].dtype == NND_I8, y + begin,
+                      end - begin);
 }
 
 static nnd_status quantize_tile(void *user, size_t index, int lane)

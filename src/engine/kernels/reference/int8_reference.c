@@ -1,4 +1,6 @@
 /* The byte kernels in plain C. */
+#include <math.h>
+
 #include "engine/kernels/int8_set.h"
 
 enum { LANES = 8, ROWS = 4, VECTORS = 2 };
@@ -23,11 +25,14 @@ static void tile(int rows, int vectors, const nnd_int8_tile_args *t)
     }
 }
 
-static void interleave(const uint8_t *const rows[4], uint8_t flip, size_t width, uint8_t *to)
+static void interleave(const uint8_t *const rows[4], uint8_t flip, size_t panels, uint8_t *to,
+                       size_t stride)
 {
-    for (size_t i = 0; i < width; i++) {
-        for (size_t j = 0; j < 4; j++)
-            to[i * 4 + j] = rows[j][i] ^ flip;
+    for (size_t p = 0, at = 0; p < panels; p++, to += stride) {
+        for (size_t i = 0; i < LANES * VECTORS; i++, at++) {
+            for (size_t j = 0; j < 4; j++)
+                to[i * 4 + j] = rows[j][at] ^ flip;
+        }
     }
 }
 
@@ -62,6 +67,16 @@ static void depthwise(const nnd_int8_depthwise_args *d)
     }
 }
 
+static void quantise(const float *x, float scale, int32_t zero, int32_t low, int32_t high,
+                     uint8_t *y, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        float v = x[i] / scale;
+        int32_t code = (isnan(v) ? 0 : nearest(v)) + zero;
+        y[i] = (uint8_t)NND_MIN(NND_MAX(code, low), high);
+    }
+}
+
 const nnd_int8_set nnd_int8_set_reference = {.isa = NND_ISA_REFERENCE,
                                              .lanes = LANES,
                                              .tile_rows = ROWS,
@@ -69,4 +84,5 @@ const nnd_int8_set nnd_int8_set_reference = {.isa = NND_ISA_REFERENCE,
                                              .tile = tile,
                                              .interleave = interleave,
                                              .finish = finish,
-                                             .depthwise = depthwise};
+                                             .depthwise = depthwise,
+                                             .quantise = quantise};

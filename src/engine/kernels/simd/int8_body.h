@@ -6,12 +6,14 @@
  *   vx  a vector operand of LANES quads: vx_load
  *   vb  a broadcast quad: vb_load
  *   va  running sums: va_zero, va_dot(sums, vx, vb), va_total → vi
- *   vi_scale(sums, factors) → vi   the integers nearest to (float)sum·factor, limited to ±1024
- *   vi_limit(v, low, high), vi_bytes(v, to): the low byte of each lane
+ *   vf  LANES × f32: vf_load, vf_set1, vf_of(vi), vf_mul, vf_div, vf_ordered(v): 0 for a NaN
+ *   vi_round(v, low, high) → vi  the nearest integers within these limits, low for a NaN
+ *   vi_bytes(v, to), vi_bytes_part(v, to, n)  the low byte of each lane, of the first n lanes
  *   PAIR_LANES, vp              running sums of a depthwise kernel: vp_set1, vp_tap, vp_store
- *   int8_interleave_8           8 × 4 bytes
+ *   INTERLEAVED, int8_interleave_some(rows, at, flip, to)   columns interleaved at once
  *
- * Nothing here rounds but vi_scale, so that all ISAs give the same bits.
+ * Conversions and vf_mul, vf_div and vi_round are single roundings, so that all ISAs give the same
+ * bits.
  */
 #include <string.h>
 
@@ -124,34 +126,33 @@ static void int8_tile(int rows, int vectors, const nnd_int8_tile_args *t)
 static void int8_finish(const nnd_int8_block *b, const nnd_int8_result *result, uint8_t *y,
                         size_t y_stride)
 {
-    const vi zero = vi_set1(result->zero), low = vi_set1(result->low);
-    const vi high = vi_set1(result->high);
+    /* Limits of the rounded value before the zero point is added: they are integers, so that
+       limiting first and rounding then is the same. */
+    const vi zero = vi_set1(result->zero);
+    const vf low = vf_set1((float)(result->low - result->zero));
+    const vf high = vf_set1((float)(result->high - result->zero));
     for (size_t r = 0; r < b->rows; r++, y += y_stride) {
         const int32_t *sums = b->sums + r * b->stride;
         vf scale = vf_set1(b->row_scale ? b->row_scale[r * b->row_step] : 0.0f);
         for (size_t i = 0; i < b->columns; i += LANES) {
             if (b->column_scale) scale = vf_load(b->column_scale + i);
-            vi v = vi_limit(vi_add(vi_scale(vi_load(sums + i), scale), zero), low, high);
-            if (b->columns - i >= LANES) {
-                vi_bytes(v, y + i);
-            } else {
-                uint8_t last[LANES];
-                vi_bytes(v, last);
-                memcpy(y + i, last, b->columns - i);
-            }
+            vf v = vf_mul(vf_of(vi_load(sums + i)), scale);
+            vi code = vi_add(vi_round(v, low, high), zero);
+            if (b->columns - i >= LANES)
+                vi_bytes(code, y + i);
+            else
+                vi_bytes_part(code, y + i, b->columns - i);
         }
     }
 }
 
-static void int8_interleave(const uint8_t *const rows[4], uint8_t flip, size_t width, uint8_t *to)
+static void int8_interleave(const uint8_t *const rows[4], uint8_t flip, size_t panels, uint8_t *to,
+                            size_t stride)
 {
-    size_t i = 0;
-#ifdef int8_interleave_32
-    for (; i + 32 <= width; i += 32)
-        int8_interleave_32(rows, i, flip, to + i * 4);
-#endif
-    for (; i < width; i += 8)
-        int8_interleave_8(rows, i, flip, to + i * 4);
+    for (size_t p = 0, at = 0; p < panels; p++, to += stride) {
+        for (size_t i = 0; i < LANES * VECTORS; i += INTERLEAVED, at += INTERLEAVED)
+            int8_interleave_some(rows, at, flip, to + i * 4);
+    }
 }
 
 static void int8_depthwise(const nnd_int8_depthwise_args *d)
@@ -164,6 +165,24 @@ static void int8_depthwise(const nnd_int8_depthwise_args *d)
     }
 }
 
+static void int8_quantise(const float *x, float scale, int32_t zero, int32_t low, int32_t high,
+                          uint8_t *y, size_t n)
+{
+    const vf by = vf_set1(scale), least = vf_set1((float)(low - zero));
+    const vf most = vf_set1((float)(high - zero));
+    for (size_t i = 0; i < n; i += LANES) {
+        float last[LANES] = {0};
+        bool whole = n - i >= LANES;
+        if (!whole) memcpy(last, x + i, (n - i) * sizeof *x);
+        vf v = vf_ordered(vf_div(vf_load(whole ? x + i : last), by));
+        vi code = vi_add(vi_round(v, least, most), vi_set1(zero));
+        if (whole)
+            vi_bytes(code, y + i);
+        else
+            vi_bytes_part(code, y + i, n - i);
+    }
+}
+
 const nnd_int8_set SET_NAME = {.isa = SET_ISA,
                                .lanes = LANES,
                                .tile_rows = ROWS,
@@ -173,4 +192,5 @@ const nnd_int8_set SET_NAME = {.isa = SET_ISA,
                                .tile = int8_tile,
                                .interleave = int8_interleave,
                                .finish = int8_finish,
-                               .depthwise = int8_depthwise};
+                               .depthwise = int8_depthwise,
+                               .quantise = int8_quantise};

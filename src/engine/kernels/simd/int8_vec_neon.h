@@ -51,16 +51,27 @@ static inline vf vf_load(const float *p)
 {
     return vld1q_f32(p);
 }
-static inline vi vi_scale(vi sums, vf scale)
+static inline vf vf_of(vi v)
 {
-    const vf low = vdupq_n_f32(-1024.0f);
-    vf v = vmulq_f32(vcvtq_f32_s32(sums), scale);
-    v = vbslq_f32(vcgtq_f32(v, low), v, low); /* a NaN is not greater */
-    return vcvtnq_s32_f32(vminq_f32(v, vdupq_n_f32(1024.0f)));
+    return vcvtq_f32_s32(v);
 }
-static inline vi vi_limit(vi v, vi low, vi high)
+static inline vf vf_mul(vf a, vf b)
 {
-    return vminq_s32(vmaxq_s32(v, low), high);
+    return vmulq_f32(a, b);
+}
+static inline vf vf_div(vf a, vf b)
+{
+    return vdivq_f32(a, b);
+}
+static inline vf vf_ordered(vf v)
+{
+    return vbslq_f32(vceqq_f32(v, v), v, vdupq_n_f32(0.0f));
+}
+/* A NaN is not greater than low. */
+static inline vi vi_round(vf v, vf low, vf high)
+{
+    v = vbslq_f32(vcgtq_f32(v, low), v, low);
+    return vcvtnq_s32_f32(vminq_f32(v, high));
 }
 static inline void vi_bytes(vi v, uint8_t *to)
 {
@@ -70,8 +81,17 @@ static inline void vi_bytes(vi v, uint8_t *to)
     memcpy(to, &four, sizeof four);
 }
 
-static inline void int8_interleave_8(const uint8_t *const rows[4], size_t at, uint8_t flip,
-                                     uint8_t *to)
+static inline void vi_bytes_part(vi v, uint8_t *to, size_t n)
+{
+    uint8_t all[LANES];
+    vi_bytes(v, all);
+    for (size_t i = 0; i < n; i++)
+        to[i] = all[i];
+}
+
+enum { INTERLEAVED = 8 };
+static inline void int8_interleave_some(const uint8_t *const rows[4], size_t at, uint8_t flip,
+                                        uint8_t *to)
 {
     uint8x8x4_t x;
     for (int j = 0; j < 4; j++)

@@ -3,7 +3,9 @@
  * bits (255·127·2 does not fit); widening the vector once per quad costs two instructions that all
  * rows of the tile share, and every product is exact.
  */
-#include "engine/kernels/simd/int8_interleave_sse.h"
+#include <immintrin.h>
+#include <stddef.h>
+#include <stdint.h>
 
 enum { LANES = 8 };
 #define ROWS           4
@@ -74,22 +76,55 @@ static inline vf vf_load(const float *p)
 {
     return _mm256_loadu_ps(p);
 }
-static inline vi vi_scale(vi sums, vf scale)
+static inline vf vf_of(vi v)
 {
-    vf v = _mm256_mul_ps(_mm256_cvtepi32_ps(sums), scale);
-    /* A NaN becomes the second operand. */
-    v = _mm256_min_ps(_mm256_max_ps(v, _mm256_set1_ps(-1024.0f)), _mm256_set1_ps(1024.0f));
-    return _mm256_cvtps_epi32(v);
+    return _mm256_cvtepi32_ps(v);
 }
-static inline vi vi_limit(vi v, vi low, vi high)
+static inline vf vf_mul(vf a, vf b)
 {
-    return _mm256_min_epi32(_mm256_max_epi32(v, low), high);
+    return _mm256_mul_ps(a, b);
+}
+static inline vf vf_div(vf a, vf b)
+{
+    return _mm256_div_ps(a, b);
+}
+static inline vf vf_ordered(vf v)
+{
+    return _mm256_and_ps(v, _mm256_cmp_ps(v, v, _CMP_ORD_Q));
+}
+/* A NaN becomes the second operand. */
+static inline vi vi_round(vf v, vf low, vf high)
+{
+    return _mm256_cvtps_epi32(_mm256_min_ps(_mm256_max_ps(v, low), high));
 }
 static inline void vi_bytes(vi v, uint8_t *to)
 {
     const __m256i low = _mm256_set1_epi64x(0x0c080400), pick = _mm256_set1_epi64x(0x400000000);
     v = _mm256_permutevar8x32_epi32(_mm256_shuffle_epi8(v, low), pick);
     _mm_storel_epi64((__m128i *)(void *)to, _mm256_castsi256_si128(v));
+}
+
+static inline void vi_bytes_part(vi v, uint8_t *to, size_t n)
+{
+    uint8_t all[LANES];
+    vi_bytes(v, all);
+    for (size_t i = 0; i < n; i++)
+        to[i] = all[i];
+}
+
+enum { INTERLEAVED = 16 };
+static inline void int8_interleave_some(const uint8_t *const rows[4], size_t at, uint8_t flip,
+                                        uint8_t *to)
+{
+    __m128i x[4], top = _mm_set1_epi8((char)flip), *out = (__m128i *)(void *)to;
+    for (int j = 0; j < 4; j++)
+        x[j] = _mm_xor_si128(_mm_loadu_si128((const __m128i *)(const void *)(rows[j] + at)), top);
+    __m128i a = _mm_unpacklo_epi8(x[0], x[1]), b = _mm_unpacklo_epi8(x[2], x[3]);
+    __m128i c = _mm_unpackhi_epi8(x[0], x[1]), d = _mm_unpackhi_epi8(x[2], x[3]);
+    _mm_storeu_si128(out, _mm_unpacklo_epi16(a, b));
+    _mm_storeu_si128(out + 1, _mm_unpackhi_epi16(a, b));
+    _mm_storeu_si128(out + 2, _mm_unpacklo_epi16(c, d));
+    _mm_storeu_si128(out + 3, _mm_unpackhi_epi16(c, d));
 }
 
 typedef struct vp {

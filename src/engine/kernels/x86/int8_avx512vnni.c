@@ -1,5 +1,7 @@
 /* u8 vectors × i8 rows by VNNI, whose sums of four products do not saturate. */
-#include "engine/kernels/simd/int8_interleave_sse.h"
+#include <immintrin.h>
+#include <stddef.h>
+#include <stdint.h>
 
 enum { LANES = 16 };
 #define ROWS           14
@@ -66,20 +68,58 @@ static inline vf vf_load(const float *p)
 {
     return _mm512_loadu_ps(p);
 }
-static inline vi vi_scale(vi sums, vf scale)
+static inline vf vf_of(vi v)
 {
-    vf v = _mm512_mul_ps(_mm512_cvtepi32_ps(sums), scale);
-    /* A NaN becomes the second operand. */
-    v = _mm512_min_ps(_mm512_max_ps(v, _mm512_set1_ps(-1024.0f)), _mm512_set1_ps(1024.0f));
-    return _mm512_cvtps_epi32(v);
+    return _mm512_cvtepi32_ps(v);
 }
-static inline vi vi_limit(vi v, vi low, vi high)
+static inline vf vf_mul(vf a, vf b)
 {
-    return _mm512_min_epi32(_mm512_max_epi32(v, low), high);
+    return _mm512_mul_ps(a, b);
+}
+static inline vf vf_div(vf a, vf b)
+{
+    return _mm512_div_ps(a, b);
+}
+static inline vf vf_ordered(vf v)
+{
+    return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(v, v, _CMP_ORD_Q), v);
+}
+/* A NaN becomes the second operand. */
+static inline vi vi_round(vf v, vf low, vf high)
+{
+    return _mm512_cvtps_epi32(_mm512_min_ps(_mm512_max_ps(v, low), high));
 }
 static inline void vi_bytes(vi v, uint8_t *to)
 {
     _mm_storeu_si128((__m128i *)(void *)to, _mm512_cvtepi32_epi8(v));
+}
+
+static inline void vi_bytes_part(vi v, uint8_t *to, size_t n)
+{
+    _mm512_mask_cvtepi32_storeu_epi8(to, (__mmask16)((1u << n) - 1u), v);
+}
+
+/* Two pieces of 16 bytes from different halves of a register. */
+static inline void store_halves(__m256i v, uint8_t *low, uint8_t *high)
+{
+    _mm_storeu_si128((__m128i *)(void *)low, _mm256_castsi256_si128(v));
+    _mm_storeu_si128((__m128i *)(void *)high, _mm256_extracti128_si256(v, 1));
+}
+
+enum { INTERLEAVED = 32 };
+static inline void int8_interleave_some(const uint8_t *const rows[4], size_t at, uint8_t flip,
+                                        uint8_t *to)
+{
+    __m256i x[4], top = _mm256_set1_epi8((char)flip);
+    for (int j = 0; j < 4; j++)
+        x[j] = _mm256_xor_si256(_mm256_loadu_si256((const __m256i *)(const void *)(rows[j] + at)),
+                                top);
+    __m256i a = _mm256_unpacklo_epi8(x[0], x[1]), b = _mm256_unpacklo_epi8(x[2], x[3]);
+    __m256i c = _mm256_unpackhi_epi8(x[0], x[1]), d = _mm256_unpackhi_epi8(x[2], x[3]);
+    store_halves(_mm256_unpacklo_epi16(a, b), to, to + 64);
+    store_halves(_mm256_unpackhi_epi16(a, b), to + 16, to + 80);
+    store_halves(_mm256_unpacklo_epi16(c, d), to + 32, to + 96);
+    store_halves(_mm256_unpackhi_epi16(c, d), to + 48, to + 112);
 }
 
 typedef struct vp {
