@@ -29,12 +29,13 @@ struct nnd_int8_conv {
     int64_t chunk, chunks; /* pixels of a tile, whole panels */
     int64_t row_parts;     /* pieces are shared out among so many tiles */
 
-    /* Depthwise: the padded input is copied apart by position modulo the strides, so that a step
-       of the output is a step of one byte for every tap. */
-    int64_t phases_h, phases_w;
-    int64_t reach_h, pitch; /* rows of a phase beyond those of the output; bytes of a row */
-    int64_t band;           /* output rows done at once */
-    int64_t planes_per_tile, band_parts; /* one of them is 1 */
+    /* Depthwise: the padded input is copied, rows apart by position modulo the stride, columns too
+       unless the kernel itself takes that step: then a step of the output is `step` bytes for every
+       tap. `pitch` is a row of sums; one of the copy is pitch × step bytes. */
+    int64_t phases_h, phases_w, step, apart; /* step × apart is the stride */
+    int64_t reach_h, pitch;                  /* rows of a phase beyond those of the output */
+    int64_t band;                            /* output rows done at once */
+    int64_t planes_per_tile, band_parts;     /* one of them is 1 */
 };
 
 /* Σ (w − zero) and so on inside `packed`. */

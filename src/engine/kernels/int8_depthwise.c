@@ -21,9 +21,14 @@ static int64_t slot_rows(const nnd_int8_conv *c)
     return c->band + c->reach_h;
 }
 
+static int64_t row_bytes(const nnd_int8_conv *c)
+{
+    return c->pitch * c->step;
+}
+
 static size_t copy_bytes(const nnd_int8_conv *c)
 {
-    int64_t bytes = c->phases_h * c->phases_w * slot_rows(c) * c->pitch + NND_INT8_SLACK;
+    int64_t bytes = c->phases_h * c->phases_w * slot_rows(c) * row_bytes(c) + NND_INT8_SLACK;
     return (size_t)nnd_round_up(bytes, NND_KERNEL_ALIGN);
 }
 
@@ -32,7 +37,9 @@ void nnd_int8_depthwise_plan(nnd_int8_conv *c)
     const nnd_conv_desc *d = &c->desc;
     int64_t span_h = d->dilation_h * (d->kernel_h - 1), span_w = d->dilation_w * (d->kernel_w - 1);
     c->phases_h = NND_MIN(d->stride_h, span_h + 1);
-    c->phases_w = NND_MIN(d->stride_w, span_w + 1);
+    c->step = d->stride_w == 2 ? 2 : 1;
+    c->apart = d->stride_w / c->step;
+    c->phases_w = NND_MIN(c->apart, span_w + 1);
     c->reach_h = span_h / d->stride_h;
     c->pitch = c->out_w + span_w / d->stride_w;
     c->band = NND_MIN(c->out_h, NND_MAX(1, BAND_SUMS / c->pitch));
@@ -46,18 +53,14 @@ void nnd_int8_depthwise_plan(nnd_int8_conv *c)
                     ((size_t)(c->band * c->pitch) + NND_INT8_SLACK) * sizeof(int32_t);
 }
 
-/* n bytes that are `step` apart, flipped. */
-static void copy_apart(const uint8_t *restrict from, int64_t step, uint8_t flip, int64_t n,
-                       uint8_t *restrict to)
+/* n bytes that are `apart` from each other, flipped. */
+static void copy_apart(const uint8_t *from, int64_t apart, uint8_t flip, int64_t n, uint8_t *to)
 {
-    if (step == 1) {
+    if (apart == 1) {
         memcpy(to, from, (size_t)n);
-    } else if (step == 2) {
-        for (int64_t i = 0; i < n; i++)
-            to[i] = from[2 * i];
     } else {
         for (int64_t i = 0; i < n; i++)
-            to[i] = from[step * i];
+            to[i] = from[apart * i];
     }
     for (int64_t i = 0; flip && i < n; i++)
         to[i] ^= flip;
@@ -70,17 +73,18 @@ static void copy_band(const nnd_int8_conv *c, const uint8_t *plane, int64_t row,
 {
     const nnd_conv_desc *d = &c->desc;
     const uint8_t flip = c->x_signed ? 0x80 : 0;
+    const int64_t bytes = row_bytes(c);
     for (int64_t px = 0; px < c->phases_w; px++) {
         int64_t first, end, start = px - d->pad_left;
-        nnd_int8_inside(start, d->stride_w, d->in_w, c->pitch, &first, &end);
+        nnd_int8_inside(start, c->apart, d->in_w, bytes, &first, &end);
         for (int64_t py = 0; py < c->phases_h; py++) {
-            uint8_t *slot = to + (py * c->phases_w + px) * slot_rows(c) * c->pitch;
-            for (int64_t i = 0; i < rows + c->reach_h; i++, slot += c->pitch) {
+            uint8_t *slot = to + (py * c->phases_w + px) * slot_rows(c) * bytes;
+            for (int64_t i = 0; i < rows + c->reach_h; i++, slot += bytes) {
                 int64_t y = (row + i) * d->stride_h + py - d->pad_top;
                 if (y < 0 || y >= d->in_h)
-                    memset(slot, padding, (size_t)c->pitch);
+                    memset(slot, padding, (size_t)bytes);
                 else
-                    copy_apart(plane + y * d->in_w + start + first * d->stride_w, d->stride_w, flip,
+                    copy_apart(plane + y * d->in_w + start + first * c->apart, c->apart, flip,
                                end - first, slot + first);
             }
         }
@@ -93,9 +97,9 @@ static void find_taps(const nnd_int8_conv *c, ptrdiff_t *taps)
     for (int64_t ky = 0; ky < d->kernel_h; ky++) {
         for (int64_t kx = 0; kx < d->kernel_w; kx++) {
             int64_t y = ky * d->dilation_h, x = kx * d->dilation_w;
-            int64_t slot = y % d->stride_h * c->phases_w + x % d->stride_w;
+            int64_t slot = y % d->stride_h * c->phases_w + x % c->apart;
             *taps++ =
-                (ptrdiff_t)((slot * slot_rows(c) + y / d->stride_h) * c->pitch + x / d->stride_w);
+                (ptrdiff_t)((slot * slot_rows(c) + y / d->stride_h) * row_bytes(c) + x / c->apart);
         }
     }
 }
@@ -145,8 +149,11 @@ void nnd_int8_depthwise_run(const nnd_int8_conv *c, const nnd_int8_conv_args *ar
     int64_t end = NND_MIN(c->out_h, nnd_part(bands, c->band_parts, part + 1) * c->band);
     uint8_t *copy = scratch;
     ptrdiff_t *taps = (ptrdiff_t *)(void *)(copy + copy_bytes(c));
-    nnd_int8_depthwise_args a = {
-        .x = copy, .taps = taps, .count = count, .sums = (int32_t *)(void *)(taps + count)};
+    nnd_int8_depthwise_args a = {.x = copy,
+                                 .taps = taps,
+                                 .count = count,
+                                 .step = c->step,
+                                 .sums = (int32_t *)(void *)(taps + count)};
     find_taps(c, taps);
     memset(copy, padding_of(c, args), copy_bytes(c));
     for (; plane < last; plane++)

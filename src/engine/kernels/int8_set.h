@@ -22,7 +22,8 @@
 enum {
     NND_INT8_MAX_ROWS = 16,
     NND_INT8_MAX_PANEL = 32,
-    NND_INT8_SLACK = 64 /* bytes that a depthwise kernel may read beyond what counts */
+    NND_INT8_SLACK =
+        64 /* elements and bytes that a depthwise kernel may touch beyond what counts */
 };
 
 /* sums[row][column] = start + Σ + row_factor·column_factor; the starts are those given. */
@@ -46,14 +47,15 @@ typedef struct nnd_int8_block {
     const float *column_bias;  /* or NULL */
 } nnd_int8_block;
 
-/* sums[i] = start + Σ over taps: x[taps[t] + i]·weights[t], x unsigned, |weights| < 2^15. */
+/* sums[i] = start + Σ over taps: x[taps[t] + i·step]·weights[t], x unsigned, |weights| < 2^15. */
 typedef struct nnd_int8_depthwise_args {
     const uint8_t *x;
     const ptrdiff_t *taps;
     const int32_t *weights;
     size_t count;
+    int64_t step; /* 1 or 2 */
     int32_t start;
-    int32_t *sums; /* writable, and x readable, up to NND_INT8_SLACK elements more */
+    int32_t *sums; /* writable up to NND_INT8_SLACK elements more, x readable so many bytes */
     size_t n;
 } nnd_int8_depthwise_args;
 

@@ -62,7 +62,7 @@ static void depthwise(const nnd_int8_depthwise_args *d)
     for (size_t i = 0; i < d->n; i++) {
         uint32_t sum = (uint32_t)d->start;
         for (size_t t = 0; t < d->count; t++)
-            sum += (uint32_t)((int32_t)d->x[d->taps[t] + (ptrdiff_t)i] * d->weights[t]);
+            sum += (uint32_t)((int32_t)d->x[d->taps[t] + (ptrdiff_t)i * d->step] * d->weights[t]);
         d->sums[i] = (int32_t)sum;
     }
 }

@@ -9,8 +9,9 @@
  *   vf  LANES × f32: vf_load, vf_set1, vf_of(vi), vf_mul, vf_div, vf_ordered(v): 0 for a NaN
  *   vi_round(v, low, high) → vi  the nearest integers within these limits, low for a NaN
  *   vi_bytes(v, to), vi_bytes_part(v, to, n)  the low byte of each lane, of the first n lanes
- *   PAIR_LANES, vp              running sums of a depthwise kernel: vp_set1, vp_tap, vp_store
- *   INTERLEAVED, int8_interleave_some(rows, at, flip, to)   columns interleaved at once
+ *   PAIR_LANES, vp              running sums of a depthwise kernel: vp_set1, vp_tap(sums, x,
+ * weight, step), vp_store INTERLEAVED, int8_interleave_some(rows, at, flip, to)   columns
+ * interleaved at once
  *
  * Conversions and vf_mul, vf_div and vi_round are single roundings, so that all ISAs give the same
  * bits.
@@ -155,14 +156,22 @@ static void int8_interleave(const uint8_t *const rows[4], uint8_t flip, size_t p
     }
 }
 
-static void int8_depthwise(const nnd_int8_depthwise_args *d)
+NND_INLINE void depthwise(const int64_t step, const nnd_int8_depthwise_args *d)
 {
     for (size_t i = 0; i < d->n; i += PAIR_LANES) {
         vp sum = vp_set1(d->start);
         for (size_t t = 0; t < d->count; t++)
-            sum = vp_tap(sum, d->x + d->taps[t] + i, d->weights[t]);
+            sum = vp_tap(sum, d->x + d->taps[t] + (ptrdiff_t)i * step, d->weights[t], step);
         vp_store(d->sums + i, sum);
     }
+}
+
+static void int8_depthwise(const nnd_int8_depthwise_args *d)
+{
+    if (d->step == 1)
+        depthwise(1, d);
+    else
+        depthwise(2, d);
 }
 
 static void int8_quantise(const float *x, float scale, int32_t zero, int32_t low, int32_t high,

@@ -107,9 +107,10 @@ static inline vp vp_set1(int32_t v)
 {
     return (vp){{vi_set1(v), vi_set1(v)}};
 }
-static inline vp vp_tap(vp sums, const uint8_t *x, int32_t weight)
+static inline vp vp_tap(vp sums, const uint8_t *x, int32_t weight, int64_t step)
 {
-    int16x8_t v = vreinterpretq_s16_u16(vmovl_u8(vld1_u8(x)));
+    uint8x8_t bytes = step == 1 ? vld1_u8(x) : vld2_u8(x).val[0];
+    int16x8_t v = vreinterpretq_s16_u16(vmovl_u8(bytes));
     sums.v[0] = vmlal_n_s16(sums.v[0], vget_low_s16(v), (int16_t)weight);
     sums.v[1] = vmlal_n_s16(sums.v[1], vget_high_s16(v), (int16_t)weight);
     return sums;

@@ -136,11 +136,14 @@ static inline vp vp_set1(int32_t v)
     return (vp){{vi_set1(v), vi_set1(v)}};
 }
 /* The upper halves of the lanes are 0: pairs of 16-bit products with one product each. */
-static inline vp vp_tap(vp sums, const uint8_t *x, int32_t weight)
+static inline vp vp_tap(vp sums, const uint8_t *x, int32_t weight, int64_t step)
 {
     vi w = vi_set1(weight & 0xffff);
     for (int i = 0; i < 2; i++) {
-        vi v = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)(x + 8 * i)));
+        const void *at = x + 8 * step * i;
+        vi v = step == 1
+                   ? _mm256_cvtepu8_epi32(_mm_loadl_epi64(at))
+                   : _mm256_and_si256(_mm256_cvtepu16_epi32(_mm_loadu_si128(at)), vi_set1(0xff));
         sums.v[i] = _mm256_add_epi32(sums.v[i], _mm256_madd_epi16(v, w));
     }
     return sums;

@@ -131,12 +131,15 @@ static inline vp vp_set1(int32_t v)
     return (vp){{vi_set1(v), vi_set1(v)}};
 }
 /* The upper halves of the lanes are 0: pairs of 16-bit products with one product each. */
-static inline vp vp_tap(vp sums, const uint8_t *x, int32_t weight)
+static inline vp vp_tap(vp sums, const uint8_t *x, int32_t weight, int64_t step)
 {
     vi w = vi_set1(weight & 0xffff);
     for (int i = 0; i < 2; i++) {
-        vi v = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)(x + 16 * i)));
-        sums.v[i] = _mm512_dpwssd_epi32(sums.v[i], v, w);
+        const void *at = x + 16 * step * i;
+        vi v = step == 1
+                   ? _mm512_cvtepu8_epi32(_mm_loadu_si128(at))
+                   : _mm512_and_si512(_mm512_cvtepu16_epi32(_mm256_loadu_si256(at)), vi_set1(0xff));
+        __asm__("vpdpwssd %2, %1, %0" : "+v"(sums.v[i]) : "v"(v), "v"(w));
     }
     return sums;
 }
