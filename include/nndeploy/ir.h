@@ -168,6 +168,87 @@ NND_API nnd_status nnd_ir_save(const nnd_ir *ir, const char *path);
    NND_E_PERMISSION (constants outside of the file's folder), NND_E_LIMIT, NND_E_UNSUPPORTED. */
 NND_API nnd_status nnd_ir_load(const char *path, nnd_ir **out);
 
+/* ---- 5 operators of your own ----------------------------------------------------------- */
+
+/* An operator that the built-in engine does not have, for nodes {domain, name} of graphs and ONNX
+   files. A plug-in gives a const nnd_operator to the host as the extension "engine.operator/1"; a
+   program calls nnd_operator_register. Its callbacks get everything through the call, so that a
+   plug-in links nothing.
+
+   infer  once per set of input shapes: describes every output. Inputs have data when their elements
+          are known already. NND_E_AGAIN when they have to be known and are not: asked again then.
+   run    fills the outputs. The result is a function of inputs and attributes (but for
+          NND_OPERATOR_RANDOM): with constant inputs it is computed when the model is loaded.
+   Callbacks of one operator run on several threads at once, for different calls. */
+typedef struct nnd_operator_call nnd_operator_call;
+typedef struct nnd_operator_tools {
+    size_t struct_size; /* as the host was built; later hosts append */
+    /* Attributes of the node, in the graph's memory: valid as long as the model. The fallback, or
+       NULL and 0, when there is none of that name and kind. Texts end in NUL. */
+    int64_t (*attribute_int)(const nnd_operator_call *call, const char *name, int64_t fallback);
+    float (*attribute_float)(const nnd_operator_call *call, const char *name, float fallback);
+    const char *(*attribute_string)(const nnd_operator_call *call, const char *name,
+                                    const char *fallback);
+    const int64_t *(*attribute_ints)(const nnd_operator_call *call, const char *name,
+                                     size_t *count);
+    const float *(*attribute_floats)(const nnd_operator_call *call, const char *name,
+                                     size_t *count);
+    const nnd_tensor *(*attribute_tensor)(const nnd_operator_call *call, const char *name);
+    /* In infer: what output `index` is. NND_E_SHAPE, NND_E_OVERFLOW. */
+    nnd_status (*describe_output)(nnd_operator_call *call, size_t index, nnd_dtype dtype, int rank,
+                                  const int64_t *dims);
+    /* In run: fn(user, tile, lane) for every tile on the threads that the run has; looks at the
+       run's cancel token between tiles. Results must not depend on the order of tiles. */
+    nnd_status (*parallel_for)(const nnd_operator_call *call, size_t tiles, nnd_tile_fn fn,
+                               void *user);
+    /* Sets the error, with the node as its place; returns status. */
+    nnd_status (*error_set)(const nnd_operator_call *call, nnd_status status, const char *format,
+                            ...) NND_PRINTF(3, 4);
+} nnd_operator_tools;
+
+/* Borrowed during the callback. */
+struct nnd_operator_call {
+    size_t struct_size;
+    const nnd_operator_tools *tools;
+    const char *node; /* its name */
+    size_t input_count;
+    const nnd_tensor *const *inputs; /* dense, in host memory; NULL = left out */
+    size_t output_count;
+    const nnd_tensor *outputs; /* in run: dense; data NULL = nobody wants it */
+    void *state;               /* in plan and run: what prepare made */
+    void *workspace;           /* in run: as plan asked for, 64-byte aligned */
+    const nnd_cancel *cancel;  /* in run; may be NULL */
+    void *host;                /* not for you */
+};
+
+enum {
+    NND_OPERATOR_RANDOM = 1u << 0, /* not a function of its inputs */
+    NND_OPERATOR_INPLACE = 1u << 1 /* output 0 may lie where input 0 of equal shape and dtype is */
+};
+/* Static and constant. */
+typedef struct nnd_operator {
+    size_t struct_size; /* = sizeof(nnd_operator) */
+    const char *domain; /* not one of ONNX's own: "com.example" */
+    const char *name;
+    int32_t since, until; /* versions of the domain, both included; until 0 = no end */
+    int32_t min_inputs, max_inputs;
+    int32_t min_outputs, max_outputs; /* max −1 = any number */
+    uint32_t flags;
+    nnd_status (*infer)(nnd_operator_call *call);
+    nnd_status (*run)(nnd_operator_call *call);
+    /* Optional. prepare: once per node when a model is loaded; inputs are there where they are
+       constants, else NULL. release frees what it made. */
+    nnd_status (*prepare)(nnd_operator_call *call, void **state);
+    void (*release)(void *state);
+    /* Optional: after infer; bytes of workspace that run needs. */
+    nnd_status (*plan)(nnd_operator_call *call, size_t *workspace_bytes);
+} nnd_operator;
+
+/* Makes an operator known to models that are loaded from now on. Any thread; it stays for ever.
+   NND_E_EXISTS when the name is taken in one of these versions, NND_E_INVALID_ARGUMENT. The same
+   table again is fine. */
+NND_API nnd_status nnd_operator_register(const nnd_operator *op);
+
 #ifdef __cplusplus
 }
 #endif

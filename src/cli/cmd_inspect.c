@@ -162,8 +162,36 @@ static int inspection_json(cli *c, const nnd_model *model, const nnd_json *root)
     return cli_json_end(c, CLI_OK);
 }
 
+/* The graph as the file has it, before optimisation: printed, saved, or both. */
+static int show_graph(cli *c)
+{
+    const char *to = cli_text(c, "save", NULL);
+    char *path = NULL, *text = NULL;
+    nnd_ir *ir = NULL;
+    int code = CLI_OK;
+    nnd_status status = cli_model_find(c, 0, &path);
+    if (status == NND_OK) status = nnd_ir_load(path, &ir);
+    if (status == NND_OK && to) status = nnd_ir_save(ir, to);
+    if (status == NND_OK && cli_has(c, "graph")) status = nnd_ir_print(ir, &text);
+    if (status != NND_OK) {
+        code = cli_fail(c, status, NULL);
+    } else if (c->json) {
+        nnd_json_writer *w = cli_json_begin(c, "inspect_graph");
+        if (w && to) cli_json_text(w, "saved", to);
+        if (w && text) cli_json_text(w, "graph", text);
+        code = w ? cli_json_end(c, CLI_OK) : cli_fail(c, NND_E_OUT_OF_MEMORY, NULL);
+    } else if (text) {
+        fputs(text, stdout);
+    }
+    nnd_ir_destroy(ir);
+    nnd_free(text);
+    nnd_free(path);
+    return code;
+}
+
 int cli_run_inspect(cli *c)
 {
+    if (cli_has(c, "graph") || cli_has(c, "save")) return show_graph(c);
     nnd_cancel *cancel = NULL;
     nnd_model *model = NULL;
     nnd_json_doc *doc = NULL;

@@ -142,6 +142,9 @@ static const cli_arg inspect_options[] = {
                    "which operators, time"),
     {"dump-after", CLI_TEXT, 0, "PASS", 0, 0, NULL,
      "only the graph as that pass of the built-in engine leaves it"},
+    FLAG("graph", "only the graph as the file has it, a line per node"),
+    {"save", CLI_TEXT, 0, "FILE.nnd.json", 0, 0, NULL,
+     "only write that graph as JSON, and its constants beside it as .safetensors"},
     TUNING,
 };
 static const cli_arg infer_options[] = {
@@ -307,7 +310,8 @@ const cli_command cli_commands[] = {
     {"inspect", "show inputs, outputs, operators, memory and passes of a model", NULL,
      "nndeploy inspect models/digits-32/digits-32.onnx\n"
      "nndeploy inspect net.onnx --passes\n"
-     "nndeploy inspect net.onnx --dump-after activation > net.txt",
+     "nndeploy inspect net.onnx --dump-after activation > net.txt\n"
+     "nndeploy inspect net.onnx --save net.nnd.json",
      TABLE(model_operand, inspect_options), cli_run_inspect},
     {"infer", "run a model on tensors",
      "Writes each output as NAME.npy, where characters of the name outside of\n"

@@ -179,7 +179,7 @@ size_t nnd_op_count(void)
     size_t n = 0;
     for (size_t i = 0; i < NND_COUNT(families); i++)
         n += families[i]->count;
-    return n;
+    return n + nnd_op_custom_count();
 }
 
 const nnd_op *nnd_op_at(size_t index)
@@ -188,7 +188,7 @@ const nnd_op *nnd_op_at(size_t index)
         if (index < families[i]->count) return &families[i]->ops[index];
         index -= families[i]->count;
     }
-    return NULL;
+    return nnd_op_custom_at(index);
 }
 
 const nnd_op *nnd_op_find(const char *domain, const char *name, int64_t opset)
@@ -201,5 +201,5 @@ const nnd_op *nnd_op_find(const char *domain, const char *name, int64_t opset)
                 return op;
         }
     }
-    return NULL;
+    return nnd_op_custom_find(domain, name, opset);
 }

@@ -197,6 +197,11 @@ const nnd_op *nnd_op_find(const char *domain, const char *name, int64_t opset);
 size_t nnd_op_count(void);
 const nnd_op *nnd_op_at(size_t index);
 
+/* Those that plug-ins brought (custom.c); part of the functions above. */
+const nnd_op *nnd_op_custom_find(const char *domain, const char *name, int64_t opset);
+size_t nnd_op_custom_count(void);
+const nnd_op *nnd_op_custom_at(size_t index);
+
 typedef struct nnd_op_family {
     const nnd_op *ops;
     size_t count;

@@ -12,6 +12,13 @@ typedef struct complaint {
     size_t count;
 } complaint;
 
+static bool has_domain(const char *domain)
+{
+    for (size_t i = 0; i < nnd_op_count(); i++)
+        if (strcmp(nnd_op_at(i)->domain, domain) == 0) return true;
+    return false;
+}
+
 /* Why there is no operator: the name is unknown, or only this version of it is. */
 static const char *reason(const nnd_graph_node *n)
 {
@@ -20,7 +27,8 @@ static const char *reason(const nnd_graph_node *n)
         if (strcmp(op->name, n->type) == 0 && strcmp(op->domain, n->domain) == 0)
             return "not in this opset version";
     }
-    return "unknown operator";
+    return has_domain(n->domain) ? "unknown operator"
+                                 : "unknown operator; no plug-in that is loaded knows this domain";
 }
 
 static void complain(complaint *c, const nnd_graph_node *n, const char *why)

@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# Models as graphs: printed, saved, run from the saved form; an operator that a plug-in brings.
+mish=${5:-}
+. "$(dirname "$0")/lib.sh"
+model="$source_dir/models/digits-32/digits-32.onnx"
+image="$source_dir/models/digits-32/test_image.npy"
+
+run 0 inspect "$model" --graph
+says out.txt 'graph '
+says out.txt 'return %'
+run 0 inspect "$model" --save digits.nnd.json
+says digits.nnd.json '"format": "nndeploy-graph/1"'
+run 0 inspect "$model" --save digits.nnd.json --graph --json
+conforms inspect_graph
+
+# The saved model runs like the file it came from, bit by bit.
+run 0 infer "$model" --backend builtin --input image="$image" --output-dir a
+run 0 infer digits.nnd.json --input image="$image" --output-dir b
+for file in a/*.npy; do same "$file" "b/${file#a/}"; done
+run 0 inspect digits.nnd.json
+run 0 bench model digits.nnd.json --runs 2 --warmup 0
+
+# What cannot work says why, and leaves nothing behind.
+run 3 inspect "$model" --save digits.json
+says err.txt '.nnd.json'
+rm digits.safetensors
+run 5 inspect digits.nnd.json
+says err.txt 'digits.safetensors'
+
+# An operator of a domain of its own: named without the plug-in, runs with it.
+cat >mish.nnd.json <<'GRAPH'
+{
+  "format": "nndeploy-graph/1",
+  "opsets": [{"domain": "", "version": 17}, {"domain": "com.example", "version": 1}],
+  "graph": {
+    "inputs": [{"name": "image", "type": "f32", "shape": ["n", 1, 32, 32]}],
+    "nodes": [{"op": "ScaledMish", "domain": "com.example", "name": "bend", "inputs": ["image"], "outputs": ["y"],
+               "attributes": {"beta": {"float": 2}}}],
+    "outputs": [{"name": "y"}]
+  }
+}
+GRAPH
+run 3 inspect mish.nnd.json
+says err.txt "'bend': com.example.ScaledMish"
+says err.txt 'no plug-in that is loaded knows this domain'
+run 0 inspect mish.nnd.json --graph
+says out.txt 'com.example.ScaledMish(%image) beta=2'
+if [ -f "$mish" ]; then
+    run 0 --plugin "$mish" infer mish.nnd.json --random --shape image=1,1,32,32 --output-dir mish
+    [ -s mish/y.npy ] && pass || fail 'the operator of the plug-in gave nothing'
+    run 0 --plugin "$mish" --plugin "$mish" inspect mish.nnd.json
+    says out.txt ScaledMish
+fi
+summary
