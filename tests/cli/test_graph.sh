@@ -48,7 +48,7 @@ says out.txt 'com.example.ScaledMish(%image) beta=2'
 if [ -f "$mish" ]; then
     run 0 --plugin "$mish" infer mish.nnd.json --random --shape image=1,1,32,32 --output-dir mish
     [ -s mish/y.npy ] && pass || fail 'the operator of the plug-in gave nothing'
-    run 0 --plugin "$mish" --plugin "$mish" inspect mish.nnd.json
+    run 0 --plugin "$mish" inspect mish.nnd.json
     says out.txt ScaledMish
 fi
 summary

@@ -241,8 +241,9 @@ static void put_names(saver *s, const char *key, const nnd_graph *g, const uint3
 
 static nnd_status put_node(saver *s, const nnd_graph *g, const nnd_graph_node *n)
 {
+    bool one_line = !has_graph(n);
+    if (one_line) nnd_json_set_inline(s->w, true);
     nnd_json_begin_object(s->w);
-    if (!has_graph(n)) nnd_json_set_inline(s->w, true);
     put_text(s, "op", n->type);
     if (n->domain[0]) put_text(s, "domain", n->domain);
     nnd_json_key(s->w, "opset");
@@ -252,6 +253,7 @@ static nnd_status put_node(saver *s, const nnd_graph *g, const nnd_graph_node *n
     put_names(s, "outputs", g, n->outputs, n->output_count);
     NND_TRY(put_attributes(s, n));
     nnd_json_end_object(s->w);
+    if (one_line) nnd_json_set_inline(s->w, false);
     return NND_OK;
 }
 
@@ -410,6 +412,7 @@ static nnd_status make_text(saver *s, const nnd_ir *ir, const char *weights, cha
     if (status == NND_OK && s->count) put_text(s, "weights", weights);
     nnd_json_end_object(s->w);
     if (status == NND_OK) status = nnd_json_writer_take(s->w, text, size);
+    if (status == NND_OK) (*text)[(*size)++] = '\n'; /* in the place of the NUL */
     nnd_json_writer_destroy(s->w);
     return status;
 }
