@@ -93,6 +93,7 @@ int cli_run_compare_models(cli *c);
 int cli_run_bench_model(cli *c);
 int cli_run_conformance(cli *c);
 int cli_run_tune(cli *c);
+int cli_run_quantize(cli *c);
 int cli_run_models_list(cli *c);
 int cli_run_models_pull(cli *c);
 int cli_run_models_check(cli *c);

@@ -213,6 +213,39 @@ static const cli_arg tune_options[] = {
     {"tuning", CLI_FILE, 0, "FILE", 0, 0, NULL,
      "where the result goes, instead of the user's own file"},
 };
+static const cli_arg quantize_options[] = {
+    {"output", CLI_FILE, CLI_REQUIRED, "FILE", 0, 0, NULL, "the new model (.onnx)"},
+    {"calibrate", CLI_FOLDER, CLI_REPEAT, "DIR", 0, 0, NULL,
+     "samples: .npy files, or pictures for --workflow"},
+    {"workflow", CLI_FILE, 0, "FILE", 0, 0, NULL,
+     "a workflow with the model in it: what reaches the model are the samples"},
+    {"image", CLI_TEXT, 0, "NAME", 0, 0, NULL,
+     "workflow input that takes the pictures; default: the first image"},
+    {"input", CLI_PAIR, CLI_REPEAT, "NAME=VALUE", 0, 0, NULL,
+     "value of another workflow input, the same for all samples"},
+    {"set", CLI_PAIR, CLI_REPEAT, "NODE.PARAM=JSON", 0, 0, NULL,
+     "change a parameter of a node of the workflow"},
+    {"limit", CLI_INT, 0, "N", 1, 1000000, NULL,
+     "use at most N samples, spread evenly (default 100)"},
+    {"weights", CLI_CHOICE, 0, "TYPE", 0, 0, "int8|f16|bf16",
+     "how weights are stored: int8 (default), f16 or bf16"},
+    {"method", CLI_CHOICE, 0, "METHOD", 0, 0, "min-max|percentile|entropy",
+     "how ranges are chosen: min-max (default), percentile or entropy"},
+    {"percentile", CLI_NUMBER, 0, "P", 50, 100, NULL,
+     "part of the values that a range holds, in percent (default 99.99)"},
+    {"activations", CLI_CHOICE, 0, "TYPE", 0, 0, "u8|s8",
+     "integers of activations: u8 with a zero point (default), or s8 around zero"},
+    FLAG("per-tensor", "one scale for each weight tensor instead of one per channel"),
+    FLAG("seven-bits", "weights in -63 ... 63, for processors whose 16-bit sums overflow"),
+    {"exclude", CLI_TEXT, CLI_REPEAT, "NAME", 0, 0, NULL,
+     "leave this node, operator or maker of this tensor float"},
+    FLAG("keep-first", "leave layers that nothing with weights lies before float"),
+    FLAG("keep-last", "leave layers that nothing with weights lies behind float"),
+    {"check", CLI_INT, 0, "N", 0, 1000, NULL, "samples that measure the errors (default 8)"},
+    FLAG("all", "show the errors of all tensors, not the 20 largest"),
+    THREADS,
+    ALLOW,
+};
 static const cli_arg conformance_operand[] = {
     OPERAND("DIR", CLI_FOLDER, CLI_REQUIRED, "folder of cases, or one case"),
 };
@@ -368,6 +401,29 @@ const cli_command cli_commands[] = {
      "nndeploy tune net.onnx --threads 1,2 --time-budget 10\n"
      "nndeploy tune faces.json --backends builtin,onnxruntime",
      TABLE(tune_operand, tune_options), cli_run_tune},
+    {"quantize", "make a model smaller and faster with integer or half-precision weights",
+     "Runs the float model on samples and writes it with pairs of QuantizeLinear and\n"
+     "DequantizeLinear: weights of Conv, ConvTranspose, Gemm and MatMul as int8 with a\n"
+     "scale per output channel, biases as int32, and the values between these layers as\n"
+     "8-bit integers. BatchNormalization behind a convolution goes into its weights. Any\n"
+     "engine that reads ONNX runs the result.\n"
+     "\n"
+     "A sample is a .npy file, or for a model with several inputs a folder with NAME.npy\n"
+     "for each of them. With --workflow samples are pictures, also in folders inside DIR,\n"
+     "that go through the workflow to the model in it.\n"
+     "\n"
+     "--weights f16 and bf16 store weights in half the bytes, to be widened when the model\n"
+     "is loaded; samples are optional then.\n"
+     "\n"
+     "The table compares each quantised tensor with the float model's, worst first: weights\n"
+     "for themselves, others with all errors before them (SQNR: signal to quantisation\n"
+     "noise; 20 dB is an error of a tenth). A tensor far worse than those before it is a\n"
+     "candidate for --exclude.",
+     "nndeploy quantize net.onnx --calibrate samples --output net_int8.onnx\n"
+     "nndeploy quantize digits.onnx --workflow eval.json --calibrate crops \\\n"
+     "    --method entropy --output digits_int8.onnx\n"
+     "nndeploy quantize net.onnx --weights f16 --output net_f16.onnx",
+     TABLE(model_operand, quantize_options), cli_run_quantize},
     {"models list", "list the models of the catalogue",
      "A model is present when a workflow on this machine would find it: in a folder of\n"
      "models, in the cache, or in a mirror that is a folder.",

@@ -23,12 +23,12 @@ conforms version
 # Help comes from the tables: every command has one, with all its options.
 run 0 help
 for command in run validate fmt diff schema nodes backends devices inspect infer compare-models 'bench model' \
-    conformance 'models list' 'models pull' 'models check' 'models where' eval completion help version; do
+    conformance tune quantize 'models list' 'models pull' 'models check' 'models where' eval completion help version; do
     says out.txt "  $command"
 done
 run 0 --help
 run 0 -h
-for command in run validate fmt diff schema nodes backends devices inspect infer bench models conformance eval completion help version; do
+for command in run validate fmt diff schema nodes backends devices inspect infer bench models conformance tune quantize eval completion help version; do
     run 0 help $command
     says out.txt 'Options:'
 done

@@ -5,6 +5,7 @@
 #include "base/map.h"
 #include "base/str.h"
 #include "engine/onnx/onnx.h"
+#include "engine/onnx/write.h"
 
 /* Field numbers of onnx.proto. */
 enum {
@@ -116,34 +117,11 @@ void nnd_onnx_tensors_fini(nnd_onnx_tensors *tensors)
 
 /* ---- writing ------------------------------------------------------------------------------- */
 
-static void put_varint(nnd_str *s, uint64_t v)
-{
-    for (; v >= 0x80; v >>= 7)
-        nnd_str_add_char(s, (char)(v | 0x80));
-    nnd_str_add_char(s, (char)v);
-}
-
-static void put_head(nnd_str *s, uint32_t field, size_t size)
-{
-    put_varint(s, (uint64_t)field << 3 | NND_PB_LEN);
-    put_varint(s, size);
-}
-
-static void put_bytes(nnd_str *s, uint32_t field, const char *data, size_t size)
-{
-    put_head(s, field, size);
-    nnd_str_add_n(s, data, size);
-}
-
 static void put_output(nnd_str *outputs, const char *tensor)
 {
     nnd_str value = {0};
-    put_bytes(&value, VALUE_NAME, tensor, strlen(tensor));
-    if (value.failed)
-        outputs->failed = true;
-    else
-        put_bytes(outputs, GRAPH_OUTPUT, value.data, value.size);
-    nnd_str_free(&value);
+    nnd_pb_put_text(&value, VALUE_NAME, tensor);
+    nnd_pb_put_message(outputs, GRAPH_OUTPUT, &value);
 }
 
 /* Everything as it stands in the file; only the graph has the outputs behind its own fields. */
@@ -156,9 +134,10 @@ static void put_model(nnd_str *s, const void *bytes, size_t size, nnd_pb_bytes g
     bool bad = false;
     while (nnd_pb_next(&left, &field, &bad)) {
         if (field.bytes.data == graph.data && field.number == MODEL_GRAPH) {
-            put_head(s, MODEL_GRAPH, graph.size + outputs->size);
-            nnd_str_add_n(s, (const char *)graph.data, graph.size);
-            nnd_str_add_n(s, outputs->data, outputs->size);
+            nnd_str whole = {0};
+            nnd_str_add_n(&whole, (const char *)graph.data, graph.size);
+            if (outputs->size) nnd_str_add_n(&whole, outputs->data, outputs->size);
+            nnd_pb_put_message(s, MODEL_GRAPH, &whole);
         } else {
             nnd_str_add_n(s, (const char *)begin, (size_t)(left.data - begin));
         }
