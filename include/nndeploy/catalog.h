@@ -94,6 +94,16 @@ NND_API const nnd_catalog_variant *nnd_catalog_pick(const nnd_catalog_model *mod
 NND_API const nnd_catalog_variant *nnd_catalog_pick_sha256(const nnd_catalog_model *model,
                                                            const char *sha256);
 
+/* A variant in one word, "mnn-int8": backend, device and precision as far as the catalogue says
+   them. text is returned; 200 bytes hold every word. */
+NND_API const char *nnd_catalog_variant_word(const nnd_catalog_variant *variant, char *text,
+                                             size_t size);
+/* Whether a word that stands behind a model's name ("ultraface-rfb320@mnn-int8") means this
+   variant: its word, or its backend, device or precision alone. Several variants may answer. */
+NND_API bool nnd_catalog_variant_answers(const nnd_catalog_variant *variant, const char *word);
+/* The words of all variants, "f32, ncnn-f32" (nnd_free); NULL without memory. */
+NND_API char *nnd_catalog_variant_words(const nnd_catalog_model *model);
+
 /* ---- 2 the cache ----------------------------------------------------------------------- */
 
 /* Where the models of a catalogue are on this machine: <folder>/<model>/<file name>. Folders that

@@ -28,8 +28,9 @@ NND_API nnd_status nnd_nodes_load_plugin(nnd_registry *registry, const char *pat
 /* Services of a plain host: model names are looked up in the folders of NNDEPLOY_MODELS
    (separated as in PATH), in models/ beside the workflow and beside the installed binary, in the
    user's cache, and in mirrors that are folders (catalog.h); secrets come from the environment
-   (NNDEPLOY_SECRET_<NAME>). base_dir (may be NULL) is the folder of the workflow; the strings
-   behind `out` live until the process ends. */
+   (NNDEPLOY_SECRET_<NAME>). Of a catalogued model comes the variant for the node's backend, best of
+   its precision; "name@int8" is that variant. base_dir (may be NULL) is the folder of the workflow;
+   the strings behind `out` live until the process ends. */
 NND_API nnd_status nnd_nodes_services(const char *base_dir, nnd_services *out);
 /* The folders that these services look into, in order, whether or not they exist: what a host lets
    workflows read besides their own files. Free each and the array. */

@@ -259,6 +259,8 @@ typedef struct nnd_host {
     const char *(*tensor_describe)(const nnd_tensor *t, char *text, size_t size);
     void (*sched_charge)(int threads);
     int (*sched_threads)(void);
+    nnd_status (*prepare_find_variant)(const nnd_prepare *p, const nnd_model_wish *wish,
+                                       char **path, bool *as_wished);
 } nnd_host;
 /* Whether the running host has an entry that was appended after 1.0. */
 #define NND_HOST_HAS(host, entry)                                                                  \

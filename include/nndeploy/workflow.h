@@ -189,6 +189,19 @@ NND_API nnd_cancel *nnd_prepare_cancel(const nnd_prepare *p); /* may be NULL */
 /* Path of a model's main file by catalogue name or path, through the host's resolver and the io
    policy. The caller frees it (nnd_free). NND_E_MISSING names how to get it. */
 NND_API nnd_status nnd_prepare_find_model(const nnd_prepare *p, const char *model, char **path);
+/* Which file of a model a node wants. NULL and "" = whatever; everything is borrowed. */
+typedef struct nnd_model_wish {
+    size_t size;           /* = sizeof(nnd_model_wish) */
+    const char *name;      /* "latin-ocr", or "latin-ocr@int8": that variant and no other */
+    const char *sha256;    /* hex, as the workflow pins it: counts for the variant that it is of */
+    const char *backend;   /* the variant has to be for it; "auto" as NULL */
+    const char *precision; /* a variant of that precision goes before others */
+} nnd_model_wish;
+/* nnd_prepare_find_model for a node that knows its backend and precision. wish->sha256 is not
+   looked at: the workflow says it. *as_wished (may be NULL): the file itself is of the wished
+   precision. */
+NND_API nnd_status nnd_prepare_find_variant(const nnd_prepare *p, const nnd_model_wish *wish,
+                                            char **path, bool *as_wished);
 /* Keeps an object (taken, also when this fails) until the compile that is under way has ended, well
    or not: what resolve_ports has loaded is still there when prepare asks for it. */
 NND_API nnd_status nnd_prepare_keep(nnd_prepare *p, void *take_object,
@@ -429,7 +442,8 @@ typedef enum nnd_run_mode {
     NND_RUN_PIPELINE = 3
 } nnd_run_mode;
 
-/* What the host offers to a workflow. */
+/* What the host offers to a workflow. Members are only ever appended: those that `size` does not
+   cover count as NULL. */
 typedef struct nnd_services {
     size_t size; /* = sizeof(nnd_services) */
     void *user;
@@ -438,6 +452,10 @@ typedef struct nnd_services {
     nnd_status (*find_model)(void *user, const char *name, const char *sha256, char **path);
     /* Value of a secret (nnd_alloc). */
     nnd_status (*find_secret)(void *user, const char *name, char **value);
+    /* find_model for one of several variants; NULL: find_model is asked, which knows of none.
+     *as_wished: the file itself is of the wished precision, nobody has to convert it. */
+    nnd_status (*find_variant)(void *user, const nnd_model_wish *wish, char **path,
+                               bool *as_wished);
 } nnd_services;
 
 typedef struct nnd_plan nnd_plan;

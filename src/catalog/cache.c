@@ -300,9 +300,17 @@ nnd_status nnd_model_cache_find(const nnd_model_cache *cache, const nnd_catalog_
         if (!cat_is_url(cache->mirrors[i]) &&
             has_variant(cache->mirrors[i], model, variant, file, path))
             return NND_OK;
+    if (variant == nnd_catalog_variant_at(model, 0))
+        return nnd_error_set(NND_E_MISSING,
+                             "model '%s' is not on this machine; 'nndeploy models pull %s' brings "
+                             "it",
+                             model->name, model->name);
+    char word[200];
+    nnd_catalog_variant_word(variant, word, sizeof word);
     return nnd_error_set(NND_E_MISSING,
-                         "model '%s' is not on this machine; 'nndeploy models pull %s' brings it",
-                         model->name, model->name);
+                         "variant '%s' of model '%s' is not on this machine; 'nndeploy models pull "
+                         "%s@%s' brings it",
+                         word, model->name, model->name, word);
 }
 
 nnd_status cat_compare(const char *path, const nnd_catalog_file *file, bool *same)

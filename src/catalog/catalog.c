@@ -5,6 +5,7 @@
 #include "base/str.h"
 #include "port/port.h"
 
+#include <stdio.h>
 #include <string.h>
 
 nnd_status cat_no_memory(void)
@@ -93,6 +94,33 @@ const nnd_catalog_file *nnd_catalog_main_file(const nnd_catalog_variant *variant
     while (strcmp(v->files[i].role, "model") != 0)
         i++;
     return &v->files[i];
+}
+
+const char *nnd_catalog_variant_word(const nnd_catalog_variant *variant, char *text, size_t size)
+{
+    snprintf(text, size, "%s%s%s%s%s", variant->backend, variant->backend[0] ? "-" : "",
+             variant->device, variant->device[0] ? "-" : "", variant->precision);
+    return text;
+}
+
+bool nnd_catalog_variant_answers(const nnd_catalog_variant *variant, const char *word)
+{
+    char text[200];
+    return word[0] && (strcmp(word, nnd_catalog_variant_word(variant, text, sizeof text)) == 0 ||
+                       strcmp(word, variant->backend) == 0 || strcmp(word, variant->device) == 0 ||
+                       strcmp(word, variant->precision) == 0);
+}
+
+char *nnd_catalog_variant_words(const nnd_catalog_model *model)
+{
+    nnd_str words = {0};
+    char text[200];
+    for (size_t i = 0; i < model->variant_count; i++) {
+        const nnd_catalog_variant *variant = nnd_catalog_variant_at(model, i);
+        nnd_str_printf(&words, "%s%s", i ? ", " : "",
+                       nnd_catalog_variant_word(variant, text, sizeof text));
+    }
+    return words.data;
 }
 
 /* How well a variant's word meets a wish: 2 as wished, 1 by not saying or not being asked, 0 not.

@@ -56,7 +56,8 @@ static int read_backends(comparison *m)
 static nnd_status load_side(comparison *m, int which)
 {
     nnd_model_options options = NND_MODEL_OPTIONS_INIT;
-    NND_TRY(cli_model_find(m->c, cli_operand(m->c, 1) ? (size_t)which : 0, &m->paths[which]));
+    NND_TRY(cli_model_find(m->c, cli_operand(m->c, 1) ? (size_t)which : 0, m->backends[which],
+                           &m->paths[which]));
     options.backend = m->backends[which];
     options.config = m->configs[which];
     options.threads = (int)cli_int(m->c, "threads", 0);

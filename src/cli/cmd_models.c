@@ -78,21 +78,43 @@ nnd_status cli_models_find(const cli_models *m, const char *name, const nnd_cata
                          name);
 }
 
-nnd_status cli_models_variant(const cli *c, const nnd_catalog_model *model,
-                              const nnd_catalog_variant **out)
+static bool is_asked_for(const cli *c, const char *option, const char *has)
 {
-    *out = nnd_catalog_pick(model, cli_text(c, "backend", NULL), cli_text(c, "precision", NULL),
-                            cli_text(c, "device", NULL));
-    if (*out) return NND_OK;
-    nnd_str has = {0};
+    const char *wanted = cli_text(c, option, "");
+    return !wanted[0] || !has[0] || strcmp(wanted, has) == 0;
+}
+
+/* As the options say, among those that answer the word behind '@'. */
+static const nnd_catalog_variant *pick(const cli *c, const nnd_catalog_model *model,
+                                       const char *word)
+{
+    if (!word)
+        return nnd_catalog_pick(model, cli_text(c, "backend", NULL), cli_text(c, "precision", NULL),
+                                cli_text(c, "device", NULL));
     for (size_t i = 0; i < model->variant_count; i++) {
-        char text[220];
-        cli_models_variant_text(nnd_catalog_variant_at(model, i), text, sizeof text);
-        nnd_str_printf(&has, "%s%s", i ? ", " : "", text);
+        const nnd_catalog_variant *v = nnd_catalog_variant_at(model, i);
+        if (nnd_catalog_variant_answers(v, word) && is_asked_for(c, "backend", v->backend) &&
+            is_asked_for(c, "precision", v->precision) && is_asked_for(c, "device", v->device))
+            return v;
     }
-    nnd_error_set(NND_E_NOT_FOUND, "model '%s' has no such variant; it has: %s", model->name,
-                  has.data ? has.data : "");
-    nnd_str_free(&has);
+    return NULL;
+}
+
+nnd_status cli_models_variant(const cli *c, const cli_models *m, const char *name,
+                              const nnd_catalog_model **model, const nnd_catalog_variant **variant)
+{
+    const char *at = strchr(name, '@');
+    char *plain = nnd_strdup_n(name, strcspn(name, "@"));
+    if (!plain) return cli_no_memory();
+    nnd_status status = cli_models_find(m, plain, model);
+    nnd_free(plain);
+    NND_TRY(status);
+    *variant = pick(c, *model, at ? at + 1 : NULL);
+    if (*variant) return NND_OK;
+    char *words = nnd_catalog_variant_words(*model);
+    nnd_error_set(NND_E_NOT_FOUND, "model '%s' has no such variant; it has: %s", (*model)->name,
+                  words ? words : "");
+    nnd_free(words);
     return NND_E_NOT_FOUND;
 }
 
@@ -289,8 +311,7 @@ static nnd_status where_model(const cli *c, const cli_models *m, const char *nam
 {
     const nnd_catalog_model *model = NULL;
     const nnd_catalog_variant *variant = NULL;
-    NND_TRY(cli_models_find(m, name, &model));
-    NND_TRY(cli_models_variant(c, model, &variant));
+    NND_TRY(cli_models_variant(c, m, name, &model, &variant));
     if (!w) return where_model_text(m, model, variant);
     char *path = find(m, model, variant, NULL);
     *missing |= !path;

@@ -120,11 +120,8 @@ static nnd_status pull_model(pull *p, const char *name)
 {
     const nnd_catalog_model *model = NULL;
     const nnd_catalog_variant *variant = NULL;
-    NND_TRY(cli_models_find(p->m, name, &model));
-    if (!cli_has(p->c, "all-variants")) {
-        NND_TRY(cli_models_variant(p->c, model, &variant));
-        return pull_variant(p, model, variant);
-    }
+    NND_TRY(cli_models_variant(p->c, p->m, name, &model, &variant));
+    if (!cli_has(p->c, "all-variants") || strchr(name, '@')) return pull_variant(p, model, variant);
     for (size_t i = 0; i < model->variant_count; i++)
         NND_TRY(pull_variant(p, model, nnd_catalog_variant_at(model, i)));
     return NND_OK;
@@ -133,11 +130,12 @@ static nnd_status pull_model(pull *p, const char *name)
 static nnd_status pull_models(pull *p)
 {
     const nnd_catalog_model *model = NULL;
+    const nnd_catalog_variant *variant = NULL;
     NND_TRY(cli_models_open(p->c, p->m));
     NND_TRY(cli_watch_begin(p->c, &p->cancel));
     /* All names first: a misspelt one at the end is told before megabytes come. */
     for (size_t i = 0; i < p->c->operands.count; i++)
-        NND_TRY(cli_models_find(p->m, cli_operand(p->c, i), &model));
+        NND_TRY(cli_models_variant(p->c, p->m, cli_operand(p->c, i), &model, &variant));
     for (size_t i = 0; i < p->c->operands.count; i++)
         NND_TRY(pull_model(p, cli_operand(p->c, i)));
     return NND_OK;

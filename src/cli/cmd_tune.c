@@ -152,7 +152,7 @@ static int list_targets(tuning_job *j)
     nnd_status status = cli_registry(j->c, &registry);
     if (status != NND_OK) return cli_fail(j->c, status, NULL);
     if (strcmp(name, "-") == 0 || nnd_str_ends_with(name, ".json")) return list_workflow(j);
-    status = cli_model_find(j->c, 0, &path);
+    status = cli_model_find(j->c, 0, NULL, &path);
     if (status == NND_OK) status = add_target(j, path, &t);
     return status == NND_OK ? CLI_OK : cli_fail(j->c, status, NULL);
 }

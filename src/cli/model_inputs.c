@@ -10,7 +10,7 @@
 /* ---- loading ----------------------------------------------------------------------------- */
 
 /* A path that exists, else a name that the services look up. */
-static nnd_status find_model(const char *name, char **path)
+static nnd_status find_model(const char *name, const char *backend, char **path)
 {
     nnd_services services;
     bool plain = !strpbrk(name, "/\\") && !strchr(name, '.');
@@ -19,17 +19,19 @@ static nnd_status find_model(const char *name, char **path)
         return *path ? NND_OK : cli_no_memory();
     }
     NND_TRY(nnd_nodes_services(".", &services));
-    return services.find_model(services.user, name, NULL, path);
+    const nnd_model_wish wish = {.size = sizeof wish, .name = name, .backend = backend};
+    bool as_wished = false;
+    return services.find_variant(services.user, &wish, path, &as_wished);
 }
 
-nnd_status cli_model_find(const cli *c, size_t operand, char **path)
+nnd_status cli_model_find(const cli *c, size_t operand, const char *backend, char **path)
 {
     nnd_registry *registry = NULL;
     const char *name = cli_operand(c, operand);
     NND_TRY(cli_registry(c, &registry));
     NND_TRY(cli_apply_threads(c));
     NND_TRY(cli_apply_tuning(c));
-    NND_TRY(find_model(name, path));
+    NND_TRY(find_model(name, backend, path));
     if (!nnd_port_dir_exists(*path)) return NND_OK;
     nnd_free(*path);
     *path = NULL;
@@ -46,7 +48,7 @@ nnd_status cli_model_load_with(const cli *c, nnd_cancel *cancel, const char *bac
 {
     nnd_model_options options = NND_MODEL_OPTIONS_INIT;
     char *path = NULL;
-    NND_TRY(cli_model_find(c, 0, &path));
+    NND_TRY(cli_model_find(c, 0, backend, &path));
     options.backend = backend;
     options.config = config;
     options.threads = (int)cli_int(c, "threads", 0);

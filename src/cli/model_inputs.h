@@ -5,9 +5,10 @@
 #include "cli/cli.h"
 #include "nndeploy/infer.h"
 
-/* The file that an operand names: a path, or a name that the services of nodes.h find. Backends of
-   plug-ins are there afterwards, and --threads and --tuning are in force. Freed with nnd_free. */
-nnd_status cli_model_find(const cli *c, size_t operand, char **path);
+/* The file that an operand names: a path, or a name that the services of nodes.h find, in the
+   variant for a backend (NULL = "auto"). Backends of plug-ins are there afterwards, and --threads
+   and --tuning are in force. Freed with nnd_free. */
+nnd_status cli_model_find(const cli *c, size_t operand, const char *backend, char **path);
 /* Loads MODEL with --backend and --threads. */
 nnd_status cli_model_load(const cli *c, nnd_cancel *cancel, nnd_model **out);
 /* The same by that backend with its own options, "dump-after=layout". */

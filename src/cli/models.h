@@ -17,9 +17,10 @@ nnd_status cli_models_open(const cli *c, cli_models *m);
 void cli_models_close(cli_models *m);
 /* The model of this name. */
 nnd_status cli_models_find(const cli_models *m, const char *name, const nnd_catalog_model **out);
-/* The variant that --backend, --precision and --device ask for. */
-nnd_status cli_models_variant(const cli *c, const nnd_catalog_model *model,
-                              const nnd_catalog_variant **out);
+/* The model of NAME or NAME@VARIANT, and its variant that --backend, --precision and --device ask
+   for. */
+nnd_status cli_models_variant(const cli *c, const cli_models *m, const char *name,
+                              const nnd_catalog_model **model, const nnd_catalog_variant **variant);
 /* Bytes of all files of a variant. */
 uint64_t cli_models_size(const nnd_catalog_variant *variant);
 /* "ncnn f32": backend, device and precision as far as they are said. */

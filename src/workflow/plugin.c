@@ -207,6 +207,7 @@ static const nnd_host host_table = {
     .tensor_describe = nnd_tensor_describe,
     .sched_charge = nnd_sched_charge,
     .sched_threads = nnd_sched_threads,
+    .prepare_find_variant = nnd_prepare_find_variant,
 };
 
 const nnd_host *nnd_host_table(void)

@@ -105,6 +105,32 @@ static void test_picks(void **state)
     nnd_catalog_destroy(c);
 }
 
+static void test_variants_have_words(void **state)
+{
+    (void)state;
+    nnd_catalog *c = NULL;
+    char *text = good_text(), word[200];
+    assert_ok(nnd_catalog_parse(text, strlen(text), NULL, &c));
+    nnd_free(text);
+    const nnd_catalog_model *m = nnd_catalog_find(c, "b-net");
+    const nnd_catalog_variant *any = nnd_catalog_variant_at(m, 0),
+                              *ncnn = nnd_catalog_variant_at(m, 1);
+    assert_string_equal(nnd_catalog_variant_word(any, word, sizeof word), "f32");
+    assert_string_equal(nnd_catalog_variant_word(ncnn, word, sizeof word), "ncnn-gpu-int8");
+    char *words = nnd_catalog_variant_words(m);
+    assert_string_equal(words, "f32, ncnn-gpu-int8");
+    nnd_free(words);
+    const char *const answered[] = {"ncnn", "gpu", "int8", "ncnn-gpu-int8"};
+    for (size_t i = 0; i < NND_COUNT(answered); i++) {
+        assert_true(nnd_catalog_variant_answers(ncnn, answered[i]));
+        assert_false(nnd_catalog_variant_answers(any, answered[i]));
+    }
+    assert_true(nnd_catalog_variant_answers(any, "f32"));
+    assert_false(nnd_catalog_variant_answers(any, ""));
+    assert_false(nnd_catalog_variant_answers(ncnn, "ncnn-int8"));
+    nnd_catalog_destroy(c);
+}
+
 static void test_expands_urls(void **state)
 {
     (void)state;
@@ -328,10 +354,15 @@ int main(int argc, char **argv)
 {
     if (argc == 3 && strcmp(argv[1], "--write-examples") == 0) return write_examples(argv[2]);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_reads_everything), cmocka_unit_test(test_picks),
-        cmocka_unit_test(test_expands_urls),     cmocka_unit_test(test_refuses),
-        cmocka_unit_test(test_bounds),           cmocka_unit_test(test_without_memory),
-        cmocka_unit_test(test_our_models),       cmocka_unit_test(test_foreign_models),
+        cmocka_unit_test(test_reads_everything),
+        cmocka_unit_test(test_picks),
+        cmocka_unit_test(test_variants_have_words),
+        cmocka_unit_test(test_expands_urls),
+        cmocka_unit_test(test_refuses),
+        cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_without_memory),
+        cmocka_unit_test(test_our_models),
+        cmocka_unit_test(test_foreign_models),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

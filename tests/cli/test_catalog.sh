@@ -157,6 +157,50 @@ NNDEPLOY_CATALOG=other.json NNDEPLOY_MODELS=$source_dir/models run 3 run ports.j
     --input x="$source_dir/models/digits-32/test_image.npy" --output y=y.npy
 says err.txt picture
 
+# ---- variants
+export NNDEPLOY_MIRRORS=$source_dir/models
+line=$source_dir/models/latin-ocr/test_image.npy
+run 0 infer latin-ocr --input image="$line" --output-dir f32
+run 0 infer latin-ocr@int8 --input image="$line" --output-dir int8
+if cmp -s f32/logits.npy int8/logits.npy; then fail 'both variants give the same'; else pass; fi
+pinned=$(sha256sum "$source_dir/models/latin-ocr/latin-ocr.onnx" | cut -d' ' -f1)
+cat >line.json <<JSON
+{"format": "nndeploy/1", "name": "line", "inputs": [{"name": "x", "type": "tensor"}],
+ "outputs": [{"name": "y", "from": ["net", "logits"]}],
+ "nodes": [{"id": "net", "type": "infer.model@1", "params": {"model": "latin-ocr"}}],
+ "edges": [{"from": ["@", "x"], "to": ["net", "image"]}],
+ "models": {"latin-ocr": {"sha256": "$pinned"}}}
+JSON
+variant() { # FOLDER OPTIONS...: the workflow gives what infer has given there
+    local wanted=$1
+    shift
+    run 0 run line.json --input x="$line" --output y=y.npy "$@"
+    same y.npy "$wanted/logits.npy"
+}
+variant f32
+variant f32 --set net.backend=builtin
+variant f32 --set net.precision=f32
+variant int8 --set net.precision=int8
+variant int8 --set net.model=latin-ocr@int8
+variant int8 --set net.model=latin-ocr@int8 --set net.backend=builtin
+NNDEPLOY_MODELS=$source_dir/models variant f32
+NNDEPLOY_MODELS=$source_dir/models variant int8 --set net.precision=int8
+run 5 run line.json --input x="$line" --set net.model=latin-ocr@f16
+says err.txt 'it has: f32, int8'
+run 5 run line.json --input x="$line" --set net.backend=ncnn
+says err.txt "for the backend 'ncnn'; it has: f32, int8"
+run 0 models where latin-ocr@int8
+says out.txt "$source_dir/models/latin-ocr/latin-ocr-int8.onnx"
+run 5 models where latin-ocr@int8 --precision f32
+run 5 models where latin-ocr@f16
+says err.txt 'it has: f32, int8'
+run 0 models pull latin-ocr@int8 --cache there
+present there/models/latin-ocr/latin-ocr-int8.onnx
+absent there/models/latin-ocr/latin-ocr.onnx
+unset NNDEPLOY_MIRRORS
+run 5 inspect latin-ocr@int8
+says err.txt "'nndeploy models pull latin-ocr@int8'"
+
 # ---- the web
 if [ -z "$python" ]; then
     skip 'there is no python3: nothing is downloaded'

@@ -118,6 +118,127 @@ static void a_pinned_model_is_checked(void **state)
     assert_fails(s.find_model(s.user, "pinned", text, &path), NND_E_FORMAT, "pinned.onnx");
 }
 
+/* Adds a variant to a catalogue's text; its files are written below a/. */
+static void add_variant(char *json, size_t size, const char *backend, const char *precision,
+                        const char *file)
+{
+    char text[NND_SHA256_TEXT], path[64];
+    uint8_t digest[NND_SHA256_SIZE];
+    size_t n = strlen(json);
+    snprintf(path, sizeof path, "a/var-net/%s", file);
+    put_text(path_in(folder, path), file);
+    assert_ok(nnd_sha256_file(path_in(folder, path), digest));
+    nnd_sha256_text(digest, text);
+    snprintf(json + n, size - n,
+             "%s{%s%s%s\"precision\":\"%s\",\"files\":[{\"role\":\"model\",\"name\":\"%s\","
+             "\"sha256\":\"%s\",\"size\":%zu,\"urls\":[]}]}",
+             json[n - 1] == '}' ? "," : "", backend[0] ? "\"backend\":\"" : "", backend,
+             backend[0] ? "\"," : "", precision, file, text, strlen(file));
+}
+
+static nnd_status find_for(const char *name, const char *pinned, const char *backend,
+                           const char *precision, char **path, bool *as_wished)
+{
+    nnd_services s;
+    nnd_model_wish wish = {sizeof wish, name, pinned, backend, precision};
+    assert_ok(nnd_nodes_services(NULL, &s));
+    *as_wished = false;
+    return s.find_variant(s.user, &wish, path, as_wished);
+}
+
+static void assert_chooses(const char *name, const char *pinned, const char *backend,
+                           const char *precision, const char *wanted)
+{
+    char *path = NULL, text[NND_SHA256_TEXT] = "";
+    uint8_t digest[NND_SHA256_SIZE];
+    bool as_wished = false;
+    if (pinned) {
+        assert_ok(nnd_sha256_file(path_in(folder, pinned), digest));
+        nnd_sha256_text(digest, text);
+    }
+    assert_ok(find_for(name, text, backend, precision, &path, &as_wished));
+    assert_string_equal(path, path_in(folder, wanted));
+    assert_int_equal(as_wished, precision && precision[0] && strstr(wanted, precision));
+    nnd_free(path);
+}
+
+static void fill_variants(void)
+{
+    char json[4096] = "{\"format\":\"nndeploy-catalog/1\",\"models\":{\"var-net\":{\"task\":\"t\","
+                      "\"licence\":\"MIT\",\"variants\":[";
+    assert_int_equal(mkdir(path_in(folder, "a/var-net"), 0700), 0);
+    add_variant(json, sizeof json, "mnn", "f16", "f16.mnn");
+    add_variant(json, sizeof json, "", "f32", "f32.onnx");
+    add_variant(json, sizeof json, "", "int8", "int8.onnx");
+    add_variant(json, sizeof json, "ncnn", "f32", "f32.param");
+    strcat(json, "]}}}");
+    put_text(path_in(folder, "catalog.json"), json);
+    setenv("NNDEPLOY_CATALOG", path_in(folder, "catalog.json"), 1);
+    setenv("NNDEPLOY_MIRRORS", path_in(folder, "a"), 1);
+    setenv("NNDEPLOY_MODELS", path_in(folder, "b"), 1);
+    setenv("XDG_CACHE_HOME", "/nowhere/cache", 1);
+}
+
+static void variants_are_chosen(void **state)
+{
+    (void)state;
+    char *path = NULL;
+    bool as_wished = false;
+    static const char zeros[] = "0000000000000000000000000000000000000000000000000000000000000000";
+    fill_variants();
+    /* What the built-in engine reads goes first, then precision, then the pin. */
+    assert_chooses("var-net", NULL, NULL, NULL, "a/var-net/f32.onnx");
+    assert_chooses("var-net", NULL, "auto", "", "a/var-net/f32.onnx");
+    assert_chooses("var-net", NULL, "auto", "int8", "a/var-net/int8.onnx");
+    assert_chooses("var-net", NULL, "auto", "bf16", "a/var-net/f32.onnx");
+    assert_chooses("var-net", NULL, "ncnn", NULL, "a/var-net/f32.param");
+    assert_chooses("var-net", NULL, "ncnn", "int8", "a/var-net/f32.param");
+    assert_chooses("var-net", NULL, "onnxruntime", NULL, "a/var-net/f32.onnx");
+    assert_chooses("var-net", NULL, "no-such", NULL, "a/var-net/f32.onnx");
+    assert_chooses("var-net@int8", NULL, NULL, NULL, "a/var-net/int8.onnx");
+    assert_chooses("var-net@mnn", NULL, NULL, NULL, "a/var-net/f16.mnn");
+    assert_chooses("var-net@ncnn-f32", NULL, NULL, NULL, "a/var-net/f32.param");
+    /* A pin chooses among those that suit, and forbids none of the catalogue. */
+    assert_chooses("var-net", "a/var-net/int8.onnx", NULL, NULL, "a/var-net/int8.onnx");
+    assert_chooses("var-net", "a/var-net/int8.onnx", "builtin", "", "a/var-net/int8.onnx");
+    assert_chooses("var-net", "a/var-net/int8.onnx", "ncnn", NULL, "a/var-net/f32.param");
+    assert_chooses("var-net", "a/var-net/f32.onnx", "builtin", "int8", "a/var-net/int8.onnx");
+    assert_chooses("var-net@int8", "a/var-net/f32.onnx", NULL, NULL, "a/var-net/int8.onnx");
+    assert_fails(find_for("var-net", "12", "ncnn", NULL, &path, &as_wished), NND_E_MISSING,
+                 "does not have");
+    /* None suits. */
+    assert_fails(find_for("var-net@f64", NULL, NULL, NULL, &path, &as_wished), NND_E_MISSING,
+                 "'f64'", "mnn-f16, f32, int8, ncnn-f32");
+    assert_fails(find_for("var-net@mnn", NULL, "ncnn", NULL, &path, &as_wished), NND_E_MISSING,
+                 "for the backend 'ncnn'", "mnn-f16, f32, int8, ncnn-f32");
+    assert_fails(find_for("var-net@", NULL, NULL, "", &path, &as_wished), NND_E_MISSING,
+                 "no readable");
+    /* The user's own files: under the plain name for what comes unasked, else with the word. */
+    put_text(path_in(folder, "b/var-net.onnx"), "own");
+    assert_chooses("var-net", NULL, NULL, NULL, "b/var-net.onnx");
+    assert_chooses("var-net", NULL, "auto", "bf16", "b/var-net.onnx");
+    assert_chooses("var-net", NULL, "ncnn", NULL, "a/var-net/f32.param");
+    assert_chooses("var-net@int8", NULL, NULL, NULL, "a/var-net/int8.onnx");
+    assert_fails(find_for("var-net", zeros, NULL, NULL, &path, &as_wished), NND_E_FORMAT,
+                 "not the file that the workflow pins");
+    put_text(path_in(folder, "b/var_net_int8.onnx"), "own");
+    assert_chooses("var-net@int8", NULL, NULL, NULL, "b/var_net_int8.onnx");
+    assert_chooses("var-net", NULL, NULL, "int8", "b/var_net_int8.onnx");
+    put_text(path_in(folder, "b/mine-int8.onnx"), "own");
+    assert_chooses("mine@int8", NULL, NULL, NULL, "b/mine-int8.onnx");
+    assert_fails(find_for("mine@f16", NULL, NULL, NULL, &path, &as_wished), NND_E_MISSING,
+                 "mine-f16.onnx");
+    assert_fails(find_for("mine", NULL, "ncnn", NULL, &path, &as_wished), NND_E_MISSING,
+                 "mine.param");
+    /* Other bytes than those of the catalogue. */
+    put_text(path_in(folder, "a/var-net/f32.param"), "f32.paraX");
+    assert_fails(find_for("var-net", NULL, "ncnn", NULL, &path, &as_wished), NND_E_FORMAT,
+                 "pull var-net@ncnn-f32");
+    unsetenv("NNDEPLOY_CATALOG");
+    unsetenv("NNDEPLOY_MIRRORS");
+    unsetenv("XDG_CACHE_HOME");
+}
+
 static void secrets_come_from_the_environment(void **state)
 {
     (void)state;
@@ -326,6 +447,7 @@ int main(void)
         cmocka_unit_test(folders_are_in_the_documented_order),
         cmocka_unit_test(models_are_found_by_name),
         cmocka_unit_test(a_pinned_model_is_checked),
+        cmocka_unit_test(variants_are_chosen),
         cmocka_unit_test(secrets_come_from_the_environment),
         cmocka_unit_test(an_app_runs_a_file),
         cmocka_unit_test(an_app_says_what_is_wrong),

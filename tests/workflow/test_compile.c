@@ -405,7 +405,7 @@ static void test_models_come_from_the_host(void **state)
                 "'edges':[{'from':['@','x'],'to':['m','in']}],"
                 "'models':{'there':{'sha256':"
                 "'0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef'}}}");
-    nnd_services services = {sizeof(services), (void *)(uintptr_t) "host", find_model, NULL};
+    nnd_services services = {sizeof(services), (void *)(uintptr_t) "host", find_model, NULL, NULL};
     nnd_compile_options o = NND_COMPILE_OPTIONS_INIT;
     nnd_plan *plan = NULL;
     o.registry = r;
@@ -416,6 +416,78 @@ static void test_models_come_from_the_host(void **state)
     nnd_plan_unref(plan);
     nnd_workflow_destroy(wf);
     nnd_registry_unref(r);
+}
+
+static char found_backend[64];
+
+static nnd_status find_variant(void *user, const nnd_model_wish *wish, char **path, bool *as_wished)
+{
+    assert_int_equal(wish->size, sizeof(*wish));
+    assert_false(*as_wished);
+    snprintf(found_backend, sizeof(found_backend), "%s", wish->backend ? wish->backend : "");
+    *as_wished = true;
+    return find_model(user, wish->name, wish->sha256, path);
+}
+
+static bool was_as_wished;
+
+static nnd_status variant_prepare(nnd_prepare *p, void **prepared)
+{
+    nnd_model_wish wish = {.size = sizeof(wish), .name = "there@int8", .backend = "toy"};
+    char *path = NULL;
+    wish.size--;
+    assert_int_equal(nnd_prepare_find_variant(p, &wish, &path, NULL), NND_E_INVALID_ARGUMENT);
+    wish.size++;
+    NND_TRY(nnd_prepare_find_variant(p, &wish, &path, &was_as_wished));
+    *prepared = path;
+    return NND_OK;
+}
+
+/* Compiles a workflow with these pins whose node wants "there@int8" for the backend "toy". */
+static void ask_for_a_variant(const nnd_services *services, const char *pins)
+{
+    nnd_registry *r = registry();
+    nnd_node_type type = t_model;
+    char text[1024];
+    type.prepare = variant_prepare;
+    assert_ok(nnd_registry_add(r, &type));
+    snprintf(text, sizeof(text),
+             "{'format':'nndeploy/1','name':'t','inputs':[{'name':'x','type':'int'}],"
+             "'outputs':[{'name':'y','from':['m','out']}],'nodes':[{'id':'m','type':'t.model'}],"
+             "'edges':[{'from':['@','x'],'to':['m','in']}],'models':{%s}}",
+             pins);
+    nnd_workflow *wf = t_parse(text);
+    nnd_compile_options o = NND_COMPILE_OPTIONS_INIT;
+    nnd_plan *plan = NULL;
+    o.registry = r;
+    o.services = services;
+    found_backend[0] = '\0';
+    assert_ok(nnd_plan_compile(wf, &o, NULL, &plan));
+    assert_string_equal(found_name, "there@int8");
+    nnd_plan_unref(plan);
+    nnd_workflow_destroy(wf);
+    nnd_registry_unref(r);
+}
+
+static void test_variants_come_from_the_host(void **state)
+{
+    (void)state;
+    nnd_services services = {sizeof(services), (void *)(uintptr_t) "host", find_model, NULL,
+                             find_variant};
+    ask_for_a_variant(&services, "'there':{'sha256':'aa'}");
+    assert_string_equal(found_backend, "toy");
+    assert_string_equal(found_sha, "aa");
+    assert_true(was_as_wished);
+    ask_for_a_variant(&services, "'there':{'sha256':'aa'},'there@int8':{'sha256':'bb'}");
+    assert_string_equal(found_sha, "bb");
+    ask_for_a_variant(&services, "'other':{'sha256':'aa'}");
+    assert_string_equal(found_sha, "");
+    /* A host of before knows of no variants. */
+    services.size = offsetof(nnd_services, find_variant);
+    ask_for_a_variant(&services, "'there':{'sha256':'aa'}");
+    assert_string_equal(found_backend, "");
+    assert_string_equal(found_sha, "aa");
+    assert_false(was_as_wished);
 }
 
 /* A file that the workflow names itself must be the one that it pins, too. */
@@ -508,6 +580,7 @@ int main(void)
         cmocka_unit_test(test_override_gives_a_required_parameter),
         cmocka_unit_test(test_modes),
         cmocka_unit_test(test_models_come_from_the_host),
+        cmocka_unit_test(test_variants_come_from_the_host),
         cmocka_unit_test(test_a_named_file_is_checked),
         cmocka_unit_test(test_hash),
         cmocka_unit_test(test_bad_calls),

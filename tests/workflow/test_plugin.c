@@ -161,6 +161,7 @@ static void test_host_table(void **state)
     for (size_t i = 0; i < NND_COUNT(entries); i++)
         assert_true(entries[i] != NULL);
     assert_true(NND_HOST_HAS(h, io_safe_name));
+    assert_true(NND_HOST_HAS(h, prepare_find_variant));
 }
 
 int main(void)

@@ -24,7 +24,8 @@ typedef struct shared_model {
 typedef struct load_request {
     const nnd_prepare *prepare;
     const char *path;
-    char *folder; /* real path */
+    const char *precision; /* what the backend has to be told */
+    char *folder;          /* real path */
 } load_request;
 
 /* A file beside the model: the policy has to cover it, and it lies in the model's folder. */
@@ -50,7 +51,7 @@ static nnd_status make_model(void *user, void **object)
     char *real = NULL;
     nnd_model *model = NULL;
     options.backend = nnd_params_text(p, "backend");
-    options.precision = nnd_params_text(p, "precision");
+    options.precision = request->precision;
     options.config = nnd_params_text(p, "config");
     options.cancel = nnd_prepare_cancel(request->prepare);
     /* A file that the policy covers reads its external data through the policy; one that the host
@@ -82,15 +83,15 @@ static uint64_t tuning_of(const char *backend)
     return !backend[0] || strcmp(backend, "auto") == 0 ? nnd_tuning_stamp() : 0;
 }
 
-static nnd_status key_of(const nnd_params *p, const char *real, char **out)
+static nnd_status key_of(const nnd_params *p, const char *precision, const char *real, char **out)
 {
     nnd_port_file_info info;
     const char *backend = nnd_params_text(p, "backend");
     NND_TRY(nnd_error_from_port(nnd_port_file_stat(real, &info), "cannot open model", real));
-    *out = nnd_strf("infer.model|%s|%llu|%llu|%lld|%s|%llu|%s|%s", real,
-                    (unsigned long long)info.id, (unsigned long long)info.size,
-                    (long long)info.mtime, backend, (unsigned long long)tuning_of(backend),
-                    nnd_params_text(p, "precision"), nnd_params_text(p, "config"));
+    *out =
+        nnd_strf("infer.model|%s|%llu|%llu|%lld|%s|%llu|%s|%s", real, (unsigned long long)info.id,
+                 (unsigned long long)info.size, (long long)info.mtime, backend,
+                 (unsigned long long)tuning_of(backend), precision, nnd_params_text(p, "config"));
     return *out ? NND_OK : nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a model");
 }
 
@@ -107,12 +108,19 @@ static nnd_status real_path(const char *path, char **out)
 static nnd_status get_model(const nnd_prepare *prepare, shared_model *m)
 {
     const nnd_params *p = nnd_prepare_params(prepare);
+    const nnd_model_wish wish = {.size = sizeof wish,
+                                 .name = nnd_params_text(p, "model"),
+                                 .backend = nnd_params_text(p, "backend"),
+                                 .precision = nnd_params_text(p, "precision")};
     char *path = NULL;
     void *object = NULL;
-    NND_TRY(nnd_prepare_find_model(prepare, nnd_params_text(p, "model"), &path));
-    load_request request = {prepare, path, NULL};
+    bool as_wished = false;
+    NND_TRY(nnd_prepare_find_variant(prepare, &wish, &path, &as_wished));
+    /* An int8 file is int8 as it is; f32 still forbids a backend to compute with less. */
+    bool is_done = as_wished && strcmp(wish.precision, "f32") != 0;
+    load_request request = {prepare, path, is_done ? "" : wish.precision, NULL};
     nnd_status status = real_path(path, &m->path);
-    if (status == NND_OK) status = key_of(p, m->path, &m->key);
+    if (status == NND_OK) status = key_of(p, request.precision, m->path, &m->key);
     if (status == NND_OK)
         status = nnd_shared_get(m->key, make_model, &request, destroy_model, &object);
     nnd_free(path);
@@ -337,13 +345,14 @@ nnd_status nnd_plan_each_model(const nnd_plan *plan,
 
 static const nnd_param model_params[] = {
     NND_PARAM_MODEL("model", NND_PARAM_REQUIRED | NND_PARAM_STATIC,
-                    "name in the catalogue, or a file"),
+                    "name in the catalogue (name@int8: that variant), or a file"),
     {"backend", NND_PARAM_KIND_TEXT, NND_PARAM_STATIC, 0, "auto", 0, 0, NULL, "",
      "inference framework: auto, builtin, … ('nndeploy backends' lists them); auto = as 'nndeploy "
-     "tune' found, else the first that reads the model",
+     "tune' found, else the first that reads the model; a model of the catalogue comes in the "
+     "variant for it",
      NULL},
     {"precision", NND_PARAM_KIND_TEXT, NND_PARAM_STATIC | NND_PARAM_ADVANCED, 0, "", 0, 0, NULL, "",
-     "arithmetic; empty = as the model is", NULL},
+     "arithmetic, and which variant of a model of the catalogue; empty = as the model is", NULL},
     {"config", NND_PARAM_KIND_TEXT, NND_PARAM_STATIC | NND_PARAM_ADVANCED, 0, "", 0, 0, NULL, "",
      "key=value pairs for the backend", NULL},
 };

@@ -1,6 +1,7 @@
 #include "nodes/infer/port_names.h"
 
 #include "base/hash.h"
+#include "base/str.h"
 #include "nodes/nodes_internal.h"
 #include "port/port.h"
 
@@ -34,7 +35,10 @@ nnd_status nnd_port_names_init(nnd_port_names *names, const char *model, const c
     *names = (nnd_port_names){NULL, NULL};
     if (strpbrk(model, "/\\:")) return NND_OK;
     NND_TRY(nnd_model_cache_create(NULL, &names->cache));
-    const nnd_catalog_model *entry = nnd_catalog_find(nnd_model_cache_catalog(names->cache), model);
+    char *name = nnd_strdup_n(model, strcspn(model, "@"));
+    if (!name) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a model's name");
+    const nnd_catalog_model *entry = nnd_catalog_find(nnd_model_cache_catalog(names->cache), name);
+    nnd_free(name);
     for (size_t i = 0; entry && i < entry->variant_count && !names->variant; i++) {
         const nnd_catalog_variant *variant = nnd_catalog_variant_at(entry, i);
         bool is = false;

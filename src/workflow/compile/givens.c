@@ -31,7 +31,7 @@ static bool split_override(const char *text, size_t *node_size, const char **par
 static bool is_bare_word(const char *text)
 {
     static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
-    static const char others[] = "0123456789_-./:";
+    static const char others[] = "0123456789_-./:@";
     bool is_json =
         strcmp(text, "true") == 0 || strcmp(text, "false") == 0 || strcmp(text, "null") == 0;
     if (is_json || !strspn(text, letters)) return false;

@@ -1,6 +1,7 @@
 /* Fifth pass: devices, then the prepare callbacks; and what those callbacks may ask. */
 #include <string.h>
 
+#include "base/str.h"
 #include "workflow/compile/compile.h"
 
 /* ---- what nodes ask ---------------------------------------------------------------------- */
@@ -54,12 +55,25 @@ static const char *find_pin(const wf_graph *graph, const char *model)
     return json;
 }
 
-/* The checksum that the workflow pins for a model; copied, NULL when it pins none. */
+static const char *find_pin_of(const nnd_workflow *wf, const char *model)
+{
+    const char *json = wf_fields_get(&wf->models, model);
+    return json ? json : find_pin(&wf->root, model);
+}
+
+/* The checksum that the workflow pins for a model; copied, NULL when it pins none. A pin of
+   "latin-ocr@int8" goes before one of "latin-ocr". */
 static nnd_status pinned_sha256(const nnd_workflow *wf, const char *model, char **out)
 {
     *out = NULL;
-    const char *json = wf ? wf_fields_get(&wf->models, model) : NULL;
-    if (!json && wf) json = find_pin(&wf->root, model);
+    if (!wf) return NND_OK;
+    const char *json = find_pin_of(wf, model), *at = strchr(model, '@');
+    if (!json && at) {
+        char *name = nnd_strdup_n(model, (size_t)(at - model));
+        if (!name) return nnd_error_set(NND_E_OUT_OF_MEMORY, "out of memory");
+        json = find_pin_of(wf, name);
+        nnd_free(name);
+    }
     if (!json) return NND_OK;
     nnd_json_doc *doc = NULL;
     NND_TRY(nnd_json_parse(json, strlen(json), NULL, &doc));
@@ -91,8 +105,38 @@ static nnd_status check_pin(const nnd_workflow *wf, const char *model, const cha
     return status;
 }
 
+static nnd_status ask_host(const nnd_prepare *p, const nnd_model_wish *given, char **path,
+                           bool *as_wished)
+{
+    const nnd_services *services = &p->plan->services;
+    nnd_model_wish wish = *given;
+    char *sha = NULL;
+    NND_TRY(pinned_sha256(p->wf, wish.name, &sha));
+    wish.sha256 = sha;
+    nnd_error_clear();
+    nnd_status status = services->find_variant
+                            ? services->find_variant(services->user, &wish, path, as_wished)
+                            : services->find_model(services->user, wish.name, sha, path);
+    nnd_free(sha);
+    return status;
+}
+
 nnd_status nnd_prepare_find_model(const nnd_prepare *p, const char *model, char **path)
 {
+    const nnd_model_wish wish = {sizeof wish, model, NULL, NULL, NULL};
+    return nnd_prepare_find_variant(p, &wish, path, NULL);
+}
+
+nnd_status nnd_prepare_find_variant(const nnd_prepare *p, const nnd_model_wish *wish, char **path,
+                                    bool *as_wished)
+{
+    bool unused = false;
+    if (!wish || wish->size < sizeof *wish)
+        return nnd_error_set(NND_E_INVALID_ARGUMENT,
+                             "nnd_prepare_find_variant: a wish with its size set is required");
+    const char *model = wish->name;
+    if (!as_wished) as_wished = &unused;
+    *as_wished = false;
     if (!model || !model[0])
         return nnd_error_set(NND_E_MISSING, "no model is named; set the parameter 'model'");
     const nnd_plan *plan = p->plan;
@@ -110,14 +154,8 @@ nnd_status nnd_prepare_find_model(const nnd_prepare *p, const char *model, char 
         bool is_path = strpbrk(model, "/\\") != NULL;
         if (status != NND_E_NOT_FOUND && (is_path || status != NND_E_PERMISSION)) return status;
     }
-    if (plan->has_services && plan->services.find_model) {
-        char *sha = NULL;
-        NND_TRY(pinned_sha256(p->wf, model, &sha));
-        nnd_error_clear();
-        status = plan->services.find_model(plan->services.user, model, sha, path);
-        nnd_free(sha);
-        return status;
-    }
+    if (plan->services.find_variant || plan->services.find_model)
+        return ask_host(p, wish, path, as_wished);
     return nnd_error_set(NND_E_MISSING,
                          "model '%s' was not found: it is no readable file, and the host offers no "
                          "catalogue to look it up",
