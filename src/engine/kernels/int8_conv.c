@@ -10,7 +10,7 @@
 
 #define TILE_MACS    (16 << 20)
 #define SMALL_TILE   (1 << 18)
-#define TILE_PARTS   16
+#define TILE_PARTS   8           /* few: parts of the channels gather the same pixels again */
 #define CHUNK_BYTES  (128 << 10) /* of gathered pixels: they stay in the second-level cache */
 #define CHUNK_PANELS 8
 

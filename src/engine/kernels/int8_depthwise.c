@@ -9,6 +9,7 @@
 
 #define BAND_SUMS   4096
 #define TILE_MACS   (1 << 18)
+#define TILE_PARTS  16
 #define LARGE_PLANE (1 << 20) /* multiplications from which a plane is cut */
 
 bool nnd_int8_depthwise_can(const nnd_conv_desc *d)
@@ -45,7 +46,8 @@ void nnd_int8_depthwise_plan(nnd_int8_conv *c)
     c->band = NND_MIN(c->out_h, NND_MAX(1, BAND_SUMS / c->pitch));
     int64_t taps = d->kernel_h * d->kernel_w, planes = d->batch * d->out_channels;
     double macs = (double)(c->out_h * c->out_w) * (double)taps;
-    c->planes_per_tile = NND_MAX(1, (int64_t)NND_MIN(TILE_MACS / macs, 1e6));
+    c->planes_per_tile =
+        NND_MAX(1, NND_MIN(planes / TILE_PARTS, (int64_t)NND_MIN(TILE_MACS / macs, 1e6)));
     int64_t bands = nnd_ceil_div(c->out_h, c->band);
     c->band_parts = NND_MAX(1, NND_MIN(bands, (int64_t)(macs / LARGE_PLANE)));
     c->tiles = (size_t)(nnd_ceil_div(planes, c->planes_per_tile) * c->band_parts);
