@@ -61,10 +61,11 @@ typedef struct nnd_engine_options {
     uint64_t max_arena_bytes;  /* activations of one plan; 0 = 16 GiB */
     bool separate_tensors;     /* debug: every activation in its own allocation, none shared */
     const char *dump_after;    /* name of a pass: describe shows the graph as it left it; or NULL */
+    bool shared_arena;         /* runs borrow their activations from one pool of the process */
 } nnd_engine_options;
 #define NND_ENGINE_OPTIONS_INIT                                                                    \
     {                                                                                              \
-        sizeof(nnd_engine_options), NULL, NULL, NULL, NND_PASSES_DEFAULT, 0, 0, false, NULL        \
+        sizeof(nnd_engine_options), NULL, NULL, NULL, NND_PASSES_DEFAULT, 0, 0, false, NULL, false \
     }
 
 /* Loads an ONNX model (ModelProto bytes) or a saved graph (nndeploy/ir.h). Takes its own reference
@@ -173,7 +174,7 @@ nnd_status nnd_engine_request_output(const nnd_engine_request *request, size_t i
 /* The same as a value, whatever kind it is; the caller unrefs it. */
 nnd_status nnd_engine_request_output_value(const nnd_engine_request *request, size_t index,
                                            nnd_value **out);
-/* Bytes that the request holds for activations now. */
+/* Bytes that the request holds for activations now: none between runs of a model that shares. */
 size_t nnd_engine_request_bytes(const nnd_engine_request *request);
 
 /* ---- 5 profile ------------------------------------------------------------------------- */

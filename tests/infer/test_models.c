@@ -143,6 +143,10 @@ static void options_are_checked(void **state)
     assert_fails(load_with(&o), NND_E_INVALID_ARGUMENT, "passes", "many");
     o.config = "  separate-tensors=true   passes=0 ";
     assert_ok(load_with(&o));
+    o.config = "arena=shared";
+    assert_ok(load_with(&o));
+    o.config = "arena=mine";
+    assert_fails(load_with(&o), NND_E_INVALID_ARGUMENT, "arena", "shared");
 }
 
 static void a_cancelled_load_stops(void **state)

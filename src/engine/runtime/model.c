@@ -1,5 +1,6 @@
 /* Loading: read, bind, optimise, prepare, plan. */
 #include "engine/runtime/model.h"
+#include "engine/runtime/shared_arena.h"
 
 #include <string.h>
 
@@ -210,6 +211,8 @@ static nnd_status create(nnd_buffer *buffer, const void *bytes, size_t size, nnd
     if (buffer) m->bytes = nnd_buffer_ref(buffer);
     if (ir) take_ir(m, ir);
     m->passes = o.passes;
+    m->shared_arena = o.shared_arena;
+    if (m->shared_arena) nnd_shared_arena_join();
     m->report = (nnd_pass_report)NND_PASS_REPORT_INIT;
     m->onnx.open = o.open;
     m->onnx.open_user = o.open_user;
@@ -262,6 +265,7 @@ nnd_engine_model *nnd_engine_model_ref(nnd_engine_model *m)
 void nnd_engine_model_unref(nnd_engine_model *m)
 {
     if (!m || atomic_fetch_sub_explicit(&m->holders, 1, memory_order_acq_rel) != 1) return;
+    if (m->shared_arena) nnd_shared_arena_leave();
     nnd_plan_destroy(m->plan);
     if (m->graph) nnd_graph_release(m->graph);
     nnd_pass_report_fini(&m->report);

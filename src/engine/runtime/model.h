@@ -22,6 +22,7 @@ struct nnd_engine_model {
     nnd_plan *plan; /* at the declared shapes; NULL when they are open */
     uint64_t packed_bytes;
     char *name;
+    bool shared_arena;
 };
 
 #endif

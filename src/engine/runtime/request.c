@@ -4,6 +4,7 @@
 #include "data/value.h"
 #include "engine/runtime/exec.h"
 #include "engine/runtime/model.h"
+#include "engine/runtime/shared_arena.h"
 
 typedef struct bound_input {
     bool is_bound;
@@ -385,12 +386,9 @@ static nnd_status start_profile(nnd_engine_request *r, const nnd_plan *plan)
     return NND_OK;
 }
 
-nnd_status nnd_engine_request_run(nnd_engine_request *r, int threads, const nnd_cancel *cancel)
+static nnd_status run_plan(nnd_engine_request *r, const nnd_plan *plan, int threads,
+                           const nnd_cancel *cancel)
 {
-    const nnd_plan *plan;
-    drop_results(r);
-    NND_TRY(find_plan(r, &plan));
-    NND_TRY(prepare_outputs(r, plan));
     NND_TRY(nnd_block_reserve(&r->arena, plan->arena_bytes));
     NND_TRY(start_profile(r, plan));
     nnd_gang *gang = NULL;
@@ -405,6 +403,33 @@ nnd_status nnd_engine_request_run(nnd_engine_request *r, int threads, const nnd_
     if (status == NND_OK) status = collect_outputs(r, plan);
     nnd_exec_drop_boxes(&r->exec);
     nnd_arena_fini(&r->env.text);
+    return status;
+}
+
+/* The same in memory that is ours for this run only. */
+static nnd_status run_shared(nnd_engine_request *r, const nnd_plan *plan, int threads,
+                             const nnd_cancel *cancel)
+{
+    nnd_shared_block *block;
+    NND_TRY(nnd_shared_arena_borrow(&block));
+    r->arena = block->arena;
+    r->env.lanes = block->lanes;
+    nnd_status status = run_plan(r, plan, threads, cancel);
+    block->arena = r->arena; /* it may have grown */
+    block->lanes = r->env.lanes;
+    r->arena = r->env.lanes = (nnd_block){0};
+    nnd_shared_arena_give_back(block);
+    return status;
+}
+
+nnd_status nnd_engine_request_run(nnd_engine_request *r, int threads, const nnd_cancel *cancel)
+{
+    const nnd_plan *plan;
+    drop_results(r);
+    NND_TRY(find_plan(r, &plan));
+    NND_TRY(prepare_outputs(r, plan));
+    nnd_status status = r->model->shared_arena ? run_shared(r, plan, threads, cancel)
+                                               : run_plan(r, plan, threads, cancel);
     r->has_result = status == NND_OK;
     return status;
 }

@@ -95,6 +95,12 @@ void conformance_manual_builtin(bool zh)
                "`nndeploy inspect --dump-after`",
                "以文本保留这一遍之后的计算图，供 `nnd_model_inspect` 和 `nndeploy inspect "
                "--dump-after` 使用");
+    put_option(zh, "arena=own\\|shared",
+               "where activations lie: in memory of each request (the default), or in a pool of "
+               "the process from which every run borrows. With many models of which few run at "
+               "once the pool is smaller",
+               "激活张量的位置：每个请求自己的内存（默认），或进程的一个内存池，每次运行从中借用。"
+               "模型很多而同时运行的很少时，池更小");
     put_option(zh, "separate-tensors=true\\|false", "debug: every activation in memory of its own",
                "调试：每个激活张量使用自己的内存");
 }

@@ -67,9 +67,11 @@ static nnd_status open_external(void *user, const char *relative, nnd_buffer **o
     return status;
 }
 
+enum { ARENA_OWN, ARENA_SHARED };
 typedef struct builtin_config {
     char *passes, *dump_after;
     bool separate_tensors;
+    int arena; /* ARENA_… */
 } builtin_config;
 
 static const nnd_option config_options[] = {
@@ -79,6 +81,8 @@ static const nnd_option config_options[] = {
                       "keep the graph as this pass left it, for inspect"),
     NND_OPTION_BOOL(builtin_config, separate_tensors, "separate-tensors",
                     "debug: every activation in memory of its own"),
+    NND_OPTION_ENUM(builtin_config, arena, "arena", "own|shared",
+                    "activations in memory of each request, or borrowed for each run from a pool"),
 };
 
 /* "key=value  key=value" as the public options have it → the comma form of base/options.h. */
@@ -165,6 +169,7 @@ static nnd_status load_configured(const model_source *from, const nnd_model_opti
     nnd_engine_options engine = NND_ENGINE_OPTIONS_INIT;
     engine.name = from->name;
     engine.separate_tensors = config->separate_tensors;
+    engine.shared_arena = config->arena == ARENA_SHARED;
     engine.dump_after = config->dump_after;
     nnd_status status =
         config->passes ? nnd_engine_passes_parse(config->passes, &engine.passes) : NND_OK;
