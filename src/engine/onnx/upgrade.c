@@ -199,7 +199,6 @@ static nnd_status softmax(upgrade *u, draft *d)
     const char *x = d->inputs[0], *y = d->output, *shape, *flat, *result;
     const int64_t axis = nnd_onnx_outline_int(d->node, "axis", 1);
     d->drop[0] = "axis";
-    if (axis == -1) return NND_OK; /* the default of today */
     NND_TRY(fresh_name(u, y, "shape", &shape));
     NND_TRY(fresh_name(u, y, "flat", &flat));
     NND_TRY(fresh_name(u, y, "result", &result));
@@ -326,37 +325,53 @@ static bool means_the_same(const char *op)
 
 typedef enum change { SAME, CHANGED, WRITTEN, UNKNOWN } change;
 
+static bool is_one_of(const char *op, const char *const *names)
+{
+    for (; *names; names++)
+        if (strcmp(op, *names) == 0) return true;
+    return false;
+}
+
+/* What a change before set 13 has not reached any more, besides means_the_same. */
+static bool is_settled(const char *op, int64_t from)
+{
+    static const char *const since_9[] = {"BatchNormalization", NULL};
+    static const char *const since_10[] = {"Slice", NULL};
+    static const char *const since_11[] = {"Clip", "Pad", "Resize", "TopK", NULL};
+    return (from >= 9 && is_one_of(op, since_9)) || (from >= 10 && is_one_of(op, since_10)) ||
+           (from >= 11 && is_one_of(op, since_11)) || means_the_same(op);
+}
+
+static nnd_status batch_normalisation(draft *d)
+{
+    d->drop[0] = "spatial";
+    if (nnd_onnx_outline_int(d->node, "spatial", 1)) return NND_OK;
+    return cannot(d->node, "it normalises each place for itself");
+}
+
 /* CHANGED: the draft is to be written; WRITTEN: it has been. */
 static nnd_status change_node(upgrade *u, draft *d, change *out)
 {
-    const int64_t from = u->outline.opset;
+    static const char *const with_axes[] = {"Squeeze", "Unsqueeze", "ReduceSum", NULL};
+    static const char *const softmaxes[] = {"Softmax", "LogSoftmax", NULL};
+    static const char *const scaled[] = {"Upsample", "Resize", NULL};
     const char *op = d->op;
+    if (is_settled(op, u->outline.opset)) return NND_OK;
     *out = CHANGED;
-    if (strcmp(op, "Squeeze") == 0 || strcmp(op, "Unsqueeze") == 0 ||
-        strcmp(op, "ReduceSum") == 0 || strcmp(op, "Split") == 0)
-        return d->node->output_count == 1 ? axes_form(u, d) : (*out = UNKNOWN, NND_OK);
-    if (strcmp(op, "Softmax") == 0 || strcmp(op, "LogSoftmax") == 0) {
-        const bool plain = nnd_onnx_outline_int(d->node, "axis", 1) == -1;
-        NND_TRY(softmax(u, d));
-        *out = plain ? CHANGED : WRITTEN;
-        return NND_OK;
+    if (is_one_of(op, with_axes)) return axes_form(u, d);
+    if (is_one_of(op, softmaxes)) {
+        /* -1 is the default of today. */
+        if (nnd_onnx_outline_int(d->node, "axis", 1) == -1) return NND_OK;
+        *out = WRITTEN;
+        return softmax(u, d);
     }
-    if (strcmp(op, "Clip") == 0 && from < 11) return clip(u, d);
-    if (strcmp(op, "Pad") == 0 && from < 11) return pad(u, d);
-    if (strcmp(op, "Slice") == 0 && from < 10) return slice(u, d);
-    if (strcmp(op, "Upsample") == 0 || (strcmp(op, "Resize") == 0 && from < 11)) return resize(d);
-    if (strcmp(op, "Dropout") == 0 && d->node->output_count == 1) d->drop[0] = "ratio";
-    if (strcmp(op, "BatchNormalization") == 0 && from < 9) {
-        d->drop[0] = "spatial";
-        if (!nnd_onnx_outline_int(d->node, "spatial", 1))
-            return cannot(d->node, "it normalises each place for itself");
-    }
-    if (d->drop[0]) return NND_OK;
-    const bool settled = strcmp(op, "Clip") == 0 || strcmp(op, "Pad") == 0 ||
-                         strcmp(op, "Slice") == 0 || strcmp(op, "Resize") == 0 ||
-                         strcmp(op, "BatchNormalization") == 0 ||
-                         (strcmp(op, "TopK") == 0 && from >= 11);
-    *out = settled || means_the_same(op) ? SAME : UNKNOWN;
+    if (strcmp(op, "Clip") == 0) return clip(u, d);
+    if (strcmp(op, "Pad") == 0) return pad(u, d);
+    if (strcmp(op, "Slice") == 0) return slice(u, d);
+    if (is_one_of(op, scaled)) return resize(d);
+    if (strcmp(op, "BatchNormalization") == 0) return batch_normalisation(d);
+    d->drop[0] = "ratio";
+    if (strcmp(op, "Dropout") != 0 || d->node->output_count != 1) *out = UNKNOWN;
     return NND_OK;
 }
 
@@ -392,12 +407,14 @@ static nnd_status upgrade_node(upgrade *u, const nnd_onnx_outline_node *n)
         for (size_t i = 0; i < n->input_count && i + 3 < MAX_INPUTS; i++)
             d.inputs[d.input_count++] = n->inputs[i];
         d.output = n->outputs[0];
-        if (strcmp(n->op, "Split") == 0 && n->input_count == 1) return split(u, &d);
+        if (strcmp(n->op, "Split") == 0) return split(u, &d);
         const nnd_status status = change_node(u, &d, &what);
         if (status != NND_OK) nnd_str_free(&d.attributes);
         NND_TRY(status);
     }
     if (what == UNKNOWN) return cannot(n, "the operator is not known here");
+    if (what != SAME && n->output_count != 1 && n->outputs[1][0])
+        return cannot(n, "it has several outputs");
     if (what == CHANGED) put_draft(u, &d);
     if (what == SAME) nnd_pb_put_bytes(&u->nodes, GRAPH_NODE, n->bytes.data, n->bytes.size);
     return u->nodes.failed || u->constants.failed ? no_memory() : NND_OK;

@@ -41,15 +41,6 @@ void nnd_pb_put_int(nnd_str *s, uint32_t field, uint64_t value)
     put_varint(s, value);
 }
 
-void nnd_pb_put_float(nnd_str *s, uint32_t field, float value)
-{
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    put_tag(s, field, NND_PB_I32);
-    for (int i = 0; i < 4; i++)
-        nnd_str_add_char(s, (char)(bits >> 8 * i));
-}
-
 void nnd_pb_put_bytes(nnd_str *s, uint32_t field, const void *data, size_t size)
 {
     put_tag(s, field, NND_PB_LEN);

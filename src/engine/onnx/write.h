@@ -12,7 +12,6 @@
 #include "nndeploy/data.h"
 
 void nnd_pb_put_int(nnd_str *s, uint32_t field, uint64_t value);
-void nnd_pb_put_float(nnd_str *s, uint32_t field, float value);
 void nnd_pb_put_bytes(nnd_str *s, uint32_t field, const void *data, size_t size);
 void nnd_pb_put_text(nnd_str *s, uint32_t field, const char *text);
 /* A sub-message that has been written into `part`, which is freed. */
