@@ -38,7 +38,9 @@ typedef enum nnd_engine_pass {
     NND_PASS_SCALE = 10, /* constants times or plus a Conv, Gemm or MatMul into it */
     NND_PASS_NORMALIZATION = 11, /* LayerNormalization and RMSNormalization written out */
     NND_PASS_GELU = 12,          /* Gelu, Swish and HardSwish written out */
-    NND_PASS_COUNT = 13
+    NND_PASS_TRANSPOSE = 13,     /* transpositions that cancel, also across what is in between */
+    NND_PASS_RESHAPE = 14,       /* chains of Reshape, Flatten, Squeeze, Unsqueeze */
+    NND_PASS_COUNT = 15
 } nnd_engine_pass;
 #define NND_PASSES_ALL     ((1u << NND_PASS_COUNT) - 1u)
 #define NND_PASSES_DEFAULT NND_PASSES_ALL

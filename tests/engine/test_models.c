@@ -243,6 +243,34 @@ static void models_agree_with_every_isa(void **state)
     assert_ok(nnd_isa_force(before));
 }
 
+/* ---- every level of optimisation ------------------------------------------------------------- */
+
+static uint32_t level_passes;
+
+static bool agrees_at_level(const char *name)
+{
+    verdict v = run_model(name, level_passes, false, 2, false);
+    if (v == NO_REFERENCE) return false;
+    if (v == PASSES) return true;
+    fprintf(stderr, "%s fails with passes=%u\n", name, (unsigned)level_passes);
+    assert_string_equal(name, "mobilenet_v2_qdq"); /* as above */
+    return false;
+}
+
+/* No passes, all of them, and the default with each single one switched to the other side. */
+static void models_agree_at_every_level(void **state)
+{
+    (void)state;
+    skip_without_data();
+    for (int i = -3; i < NND_PASS_COUNT; i++) {
+        level_passes = i >= 0    ? NND_PASSES_DEFAULT ^ 1u << i
+                       : i == -3 ? 0
+                       : i == -2 ? NND_PASSES_ALL
+                                 : NND_PASSES_DEFAULT;
+        assert_true(for_models(agrees_at_level) >= NND_COUNT(required));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -252,6 +280,7 @@ int main(void)
         cmocka_unit_test(other_models_are_reported),
         cmocka_unit_test(bits_do_not_depend_on_threads),
         cmocka_unit_test(models_agree_with_every_isa),
+        cmocka_unit_test(models_agree_at_every_level),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -292,6 +292,97 @@ static void near_misses_stay(void **state)
     }
 }
 
+/* ---- transpose ------------------------------------------------------------------------------- */
+
+static const int64_t to_last[4] = {0, 2, 3, 1}, to_first[4] = {0, 3, 1, 2}, turn[4] = {3, 0, 1, 2};
+
+/* 0: cancel at once; 1: two become one; 2, 3: cancel across operators; 4: the cancelled one is an
+   output; 5: three in a row. */
+static void build_transposes(pass_test *t)
+{
+    const int64_t dims[4] = {2, 3, 4, 5};
+    uint32_t x = pt_input(t, "x", 4, dims), y = pt_transpose(t, x, 4, to_last);
+    if (t->variant == 1) y = pt_transpose(t, y, 4, turn);
+    if (t->variant == 2 || t->variant == 3) {
+        y = pt_unary(t, "Relu", pt_binary(t, "Mul", pt_number(t, 3), y));
+        if (t->variant == 3)
+            y = pt_binary(t, "Sub", y, pt_transpose(t, pt_unary(t, "Neg", x), 4, to_last));
+    }
+    if (t->variant == 5) y = pt_transpose(t, pt_transpose(t, y, 4, turn), 4, turn);
+    if (t->variant != 1 && t->variant != 5) y = pt_transpose(t, y, 4, to_first);
+    pt_output(t, t->variant == 4 ? y : pt_unary(t, "Exp", y));
+}
+
+static void transpositions_cancel(void **state)
+{
+    (void)state;
+    static const size_t left[] = {0, 1, 0, 0, 1, 1};
+    for (int variant = 0; variant < (int)NND_COUNT(left); variant++) {
+        size_t changes;
+        nnd_graph *g = pt_compare(build_transposes, 13, variant, nnd_pass_transpose, 0, &changes);
+        assert_true(changes > 0);
+        assert_int_equal(pt_count(g, "Transpose"), left[variant]);
+        nnd_graph_destroy(g);
+    }
+}
+
+/* 0: somebody else reads the transposed one; 1: an operand that is a vector; 2: two orders. */
+static void build_needed_transposes(pass_test *t)
+{
+    const int64_t dims[4] = {2, 3, 4, 4}, vector[1] = {3};
+    uint32_t x = pt_input(t, "x", 4, dims), y = pt_transpose(t, x, 4, to_last);
+    if (t->variant == 0) {
+        pt_output(t, y);
+        y = pt_unary(t, "Relu", y);
+    }
+    if (t->variant == 1) y = pt_binary(t, "Mul", y, pt_weights(t, 1, vector));
+    if (t->variant == 2) {
+        const int64_t other[4] = {0, 3, 2, 1};
+        y = pt_binary(t, "Add", y, pt_transpose(t, x, 4, other));
+    }
+    pt_output(t, pt_transpose(t, y, 4, to_first));
+}
+
+static void needed_transpositions_stay(void **state)
+{
+    (void)state;
+    for (int variant = 0; variant < 3; variant++) {
+        size_t changes;
+        nnd_graph *g =
+            pt_compare(build_needed_transposes, 13, variant, nnd_pass_transpose, 0, &changes);
+        assert_int_equal(changes, 0);
+        nnd_graph_destroy(g);
+    }
+}
+
+/* ---- reshape --------------------------------------------------------------------------------- */
+
+/* variant 1: the last one copies a dimension; 2: an output in the middle. */
+static void build_views(pass_test *t)
+{
+    const int64_t dims[3] = {2, 3, 4}, first[2] = {6, 4}, last[2] = {-1, 2}, copying[2] = {0, -1};
+    const int64_t axes[1] = {1};
+    uint32_t x = pt_input(t, "x", 3, dims);
+    uint32_t y = pt_binary(t, "Reshape", x, pt_ints(t, 2, first));
+    if (t->variant == 2) pt_output(t, y);
+    y = pt_unary(t, "Flatten", pt_binary(t, "Unsqueeze", y, pt_ints(t, 1, axes)));
+    y = pt_binary(t, "Reshape", y, pt_ints(t, 2, t->variant == 1 ? copying : last));
+    pt_output(t, pt_unary(t, "Exp", y));
+}
+
+static void views_become_the_last_one(void **state)
+{
+    (void)state;
+    static const size_t nodes[] = {2, 5, 3};
+    for (int variant = 0; variant < 3; variant++) {
+        size_t changes;
+        nnd_graph *g = pt_compare(build_views, 13, variant, nnd_pass_reshape, 0, &changes);
+        assert_int_equal(changes > 0, variant != 1);
+        assert_int_equal(g->node_count, nodes[variant]);
+        nnd_graph_destroy(g);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -303,6 +394,9 @@ int main(void)
         cmocka_unit_test(gelu_is_recognised),
         cmocka_unit_test(gates_are_recognised),
         cmocka_unit_test(near_misses_stay),
+        cmocka_unit_test(transpositions_cancel),
+        cmocka_unit_test(needed_transpositions_stay),
+        cmocka_unit_test(views_become_the_last_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
