@@ -169,7 +169,7 @@ static int show_graph(cli *c)
     char *path = NULL, *text = NULL;
     nnd_ir *ir = NULL;
     int code = CLI_OK;
-    nnd_status status = cli_model_find(c, 0, &path);
+    nnd_status status = cli_model_find(c, 0, NULL, &path);
     if (status == NND_OK) status = nnd_ir_load(path, &ir);
     if (status == NND_OK && to) status = nnd_ir_save(ir, to);
     if (status == NND_OK && cli_has(c, "graph")) status = nnd_ir_print(ir, &text);
