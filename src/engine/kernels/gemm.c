@@ -167,9 +167,15 @@ size_t nnd_gemm_tiles(const nnd_gemm *g)
     return (size_t)(g->m_tiles * g->n_tiles);
 }
 
+/* A single row is read where it lies. */
+static bool reads_a(const nnd_gemm_desc *d)
+{
+    return d->m == 1 && d->alpha == 1.0f;
+}
+
 size_t nnd_gemm_lane_bytes(const nnd_gemm *g)
 {
-    return is_reference(g) ? 0 : (size_t)(g->mc * g->kc) * sizeof(float);
+    return is_reference(g) || reads_a(&g->desc) ? 0 : (size_t)(g->mc * g->kc) * sizeof(float);
 }
 
 /* Packs `count` ≤ rows rows from row m0 as [k][rows], scaled by alpha. */
@@ -232,7 +238,9 @@ static void run_spot(const nnd_gemm *g, const nnd_gemm_args *args, const spot *a
     float scalar[MAX_ROWS];
     nnd_tile_args t = {
         .a = packed_a,
-        .a_step = g->set->tile_rows,
+        .a_step = !reads_a(d)  ? g->set->tile_rows
+                  : d->trans_a ? d->lda
+                               : 1,
         .segments = {{&origin, 1, (size_t)at->depth}},
         .b = args->packed_b + packed_offset(g, at->k, at->depth, at->n),
         .c = args->c + at->m * d->ldc + at->n,
@@ -272,15 +280,17 @@ static void run_chunk(const nnd_gemm *g, const nnd_gemm_args *args, int64_t m0, 
 {
     int64_t rows = m1 - m0, pieces = nnd_ceil_div(rows, g->set->tile_rows);
     int64_t piece_floats = g->set->tile_rows * depth;
-    for (int64_t i = 0; i < pieces; i++) {
+    const nnd_gemm_desc *d = &g->desc;
+    const float *a = reads_a(d) ? args->a + k0 * (d->trans_a ? d->lda : 1) : packed_a;
+    for (int64_t i = 0; i < pieces && a == packed_a; i++) {
         int64_t m = m0 + nnd_part(rows, pieces, i), end = m0 + nnd_part(rows, pieces, i + 1);
-        pack_rows(g->set, &g->desc, args->a, m, end - m, k0, depth, packed_a + i * piece_floats);
+        pack_rows(g->set, d, args->a, m, end - m, k0, depth, packed_a + i * piece_floats);
     }
     for (int64_t n = n0; n < n1; n += g->panel) {
         for (int64_t i = 0; i < pieces; i++) {
             int64_t m = m0 + nnd_part(rows, pieces, i), end = m0 + nnd_part(rows, pieces, i + 1);
             spot at = {m, end - m, n, NND_MIN(g->panel, n1 - n), k0, depth};
-            run_spot(g, args, &at, packed_a + i * piece_floats);
+            run_spot(g, args, &at, a + i * piece_floats);
         }
     }
 }

@@ -1,12 +1,16 @@
-/* RNN, GRU, LSTM in f32, forward, reverse and both, with initial states, peepholes and sequence
-   lengths; one step at a time. */
+/*
+ * RNN, GRU, LSTM in f32, forward, reverse and both, with initial states, peepholes and sequence
+ * lengths. What the input adds to the gates is one product for all steps; a step is a product of
+ * the states of the batch with the recurrent weights, and rows of gates.
+ */
 #include <math.h>
 #include <string.h>
 
+#include "base/isa.h"
+#include "engine/kernels/kernels.h"
 #include "engine/ops/op.h"
 
 enum { RNN, GRU, LSTM };
-enum { MOST_GATES = 4 };
 
 typedef struct recurrence {
     int kind;
@@ -75,61 +79,55 @@ static nnd_status rnn_infer(nnd_op_ctx *c)
 
 /* ---- activations ---------------------------------------------------------------------------- */
 
-typedef enum gate_fn {
-    SIGMOID_FN,
-    TANH_FN,
-    RELU_FN,
-    AFFINE_FN,
-    LEAKY_FN,
-    THRESHOLDED_FN,
-    SCALED_TANH_FN,
-    HARD_SIGMOID_FN,
-    ELU_FN,
-    SOFTSIGN_FN,
-    SOFTPLUS_FN,
-    GATE_FN_COUNT
-} gate_fn;
+/* Those that the kernels have, and behind them the ones of this family. */
+enum { AFFINE = NND_ACT_COUNT, THRESHOLDED, SCALED_TANH, SOFTSIGN };
+
 typedef struct gate_act {
-    gate_fn fn;
+    int kind;
     float a, b;
 } gate_act;
 
 static const struct {
     const char *name;
-    float a, b;
-} gate_fns[GATE_FN_COUNT] = {{"Sigmoid", 0, 0},       {"Tanh", 0, 0},
-                             {"Relu", 0, 0},          {"Affine", 1, 0},
-                             {"LeakyRelu", 0.01f, 0}, {"ThresholdedRelu", 1, 0},
-                             {"ScaledTanh", 1, 1},    {"HardSigmoid", 0.2f, 0.5f},
-                             {"Elu", 1, 0},           {"Softsign", 0, 0},
-                             {"Softplus", 0, 0}};
+    gate_act act; /* with the defaults of alpha and beta */
+} gate_acts[] = {{"Sigmoid", {NND_ACT_SIGMOID, 0, 0}},
+                 {"Tanh", {NND_ACT_TANH, 0, 0}},
+                 {"Relu", {NND_ACT_RELU, 0, 0}},
+                 {"Affine", {AFFINE, 1, 0}},
+                 {"LeakyRelu", {NND_ACT_LEAKY_RELU, 0.01f, 0}},
+                 {"ThresholdedRelu", {THRESHOLDED, 1, 0}},
+                 {"ScaledTanh", {SCALED_TANH, 1, 1}},
+                 {"HardSigmoid", {NND_ACT_HARD_SIGMOID, 0.2f, 0.5f}},
+                 {"Elu", {NND_ACT_ELU, 1, 0}},
+                 {"Softsign", {SOFTSIGN, 0, 0}},
+                 {"Softplus", {NND_ACT_SOFTPLUS, 0, 0}}};
 
-static float apply(const gate_act *g, float x)
+static float rare_act(const gate_act *g, float x)
 {
-    switch (g->fn) {
-    case SIGMOID_FN:
-        return 1.0f / (1.0f + expf(-x));
-    case TANH_FN:
-        return tanhf(x);
-    case RELU_FN:
-        return x > 0 ? x : 0;
-    case AFFINE_FN:
+    switch (g->kind) {
+    case AFFINE:
         return g->a * x + g->b;
-    case LEAKY_FN:
-        return x < 0 ? g->a * x : x;
-    case THRESHOLDED_FN:
+    case THRESHOLDED:
         return x > g->a ? x : 0;
-    case SCALED_TANH_FN:
+    case SCALED_TANH:
         return g->a * tanhf(g->b * x);
-    case HARD_SIGMOID_FN:
-        return fminf(fmaxf(g->a * x + g->b, 0.0f), 1.0f);
-    case ELU_FN:
-        return x < 0 ? g->a * expm1f(x) : x;
-    case SOFTSIGN_FN:
-        return x / (1.0f + fabsf(x));
     default:
-        return log1pf(expf(-fabsf(x))) + fmaxf(x, 0.0f);
+        return x / (1.0f + fabsf(x));
     }
+}
+
+/* clip limits what goes in; 0 = no limit. */
+static void apply_gate(const gate_act *g, float clip, float *x, int64_t n)
+{
+    nnd_act act = {NND_ACT_CLIP, -clip, clip};
+    if (clip > 0) nnd_act_apply(&act, x, x, (size_t)n);
+    if (g->kind < NND_ACT_COUNT) {
+        act = (nnd_act){(nnd_act_kind)g->kind, g->a, g->b};
+        nnd_act_apply(&act, x, x, (size_t)n);
+        return;
+    }
+    for (int64_t i = 0; i < n; i++)
+        x[i] = rare_act(g, x[i]);
 }
 
 static bool same_name(const char *a, const char *b)
@@ -139,114 +137,300 @@ static bool same_name(const char *a, const char *b)
     return *a == *b;
 }
 
+static nnd_status find_activation(const nnd_op_ctx *c, const char *name, gate_act *out)
+{
+    for (size_t i = 0; i < NND_COUNT(gate_acts); i++)
+        if (same_name(gate_acts[i].name, name)) {
+            *out = gate_acts[i].act;
+            return NND_OK;
+        }
+    return nnd_op_fail(c, NND_E_UNSUPPORTED, "the activation '%s' is not known", name);
+}
+
 /* f, g, h of one direction. */
 static nnd_status read_activations(const nnd_op_ctx *c, const recurrence *r, int64_t direction,
                                    gate_act act[3])
 {
-    static const gate_fn defaults[3][3] = {{TANH_FN, TANH_FN, TANH_FN},
-                                           {SIGMOID_FN, TANH_FN, TANH_FN},
-                                           {SIGMOID_FN, TANH_FN, TANH_FN}};
     size_t n = r->kind == RNN ? 1 : r->kind == GRU ? 2 : 3, alphas, betas;
     const nnd_attr *names = nnd_node_attr(c->node, "activations");
     const float *alpha = nnd_node_floats(c->node, "activation_alpha", &alphas);
     const float *beta = nnd_node_floats(c->node, "activation_beta", &betas);
     for (size_t i = 0; i < n; i++) {
         size_t k = (size_t)direction * n + i;
-        act[i] = (gate_act){defaults[r->kind][i], 0, 0};
-        if (names && names->kind == NND_ATTR_STRINGS && k < names->count) {
-            int found = -1;
-            for (int f = 0; f < GATE_FN_COUNT; f++)
-                if (same_name(gate_fns[f].name, names->u.strings[k].text)) found = f;
-            if (found < 0)
-                return nnd_op_fail(c, NND_E_UNSUPPORTED, "the activation '%s' is not known",
-                                   names->u.strings[k].text);
-            act[i].fn = (gate_fn)found;
-        }
-        act[i].a = k < alphas ? alpha[k] : gate_fns[act[i].fn].a;
-        act[i].b = k < betas ? beta[k] : gate_fns[act[i].fn].b;
+        act[i] = (gate_act){i == 0 && r->kind != RNN ? NND_ACT_SIGMOID : NND_ACT_TANH, 0, 0};
+        if (names && names->kind == NND_ATTR_STRINGS && k < names->count)
+            NND_TRY(find_activation(c, names->u.strings[k].text, &act[i]));
+        if (k < alphas) act[i].a = alpha[k];
+        if (k < betas) act[i].b = beta[k];
     }
     return NND_OK;
 }
 
-/* ---- one step ------------------------------------------------------------------------------- */
+/* ---- weights and plan ------------------------------------------------------------------------ */
 
+/* The products of a step: the input's part of all gates, the states' part of the gates that need
+   nothing else, and for GRU that of the last gate. */
+enum { FROM_INPUT, FROM_STATE, FROM_RESET, PRODUCTS };
+
+typedef struct step_plan {
+    recurrence r;
+    gate_act act[2][3];
+    nnd_gemm gemm[PRODUCTS];
+    int products;
+    size_t packed[PRODUCTS + 1]; /* where each packed matrix begins, and bytes of a direction */
+    /* Floats of the workspace: the input's part of every step; gates, the last gate of GRU, what
+       goes into it, states and cells of the batch; biases; packed weights that are no constants. */
+    size_t input_part, gates, last, reset, state, cell, bias, weights, total;
+} step_plan;
+
+static size_t whole_lines(size_t floats)
+{
+    const size_t line = NND_KERNEL_ALIGN / sizeof(float);
+    return (floats + line - 1) / line * line;
+}
+
+/* Products for so many rows of input and states, and the layout of packed weights, which does not
+   depend on those. */
+static nnd_status plan_products(step_plan *s, int64_t inputs, int64_t states)
+{
+    const recurrence *r = &s->r;
+    int64_t n = r->hidden, all = r->gates * n;
+    s->products = r->kind == GRU ? 3 : 2;
+    const nnd_gemm_desc d[PRODUCTS] = {
+        {.m = inputs, .n = all, .k = r->input, .bias = NND_GEMM_BIAS_COLUMN},
+        {.m = states, .n = r->kind == GRU ? 2 * n : all, .k = n, .ldc = all, .ldr = all, .beta = 1},
+        {.m = states, .n = n, .k = n, .bias = NND_GEMM_BIAS_COLUMN}};
+    for (int i = 0; i < s->products; i++) {
+        nnd_gemm_desc one = d[i];
+        one.alpha = 1;
+        one.trans_b = true;
+        NND_TRY(nnd_gemm_plan(&one, &s->gemm[i]));
+        size_t floats = nnd_gemm_packed_bytes(&s->gemm[i]) / sizeof(float);
+        s->packed[i + 1] = s->packed[i] + whole_lines(floats) * sizeof(float);
+    }
+    return NND_OK;
+}
+
+/* Weights [gates·hidden, input] and [gates·hidden, hidden] of one direction. */
+static void pack_direction(const step_plan *s, const float *w, const float *rec, char *packed)
+{
+    int64_t n = s->r.hidden;
+    const float *from[PRODUCTS] = {w, rec, rec + 2 * n * n};
+    for (int i = 0; i < s->products; i++)
+        nnd_gemm_pack_b(&s->gemm[i], from[i], (float *)(void *)(packed + s->packed[i]));
+}
+
+static nnd_status pack_both(nnd_graph_node *node, const step_plan *s, const float *w,
+                            const float *rec, size_t *bytes)
+{
+    const recurrence *r = &s->r;
+    int64_t rows = r->gates * r->hidden;
+    size_t each = s->packed[s->products];
+    *bytes = each * (size_t)r->directions;
+    char *packed = nnd_alloc_aligned(*bytes ? *bytes : 1, NND_KERNEL_ALIGN);
+    if (!packed)
+        return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory to pack the weights of '%s'",
+                             node->name);
+    for (int64_t d = 0; d < r->directions; d++)
+        pack_direction(s, w + d * rows * r->input, rec + d * rows * r->hidden,
+                       packed + (size_t)d * each);
+    node->state = packed;
+    return NND_OK;
+}
+
+static nnd_status rnn_prepare(nnd_graph *g, nnd_graph_node *n)
+{
+    const nnd_tensor *in[3] = {0};
+    /* Vector kernels pack from any address, the reference wants floats where floats may lie. */
+    for (size_t i = 1; i < 3; i++) {
+        const nnd_graph_value *v = &g->values[n->inputs[i]];
+        in[i] = v->is_constant ? &v->constant : NULL;
+        if (nnd_isa_current() == NND_ISA_REFERENCE)
+            NND_TRY(nnd_graph_constant(g, n->inputs[i], &in[i]));
+        if (!in[i] || !in[i]->data || in[i]->dtype != NND_F32 || in[i]->rank != 3) return NND_OK;
+    }
+    nnd_tensor x = {.dtype = NND_F32, .rank = 3, .dims = {1, 1, in[1]->dims[2]}};
+    in[0] = &x;
+    nnd_op_ctx c = {.node = n, .op = n->op, .in_count = 3, .in = in};
+    step_plan s = {0};
+    if (read_recurrence(&c, &s.r) != NND_OK || plan_products(&s, 1, 1) != NND_OK) {
+        nnd_error_clear(); /* the plan says what is wrong, with the real shapes */
+        return NND_OK;
+    }
+    size_t bytes;
+    NND_TRY(pack_both(n, &s, in[1]->data, in[2]->data, &bytes));
+    g->packed_bytes += bytes;
+    for (size_t i = 1; i < 3; i++)
+        if (g->values[n->inputs[i]].uses == 1) nnd_graph_release_constant(g, n->inputs[i]);
+    return NND_OK;
+}
+
+static void rnn_release(void *state)
+{
+    nnd_free_aligned(state);
+}
+
+static size_t take(step_plan *s, int64_t rows, int64_t columns)
+{
+    size_t at = s->total;
+    s->total += whole_lines((size_t)(rows * columns));
+    return at;
+}
+
+static nnd_status fill_plan(nnd_op_ctx *c, step_plan *s)
+{
+    recurrence *r = &s->r;
+    NND_TRY(read_recurrence(c, r));
+    for (int64_t d = 0; d < r->directions; d++)
+        NND_TRY(read_activations(c, r, d, s->act[d]));
+    NND_TRY(plan_products(s, r->steps * r->batch, r->batch));
+    int64_t all = r->gates * r->hidden;
+    s->input_part = take(s, r->steps * r->batch, all);
+    s->gates = take(s, r->batch, all);
+    s->last = take(s, r->batch, r->hidden);
+    s->reset = take(s, r->batch, r->hidden);
+    s->state = take(s, r->batch, r->hidden);
+    s->cell = take(s, r->batch, r->hidden);
+    s->bias = take(s, 1, all);
+    s->weights = s->total;
+    if (!c->node->state) s->total += s->packed[s->products] / sizeof(float);
+    c->workspace_bytes = s->total * sizeof(float);
+    for (int i = 0; i < s->products; i++) {
+        size_t bytes = nnd_gemm_lane_bytes(&s->gemm[i]);
+        if (bytes > c->lane_bytes) c->lane_bytes = bytes;
+    }
+    return NND_OK;
+}
+
+static nnd_status rnn_plan(nnd_op_ctx *c)
+{
+    step_plan *s = nnd_calloc(1, sizeof(*s));
+    if (!s) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a plan");
+    nnd_status status = fill_plan(c, s);
+    if (status != NND_OK) {
+        nnd_free(s);
+        return status;
+    }
+    c->step = s;
+    c->kernel = "gemm";
+    return NND_OK;
+}
+
+static void rnn_unplan(void *step)
+{
+    nnd_free(step);
+}
+
+/* ---- one step -------------------------------------------------------------------------------- */
+
+/* One direction of a run. Rows of the batch lie one behind the other. */
 typedef struct direction_job {
-    const recurrence *r;
-    const float *w, *rec, *bias, *peephole; /* of this direction */
-    gate_act act[3];
-    float *h, *cell; /* [hidden] of one batch entry */
-    float *gates;    /* scratch [gates × hidden] and [hidden] */
+    const nnd_op_ctx *c;
+    const step_plan *s;
+    const gate_act *act;
+    const char *packed;
+    const float *peephole, *last_bias;
+    float *gates, *last, *reset, *h, *cell;
 } direction_job;
 
-static float dot(const float *a, const float *b, int64_t n)
+typedef struct product_job {
+    const nnd_op_ctx *c;
+    const nnd_gemm *gemm;
+    nnd_gemm_args args;
+} product_job;
+
+static nnd_status product_tile(void *user, size_t index, int lane)
 {
-    double sum = 0;
-    for (int64_t i = 0; i < n; i++)
-        sum += (double)a[i] * (double)b[i];
-    return (float)sum;
+    const product_job *j = user;
+    nnd_gemm_run_tile(j->gemm, &j->args, index, nnd_op_lane(j->c, lane));
+    return NND_OK;
 }
 
-static float clipped(const recurrence *r, float x)
+/* Small products, as those of most steps are, end sooner than help arrives. */
+#define WORTH_HELP (1 << 18)
+static nnd_status product(const direction_job *j, int which, const float *a, const float *bias,
+                          float *to)
 {
-    return r->clip > 0 ? fminf(fmaxf(x, -r->clip), r->clip) : x;
+    const nnd_gemm *g = &j->s->gemm[which];
+    product_job p = {.c = j->c, .gemm = g, .args = {.a = a, .bias = bias, .r = to, .c = to}};
+    p.args.packed_b = (const float *)(const void *)(j->packed + j->s->packed[which]);
+    size_t tiles = nnd_gemm_tiles(g);
+    if ((double)g->desc.m * (double)g->desc.n * (double)g->desc.k >= WORTH_HELP)
+        return nnd_op_for(j->c, tiles, product_tile, &p);
+    for (size_t i = 0; i < tiles; i++)
+        NND_TRY(product_tile(&p, i, 0));
+    return NND_OK;
 }
 
-/* W·x + R·h + biases of one gate row. */
-static float gate_row(const direction_job *j, const float *x, int64_t row, bool recurrent)
+static void end_rnn(const direction_job *j, int64_t b)
 {
-    const recurrence *r = j->r;
-    float v = dot(j->w + row * r->input, x, r->input);
-    if (j->bias) v += j->bias[row] + (recurrent ? j->bias[r->gates * r->hidden + row] : 0);
-    return recurrent ? v + dot(j->rec + row * r->hidden, j->h, r->hidden) : v;
+    int64_t n = j->s->r.hidden;
+    apply_gate(&j->act[0], j->s->r.clip, j->gates + b * n, n);
+    memcpy(j->h + b * n, j->gates + b * n, (size_t)n * sizeof(float));
 }
 
-static void step_rnn(direction_job *j, const float *x)
+/* Gates in the order update, reset, last. */
+static nnd_status gru_last_gate(const direction_job *j)
 {
-    for (int64_t i = 0; i < j->r->hidden; i++)
-        j->gates[i] = apply(&j->act[0], clipped(j->r, gate_row(j, x, i, true)));
-    memcpy(j->h, j->gates, (size_t)j->r->hidden * sizeof(float));
-}
-
-static void step_gru(direction_job *j, const float *x)
-{
-    const recurrence *r = j->r;
+    const recurrence *r = &j->s->r;
     int64_t n = r->hidden;
-    float *update = j->gates, *reset = j->gates + n, *old = j->gates + 2 * n;
-    for (int64_t i = 0; i < n; i++) {
-        update[i] = apply(&j->act[0], clipped(r, gate_row(j, x, i, true)));
-        reset[i] = apply(&j->act[0], clipped(r, gate_row(j, x, n + i, true)));
+    for (int64_t b = 0; b < r->batch; b++) {
+        float *gates = j->gates + b * 3 * n, *reset = gates + n;
+        apply_gate(&j->act[0], r->clip, gates, 2 * n);
+        for (int64_t i = 0; i < n; i++)
+            j->reset[b * n + i] = reset[i] * j->h[b * n + i];
     }
+    return product(j, FROM_RESET, r->linear_before_reset ? j->h : j->reset, j->last_bias, j->last);
+}
+
+static void end_gru(const direction_job *j, int64_t b)
+{
+    const recurrence *r = &j->s->r;
+    int64_t n = r->hidden;
+    const float *update = j->gates + b * 3 * n, *reset = update + n, *input = update + 2 * n;
+    float *fresh = j->last + b * n, *h = j->h + b * n;
     for (int64_t i = 0; i < n; i++)
-        old[i] = r->linear_before_reset ? j->h[i] : reset[i] * j->h[i];
-    float *fresh = j->gates + 3 * n;
-    for (int64_t i = 0; i < n; i++) {
-        float past = dot(j->rec + (2 * n + i) * n, old, n);
-        if (j->bias) past += j->bias[5 * n + i];
-        if (r->linear_before_reset) past *= reset[i];
-        fresh[i] = apply(&j->act[1], clipped(r, gate_row(j, x, 2 * n + i, false) + past));
-    }
+        fresh[i] = input[i] + (r->linear_before_reset ? reset[i] * fresh[i] : fresh[i]);
+    apply_gate(&j->act[1], r->clip, fresh, n);
     for (int64_t i = 0; i < n; i++)
-        j->h[i] = (1.0f - update[i]) * fresh[i] + update[i] * j->h[i];
+        h[i] = (1.0f - update[i]) * fresh[i] + update[i] * h[i];
+}
+
+static void look(const float *peephole, const float *cell, float *gate, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        gate[i] += peephole[i] * cell[i];
 }
 
 /* Gates in the order input, output, forget, cell. */
-static void step_lstm(direction_job *j, const float *x)
+static void end_lstm(const direction_job *j, int64_t b)
 {
-    const recurrence *r = j->r;
+    const recurrence *r = &j->s->r;
     int64_t n = r->hidden;
+    float *in = j->gates + b * 4 * n, *out = in + n, *forget = in + 2 * n, *fresh = in + 3 * n;
+    float *h = j->h + b * n, *cell = j->cell + b * n;
     const float *p = j->peephole;
-    for (int64_t i = 0; i < 4 * n; i++)
-        j->gates[i] = gate_row(j, x, i, true);
-    for (int64_t i = 0; i < n; i++) {
-        float in = j->gates[i] + (p ? p[i] * j->cell[i] : 0);
-        float forget = j->gates[2 * n + i] + (p ? p[2 * n + i] * j->cell[i] : 0);
-        in = apply(&j->act[0], clipped(r, in));
-        forget = r->input_forget ? 1.0f - in : apply(&j->act[0], clipped(r, forget));
-        float cell = forget * j->cell[i] + in * apply(&j->act[1], clipped(r, j->gates[3 * n + i]));
-        float out = j->gates[n + i] + (p ? p[n + i] * cell : 0);
-        j->cell[i] = cell;
-        j->h[i] = apply(&j->act[0], clipped(r, out)) * apply(&j->act[2], cell);
+    if (p) {
+        look(p, cell, in, n);
+        look(p + 2 * n, cell, forget, n);
+        apply_gate(&j->act[0], r->clip, in, n);
+        apply_gate(&j->act[0], r->clip, forget, n);
+    } else {
+        apply_gate(&j->act[0], r->clip, in, 3 * n);
     }
+    for (int64_t i = 0; i < n && r->input_forget; i++)
+        forget[i] = 1.0f - in[i];
+    apply_gate(&j->act[1], r->clip, fresh, n);
+    for (int64_t i = 0; i < n; i++)
+        cell[i] = forget[i] * cell[i] + in[i] * fresh[i];
+    if (p) {
+        look(p + n, cell, out, n);
+        apply_gate(&j->act[0], r->clip, out, n);
+    }
+    memcpy(h, cell, (size_t)n * sizeof(float));
+    apply_gate(&j->act[2], 0, h, n);
+    for (int64_t i = 0; i < n; i++)
+        h[i] *= out[i];
 }
 
 /* ---- the whole sequence ---------------------------------------------------------------------- */
@@ -254,70 +438,138 @@ static void step_lstm(direction_job *j, const float *x)
 static const float *part(const nnd_op_ctx *c, size_t i, int64_t offset)
 {
     const nnd_tensor *t = nnd_op_in(c, i);
-    return t ? (const float *)t->data + offset : NULL;
+    return t && t->data ? (const float *)t->data + offset : NULL;
 }
 
-static nnd_status run_entry(const nnd_op_ctx *c, direction_job *j, int64_t d, int64_t b)
+static int64_t length_of(const nnd_op_ctx *c, const recurrence *r, int64_t b)
 {
-    const recurrence *r = j->r;
-    const float *x = c->in[0]->data;
-    float *y = c->out[0].data;
     const nnd_tensor *lengths = nnd_op_in(c, 4);
-    int64_t n = lengths ? nnd_op_int_at(lengths, (size_t)b) : r->steps;
-    bool backwards = r->reverse || d == 1;
-    if (n < 0 || n > r->steps)
-        return nnd_op_fail(c, NND_E_SHAPE, "a sequence length is impossible");
-    size_t state =
-        (size_t)((r->batch_first ? b * r->directions + d : d * r->batch + b) * r->hidden);
+    return lengths ? nnd_op_int_at(lengths, (size_t)b) : r->steps;
+}
+
+/* The step of the sequence that entry b takes as its i-th; i itself behind its end. */
+static int64_t time_of(const direction_job *j, int64_t d, int64_t b, int64_t i)
+{
+    const recurrence *r = &j->s->r;
+    int64_t n = length_of(j->c, r, b);
+    return i < n && (r->reverse || d == 1) ? n - 1 - i : i;
+}
+
+static int64_t input_row(const recurrence *r, int64_t t, int64_t b)
+{
+    return r->batch_first ? b * r->steps + t : t * r->batch + b;
+}
+
+/* Puts the states after step i into Y; zeros behind the end of a short sequence. */
+static void put_states(const direction_job *j, int64_t d, int64_t i)
+{
+    const recurrence *r = &j->s->r;
+    float *y = j->c->out[0].data;
     size_t bytes = (size_t)r->hidden * sizeof(float);
-    memset(j->h, 0, bytes);
-    memset(j->cell, 0, bytes);
-    if (nnd_op_in(c, 5)) memcpy(j->h, part(c, 5, (int64_t)state), bytes);
-    if (nnd_op_in(c, 6)) memcpy(j->cell, part(c, 6, (int64_t)state), bytes);
-    for (int64_t i = 0; i < r->steps; i++) {
-        int64_t t = backwards ? n - 1 - i : i;
-        size_t row =
-            (size_t)(r->batch_first ? (b * r->steps + (i < n ? t : i)) * r->directions + d
-                                    : ((i < n ? t : i) * r->directions + d) * r->batch + b);
-        if (i >= n) { /* behind the end of a short sequence */
-            if (y) memset(y + row * (size_t)r->hidden, 0, bytes);
-            continue;
-        }
-        const float *now = x + (r->batch_first ? b * r->steps + t : t * r->batch + b) * r->input;
-        if (r->kind == LSTM)
-            step_lstm(j, now);
-        else if (r->kind == GRU)
-            step_gru(j, now);
+    for (int64_t b = 0; b < r->batch && y; b++) {
+        int64_t t = time_of(j, d, b, i);
+        int64_t row = r->batch_first ? (b * r->steps + t) * r->directions + d
+                                     : (t * r->directions + d) * r->batch + b;
+        if (i < length_of(j->c, r, b))
+            memcpy(y + row * r->hidden, j->h + b * r->hidden, bytes);
         else
-            step_rnn(j, now);
-        if (y) memcpy(y + row * (size_t)r->hidden, j->h, bytes);
-        NND_TRY(nnd_cancel_check(c->cancel));
+            memset(y + row * r->hidden, 0, bytes);
     }
-    if (c->out_count > 1 && c->out[1].data) memcpy((float *)c->out[1].data + state, j->h, bytes);
-    if (c->out_count > 2 && c->out[2].data) memcpy((float *)c->out[2].data + state, j->cell, bytes);
+}
+
+static nnd_status run_step(const direction_job *j, const float *input_part, int64_t d, int64_t i)
+{
+    const recurrence *r = &j->s->r;
+    int64_t all = r->gates * r->hidden;
+    for (int64_t b = 0; b < r->batch; b++)
+        memcpy(j->gates + b * all, input_part + input_row(r, time_of(j, d, b, i), b) * all,
+               (size_t)all * sizeof(float));
+    NND_TRY(product(j, FROM_STATE, j->h, NULL, j->gates));
+    if (r->kind == GRU) NND_TRY(gru_last_gate(j));
+    for (int64_t b = 0; b < r->batch; b++) {
+        if (i >= length_of(j->c, r, b)) continue;
+        if (r->kind == LSTM)
+            end_lstm(j, b);
+        else if (r->kind == GRU)
+            end_gru(j, b);
+        else
+            end_rnn(j, b);
+    }
+    put_states(j, d, i);
+    return nnd_cancel_check(j->c->cancel);
+}
+
+/* States of one direction between an array of [hidden] and the rows of a tensor. */
+static void copy_states(const recurrence *r, int64_t d, float *rows, float *tensor, bool out)
+{
+    size_t bytes = (size_t)r->hidden * sizeof(float);
+    for (int64_t b = 0; b < r->batch; b++) {
+        int64_t at = (r->batch_first ? b * r->directions + d : d * r->batch + b) * r->hidden;
+        if (out)
+            memcpy(tensor + at, rows + b * r->hidden, bytes);
+        else
+            memcpy(rows + b * r->hidden, tensor + at, bytes);
+    }
+}
+
+/* W's and R's biases; GRU's last gate adds that of R before the reset. */
+static const float *join_biases(const direction_job *j, const float *given, float *to)
+{
+    const recurrence *r = &j->s->r;
+    int64_t all = r->gates * r->hidden;
+    for (int64_t i = 0; i < all && given; i++)
+        to[i] = given[i] + (r->kind == GRU && i >= 2 * r->hidden ? 0.0f : given[all + i]);
+    return given ? to : NULL;
+}
+
+static nnd_status run_direction(const nnd_op_ctx *c, int64_t d)
+{
+    const step_plan *s = c->step;
+    const recurrence *r = &s->r;
+    int64_t n = r->hidden, all = r->gates * n;
+    float *memory = c->workspace;
+    direction_job j = {.c = c,
+                       .s = s,
+                       .act = s->act[d],
+                       .peephole = part(c, 7, d * 3 * n),
+                       .gates = memory + s->gates,
+                       .last = memory + s->last,
+                       .reset = memory + s->reset,
+                       .h = memory + s->state,
+                       .cell = memory + s->cell};
+    const float *bias = part(c, 3, d * 2 * all);
+    if (bias && r->kind == GRU) j.last_bias = bias + 5 * n;
+    if (c->node->state) {
+        j.packed = (const char *)c->node->state + (size_t)d * s->packed[s->products];
+    } else {
+        char *packed = (char *)(memory + s->weights);
+        pack_direction(s, part(c, 1, d * all * r->input), part(c, 2, d * all * n), packed);
+        j.packed = packed;
+    }
+    memset(j.h, 0, (size_t)(r->batch * n) * sizeof(float));
+    memset(j.cell, 0, (size_t)(r->batch * n) * sizeof(float));
+    if (nnd_op_in(c, 5)) copy_states(r, d, j.h, c->in[5]->data, false);
+    if (nnd_op_in(c, 6)) copy_states(r, d, j.cell, c->in[6]->data, false);
+    NND_TRY(product(&j, FROM_INPUT, c->in[0]->data, join_biases(&j, bias, memory + s->bias),
+                    memory + s->input_part));
+    for (int64_t i = 0; i < r->steps; i++)
+        NND_TRY(run_step(&j, memory + s->input_part, d, i));
+    if (c->out_count > 1 && c->out[1].data) copy_states(r, d, j.h, c->out[1].data, true);
+    if (c->out_count > 2 && c->out[2].data) copy_states(r, d, j.cell, c->out[2].data, true);
     return NND_OK;
 }
 
 static nnd_status rnn_run(nnd_op_ctx *c)
 {
-    recurrence r;
-    NND_TRY(read_recurrence(c, &r));
-    int64_t n = r.hidden, g = r.gates;
-    float *scratch = nnd_calloc((size_t)n + 1, (MOST_GATES + 2) * sizeof(float));
-    if (!scratch) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a recurrent layer");
-    nnd_status status = NND_OK;
-    for (int64_t d = 0; d < r.directions && status == NND_OK; d++) {
-        direction_job j = {.r = &r, .h = scratch, .cell = scratch + n, .gates = scratch + 2 * n};
-        j.w = part(c, 1, d * g * n * r.input);
-        j.rec = part(c, 2, d * g * n * n);
-        j.bias = part(c, 3, d * 2 * g * n);
-        j.peephole = part(c, 7, d * 3 * n);
-        status = read_activations(c, &r, d, j.act);
-        for (int64_t b = 0; b < r.batch && status == NND_OK; b++)
-            status = run_entry(c, &j, d, b);
+    const step_plan *s = c->step;
+    for (int64_t b = 0; b < s->r.batch; b++) {
+        int64_t n = length_of(c, &s->r, b);
+        if (n < 0 || n > s->r.steps)
+            return nnd_op_fail(c, NND_E_SHAPE, "a sequence length is impossible");
     }
-    nnd_free(scratch);
-    return status;
+    for (int64_t d = 0; d < s->r.directions; d++)
+        NND_TRY(run_direction(c, d));
+    return NND_OK;
 }
 
 static double rnn_flops(const nnd_op_ctx *c)
@@ -328,9 +580,10 @@ static double rnn_flops(const nnd_op_ctx *c)
            (double)(r.input + r.hidden) * (double)r.steps * (double)r.batch;
 }
 
-static const nnd_op ops[] = {
-    {"", "RNN", 1, 0, 3, 6, 0, 2, 0, rnn_infer, rnn_run, .flops = rnn_flops, .variant = RNN},
-    {"", "GRU", 1, 0, 3, 6, 0, 2, 0, rnn_infer, rnn_run, .flops = rnn_flops, .variant = GRU},
-    {"", "LSTM", 1, 0, 3, 8, 0, 3, 0, rnn_infer, rnn_run, .flops = rnn_flops, .variant = LSTM},
-};
+#define ROW(name, inputs, outputs, v)                                                              \
+    {                                                                                              \
+        "", name, 1, 0, 3, inputs, 0, outputs, NND_OP_PLANNED, rnn_infer, rnn_run, rnn_prepare,    \
+            rnn_release, rnn_plan, rnn_unplan, rnn_flops, v                                        \
+    }
+static const nnd_op ops[] = {ROW("RNN", 6, 2, RNN), ROW("GRU", 6, 2, GRU), ROW("LSTM", 8, 3, LSTM)};
 const nnd_op_family nnd_ops_rnn = {ops, NND_COUNT(ops)};

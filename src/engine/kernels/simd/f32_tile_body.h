@@ -71,6 +71,41 @@ NND_INLINE void tile(const int rows, const int vectors, const int a_row, ptrdiff
     tile_finish(rows, vectors, t, acc);
 }
 
+/* A single row waits for its own sums: four of each run side by side, k modulo 4, and are joined in
+   a fixed order. */
+#define ROW_CHAINS 4
+NND_INLINE void tile_row(const int vectors, ptrdiff_t a_step, const nnd_tile_args *t)
+{
+    vf acc[TILE_ROWS][TILE_VECTORS], side[ROW_CHAINS][TILE_VECTORS];
+    tile_start(1, vectors, t, acc);
+    for (int v = 0; v < vectors; v++) {
+        side[0][v] = acc[0][v];
+        side[1][v] = side[2][v] = side[3][v] = v_set1(0.0f);
+    }
+    const float *b = t->b;
+    for (const nnd_tile_segment *s = t->segments; s < t->segments + 2; s++) {
+        for (size_t tap = 0; tap < s->count; tap++) {
+            const float *a = t->a + s->taps[tap];
+            size_t k = 0;
+            for (; k + ROW_CHAINS <= s->depth; k += ROW_CHAINS) {
+#pragma GCC unroll 4
+                for (int chain = 0; chain < ROW_CHAINS; chain++, a += a_step, b += vectors * VLEN) {
+#pragma GCC unroll 4
+                    for (int v = 0; v < vectors; v++)
+                        side[chain][v] = v_fma(v_set1(*a), v_load(b + v * VLEN), side[chain][v]);
+                }
+            }
+            for (; k < s->depth; k++, a += a_step, b += vectors * VLEN) {
+                for (int v = 0; v < vectors; v++)
+                    side[0][v] = v_fma(v_set1(*a), v_load(b + v * VLEN), side[0][v]);
+            }
+        }
+    }
+    for (int v = 0; v < vectors; v++)
+        acc[0][v] = v_add(v_add(side[0][v], side[1][v]), v_add(side[2][v], side[3][v]));
+    tile_finish(1, vectors, t, acc);
+}
+
 #define TILE_CASE(rows)                                                                            \
     case rows:                                                                                     \
         if (vectors == 1)                                                                          \
@@ -82,7 +117,10 @@ NND_INLINE void tile(const int rows, const int vectors, const int a_row, ptrdiff
 NND_INLINE void tile_of(const bool planar, int rows, int vectors, const nnd_tile_args *t)
 {
     switch (rows) {
-        TILE_CASE(1)
+    case 1:
+        vectors == 1 ? tile_row(1, planar ? t->a_step : 1, t)
+                     : tile_row(2, planar ? t->a_step : 1, t);
+        break;
         TILE_CASE(2)
         TILE_CASE(3)
         TILE_CASE(4)
