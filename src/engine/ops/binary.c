@@ -247,20 +247,31 @@ static nnd_tensor second_operand(const nnd_op_ctx *c)
     return b;
 }
 
+/* x to the power of 2, which norms are full of. */
+static bool is_square(int variant, const nnd_tensor *a, const nnd_tensor *b)
+{
+    return variant == POW && a->dtype == NND_F32 && nnd_tensor_count(b) == 1 &&
+           nnd_dtype_get(b->dtype, b->data, 0) == 2.0;
+}
+
 static nnd_status combine(nnd_op_ctx *c, const nnd_tensor *a, const nnd_tensor *b, float scale)
 {
+    int variant = c->op->variant;
+    if (is_square(variant, a, b)) {
+        variant = MUL;
+        b = a;
+    }
     const nnd_tensor *in[2] = {a, b};
     job j = {.a = a, .b = b, .y = &c->out[0], .in = nnd_class_of(a->dtype), .scale = scale};
-    j.flag = c->op->variant == MOD
-                 ? nnd_node_int(c->node, "fmod", 0)
-                 : strcmp(nnd_node_string(c->node, "direction", "LEFT"), "LEFT") == 0;
-    j.fn = block_fns[c->op->variant][j.in];
+    j.flag = variant == MOD ? nnd_node_int(c->node, "fmod", 0)
+                            : strcmp(nnd_node_string(c->node, "direction", "LEFT"), "LEFT") == 0;
+    j.fn = block_fns[variant][j.in];
     /* An exponent of another type: both sides go through floating point where one is. */
     if (nnd_class_of(b->dtype) <= NND_IN_F64 && j.in > NND_IN_F64) {
         j.in = NND_IN_F64;
-        j.fn = block_fns[c->op->variant][j.in];
+        j.fn = block_fns[variant][j.in];
     }
-    j.kernel = kernel_of(c->op->variant, &j);
+    j.kernel = kernel_of(variant, &j);
     nnd_broadcast_init(&j.broadcast, &c->out[0], in, 2);
     if (j.broadcast.total && is_per_channel(&j))
         return nnd_op_for(c, j.broadcast.rank == 3 ? j.broadcast.dims[0] : 1, channel_tile, &j);
