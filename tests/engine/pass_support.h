@@ -161,6 +161,7 @@ static inline void pt_run(nnd_graph *g, nnd_tensor *out)
     for (size_t i = 0; i < g->output_count; i++)
         memcpy(out[i].data, exec.values[g->outputs[i]].data, nnd_tensor_bytes(&out[i]));
     nnd_exec_fini(&exec);
+    nnd_block_fini(&env.lanes);
     nnd_plan_destroy(plan);
     nnd_graph_release(g);
     nnd_free_aligned(arena);
