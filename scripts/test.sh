@@ -172,6 +172,7 @@ quick)
     part_fuzz 30
     ;;
 --full)
+    export NNDEPLOY_TEST_FULL=1 # every model with every number of threads and instruction set
     scripts/get-onnxruntime.sh || true
     scripts/get-openvino.sh || true
     vendor_libraries
