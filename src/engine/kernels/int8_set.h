@@ -61,12 +61,12 @@ typedef struct nnd_int8_depthwise_args {
 
 typedef struct nnd_int8_set {
     nnd_isa isa;
-    int lanes, tile_rows, tile_vectors; /* */
-    bool signed_vectors;                /* the vector operand is i8 */
-    bool wide_rows;                     /* the broadcast operand is of 16 bits */
+    int lanes, tile_rows, tile_vectors;
+    bool signed_vectors; /* the vector operand is i8 */
+    bool wide_rows;      /* the broadcast operand is of 16 bits */
     void (*tile)(int rows, int vectors, const nnd_int8_tile_args *args);
-    /* Panels of tile_vectors × lanes columns, `stride` bytes apart: to[i][j] = rows[j][i] ^ flip.
-     */
+    /* to[i][j] = rows[j][i] ^ flip, in panels of tile_vectors × lanes columns, `stride` bytes
+       apart. */
     void (*interleave)(const uint8_t *const rows[4], uint8_t flip, size_t panels, uint8_t *to,
                        size_t stride);
     /* Sums to bytes, as `result` says; rows of y are y_stride apart. */

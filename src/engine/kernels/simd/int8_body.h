@@ -9,9 +9,9 @@
  *   vf  LANES × f32: vf_load, vf_set1, vf_of(vi), vf_mul, vf_div, vf_ordered(v): 0 for a NaN
  *   vi_round(v, low, high) → vi  the nearest integers within these limits, low for a NaN
  *   vi_bytes(v, to), vi_bytes_part(v, to, n)  the low byte of each lane, of the first n lanes
- *   PAIR_LANES, vp              running sums of a depthwise kernel: vp_set1, vp_tap(sums, x,
- * weight, step), vp_store INTERLEAVED, int8_interleave_some(rows, at, flip, to)   columns
- * interleaved at once
+ *   vp  PAIR_LANES running sums of a depthwise kernel: vp_set1, vp_store,
+ *       vp_tap(sums, x, weight, step)
+ *   int8_interleave_some(rows, at, flip, to)  INTERLEAVED columns
  *
  * Conversions and vf_mul, vf_div and vi_round are single roundings, so that all ISAs give the same
  * bits.
