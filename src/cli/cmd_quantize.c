@@ -228,7 +228,7 @@ static int quantize(quantize_job *j)
     nnd_quantize_options options;
     int code = check_usage(c);
     if (code != CLI_OK) return code;
-    nnd_status status = cli_model_find(c, 0, NULL, &j->path);
+    nnd_status status = cli_model_find(c, 0, "builtin", &j->path);
     if (status != NND_OK) return cli_fail(c, status, NULL);
     code = check_output(j);
     if (code != CLI_OK) return code;
