@@ -34,6 +34,19 @@ typedef struct nnd_catalog_file {
     size_t url_count;
 } nnd_catalog_file;
 
+/* Priors of a single-shot detector (SSD): per level of the network, cells of `step` pixels from the
+   left and the top, and in the middle of each one square per size, in pixels. */
+typedef struct nnd_catalog_level {
+    double step;
+    const double *sizes;
+    size_t size_count;
+} nnd_catalog_level;
+typedef struct nnd_catalog_priors {
+    const nnd_catalog_level *levels;
+    size_t level_count;
+    double center_variance, size_variance;
+} nnd_catalog_priors;
+
 /* How a port of a variant differs from what workflows see. infer.model gives its ports the names
    of workflows; layout, dtype and scale say what the files take, for whoever makes the tensors. */
 typedef struct nnd_catalog_port {
@@ -42,6 +55,9 @@ typedef struct nnd_catalog_port {
     const char *layout; /* of the tensor in these files, "NCHW"; "" = not said */
     nnd_dtype dtype;    /* of the tensor in these files; NND_DTYPE_INVALID = not said */
     double scale;       /* an input is multiplied by it, an output divided; 1 = as it is */
+    /* The files give offsets from these, workflows get corners in 0…1 from infer.model; NULL =
+       none. The picture is the model's first input, in the order NCHW. */
+    const nnd_catalog_priors *priors;
 } nnd_catalog_port;
 
 typedef struct nnd_catalog_variant {

@@ -16,7 +16,10 @@
 /* Larger than any model that a device holds; sums of sizes cannot overflow. */
 #define LARGEST_FILE  ((int64_t)1 << 44)
 #define LARGEST_SCALE 1e6
-enum { MOST_VARIANTS = 32, MOST_FILES = 64, MOST_PORTS = 256, MOST_URLS = 32 };
+/* Pixels and variances of priors. */
+#define SMALLEST_PRIOR 1e-3
+#define LARGEST_PRIOR  65536.0
+enum { MOST_VARIANTS = 32, MOST_FILES = 64, MOST_PORTS = 256, MOST_URLS = 32, MOST_PRIORS = 16 };
 
 typedef struct parser {
     nnd_catalog *catalog;
@@ -159,10 +162,61 @@ static nnd_status read_file(parser *p, const nnd_json *object, nnd_catalog_file 
 
 /* ---- variants ---------------------------------------------------------------------------- */
 
+static nnd_status get_number(const parser *p, const nnd_json *value, const nnd_json *around,
+                             double *out)
+{
+    *out = nnd_json_number(value, 0);
+    if (nnd_json_get_type(value) == NND_JSON_NUMBER && *out >= SMALLEST_PRIOR &&
+        *out <= LARGEST_PRIOR)
+        return NND_OK;
+    return wrong(p, value ? value : around, "a number of priors has to be %g to %g", SMALLEST_PRIOR,
+                 LARGEST_PRIOR);
+}
+
+static nnd_status read_level(parser *p, const nnd_json *object, nnd_catalog_level *level)
+{
+    static const char *const fields[] = {"step", "sizes"};
+    const nnd_json *list = NULL;
+    double *sizes = NULL;
+    NND_TRY(check_fields(p, object, "a level of priors", fields, NND_COUNT(fields)));
+    NND_TRY(get_number(p, nnd_json_get(object, "step"), object, &level->step));
+    if (level->step < 1)
+        return wrong(p, nnd_json_get(object, "step"), "'step' has to be at least one pixel");
+    NND_TRY(get_list(p, object, "sizes", 1, MOST_PRIORS, &list));
+    level->size_count = nnd_json_count(list);
+    NND_TRY(make_array(p, level->size_count, sizeof *sizes, &sizes));
+    for (size_t i = 0; i < level->size_count; i++)
+        NND_TRY(get_number(p, nnd_json_at(list, i), list, &sizes[i]));
+    level->sizes = sizes;
+    return NND_OK;
+}
+
+static nnd_status read_priors(parser *p, const nnd_json *object, const nnd_catalog_priors **out)
+{
+    static const char *const fields[] = {"levels", "variances"};
+    const nnd_json *levels = NULL, *variances = NULL;
+    nnd_catalog_priors *priors = NULL;
+    nnd_catalog_level *made = NULL;
+    if (!object) return NND_OK;
+    NND_TRY(check_fields(p, object, "'priors'", fields, NND_COUNT(fields)));
+    NND_TRY(get_list(p, object, "levels", 1, MOST_PRIORS, &levels));
+    NND_TRY(get_list(p, object, "variances", 2, 2, &variances));
+    NND_TRY(make_array(p, 1, sizeof *priors, &priors));
+    priors->level_count = nnd_json_count(levels);
+    NND_TRY(make_array(p, priors->level_count, sizeof *made, &made));
+    for (size_t i = 0; i < priors->level_count; i++)
+        NND_TRY(read_level(p, nnd_json_at(levels, i), &made[i]));
+    NND_TRY(get_number(p, nnd_json_at(variances, 0), variances, &priors->center_variance));
+    NND_TRY(get_number(p, nnd_json_at(variances, 1), variances, &priors->size_variance));
+    priors->levels = made;
+    *out = priors;
+    return NND_OK;
+}
+
 static nnd_status read_port(parser *p, const char *name, const nnd_json *object,
                             nnd_catalog_port *port)
 {
-    static const char *const fields[] = {"name", "layout", "dtype", "scale"};
+    static const char *const fields[] = {"name", "layout", "dtype", "scale", "priors"};
     const nnd_json *scale = nnd_json_get(object, "scale");
     const char *dtype = "";
     NND_TRY(check_fields(p, object, "a port", fields, NND_COUNT(fields)));
@@ -184,7 +238,7 @@ static nnd_status read_port(parser *p, const char *name, const nnd_json *object,
     if (scale && (nnd_json_get_type(scale) != NND_JSON_NUMBER || !(port->scale > 0) ||
                   port->scale > LARGEST_SCALE))
         return wrong(p, scale, "'scale' has to be a number above 0 and at most %g", LARGEST_SCALE);
-    return NND_OK;
+    return read_priors(p, nnd_json_get(object, "priors"), &port->priors);
 }
 
 /* Two ports with one name would hide each other. */

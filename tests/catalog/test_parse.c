@@ -131,6 +131,44 @@ static void test_variants_have_words(void **state)
     nnd_catalog_destroy(c);
 }
 
+static void test_priors(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *priors;
+        bool good;
+    } cases[] = {
+        {"{\"levels\":[{\"step\":8,\"sizes\":[10,16]}],\"variances\":[0.1,0.2]}", true},
+        {"{\"levels\":[],\"variances\":[0.1,0.2]}", false},
+        {"{\"levels\":[{\"step\":0.5,\"sizes\":[10]}],\"variances\":[0.1,0.2]}", false},
+        {"{\"levels\":[{\"step\":8,\"sizes\":[]}],\"variances\":[0.1,0.2]}", false},
+        {"{\"levels\":[{\"step\":8,\"sizes\":[\"a\"]}],\"variances\":[0.1,0.2]}", false},
+        {"{\"levels\":[{\"step\":8,\"sizes\":[10]}],\"variances\":[0.1]}", false},
+        {"{\"levels\":[{\"step\":8,\"sizes\":[1e9]}],\"variances\":[0.1,0.2]}", false},
+        {"{\"levels\":[{\"sizes\":[10]}],\"variances\":[0.1,0.2]}", false},
+        {"7", false},
+    };
+    for (size_t i = 0; i < NND_COUNT(cases); i++) {
+        nnd_catalog *c = NULL;
+        char text[1024];
+        int n = snprintf(text, sizeof text,
+                         "{\"format\":\"nndeploy-catalog/1\",\"models\":{\"m\":{\"task\":\"t\","
+                         "\"licence\":\"MIT\",\"variants\":[{\"precision\":\"f32\",\"files\":["
+                         "{\"role\":\"model\",\"name\":\"m\",\"sha256\":\"%064d\",\"size\":1,"
+                         "\"urls\":[]}],\"io\":{\"boxes\":{\"priors\":%s}}}]}}}",
+                         0, cases[i].priors);
+        nnd_status status = nnd_catalog_parse(text, (size_t)n, NULL, &c);
+        assert_int_equal(status, cases[i].good ? NND_OK : NND_E_FORMAT);
+        if (!c) continue;
+        const nnd_catalog_variant *v = nnd_catalog_variant_at(nnd_catalog_at(c, 0), 0);
+        const nnd_catalog_priors *priors = nnd_catalog_port_at(v, 0)->priors;
+        assert_int_equal(priors->level_count, 1);
+        assert_int_equal(priors->levels[0].size_count, 2);
+        assert_true(priors->levels[0].sizes[1] == 16 && priors->size_variance == 0.2);
+        nnd_catalog_destroy(c);
+    }
+}
+
 static void test_expands_urls(void **state)
 {
     (void)state;
@@ -357,6 +395,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_reads_everything),
         cmocka_unit_test(test_picks),
         cmocka_unit_test(test_variants_have_words),
+        cmocka_unit_test(test_priors),
         cmocka_unit_test(test_expands_urls),
         cmocka_unit_test(test_refuses),
         cmocka_unit_test(test_bounds),

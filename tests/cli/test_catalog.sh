@@ -201,6 +201,30 @@ unset NNDEPLOY_MIRRORS
 run 5 inspect latin-ocr@int8
 says err.txt "'nndeploy models pull latin-ocr@int8'"
 
+# ---- the same faces on another framework, whose file leaves the priors to us
+if [ -z "${NNDEPLOY_TEST_DATA:-}" ] || [ -z "$python" ]; then
+    skip 'NNDEPLOY_TEST_DATA names no models, or there is no python3: no faces on ncnn'
+elif "$nndeploy" backends | grep -q '^ncnn .*not available'; then
+    skip 'no ncnn here (NNDEPLOY_NCNN names its library): no faces on it'
+else
+    export NNDEPLOY_MIRRORS="$NNDEPLOY_TEST_DATA/models;$NNDEPLOY_TEST_DATA/models/ncnn"
+    for backend in builtin ncnn; do
+        run 0 run "$source_dir/workflows/face-detection.json" --set net.backend=$backend --output picture=faces.png \
+            --input image="$NNDEPLOY_TEST_DATA/media/faces_1.jpg" --json
+        cp out.txt faces-$backend.json
+    done
+    json "len(d['outputs']['faces'][0]['value']['items']) > 10"
+    if "$python" - faces-builtin.json faces-ncnn.json <<'PY'; then pass; else fail 'other faces on ncnn'; fi
+import json, sys
+a, b = (json.load(open(f))['outputs']['faces'][0]['value']['items'] for f in sys.argv[1:])
+assert len(a) == len(b)
+for x, y in zip(a, b):
+    assert x['class'] == y['class'] and abs(x['score'] - y['score']) < 1e-3
+    assert all(abs(p - q) < 0.05 for p, q in zip(x['box'], y['box']))
+PY
+    unset NNDEPLOY_MIRRORS
+fi
+
 # ---- the web
 if [ -z "$python" ]; then
     skip 'there is no python3: nothing is downloaded'

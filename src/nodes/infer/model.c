@@ -7,6 +7,7 @@
 #include "infer/tuning.h"
 #include "nodes/infer/plan_models.h"
 #include "nodes/infer/port_names.h"
+#include "nodes/infer/priors.h"
 #include "workflow/compile/plan.h"
 
 #include <string.h>
@@ -16,6 +17,7 @@
 /* A model in use by plans of this process. Plans with the same file and options share it. */
 typedef struct shared_model {
     nnd_model *model;
+    nnd_port_names names; /* of its ports, as the catalogue has them */
     char *key;
     char *path; /* real path */
 } shared_model;
@@ -125,13 +127,14 @@ static nnd_status get_model(const nnd_prepare *prepare, shared_model *m)
         status = nnd_shared_get(m->key, make_model, &request, destroy_model, &object);
     nnd_free(path);
     m->model = object;
-    return status;
+    return status == NND_OK ? nnd_port_names_init(&m->names, wish.name, m->path) : status;
 }
 
 static void close_model(void *model)
 {
     shared_model *m = model;
     if (m->model) nnd_shared_release(m->key, m->model);
+    nnd_port_names_fini(&m->names);
     nnd_free(m->key);
     nnd_free(m->path);
     nnd_free(m);
@@ -184,11 +187,9 @@ static nnd_status model_resolve_ports(const nnd_params *params, nnd_prepare *pre
 {
     if (!prepare) return NND_OK; /* the ports that the file has saved count */
     shared_model *m = NULL;
-    nnd_port_names names;
+    (void)params;
     NND_TRY(open_model(prepare, &m));
-    nnd_status status = nnd_port_names_init(&names, nnd_params_text(params, "model"), m->path);
-    if (status == NND_OK) status = list_ports(m->model, &names, list);
-    nnd_port_names_fini(&names);
+    nnd_status status = list_ports(m->model, &m->names, list);
     nnd_status kept = nnd_prepare_keep(prepare, m, close_model);
     return status == NND_OK ? kept : status;
 }
@@ -281,6 +282,25 @@ static void unbind_packet(const nnd_model *model, nnd_request *request)
         (void)nnd_request_bind_input(request, nnd_model_input(model, i)->name, NULL);
 }
 
+/* An output as workflows know it; takes the value. */
+static nnd_status finish_output(nnd_ctx *ctx, const shared_model *m, size_t index,
+                                nnd_value **value)
+{
+    const char *name = nnd_model_output(m->model, index)->name;
+    const nnd_catalog_priors *priors = nnd_port_names_priors(&m->names, name);
+    if (!priors) return NND_OK;
+    const nnd_tensor *picture = nnd_value_tensor(nnd_ctx_input(ctx, 0));
+    nnd_value *corners = NULL;
+    nnd_status status =
+        picture && picture->rank == 4
+            ? nnd_priors_apply(priors, picture->dims[3], picture->dims[2], nnd_value_tensor(*value),
+                               &corners)
+            : nnd_error_set(NND_E_SHAPE, "the priors of '%s' need a picture of 4 dimensions", name);
+    nnd_value_unref(*value);
+    *value = corners;
+    return status;
+}
+
 static nnd_status model_process(nnd_ctx *ctx)
 {
     const shared_model *m = nnd_ctx_prepared(ctx);
@@ -293,6 +313,7 @@ static nnd_status model_process(nnd_ctx *ctx)
         nnd_value *value = NULL;
         if (!nnd_ctx_output_is_used(ctx, i)) continue;
         NND_TRY(nnd_request_output(request, nnd_model_output(m->model, i)->name, &value));
+        NND_TRY(finish_output(ctx, m, i, &value));
         NND_TRY(nnd_ctx_emit(ctx, i, value));
     }
     return NND_OK;

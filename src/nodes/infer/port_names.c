@@ -7,11 +7,12 @@
 
 #include <string.h>
 
-static bool has_other_names(const nnd_catalog_variant *variant)
+/* Whether the variant is anything but what its file says. */
+static bool is_special(const nnd_catalog_variant *variant)
 {
     for (size_t i = 0; i < variant->port_count; i++) {
         const nnd_catalog_port *port = nnd_catalog_port_at(variant, i);
-        if (strcmp(port->port, port->name) != 0) return true;
+        if (port->priors || strcmp(port->port, port->name) != 0) return true;
     }
     return false;
 }
@@ -22,8 +23,7 @@ static nnd_status is_file_of(const nnd_catalog_variant *variant, const char *pat
     char text[NND_SHA256_TEXT];
     nnd_port_file_info info;
     const nnd_catalog_file *file = nnd_catalog_main_file(variant);
-    *is =
-        has_other_names(variant) && nnd_port_file_stat(path, &info) == 0 && info.size == file->size;
+    *is = is_special(variant) && nnd_port_file_stat(path, &info) == 0 && info.size == file->size;
     if (!*is) return NND_OK;
     NND_TRY(nnd_nodes_digest(path, text));
     *is = strcmp(text, file->sha256) == 0;
@@ -52,6 +52,15 @@ void nnd_port_names_fini(nnd_port_names *names)
 {
     nnd_model_cache_destroy(names->cache);
     *names = (nnd_port_names){NULL, NULL};
+}
+
+const nnd_catalog_priors *nnd_port_names_priors(const nnd_port_names *names, const char *own)
+{
+    for (size_t i = 0; names->variant && i < names->variant->port_count; i++) {
+        const nnd_catalog_port *port = nnd_catalog_port_at(names->variant, i);
+        if (strcmp(port->name, own) == 0) return port->priors;
+    }
+    return NULL;
 }
 
 const char *nnd_port_names_of(const nnd_port_names *names, const char *own)

@@ -17,5 +17,7 @@ nnd_status nnd_port_names_init(nnd_port_names *names, const char *model, const c
 void nnd_port_names_fini(nnd_port_names *names);
 /* What workflows call a port. Borrowed from either side. */
 const char *nnd_port_names_of(const nnd_port_names *names, const char *own);
+/* What an output's numbers are offsets from; NULL = they are none. */
+const nnd_catalog_priors *nnd_port_names_priors(const nnd_port_names *names, const char *own);
 
 #endif
