@@ -8,11 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-nnd_status cat_no_memory(void)
-{
-    return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for the catalogue of models");
-}
-
 void nnd_catalog_destroy(nnd_catalog *catalog)
 {
     if (!catalog) return;

@@ -63,7 +63,12 @@ char *cat_path_in(const char *root, const nnd_catalog_model *model, const nnd_ca
                   bool underscore);
 /* The path in a folder that has the file with the right size; NULL when it has none. */
 char *cat_find_in(const char *root, const nnd_catalog_model *model, const nnd_catalog_file *file);
-nnd_status cat_no_memory(void);
+
+static inline nnd_status cat_no_memory(void)
+{
+    return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for the catalogue of models");
+}
+
 /* Whether the bytes at path are those of the file. */
 nnd_status cat_compare(const char *path, const nnd_catalog_file *file, bool *same);
 

@@ -86,6 +86,7 @@ static nnd_status get_text(parser *p, const nnd_json *object, const char *field,
 static nnd_status get_word(parser *p, const nnd_json *object, const char *field, unsigned flags,
                            const char **out)
 {
+    *out = "";
     NND_TRY(get_text(p, object, field, flags, out));
     if (!(*out)[0] || cat_is_name(*out)) return NND_OK;
     return wrong(p, nnd_json_get(object, field),

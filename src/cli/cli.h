@@ -165,7 +165,10 @@ void cli_json_bool(nnd_json_writer *w, const char *key, bool value);
 nnd_status cli_json_reread(nnd_json_writer *w, nnd_json_doc **out);
 /* Writes a finished JSON text as a value. */
 nnd_status cli_json_raw(nnd_json_writer *w, const char *text, size_t size);
-nnd_status cli_no_memory(void); /* sets the record */
+static inline nnd_status cli_no_memory(void)
+{
+    return nnd_error_set(NND_E_OUT_OF_MEMORY, "out of memory");
+}
 
 /* ---- 6 host ------------------------------------------------------------------------------ */
 

@@ -195,7 +195,7 @@ static const cli_arg tune_operand[] = {
 };
 static const cli_arg tune_options[] = {
     {"backends", CLI_TEXT, 0, "A,B", 0, 0, NULL,
-     "backends to measure, with options if need be: 'builtin,builtin:passes=63'; default: all"},
+     "backends to measure, with options if need be: 'builtin,builtin:passes=none'; default: all"},
     {"threads", CLI_TEXT, 0, "N,N", 0, 0, NULL,
      "numbers of threads to measure; default: 1, 2, 4, … and all processors"},
     {"time-budget", CLI_NUMBER, 0, "SECONDS", 0.001, 86400, NULL,

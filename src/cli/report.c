@@ -3,11 +3,6 @@
 
 #include <string.h>
 
-nnd_status cli_no_memory(void)
-{
-    return nnd_error_set(NND_E_OUT_OF_MEMORY, "out of memory");
-}
-
 void cli_json_text(nnd_json_writer *w, const char *key, const char *value)
 {
     nnd_json_key(w, key);

@@ -100,7 +100,7 @@ static nnd_status add_backend(tuner *t, const nnd_backend *backend)
     return NND_OK;
 }
 
-/* "openvino" or "builtin:passes=63". */
+/* "openvino" or "builtin:passes=none". */
 static nnd_status add_named(tuner *t, const char *spec)
 {
     const char *colon = strchr(spec, ':');

@@ -61,8 +61,18 @@ static size_t count_ports(const void *model, bool outputs)
 static const nnd_model_port *count_port(const void *model, bool outputs, size_t index)
 {
     static const nnd_model_port ports[2] = {
-        {sizeof(nnd_model_port), "x", NND_PORT_TENSOR, false, NND_F32, -1, {{0, NULL}}},
-        {sizeof(nnd_model_port), "y", NND_PORT_TENSOR, false, NND_F32, -1, {{0, NULL}}},
+        {.size = sizeof(nnd_model_port),
+         .name = "x",
+         .kind = NND_PORT_TENSOR,
+         .dtype = NND_F32,
+         .rank = -1,
+         .dims = {{0, NULL}}},
+        {.size = sizeof(nnd_model_port),
+         .name = "y",
+         .kind = NND_PORT_TENSOR,
+         .dtype = NND_F32,
+         .rank = -1,
+         .dims = {{0, NULL}}},
     };
     (void)model, (void)index;
     return &ports[outputs];

@@ -2,7 +2,7 @@
 
 #include "base/isa.h"
 
-volatile float nnd_peak_sink;
+_Thread_local volatile float nnd_peak_sink;
 
 typedef struct peak_row {
     nnd_isa isa;

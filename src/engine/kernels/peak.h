@@ -29,7 +29,7 @@ double nnd_peak_int8_neon(size_t rounds);
    registers. */
 #define NND_PEAK_SUMS 12
 /* What a loop's sums come to: looking at it keeps the compiler from dropping the loop. */
-extern volatile float nnd_peak_sink;
+extern _Thread_local volatile float nnd_peak_sink;
 
 /* Hides from the compiler that a value does not change, so that nothing moves out of the loop. */
 #define NND_PEAK_TOUCH(class, value) __asm__("" : "+" class(value))

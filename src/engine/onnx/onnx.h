@@ -74,6 +74,10 @@ nnd_status nnd_onnx_read_node(nnd_onnx_model *model, nnd_pb_bytes bytes, nnd_gra
                               int depth);
 /* A string of the file: valid UTF-8 without NUL, copied into the arena. */
 nnd_status nnd_onnx_string(nnd_arena *arena, nnd_pb_bytes bytes, const char **out);
-nnd_status nnd_onnx_malformed(const char *what);
+
+static inline nnd_status nnd_onnx_malformed(const char *what)
+{
+    return nnd_error_set(NND_E_FORMAT, "malformed ONNX: %s", what);
+}
 
 #endif

@@ -16,11 +16,6 @@ nnd_dtype nnd_onnx_dtype(uint64_t code)
     return code < NND_COUNT(map) ? map[code] : NND_DTYPE_INVALID;
 }
 
-nnd_status nnd_onnx_malformed(const char *what)
-{
-    return nnd_error_set(NND_E_FORMAT, "malformed ONNX: %s", what);
-}
-
 nnd_status nnd_onnx_string(nnd_arena *arena, nnd_pb_bytes bytes, const char **out)
 {
     const char *text = (const char *)bytes.data;

@@ -171,14 +171,15 @@ static size_t lane_sources(const nnd_op_ctx *c, int64_t block_index, const float
 static void pick_piece(const void *user, size_t plane, size_t pixel, size_t pixels)
 {
     const nnd_op_ctx *c = user;
-    const float *from[MAX_LANES];
-    size_t stride[MAX_LANES];
+    const float *from[MAX_LANES] = {NULL};
+    size_t stride[MAX_LANES] = {0};
     const nnd_tensor *y = &c->out[0];
     size_t block = (size_t)nnd_kernel_block(), spatial = (size_t)nnd_op_span(y, 2, 4);
     size_t per_image = (size_t)y->dims[1], image = plane / per_image;
     size_t lanes = lane_sources(c, (int64_t)(plane % per_image), from, stride);
     float *to = (float *)y->data + (plane * spatial + pixel) * block;
     bool whole = lanes == block;
+    if (lanes == 0) return;
     for (size_t l = 0; l < block; l++) {
         if (l >= lanes) { /* behind the last channel: anything will do */
             from[l] = from[0];

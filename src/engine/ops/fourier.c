@@ -215,6 +215,7 @@ static nnd_status run_lines(nnd_op_ctx *c, job *j, size_t n, bool inverse)
         status = nnd_op_for(&own, j->lines, line_tile, j);
         nnd_free_aligned(memory);
     }
+    j->c = c;
     transform_fini(&j->t);
     return status;
 }

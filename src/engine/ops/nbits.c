@@ -103,15 +103,19 @@ static void read_zeros(const matrix *p, size_t column, float *zero)
 {
     const nnd_tensor *zeros = nnd_op_in(p->c, ZEROS);
     size_t row = (p->blocks * (size_t)p->bits + 7) / 8, per_byte = 8 / (size_t)p->bits;
-    const uint8_t *codes = zeros && p->packed_zeros ? (const uint8_t *)zeros->data : NULL;
     const float middle = (float)(1 << (p->bits - 1));
     const unsigned mask = (1u << p->bits) - 1u;
     for (size_t b = 0; b < p->blocks; b++) {
         unsigned shift = (unsigned)(b % per_byte) * (unsigned)p->bits;
-        if (codes)
-            zero[b] = (float)((unsigned)codes[column * row + b / per_byte] >> shift & mask);
+        if (!zeros)
+            zero[b] = middle;
+        else if (p->packed_zeros)
+            zero[b] =
+                (float)((unsigned)((const uint8_t *)zeros->data)[column * row + b / per_byte] >>
+                            shift &
+                        mask);
         else
-            zero[b] = zeros ? (float)nnd_get(zeros, column * p->blocks + b) : middle;
+            zero[b] = (float)nnd_get(zeros, column * p->blocks + b);
     }
 }
 
@@ -316,11 +320,14 @@ static nnd_status multiply(nnd_op_ctx *c, job *j)
         NND_TRY(make_step(c, &j->p, &own, &bytes));
         j->step = &own;
     }
-    NND_TRY(nnd_op_need_lane(c, bytes, &memory));
-    nnd_status status =
-        j->step->few ? run_few(c, j)
+    nnd_status status = nnd_op_need_lane(c, bytes, &memory);
+    if (status == NND_OK) {
+        status = j->step->few
+                     ? run_few(c, j)
                      : nnd_op_for(c, j->step->row_tiles * j->step->column_tiles, panel_tile, j);
-    nnd_free_aligned(memory);
+        nnd_free_aligned(memory);
+    }
+    j->step = NULL;
     NND_TRY(status);
     return nnd_real_write(&c->out[0], &j->result);
 }

@@ -373,7 +373,7 @@ static nnd_status mvn_infer(nnd_op_ctx *c)
 static size_t subset_offset(const nnd_tensor *t, uint32_t set, size_t i)
 {
     size_t at = 0, step = 1;
-    for (int d = t->rank - 1; d >= 0; d--) {
+    for (int d = t->rank; d-- > 0;) {
         size_t n = (size_t)t->dims[d];
         if (set >> d & 1u) {
             at += i % n * step;
@@ -411,13 +411,17 @@ static nnd_status mvn_run(nnd_op_ctx *c)
     NND_TRY(read_mvn(c, &m));
     const nnd_tensor *x = c->in[0];
     if (nnd_tensor_count(x) == 0) return NND_OK;
+    size_t groups = 1;
     for (int d = 0; d < x->rank; d++)
-        if (m.axes >> d & 1u) m.count *= (size_t)x->dims[d];
+        if (m.axes >> d & 1u)
+            m.count *= (size_t)x->dims[d];
+        else
+            groups *= (size_t)x->dims[d];
     m.offset = nnd_calloc(m.count, sizeof(*m.offset));
     if (!m.offset) return nnd_op_fail(c, NND_E_OUT_OF_MEMORY, "no memory for the offsets");
     for (size_t i = 0; i < m.count; i++)
         m.offset[i] = subset_offset(x, m.axes, i);
-    nnd_status status = nnd_op_for(c, (size_t)nnd_tensor_count(x) / m.count, mvn_tile, &m);
+    nnd_status status = nnd_op_for(c, groups, mvn_tile, &m);
     nnd_free(m.offset);
     return status;
 }

@@ -133,9 +133,10 @@ nnd_status nnd_op_broadcast(const nnd_op_ctx *c, size_t first, size_t count, int
 
 /* Loops over tiles on the gang. */
 nnd_status nnd_op_for(const nnd_op_ctx *c, size_t tiles, nnd_tile_fn fn, void *user);
+/* The scratch of a lane; NULL when the plan asked for none. */
 static inline void *nnd_op_lane(const nnd_op_ctx *c, int lane)
 {
-    return c->lanes + (size_t)lane * c->lane_stride;
+    return (void *)((uintptr_t)c->lanes + (size_t)lane * c->lane_stride);
 }
 /* For a run without a plan (folding ahead of time) that needs scratch all the same: one lane of
    `bytes`, and no gang. Free *memory with nnd_free_aligned; it is NULL when the plan brought lanes.

@@ -76,7 +76,7 @@ static nnd_status write_index(const nnd_op_ctx *c, const cache *k, size_t batch,
 
 static nnd_status cache_run(nnd_op_ctx *c)
 {
-    cache k;
+    cache k = {0};
     NND_TRY(read_cache(c, &k));
     const nnd_tensor *past = c->in[0], *update = c->in[1];
     char *to = c->out[0].data;

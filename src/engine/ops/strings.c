@@ -229,7 +229,7 @@ static nnd_status normalizer_init(const nnd_op_ctx *c, normalizer *n)
     const char *action = nnd_node_string(c->node, "case_change_action", "NONE");
     *n = (normalizer){.sensitive = nnd_node_int(c->node, "is_case_sensitive", 0) != 0};
     if (strcmp(action, "LOWER") == 0 || strcmp(action, "UPPER") == 0)
-        n->action = action[0];
+        n->action = action[0] == 'L' ? 'L' : 'U';
     else if (strcmp(action, "NONE") != 0)
         return nnd_op_fail(c, NND_E_FORMAT, "case_change_action is '%s'", action);
     if (!stops || stops->kind != NND_ATTR_STRINGS) return NND_OK;

@@ -187,7 +187,7 @@ static nnd_status run(nnd_op_ctx *c)
         wide = nnd_calloc((size_t)items + 1, sizeof(*wide));
         if (!wide) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for n-grams");
     }
-    for (size_t r = 0; r < rows && items && status == NND_OK; r++) {
+    for (size_t r = 0; r < rows && items && c->out[0].data && status == NND_OK; r++) {
         char *from = (char *)x->data + r * (size_t)items * size;
         for (int64_t i = 0; wide && i < items; i++)
             wide[i] = ((const int32_t *)(const void *)from)[i];

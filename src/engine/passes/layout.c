@@ -578,7 +578,7 @@ static nnd_graph_node *only_reader(const layouter *l, const nnd_graph_node *node
 /* Reshape to [N, g, C/g, H, W], Transpose of g and C/g, Reshape back. */
 static nnd_status try_shuffle(layouter *l, uint32_t node, bool *done)
 {
-    int64_t wide[NND_MAX_RANK], back[NND_MAX_RANK];
+    int64_t wide[NND_MAX_RANK] = {0}, back[NND_MAX_RANK] = {0};
     size_t wide_count, back_count, perm_count;
     nnd_graph_node *n = &l->g->nodes[node];
     if (!is(n, "Reshape") || !is_blocked(l, n->inputs[0])) return NND_OK;

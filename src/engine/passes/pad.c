@@ -69,7 +69,7 @@ static nnd_status set_pads(nnd_graph *g, nnd_graph_node *conv, const int64_t *pa
 
 static nnd_status try_pad(nnd_graph *g, nnd_graph_node *conv, bool *done)
 {
-    int64_t outer[2 * NND_MAX_RANK], pads[2 * NND_MAX_RANK] = {0};
+    int64_t outer[2 * NND_MAX_RANK] = {0}, pads[2 * NND_MAX_RANK] = {0};
     int rank = conv_rank(g, conv);
     uint32_t producer = rank ? g->values[conv->inputs[0]].producer : NND_NO_ID;
     if (producer == NND_NO_ID || nnd_graph_single_reader(g, conv->inputs[0]) == NND_NO_ID)

@@ -43,7 +43,7 @@ nnd_status nnd_op_copy_value(const nnd_tensor *t, nnd_value **out)
     nnd_status status = NND_OK;
     if (!nnd_tensor_is_dense(t))
         status = nnd_tensor_copy(&copy, t);
-    else if (desc.bytes)
+    else if (t->data)
         memcpy(copy.data, t->data, desc.bytes);
     if (status == NND_OK) status = nnd_value_from_tensor(&copy, out);
     nnd_buffer_unref(copy.buffer);

@@ -9,8 +9,18 @@
 static const nnd_host *host;
 
 static const nnd_model_port ports[2] = {
-    {sizeof(nnd_model_port), "in", NND_PORT_TENSOR, false, NND_F32, 1, {{-1, "n"}}},
-    {sizeof(nnd_model_port), "out", NND_PORT_TENSOR, false, NND_F32, 1, {{-1, "n"}}},
+    {.size = sizeof(nnd_model_port),
+     .name = "in",
+     .kind = NND_PORT_TENSOR,
+     .dtype = NND_F32,
+     .rank = 1,
+     .dims = {{-1, "n"}}},
+    {.size = sizeof(nnd_model_port),
+     .name = "out",
+     .kind = NND_PORT_TENSOR,
+     .dtype = NND_F32,
+     .rank = 1,
+     .dims = {{-1, "n"}}},
 };
 
 static void echo_probe(nnd_backend_status *status)

@@ -23,7 +23,7 @@ double nnd_peak_int8_reference(size_t rounds)
     for (int k = 0; k < 16; k++)
         x[k] = (int8_t)(k - 8);
     for (size_t r = 0; r < rounds; r++) {
-        int32_t y = (int8_t)r;
+        int32_t y = (int32_t)(r % 256) - 128;
         for (int k = 0; k < 16; k++)
             sum[k] += (uint32_t)(x[k] * y);
     }
