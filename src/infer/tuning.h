@@ -115,7 +115,8 @@ void nnd_tuned_fini(nnd_tuned *tuned);
 
 typedef struct nnd_tune_options {
     const char *path;
-    const char *const *backends; /* "openvino", "builtin:passes=none"; every usable one when empty */
+    const char *const
+        *backends; /* "openvino", "builtin:passes=none"; every usable one when empty */
     size_t backend_count;
     const int *threads; /* 1, 2, 4, … and all when empty */
     size_t thread_count;
