@@ -19,6 +19,7 @@
  */
 #include "infer/backends/onnxruntime/ort.h"
 #include "nndeploy/infer.h"
+#include "port/port.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -318,6 +319,18 @@ static int64_t now(void)
     return (int64_t)((double)clock() * (1e9 / CLOCKS_PER_SEC));
 }
 
+/* ONNX Runtime's threads look for work for tens of milliseconds after a run; on a machine with as
+   many processors as threads they would take ours away. Waits until nothing in this process
+   computes, a second at most. */
+static void settle(void)
+{
+    for (int i = 0; i < 100; i++) {
+        clock_t before = clock();
+        nnd_port_sleep(10 * 1000000);
+        if (clock() - before < (clock_t)CLOCKS_PER_SEC / 1000) return;
+    }
+}
+
 static void alternate(const ours *a, const theirs *b, const task *t, double seconds, times *of_ours,
                       times *of_theirs)
 {
@@ -332,6 +345,7 @@ static void alternate(const ours *a, const theirs *b, const task *t, double seco
                 (void)used;
                 if (i >= 0) ns[side][count + i] = now() - start;
             }
+            settle();
         }
         count += BLOCK;
     }

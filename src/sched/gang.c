@@ -163,7 +163,7 @@ static void close_loop(nnd_gang *gang)
     while (state & STATE_ACTIVE) {
         /* A worker that needs longer than this has a long tile or was taken off its processor,
            which it may get back when we sleep. */
-        if (!nnd_sched_spin(&gang->state, state, NND_SPIN_GANG_NS)) {
+        if (!nnd_sched_spin(&gang->state, state, NND_SPIN_CALLER_NS)) {
             atomic_store(&gang->caller_asleep, 1);
             if (atomic_load(&gang->state) & STATE_ACTIVE)
                 nnd_port_futex_wait(&gang->caller_asleep, 1, NND_PORT_FOREVER);

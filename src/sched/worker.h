@@ -19,11 +19,14 @@
 #define NND_SCHED_MAX_THREADS 1024
 #define NND_CACHE_LINE        64
 
-/* How long a thread looks at a word before it sleeps, in nanoseconds. Inside a gang the next loop
-   is usually microseconds away; an idle worker looks only long enough to catch an acquire that
-   follows a release. */
-#define NND_SPIN_GANG_NS 20000
-#define NND_SPIN_IDLE_NS 2000
+/* How long a thread looks at a word before it sleeps, in nanoseconds. A worker inside a gang waits
+   through the serial parts of a run: to be woken costs a tenth of a millisecond on a virtual
+   machine, and the kernel may put it behind the caller on the same processor. The caller waits for
+   a tile that somebody is at. An idle worker looks only long enough to catch an acquire after a
+   release. */
+#define NND_SPIN_GANG_NS   300000
+#define NND_SPIN_CALLER_NS 50000
+#define NND_SPIN_IDLE_NS   2000
 
 typedef uint64_t nnd_order;
 #define NND_ORDER_NONE  ((nnd_order)0)
