@@ -136,6 +136,85 @@ static nnd_status run_nms(const bench_case *c, bench_data *d)
     return status;
 }
 
+/* The heads of detection models on scores of noise, of which a few anchors in a thousand pass, as
+   on a picture. `option` is the side of the model's picture. */
+static nnd_tensor part_of(const bench_data *d, int64_t rows, int64_t columns)
+{
+    nnd_tensor part = d->tensor;
+    part.rank = 3;
+    part.dims[0] = 1;
+    part.dims[1] = rows;
+    part.dims[2] = columns;
+    part.strides[0] = rows * columns;
+    part.strides[1] = columns;
+    part.strides[2] = 1;
+    return part;
+}
+
+static nnd_decode_boxes_options decode_options(const bench_case *c, float score)
+{
+    nnd_decode_boxes_options options = NND_DECODE_BOXES_OPTIONS_INIT;
+    options.width = options.height = c->option;
+    options.score = score;
+    return options;
+}
+
+static int64_t cells_of(const bench_case *c, int stride)
+{
+    return (int64_t)(c->option / stride) * (c->option / stride);
+}
+
+static nnd_status run_ssd(const bench_case *c, bench_data *d, int64_t anchors, int64_t classes)
+{
+    const nnd_tensor scores = part_of(d, anchors, classes), boxes = part_of(d, anchors, 4);
+    const nnd_decode_boxes_options options = decode_options(c, 1 - 0.002f / (float)(classes - 1));
+    nnd_value *out;
+    NND_TRY(nnd_decode_ssd(&scores, &boxes, 0, &options, &out));
+    nnd_value_unref(out);
+    return NND_OK;
+}
+
+static nnd_status run_ssd_faces(const bench_case *c, bench_data *d)
+{
+    return run_ssd(c, d, 4420, 2);
+}
+
+static nnd_status run_ssd_classes(const bench_case *c, bench_data *d)
+{
+    return run_ssd(c, d, 3000, 91);
+}
+
+static nnd_status run_yunet(const bench_case *c, bench_data *d)
+{
+    static const int strides[] = {8, 16, 32};
+    const nnd_decode_boxes_options options = decode_options(c, 0.97f);
+    nnd_tensor part[4][NND_COUNT(strides)];
+    const nnd_tensor *view[4][NND_COUNT(strides)];
+    for (size_t i = 0; i < NND_COUNT(strides); i++)
+        for (int k = 0; k < 4; k++) {
+            part[k][i] = part_of(d, cells_of(c, strides[i]), k < 2 ? 1 : k == 2 ? 4 : 10);
+            if (k == 1) part[k][i].data = (float *)d->tensor.data + cells_of(c, strides[i]);
+            view[k][i] = &part[k][i];
+        }
+    nnd_value *out;
+    NND_TRY(nnd_decode_yunet(view[0], view[1], view[2], view[3], strides, NND_COUNT(strides),
+                             &options, &out));
+    nnd_value_unref(out);
+    return NND_OK;
+}
+
+static nnd_status run_yolox(const bench_case *c, bench_data *d)
+{
+    static const int strides[] = {8, 16, 32};
+    const nnd_decode_boxes_options options = decode_options(c, 0.99f);
+    const int64_t cells = cells_of(c, 8) + cells_of(c, 16) + cells_of(c, 32);
+    const nnd_tensor output = part_of(d, cells, 85);
+    nnd_value *out;
+    NND_TRY(nnd_decode_yolox(&output, strides, NND_COUNT(strides), &options, &out));
+    nnd_value_unref(out);
+    return NND_OK;
+}
+
 static nnd_status run_normalise(const bench_case *c, bench_data *d)
 {
     (void)c;
@@ -190,6 +269,13 @@ static const bench_case cases[] = {
      1000},
     {"softmax, rows of 10", run_softmax, NND_PIX_GRAY, NND_PIX_GRAY, NND_F32, NND_F32, FULL, 10},
     {"nms, 1000 boxes", run_nms, NND_PIX_GRAY, NND_PIX_GRAY, NND_U8, NND_U8, FULL, 1000},
+    {"decode ssd, 4420 anchors of 2 classes", run_ssd_faces, NND_PIX_GRAY, NND_PIX_GRAY, NND_F32,
+     NND_F32, FULL, 320},
+    {"decode ssd, 3000 anchors of 91 classes", run_ssd_classes, NND_PIX_GRAY, NND_PIX_GRAY, NND_F32,
+     NND_F32, FULL, 300},
+    {"decode yunet, 320 x 320", run_yunet, NND_PIX_GRAY, NND_PIX_GRAY, NND_F32, NND_F32, FULL, 320},
+    {"decode yolox, 416 x 416, 80 classes", run_yolox, NND_PIX_GRAY, NND_PIX_GRAY, NND_F32, NND_F32,
+     FULL, 416},
     {"resize gray u8 to 120 x 75, nearest", run_resize, NND_PIX_GRAY, NND_PIX_GRAY, NND_U8, NND_U8,
      120, 75, NND_FILTER_NEAREST},
     {"resize rgb u8 to 480 x 270, nearest", run_resize, NND_PIX_RGB, NND_PIX_RGB, NND_U8, NND_U8,
@@ -270,9 +356,14 @@ static nnd_status prepare(const bench_case *c, bench_data *d)
     const int64_t dims[3] = {channels > 0 ? channels : 1, c->dst_height, c->dst_width};
     NND_TRY(make_image(&d->src, c->from, c->src_dtype, WIDTH, HEIGHT));
     NND_TRY(make_image(&d->dst, c->to, c->dst_dtype, c->dst_width, c->dst_height));
-    if (c->run == run_softmax) {
-        const int64_t count = WIDTH * HEIGHT / 1000 * 1000;
-        return nnd_tensor_init(&d->tensor, NND_F32, 1, &count, filled(4 * (size_t)count, NND_F32));
+    const bool is_head = c->run == run_ssd_faces || c->run == run_ssd_classes ||
+                         c->run == run_yunet || c->run == run_yolox;
+    if (c->run == run_softmax || is_head) {
+        const int64_t count = is_head ? 3549 * 85 : WIDTH * HEIGHT / 1000 * 1000;
+        float *levels = filled(4 * (size_t)count, NND_F32);
+        for (int64_t i = 0; is_head && i + 1 < count; i++) /* 256 levels would be too few */
+            levels[i] = (levels[i] * 255 + levels[i + 1]) / 256;
+        return nnd_tensor_init(&d->tensor, NND_F32, 1, &count, levels);
     }
     if (c->run != run_to_tensor && c->run != run_from_tensor) return NND_OK;
     const nnd_dtype dtype = (nnd_dtype)c->option;

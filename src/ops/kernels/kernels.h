@@ -13,6 +13,7 @@
 #ifndef NND_OPS_KERNELS_H
 #define NND_OPS_KERNELS_H
 
+#include <math.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -128,6 +129,19 @@ typedef struct nnd_box_columns {
     int32_t *class_id;
     size_t count;
 } nnd_box_columns;
+
+/* Elements that may be read behind the period of first_above. */
+#define NND_BOUNDS_READ 16
+/* The numbers of a cell of first_product_above: four of a box, that of an object, the classes. */
+#define NND_CELL_OBJECT  4
+#define NND_CELL_CLASSES 5
+
+/* The geometric mean of two scores, each put into 0 … 1, NaN to 0. */
+static inline float nnd_score_mean(float a, float b)
+{
+    const float x = a > 1 ? 1 : a > 0 ? a : 0, y = b > 1 ? 1 : b > 0 ? b : 0;
+    return sqrtf(x * y);
+}
 
 typedef struct nnd_ops_kernels {
     const char *name;
@@ -250,6 +264,23 @@ typedef struct nnd_ops_kernels {
        (x1, y1, x2, y2); count if none does. */
     size_t (*touching)(const nnd_box_columns *boxes, size_t from, const float box[4],
                        int32_t class_id);
+
+    /* What a detection head has to say is mostly nothing: the first element from `from` on that
+       says something, count if none does. NaN is above nothing.
+       src[i] > bound[i mod period], of at least NND_BOUNDS_READ elements; bound goes on for as
+       many in the same way. */
+    size_t (*first_above)(const float *src, size_t from, size_t count, const float *bound,
+                          size_t period);
+    /* nnd_score_mean(a[i], b[i]) > bound. */
+    size_t (*first_mean_above)(const float *a, const float *b, size_t from, size_t count,
+                               float bound);
+    /* Cells of `step` numbers of which that of the object times the largest of the classes, −inf
+       when all are NaN, is > bound. */
+    size_t (*first_product_above)(const float *cells, size_t step, size_t from, size_t count,
+                                  float bound);
+    /* The index of the largest element, the first of equals; NaN is none, count if there is no
+       other. */
+    size_t (*best_f32)(const float *src, size_t count);
 } nnd_ops_kernels;
 
 extern const nnd_ops_kernels nnd_ops_kernels_reference;
@@ -303,7 +334,14 @@ extern const nnd_ops_kernels nnd_ops_kernels_neon;
     float nnd_top_f32_##isa(const float *src, size_t count);                                       \
     double nnd_exp_f32_##isa(float *dst, const float *src, size_t count, float top);               \
     size_t nnd_touching_##isa(const nnd_box_columns *boxes, size_t from, const float box[4],       \
-                              int32_t class_id)
+                              int32_t class_id);                                                   \
+    size_t nnd_first_above_##isa(const float *src, size_t from, size_t count, const float *bound,  \
+                                 size_t period);                                                   \
+    size_t nnd_first_mean_above_##isa(const float *a, const float *b, size_t from, size_t count,   \
+                                      float bound);                                                \
+    size_t nnd_first_product_above_##isa(const float *cells, size_t step, size_t from,             \
+                                         size_t count, float bound);                               \
+    size_t nnd_best_f32_##isa(const float *src, size_t count)
 #define NND_DECLARE_SPACE(name, isa)                                                               \
     void nnd_##name##_u8_##isa(uint8_t *dst, const uint8_t *src, size_t count, int channels,       \
                                bool bgr)

@@ -152,4 +152,8 @@ const nnd_ops_kernels nnd_ops_kernels_neon = {
     .top_f32 = nnd_top_f32_neon,
     .exp_f32 = nnd_exp_f32_neon,
     .touching = nnd_touching_neon,
+    .first_above = nnd_first_above_neon,
+    .first_mean_above = nnd_first_mean_above_neon,
+    .first_product_above = nnd_first_product_above_neon,
+    .best_f32 = nnd_best_f32_neon,
 };

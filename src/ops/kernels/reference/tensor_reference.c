@@ -194,4 +194,8 @@ const nnd_ops_kernels nnd_ops_kernels_reference = {
     .top_f32 = nnd_top_f32_reference,
     .exp_f32 = nnd_exp_f32_reference,
     .touching = nnd_touching_reference,
+    .first_above = nnd_first_above_reference,
+    .first_mean_above = nnd_first_mean_above_reference,
+    .first_product_above = nnd_first_product_above_reference,
+    .best_f32 = nnd_best_f32_reference,
 };

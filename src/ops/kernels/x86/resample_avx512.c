@@ -306,4 +306,8 @@ const nnd_ops_kernels nnd_ops_kernels_avx512 = {
     .top_f32 = nnd_top_f32_avx512,
     .exp_f32 = nnd_exp_f32_avx512,
     .touching = nnd_touching_avx512,
+    .first_above = nnd_first_above_avx512,
+    .first_mean_above = nnd_first_mean_above_avx512,
+    .first_product_above = nnd_first_product_above_avx512,
+    .best_f32 = nnd_best_f32_avx512,
 };

@@ -207,4 +207,8 @@ const nnd_ops_kernels nnd_ops_kernels_avx2 = {
     .top_f32 = nnd_top_f32_avx2,
     .exp_f32 = nnd_exp_f32_avx2,
     .touching = nnd_touching_avx2,
+    .first_above = nnd_first_above_avx2,
+    .first_mean_above = nnd_first_mean_above_avx2,
+    .first_product_above = nnd_first_product_above_avx2,
+    .best_f32 = nnd_best_f32_avx2,
 };
