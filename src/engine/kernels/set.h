@@ -84,6 +84,22 @@ typedef struct nnd_lrn_args {
     float alpha, beta, bias; /* alpha of the sum: already divided by the size */
 } nnd_lrn_args;
 
+/* One row of attention and one block of its keys. The scores become weights e^(score − most), the
+   maximum and the sum go on, and what was summed so far is scaled to the new maximum. */
+typedef struct nnd_attention_row {
+    float *scores; /* whole vectors, vector i at scores + i·step */
+    size_t step;
+    size_t keys;            /* in the block */
+    size_t first, last;     /* of them, those that the row sees */
+    float softcap;          /* 0 = none */
+    const float *first_add; /* `keys` terms each, applied in this order; NULL = none */
+    const float *instead;   /* takes the place of the score unless NaN */
+    const float *last_add;
+    float most, sum; /* −∞ and 0 before the first block */
+    float *out;
+    size_t out_size; /* a multiple of the vector */
+} nnd_attention_row;
+
 typedef struct nnd_kernel_set {
     nnd_isa isa;
     int block; /* lanes of NCHWc; also the vector's width, except in the reference */
@@ -130,6 +146,7 @@ typedef struct nnd_kernel_set {
     void (*bf16_to_f32)(const uint16_t *x, float *y, size_t n);
     void (*f32_to_bf16)(const float *x, uint16_t *y, size_t n);
     float (*nbits_dot)(const nnd_nbits_column *c);
+    void (*attention_row)(nnd_attention_row *row); /* NULL in the reference */
 } nnd_kernel_set;
 
 /* The best set not above nnd_isa_current(). */

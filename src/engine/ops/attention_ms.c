@@ -100,7 +100,11 @@ static nnd_status read_padding(nnd_op_ctx *c, run *r, const nnd_tensor *t)
     for (int64_t i = 0; i < nnd_tensor_count(t); i++)
         data[i] = mask[i] > 0 ? 0.0f : hidden;
     size_t rows = whole ? a->rows : 1;
-    a->mask = (nnd_bias){data, rows * a->keys, 0, whole ? a->keys : 0, 1, a->keys};
+    a->mask = (nnd_bias){.data = data,
+                         .batch = rows * a->keys,
+                         .row = whole ? a->keys : 0,
+                         .column = 1,
+                         .columns = a->keys};
     return NND_OK;
 }
 
@@ -220,11 +224,24 @@ static nnd_status multi_infer(nnd_op_ctx *c)
     return nnd_op_output(c, 2, c->in[QUERY]->dtype, 4, v);
 }
 
+static nnd_attention multi_sizes(const multi *m)
+{
+    size_t heads = (size_t)m->heads;
+    return (nnd_attention){.batch = (size_t)m->batch,
+                           .heads = heads,
+                           .kv_heads = heads,
+                           .rows = (size_t)m->rows,
+                           .keys = (size_t)(m->past + m->added),
+                           .size = (size_t)m->size,
+                           .v_size = (size_t)m->v_size};
+}
+
 static nnd_status multi_plan(nnd_op_ctx *c)
 {
     multi m;
     NND_TRY(multi_read(c, &m));
-    c->lane_bytes = nnd_attention_lane_bytes((size_t)(m.past + m.added));
+    nnd_attention a = multi_sizes(&m);
+    c->lane_bytes = nnd_attention_lane_bytes(&a);
     return NND_OK;
 }
 
@@ -265,17 +282,17 @@ static nnd_status multi_heads(nnd_op_ctx *c, run *r, const multi *m)
     NND_TRY(read_real(r, nnd_op_in(c, BIAS), &bias));
     if (m->form == PACKED_QKV) {
         size_t row = heads * 3 * size;
-        r->a.q = (nnd_heads){q, rows * row, 3 * size, row};
-        r->a.k = (nnd_heads){q + size, rows * row, 3 * size, row};
-        r->a.v = (nnd_heads){q + 2 * size, rows * row, 3 * size, row};
+        r->a.q = (nnd_heads){q, rows * row, 3 * size, row, 1};
+        r->a.k = (nnd_heads){q + size, rows * row, 3 * size, row, 1};
+        r->a.v = (nnd_heads){q + 2 * size, rows * row, 3 * size, row, 1};
         return NND_OK;
     }
     NND_TRY(add_features(r, c->in[QUERY], bias, &q));
     r->a.q = nnd_heads_packed(q, rows, heads, size);
     if (m->form == PACKED_KV) {
         size_t row = heads * 2 * size;
-        r->a.k = (nnd_heads){k, keys * row, 2 * size, row};
-        r->a.v = (nnd_heads){k + size, keys * row, 2 * size, row};
+        r->a.k = (nnd_heads){k, keys * row, 2 * size, row, 1};
+        r->a.v = (nnd_heads){k + size, keys * row, 2 * size, row, 1};
     } else if (m->form == PLANAR_KV) {
         r->a.k = nnd_heads_planar(k, keys, heads, size);
         r->a.v = nnd_heads_planar(v, keys, heads, v_size);
@@ -292,16 +309,9 @@ static nnd_status multi_attend(nnd_op_ctx *c, run *r)
 {
     multi m;
     NND_TRY(multi_read(c, &m));
-    size_t heads = (size_t)m.heads;
-    r->a = (nnd_attention){.batch = (size_t)m.batch,
-                           .heads = heads,
-                           .kv_heads = heads,
-                           .rows = (size_t)m.rows,
-                           .keys = (size_t)(m.past + m.added),
-                           .size = (size_t)m.size,
-                           .v_size = (size_t)m.v_size,
-                           .scale = scale_of(c, m.size),
-                           .causal = nnd_node_int(c->node, "unidirectional", 0) != 0};
+    r->a = multi_sizes(&m);
+    r->a.scale = scale_of(c, m.size);
+    r->a.causal = nnd_node_int(c->node, "unidirectional", 0) != 0;
     NND_TRY(make_limits(c, r, m.past, m.past + m.added));
     NND_TRY(multi_heads(c, r, &m));
     size_t added = (size_t)m.added;
@@ -455,13 +465,26 @@ static nnd_status projection_gemm(const projected *p, bool bias, nnd_gemm *gemm)
     return nnd_gemm_plan(&d, gemm);
 }
 
+static nnd_attention projected_sizes(const projected *p)
+{
+    size_t heads = (size_t)p->heads;
+    return (nnd_attention){.batch = (size_t)p->batch,
+                           .heads = heads,
+                           .kv_heads = heads,
+                           .rows = (size_t)p->rows,
+                           .keys = (size_t)(p->past + p->rows),
+                           .size = (size_t)p->size,
+                           .v_size = (size_t)p->v_size};
+}
+
 static nnd_status projected_plan(nnd_op_ctx *c)
 {
     projected p;
     nnd_gemm gemm;
     NND_TRY(projected_read(c, &p));
     NND_TRY(projection_gemm(&p, nnd_op_in(c, PROJECTION_BIAS) != NULL, &gemm));
-    size_t scores = nnd_attention_lane_bytes((size_t)(p.past + p.rows));
+    nnd_attention a = projected_sizes(&p);
+    size_t scores = nnd_attention_lane_bytes(&a);
     size_t product = nnd_gemm_lane_bytes(&gemm);
     c->lane_bytes = scores > product ? scores : product;
     c->workspace_bytes = nnd_gemm_packed_bytes(&gemm);
@@ -566,18 +589,12 @@ static nnd_status projected_attend(nnd_op_ctx *c, run *r)
     size_t heads = (size_t)p.heads, size = (size_t)p.size, width = (size_t)p.width;
     size_t batch = (size_t)p.rows * width;
     NND_TRY(project(c, r, &p, &qkv));
-    r->a = (nnd_attention){.batch = (size_t)p.batch,
-                           .heads = heads,
-                           .kv_heads = heads,
-                           .rows = (size_t)p.rows,
-                           .keys = (size_t)(p.past + p.rows),
-                           .size = size,
-                           .v_size = (size_t)p.v_size,
-                           .q = {qkv, batch, size, width},
-                           .k = {qkv + heads * size, batch, size, width},
-                           .v = {qkv + 2 * heads * size, batch, (size_t)p.v_size, width},
-                           .scale = scale_of(c, p.size),
-                           .causal = nnd_node_int(c->node, "unidirectional", 0) != 0};
+    r->a = projected_sizes(&p);
+    r->a.q = (nnd_heads){qkv, batch, size, width, 1};
+    r->a.k = (nnd_heads){qkv + heads * size, batch, size, width, 1};
+    r->a.v = (nnd_heads){qkv + 2 * heads * size, batch, (size_t)p.v_size, width, 1};
+    r->a.scale = scale_of(c, p.size);
+    r->a.causal = nnd_node_int(c->node, "unidirectional", 0) != 0;
     NND_TRY(make_limits(c, r, p.past, p.past + p.rows));
     NND_TRY(share_cache(c, r, &p));
     NND_TRY(read_padding(c, r, mask_of(c)));
@@ -672,11 +689,23 @@ static double grouped_flops(const nnd_op_ctx *c)
     return heads_flops(g.batch, g.heads, g.rows, g.extent, 2 * g.size);
 }
 
+static nnd_attention grouped_sizes(const grouped *g)
+{
+    return (nnd_attention){.batch = (size_t)g->batch,
+                           .heads = (size_t)g->heads,
+                           .kv_heads = (size_t)g->kv_heads,
+                           .rows = (size_t)g->rows,
+                           .keys = (size_t)g->extent,
+                           .size = (size_t)g->size,
+                           .v_size = (size_t)g->size};
+}
+
 static nnd_status grouped_plan(nnd_op_ctx *c)
 {
     grouped g;
     NND_TRY(grouped_read(c, &g));
-    c->lane_bytes = nnd_attention_lane_bytes((size_t)g.extent);
+    nnd_attention a = grouped_sizes(&g);
+    c->lane_bytes = nnd_attention_lane_bytes(&a);
     return NND_OK;
 }
 
@@ -741,9 +770,9 @@ static nnd_status grouped_heads(nnd_op_ctx *c, run *r, const grouped *g)
     r->a.v = nnd_heads_packed(v, rows, kv, size);
     if (!g->packed) return NND_OK;
     size_t row = (heads + 2 * kv) * size;
-    r->a.q = (nnd_heads){q, rows * row, size, row};
-    r->a.k = (nnd_heads){q + heads * size, rows * row, size, row};
-    r->a.v = (nnd_heads){q + (heads + kv) * size, rows * row, size, row};
+    r->a.q = (nnd_heads){q, rows * row, size, row, 1};
+    r->a.k = (nnd_heads){q + heads * size, rows * row, size, row, 1};
+    r->a.v = (nnd_heads){q + (heads + kv) * size, rows * row, size, row, 1};
     return NND_OK;
 }
 
@@ -777,17 +806,11 @@ static nnd_status grouped_attend(nnd_op_ctx *c, run *r)
     float *q, *k, *v;
     NND_TRY(grouped_read(c, &g));
     int64_t window = nnd_node_int(c->node, "local_window_size", -1);
-    r->a = (nnd_attention){.batch = (size_t)g.batch,
-                           .heads = (size_t)g.heads,
-                           .kv_heads = (size_t)g.kv_heads,
-                           .rows = (size_t)g.rows,
-                           .keys = (size_t)g.extent,
-                           .size = (size_t)g.size,
-                           .v_size = (size_t)g.size,
-                           .scale = scale_of(c, g.size),
-                           .softcap = nnd_node_float(c->node, "softcap", 0),
-                           .causal = true,
-                           .window = window > 0 ? window : 0};
+    r->a = grouped_sizes(&g);
+    r->a.scale = scale_of(c, g.size);
+    r->a.softcap = nnd_node_float(c->node, "softcap", 0);
+    r->a.causal = true;
+    r->a.window = window > 0 ? window : 0;
     NND_TRY(grouped_limits(c, r, &g));
     NND_TRY(grouped_heads(c, r, &g));
     int64_t dims[4] = {g.batch, g.heads, g.rows, g.size};

@@ -98,21 +98,25 @@ static nnd_status attention_infer(nnd_op_ctx *c)
     return nnd_op_output(c, 3, type, 4, scores);
 }
 
+static nnd_attention sizes_of(const shape *s)
+{
+    return (nnd_attention){.batch = (size_t)s->batch,
+                           .heads = (size_t)s->heads,
+                           .kv_heads = (size_t)s->kv_heads,
+                           .rows = (size_t)s->rows,
+                           .keys = (size_t)(s->past + s->keys),
+                           .size = (size_t)s->size,
+                           .v_size = (size_t)s->v_size};
+}
+
 static nnd_status attention_plan(nnd_op_ctx *c)
 {
     shape s;
     NND_TRY(read_shape(c, &s));
-    c->lane_bytes = nnd_attention_lane_bytes((size_t)(s.past + s.keys));
-    return NND_OK;
-}
-
-/* A mask in f32 to add: false becomes −∞. */
-static nnd_status read_mask(const nnd_tensor *t, nnd_real *out)
-{
-    NND_TRY(nnd_real_read(t, out));
-    if (!t || t->dtype != NND_BOOL) return NND_OK;
-    for (size_t i = 0; i < (size_t)nnd_tensor_count(t); i++)
-        out->owned[i] = out->owned[i] != 0 ? 0.0f : -INFINITY;
+    nnd_attention a = sizes_of(&s);
+    /* Any address will do: scores that are wanted are made row by row. */
+    if (c->out_count > 3 && c->node->outputs[3] != NND_NO_ID) a.tap = &a.scale;
+    c->lane_bytes = nnd_attention_lane_bytes(&a);
     return NND_OK;
 }
 
@@ -148,7 +152,8 @@ static nnd_status read_inputs(nnd_op_ctx *c, run *r)
     NND_TRY(nnd_real_read(c->in[V], &r->v));
     NND_TRY(nnd_real_read(nnd_op_in(c, PAST_K), &r->past_k));
     NND_TRY(nnd_real_read(nnd_op_in(c, PAST_V), &r->past_v));
-    return read_mask(nnd_op_in(c, MASK), &r->mask);
+    const nnd_tensor *mask = nnd_op_in(c, MASK);
+    return mask && mask->dtype != NND_BOOL ? nnd_real_read(mask, &r->mask) : NND_OK;
 }
 
 /* Keys (or values) behind the past ones, in the output when somebody wants it there. */
@@ -192,22 +197,18 @@ static nnd_status attend(nnd_op_ctx *c, run *r)
     const shape *s = &r->s;
     NND_TRY(read_inputs(c, r));
     nnd_attention *a = &r->a;
-    *a = (nnd_attention){.batch = (size_t)s->batch,
-                         .heads = (size_t)s->heads,
-                         .kv_heads = (size_t)s->kv_heads,
-                         .rows = (size_t)s->rows,
-                         .keys = (size_t)(s->past + s->keys),
-                         .size = (size_t)s->size,
-                         .v_size = (size_t)s->v_size,
-                         .softcap = nnd_node_float(c->node, "softcap", 0),
-                         .causal = nnd_node_int(c->node, "is_causal", 0) != 0};
+    *a = sizes_of(s);
+    a->softcap = nnd_node_float(c->node, "softcap", 0);
+    a->causal = nnd_node_int(c->node, "is_causal", 0) != 0;
     a->scale = nnd_node_float(c->node, "scale", 1.0f / sqrtf((float)(s->size ? s->size : 1)));
     a->q = heads_of(s, &r->q, s->rows, s->heads, s->size);
     a->k = heads_of(s, &r->k, s->keys, s->kv_heads, s->size);
     a->v = heads_of(s, &r->v, s->keys, s->kv_heads, s->v_size);
     NND_TRY(join(c, r, 1, &r->past_k, s->size, &r->all_k, &a->k));
     NND_TRY(join(c, r, 2, &r->past_v, s->v_size, &r->all_v, &a->v));
-    NND_TRY(nnd_bias_read(c, nnd_op_in(c, MASK), r->mask.data, a, &a->mask));
+    const nnd_tensor *mask = nnd_op_in(c, MASK);
+    bool bytes = mask && mask->dtype == NND_BOOL;
+    NND_TRY(nnd_bias_read(c, mask, r->mask.data, a, bytes ? &a->choice : &a->mask));
     NND_TRY(set_offsets(c, r));
     NND_TRY(nnd_real_result(&c->out[0], true, &r->y, &a->y));
     nnd_heads y = heads_of(s, &r->y, s->rows, s->heads, s->v_size);

@@ -5,6 +5,7 @@
 #ifndef NND_ENGINE_KERNELS_REFERENCE_REFERENCE_H
 #define NND_ENGINE_KERNELS_REFERENCE_REFERENCE_H
 
+#include "engine/kernels/attention.h"
 #include "engine/kernels/set.h"
 
 /* Channels per block of the reference's NCHWc. */
@@ -16,6 +17,9 @@ void nnd_f32_gemm_reference(const nnd_gemm_desc *desc, const nnd_gemm_args *args
 /* Output channels [oc0, oc1) of one image; `weights` as given by the user, then the biases. */
 void nnd_f32_conv_reference(const nnd_conv_desc *desc, int64_t out_h, int64_t out_w,
                             const nnd_conv_args *args, int64_t image, int64_t oc0, int64_t oc1);
+
+/* One row of queries, 0 … batch·heads·rows − 1; `scores` has room for all keys. */
+void nnd_f32_attention_reference(const nnd_attention *a, size_t row, float *scores);
 
 void nnd_f32_depthwise_nchw_reference(const nnd_window_args *args);
 void nnd_f32_depthwise_nchwc_reference(const nnd_window_args *args);
