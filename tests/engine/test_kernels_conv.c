@@ -263,6 +263,21 @@ static void usual_shapes(nnd_isa isa)
     }
 }
 
+/* Groups that begin and end inside of blocks, on either side and on both. */
+static void groups_share_blocks(nnd_isa isa)
+{
+    (void)isa;
+    for (int i = 0; i < 120; i++) {
+        nnd_conv_desc d = random_desc();
+        d.groups = rng_int(2, 9);
+        d.in_channels = d.groups * rng_int(1, 40);
+        d.out_channels = d.groups * rng_int(1, 40);
+        d.in_layout = i % 4 ? NND_KERNEL_NCHWC : NND_KERNEL_NCHW;
+        d.out_layout = i % 4 != 3 ? NND_KERNEL_NCHWC : NND_KERNEL_NCHW;
+        check_problem(d, NND_CONV_AUTO);
+    }
+}
+
 /* Every remainder of tiles, channels and chunks. */
 static void winograd_shapes(nnd_isa isa)
 {
@@ -306,14 +321,15 @@ static void long_rows(nnd_isa isa)
 
 static void same_bits_for_any_threads(nnd_isa isa)
 {
-    const nnd_conv_desc shapes[] = {plain_desc(48, 28, 72, 3, 1, 1),
-                                    plain_desc(64, 28, 64, 1, 1, 0),
-                                    plain_desc(96, 40, 96, 3, 1, 1)};
+    const nnd_conv_desc shapes[] = {
+        plain_desc(48, 28, 72, 3, 1, 1), plain_desc(64, 28, 64, 1, 1, 0),
+        plain_desc(96, 40, 96, 3, 1, 1), plain_desc(136, 28, 68, 1, 1, 0)};
     (void)isa;
     assert_ok(nnd_sched_set_threads(MAX_LANES));
     for (size_t i = 0; i < NND_COUNT(shapes) * 2; i++) {
         nnd_conv_desc d = shapes[i / 2];
         if (i / 2 == 2) d.groups = 96;
+        if (i / 2 == 3) d.groups = 4;
         d.in_layout = d.out_layout = (nnd_kernel_layout)(i & 1);
         problem p = problem_make(d, NND_CONV_AUTO);
         assert_true(nnd_conv_stages(p.conv) > 1 || nnd_conv_tiles(p.conv, 0) >= 4);
@@ -344,6 +360,12 @@ static void test_usual_shapes(void **state)
 {
     (void)state;
     each_isa(usual_shapes);
+}
+
+static void test_groups_share_blocks(void **state)
+{
+    (void)state;
+    each_isa(groups_share_blocks);
 }
 
 static void test_winograd_shapes(void **state)
@@ -385,10 +407,31 @@ static void nan_propagates(nnd_isa isa)
     }
 }
 
+/* NaN and infinity in one group stay out of the others, also where these share blocks with it. */
+static void groups_do_not_mix(nnd_isa isa)
+{
+    (void)isa;
+    for (int kernel = 1; kernel <= 3; kernel += 2) {
+        nnd_conv_desc d = plain_desc(5 * 7, 9, 5 * 6, kernel, 1, kernel / 2);
+        d.groups = 5;
+        d.in_layout = d.out_layout = NND_KERNEL_NCHWC;
+        problem p = problem_make(d, NND_CONV_AUTO);
+        for (int64_t i = 2 * 7 * 81; i < 3 * 7 * 81; i++)
+            p.x.data[i] = i % 2 ? NAN : INFINITY;
+        guarded y = run_conv(&p, 1);
+        for (int64_t i = 0; i < 30 * 81; i++)
+            assert_int_equal(i / (6 * 81) == 2,
+                             isnan(element(&y, d.out_layout, d.out_channels, 81, i)) != 0);
+        guarded_free(&y);
+        problem_free(&p);
+    }
+}
+
 static void test_nan_propagates(void **state)
 {
     (void)state;
     each_isa(nan_propagates);
+    each_isa(groups_do_not_mix);
 }
 
 static void test_bad_shapes_are_refused(void **state)
@@ -418,6 +461,7 @@ int main(void)
         cmocka_unit_test(test_usual_shapes),
         cmocka_unit_test(test_random_shapes),
         cmocka_unit_test(test_depthwise_both_ways),
+        cmocka_unit_test(test_groups_share_blocks),
         cmocka_unit_test(test_winograd_shapes),
         cmocka_unit_test(test_long_rows),
         cmocka_unit_test(test_same_bits_for_any_threads),

@@ -345,6 +345,9 @@ static void shuffles_become_picked_channels(void **state)
     /* Concat, Reshape, Transpose, Reshape and Split are one node per part; then Concat and Slice.
      */
     assert_int_equal(count_ops(m, "PickChannels"), 4);
+    /* Groups of 25 channels are no reason to leave the layout. */
+    assert_int_equal(count_ops(m, "ToBlocked"), 0);
+    assert_int_equal(count_ops(m, "FromBlocked"), 0);
     nnd_engine_model_unref(m);
     nnd_str_free(&bytes);
 }

@@ -17,24 +17,38 @@ typedef struct nnd_conv_axis {
     int64_t *index; /* [taps] */
 } nnd_conv_axis;
 
+/* What the register tile reads of a group: channels up to the end of a block, whole blocks, the
+   rest. Groups whose first channels lie in the same lane of a block read alike. */
+typedef struct nnd_conv_reads {
+    nnd_tile_segment segments[NND_TILE_SEGMENTS];
+    int64_t planes; /* that the group has a part of */
+} nnd_conv_reads;
+
 typedef struct nnd_conv_direct {
     /* The shape worked on: that of the descriptor, or the pixels as one row for a 1×1 kernel. */
     int64_t in_h, in_w, out_h, out_w;
     bool blocked_in;  /* rows of the register tile step over blocks of channels */
     bool blocked_out; /* whole vectors go to NCHWc */
     bool copies;      /* the tile's input is copied to scratch: padding, strides, NCHW */
-    int64_t depth;    /* input channels of a group */
-    int64_t k;        /* depth × taps */
-    int64_t out_depth, vectors, panels; /* output channels of a group, in vectors, in panels */
+    bool shares;      /* blocks of the output have channels of several groups */
+    int64_t bundle;   /* groups of a tile, until a block ends with a group; 1 when none shares */
+    int64_t bundles;
+    int64_t depth;           /* input channels of a group */
+    int64_t planes;          /* of the input that a group has a part of, at most */
+    int64_t k;               /* depth × taps */
+    int64_t out_depth;       /* output channels of a group */
+    int64_t vectors, panels; /* of the output that a group has a part of, at most */
     nnd_conv_axis rows, columns;
     /* Input geometry as the register tile sees it, in floats. */
     int64_t slot_rows, slot_columns; /* extent of one phase of the copy */
     int64_t row_pitch, plane;
-    int64_t lanes; /* floats per pixel of the copy */
-    nnd_tile_segment segments[2];
+    int64_t lanes;        /* floats per pixel of the copy */
+    int64_t reads_period; /* of groups */
+    nnd_conv_reads *reads;
     ptrdiff_t *taps;
+    float *foreign; /* as in nnd_tile_args: of each group of a bundle, then of the last group */
     int64_t *numbers;
-    /* Work list: batch × groups × panel parts × row parts × column parts. */
+    /* Work list: batch × bundles × panel parts × row parts × column parts. */
     int64_t panel_parts, row_parts, column_parts;
 } nnd_conv_direct;
 

@@ -6,8 +6,13 @@
  * needs into scratch, zeros included and sorted by phase (see nnd_conv_axis), so that the register
  * tile never meets a border or a stride.
  *
+ * In NCHWc a group may begin and end inside of a block. It reads its own lanes of such a block
+ * only, and writes its own lanes only; groups that share a block of the output are done by the same
+ * tile, one after the other.
+ *
  * Packed, per group: panels of `tile_vectors` blocks of output channels (the last one may have
- * fewer), each in the order of k; then the biases of all groups, padded to whole vectors.
+ * fewer), each in the order of k, with zeros where a block has channels of another group; then the
+ * biases of all groups in whole vectors.
  */
 #include <math.h>
 #include <string.h>
@@ -18,6 +23,7 @@
 #define TILE_PARTS  16
 #define SMALL_TILE  (1 << 19)
 #define MIN_PIXELS  56  /* below, packed weights are read too often for the work done with them */
+#define FEW_PIXELS  28  /* the same for a bundle of groups, which cannot be cut by channels */
 #define MAX_COLUMNS 512 /* longer rows are cut */
 #define COPY_FLOATS (1 << 17) /* about what the copy of a tile's input may take: half of L2 */
 #define MAX_ROWS    16
@@ -40,6 +46,52 @@ static void plan_axis(nnd_conv_axis *axis, int64_t taps, int64_t stride, int64_t
     }
 }
 
+/* The lane of its first block in which a group's first channel lies. */
+static int64_t input_lane(const nnd_conv *conv, int64_t group)
+{
+    return group * conv->direct.depth % conv->direct.lanes;
+}
+
+static int64_t output_lane(const nnd_conv *conv, int64_t group)
+{
+    return conv->direct.shares ? group * conv->direct.out_depth % conv->set->block : 0;
+}
+
+/* Blocks of the output that have channels of the group. */
+static int64_t vectors_of(const nnd_conv *conv, int64_t group)
+{
+    return nnd_ceil_div(output_lane(conv, group) + conv->direct.out_depth, conv->set->block);
+}
+
+/* Groups after which `depth` channels each fill whole blocks; all groups when that never happens.
+ */
+static int64_t period_of(int64_t groups, int64_t depth, int64_t block)
+{
+    int64_t period = 1;
+    while (period < groups && period * depth % block != 0)
+        period++;
+    return period;
+}
+
+static void plan_groups(nnd_conv *conv)
+{
+    const nnd_conv_desc *d = &conv->desc;
+    nnd_conv_direct *p = &conv->direct;
+    p->depth = d->in_channels / d->groups;
+    p->out_depth = d->out_channels / d->groups;
+    p->k = p->depth * d->kernel_h * d->kernel_w;
+    p->lanes = p->blocked_in ? conv->set->block : 1;
+    p->shares = p->blocked_out && d->groups > 1 && p->out_depth % conv->set->block != 0;
+    p->bundle = p->shares ? period_of(d->groups, p->out_depth, conv->set->block) : 1;
+    p->bundles = nnd_ceil_div(d->groups, p->bundle);
+    p->reads_period = period_of(d->groups, p->depth, p->lanes);
+    for (int64_t g = 0; g < p->bundle; g++)
+        p->vectors = NND_MAX(p->vectors, vectors_of(conv, g));
+    for (int64_t g = 0; g < p->reads_period; g++)
+        p->planes = NND_MAX(p->planes, nnd_ceil_div(input_lane(conv, g) + p->depth, p->lanes));
+    p->panels = nnd_ceil_div(p->vectors, conv->set->tile_vectors);
+}
+
 /* Pixels as one row where no tap reaches another pixel. */
 static void plan_shape(nnd_conv *conv)
 {
@@ -48,28 +100,22 @@ static void plan_shape(nnd_conv *conv)
     bool pads = d->pad_top || d->pad_left || d->pad_bottom || d->pad_right;
     bool unit = d->stride_h == 1 && d->stride_w == 1 && !pads;
     bool flat = unit && d->kernel_h == 1 && d->kernel_w == 1;
-    int64_t block = conv->set->block;
-    p->depth = d->in_channels / d->groups;
-    p->out_depth = d->out_channels / d->groups;
-    p->k = p->depth * d->kernel_h * d->kernel_w;
-    p->vectors = nnd_ceil_div(p->out_depth, block);
-    p->panels = nnd_ceil_div(p->vectors, conv->set->tile_vectors);
     p->in_h = flat ? 1 : d->in_h;
     p->in_w = flat ? d->in_h * d->in_w : d->in_w;
     p->out_h = flat ? 1 : conv->out_h;
     p->out_w = flat ? conv->out_h * conv->out_w : conv->out_w;
-    p->blocked_in = d->in_layout == NND_KERNEL_NCHWC && (d->groups == 1 || p->depth % block == 0);
-    p->blocked_out =
-        d->out_layout == NND_KERNEL_NCHWC && (d->groups == 1 || p->out_depth % block == 0);
+    p->blocked_in = d->in_layout == NND_KERNEL_NCHWC;
+    p->blocked_out = d->out_layout == NND_KERNEL_NCHWC;
     p->copies = !p->blocked_in || !unit;
-    p->lanes = p->blocked_in ? block : 1;
+    plan_groups(conv);
 }
 
 /* Floats that the copy for `rows` × `columns` outputs takes. */
 static double copy_floats(const nnd_conv_direct *p, int64_t rows, int64_t columns)
 {
     return (double)(p->rows.slots * (rows + p->rows.reach)) *
-           (double)(p->columns.slots * (columns + p->columns.reach)) * (double)p->depth;
+           (double)(p->columns.slots * (columns + p->columns.reach)) *
+           (double)(p->planes * p->lanes);
 }
 
 static void plan_tiles(nnd_conv *conv)
@@ -77,10 +123,10 @@ static void plan_tiles(nnd_conv *conv)
     const nnd_conv_desc *d = &conv->desc;
     nnd_conv_direct *p = &conv->direct;
     double pixels = (double)(p->out_h * p->out_w);
-    double width = (double)(p->vectors * conv->set->block); /* of a group */
-    double total = pixels * width * (double)p->k * (double)(d->batch * d->groups);
+    double width = (double)(p->bundle * p->vectors * conv->set->block);
+    double total = pixels * width * (double)p->k * (double)(d->batch * p->bundles);
     double target = NND_MIN((double)TILE_MACS, NND_MAX((double)SMALL_TILE, total / TILE_PARTS));
-    double few = NND_MIN(pixels, (double)MIN_PIXELS);
+    double few = NND_MIN(pixels, (double)(p->shares ? FEW_PIXELS : MIN_PIXELS));
     double chunk = NND_MIN(pixels, NND_MAX(few, target / (width * (double)p->k)));
     int64_t columns = NND_MIN(p->out_w, MAX_COLUMNS);
     if ((double)columns > chunk * 2) columns = (int64_t)chunk;
@@ -95,8 +141,8 @@ static void plan_tiles(nnd_conv *conv)
     int64_t panels = NND_MIN(p->panels, NND_MAX(1, (int64_t)(target / panel_macs + 0.5)));
     p->row_parts = nnd_ceil_div(p->out_h, rows);
     p->column_parts = nnd_ceil_div(p->out_w, columns);
-    p->panel_parts = nnd_ceil_div(p->panels, panels);
-    conv->tiles = (size_t)(d->batch * d->groups * p->panel_parts * p->row_parts * p->column_parts);
+    p->panel_parts = p->shares ? 1 : nnd_ceil_div(p->panels, panels);
+    conv->tiles = (size_t)(d->batch * p->bundles * p->panel_parts * p->row_parts * p->column_parts);
 }
 
 /* Strides of what the register tile reads. An odd number of cache lines between planes keeps them
@@ -114,8 +160,7 @@ static void plan_input(nnd_conv *conv)
     p->row_pitch = p->columns.slots * p->slot_columns * p->lanes;
     int64_t lines = nnd_ceil_div(p->rows.slots * p->slot_rows * p->row_pitch, 16);
     p->plane = (lines | 1) * 16;
-    int64_t planes = nnd_ceil_div(p->depth, p->lanes);
-    conv->lane_bytes = (size_t)(planes * p->plane) * sizeof(float);
+    conv->lane_bytes = (size_t)(p->planes * p->plane) * sizeof(float);
 }
 
 static ptrdiff_t tap_offset(const nnd_conv_direct *p, int64_t kh, int64_t kw)
@@ -125,22 +170,53 @@ static ptrdiff_t tap_offset(const nnd_conv_direct *p, int64_t kh, int64_t kw)
     return (ptrdiff_t)(row * p->row_pitch + column * p->lanes);
 }
 
-static void plan_taps(nnd_conv *conv)
+/* The planar form steps over planes itself: one list of taps is all that it needs. In the blocked
+   one, `to` gets the taps of one plane after the other. */
+static void plan_reads(const nnd_conv *conv, int64_t group, ptrdiff_t *to, nnd_conv_reads *reads)
+{
+    const nnd_conv_direct *p = &conv->direct;
+    int64_t width = conv->desc.kernel_w, taps = conv->desc.kernel_h * width;
+    int64_t lane = input_lane(conv, group), left = p->depth;
+    nnd_tile_segment *s = reads->segments;
+    reads->planes = nnd_ceil_div(lane + p->depth, p->lanes);
+    for (int64_t plane = 0; left > 0; plane++, lane = 0) {
+        int64_t depth = p->blocked_in ? NND_MIN(left, p->lanes - lane) : p->depth;
+        if (s->count && s->depth != (size_t)depth) s++;
+        if (!s->count) *s = (nnd_tile_segment){.taps = to, .depth = (size_t)depth};
+        for (int64_t tap = 0; tap < taps; tap++)
+            *to++ = (ptrdiff_t)(plane * p->plane + lane) + tap_offset(p, tap / width, tap % width);
+        s->count += (size_t)taps;
+        left -= depth;
+    }
+}
+
+/* Which lanes of a group's blocks are another group's. What follows the last group is nobody's. */
+static void plan_foreign(const nnd_conv *conv, int64_t group, float *to)
+{
+    const nnd_conv_direct *p = &conv->direct;
+    int64_t first = output_lane(conv, group), end = first + p->out_depth;
+    bool last = group == conv->desc.groups - 1;
+    for (int64_t j = 0; j < p->vectors * conv->set->block; j++)
+        to[j] = j < first || (j >= end && !last) ? 1.0f : 0.0f;
+}
+
+static nnd_status plan_lists(nnd_conv *conv)
 {
     const nnd_conv_desc *d = &conv->desc;
     nnd_conv_direct *p = &conv->direct;
-    int64_t taps = d->kernel_h * d->kernel_w;
-    int64_t whole = p->blocked_in ? p->depth / p->lanes : 1;
-    int64_t rest = p->blocked_in ? p->depth % p->lanes : 0;
-    for (int64_t i = 0; i < (whole + (rest > 0)) * taps; i++) {
-        int64_t tap = i % taps;
-        p->taps[i] =
-            (ptrdiff_t)(i / taps * p->plane) + tap_offset(p, tap / d->kernel_w, tap % d->kernel_w);
-    }
-    size_t depth = (size_t)(p->blocked_in ? p->lanes : p->depth);
-    p->segments[0] = (nnd_tile_segment){p->taps, (size_t)(whole * taps), depth};
-    if (rest)
-        p->segments[1] = (nnd_tile_segment){p->taps + whole * taps, (size_t)taps, (size_t)rest};
+    int64_t per_group = (p->blocked_in ? p->planes : 1) * d->kernel_h * d->kernel_w;
+    int64_t width = p->vectors * conv->set->block;
+    p->reads = nnd_calloc((size_t)p->reads_period, sizeof *p->reads);
+    p->taps = nnd_calloc((size_t)(p->reads_period * per_group), sizeof *p->taps);
+    if (p->shares) p->foreign = nnd_calloc((size_t)((p->bundle + 1) * width), sizeof(float));
+    if (!p->reads || !p->taps || (p->shares && !p->foreign))
+        return nnd_error_set(NND_E_OUT_OF_MEMORY, "convolution: no memory for the list of taps");
+    for (int64_t g = 0; g < p->reads_period; g++)
+        plan_reads(conv, g, p->taps + g * per_group, &p->reads[g]);
+    for (int64_t g = 0; g < p->bundle && p->shares; g++)
+        plan_foreign(conv, g, p->foreign + g * width);
+    if (p->shares) plan_foreign(conv, d->groups - 1, p->foreign + p->bundle * width);
+    return NND_OK;
 }
 
 nnd_status nnd_conv_direct_plan(nnd_conv *conv)
@@ -148,40 +224,61 @@ nnd_status nnd_conv_direct_plan(nnd_conv *conv)
     const nnd_conv_desc *d = &conv->desc;
     nnd_conv_direct *p = &conv->direct;
     plan_shape(conv);
-    int64_t planes = p->blocked_in ? nnd_ceil_div(p->depth, p->lanes) : 1;
-    p->taps = nnd_calloc((size_t)(planes * d->kernel_h * d->kernel_w), sizeof *p->taps);
     p->numbers = nnd_calloc(3 * (size_t)(d->kernel_h + d->kernel_w), sizeof *p->numbers);
-    if (!p->taps || !p->numbers)
+    if (!p->numbers)
         return nnd_error_set(NND_E_OUT_OF_MEMORY, "convolution: no memory for the list of taps");
     plan_axis(&p->rows, d->kernel_h, d->stride_h, d->dilation_h, p->numbers);
     plan_axis(&p->columns, d->kernel_w, d->stride_w, d->dilation_w, p->numbers + 3 * d->kernel_h);
     plan_tiles(conv);
     plan_input(conv);
-    plan_taps(conv);
     int64_t width = p->vectors * conv->set->block;
     conv->packed_bytes = (size_t)(d->groups * width * (p->k + 1)) * sizeof(float);
-    return NND_OK;
+    return plan_lists(conv);
 }
 
 void nnd_conv_direct_free(nnd_conv *conv)
 {
+    nnd_free(conv->direct.reads);
     nnd_free(conv->direct.taps);
+    nnd_free(conv->direct.foreign);
     nnd_free(conv->direct.numbers);
 }
 
 /* ---- packing ---------------------------------------------------------------------------- */
 
-/* Channels [ic0, ic0 + depth) of every tap for the output channels of one panel. */
-static float *pack_taps(const nnd_conv *conv, const float *weights, int64_t oc0, int64_t stored,
-                        int64_t width, int64_t ic0, int64_t depth, float *to)
+/* One panel: lanes [first, first + width) of the blocks of a group. */
+typedef struct pack_panel {
+    int64_t group, first, width;
+} pack_panel;
+
+/* Input channels [ic0, ic0 + depth) of every tap for the lanes of one panel. */
+static float *pack_taps(const nnd_conv *conv, const float *weights, const pack_panel *panel,
+                        int64_t ic0, int64_t depth, float *to)
 {
     const nnd_conv_direct *p = &conv->direct;
     int64_t taps = conv->desc.kernel_h * conv->desc.kernel_w;
+    int64_t before = output_lane(conv, panel->group) - panel->first; /* lanes before the group */
+    int64_t low = NND_MAX(0, before), high = NND_MIN(panel->width, before + p->out_depth);
+    const float *filters = weights + (panel->group * p->out_depth - before) * p->depth * taps;
     for (int64_t tap = 0; tap < taps; tap++) {
-        for (int64_t ic = ic0; ic < ic0 + depth; ic++, to += width) {
-            for (int64_t j = 0; j < width; j++)
-                to[j] = j < stored ? weights[((oc0 + j) * p->depth + ic) * taps + tap] : 0.0f;
+        for (int64_t ic = ic0; ic < ic0 + depth; ic++, to += panel->width) {
+            for (int64_t j = 0; j < panel->width; j++)
+                to[j] = j < low || j >= high ? 0.0f : filters[(j * p->depth + ic) * taps + tap];
         }
+    }
+    return to;
+}
+
+static float *pack_panels(const nnd_conv *conv, const float *weights, int64_t group, float *to)
+{
+    const nnd_conv_direct *p = &conv->direct;
+    int64_t block = conv->set->block, lanes = vectors_of(conv, group) * block;
+    int64_t width = block * conv->set->tile_vectors;
+    int64_t head = p->blocked_in ? p->lanes - input_lane(conv, group) : p->depth;
+    for (int64_t first = 0; first < lanes; first += width) {
+        pack_panel panel = {group, first, NND_MIN(width, lanes - first)};
+        for (int64_t ic = 0, end = head; ic < p->depth; ic = end, end += p->lanes)
+            to = pack_taps(conv, weights, &panel, ic, NND_MIN(end, p->depth) - ic, to);
     }
     return to;
 }
@@ -190,21 +287,15 @@ void nnd_conv_direct_pack(const nnd_conv *conv, const float *weights, const floa
                           float *packed)
 {
     const nnd_conv_direct *p = &conv->direct;
-    int64_t block = conv->set->block, panel = block * conv->set->tile_vectors;
-    int64_t step = p->blocked_in ? block : p->depth;
-    float *to = packed;
-    for (int64_t g = 0; g < conv->desc.groups; g++) {
-        for (int64_t j = 0; j < p->out_depth; j += panel) {
-            int64_t stored = NND_MIN(panel, p->out_depth - j);
-            int64_t width = nnd_round_up(stored, block);
-            for (int64_t ic = 0; ic < p->depth; ic += step)
-                to = pack_taps(conv, weights, g * p->out_depth + j, stored, width, ic,
-                               NND_MIN(step, p->depth - ic), to);
-        }
-    }
-    for (int64_t g = 0; g < conv->desc.groups; g++) {
-        for (int64_t j = 0; j < p->vectors * block; j++)
-            *to++ = bias && j < p->out_depth ? bias[g * p->out_depth + j] : 0.0f;
+    int64_t width = p->vectors * conv->set->block;
+    float *biases = packed + conv->desc.groups * width * p->k;
+    for (int64_t g = 0; g < conv->desc.groups; g++, biases += width) {
+        float *end = pack_panels(conv, weights, g, packed + g * width * p->k);
+        memset(end, 0, (size_t)(packed + (g + 1) * width * p->k - end) * sizeof *end);
+        memset(biases, 0, (size_t)width * sizeof *biases);
+        if (bias)
+            memcpy(biases + output_lane(conv, g), bias + g * p->out_depth,
+                   (size_t)p->out_depth * sizeof *bias);
     }
 }
 
@@ -212,7 +303,7 @@ void nnd_conv_direct_pack(const nnd_conv *conv, const float *weights, const floa
 
 /* What one tile covers. */
 typedef struct conv_tile {
-    int64_t image, group, panel0, panel1, row0, row1, column0, column1;
+    int64_t image, group0, group1, panel0, panel1, row0, row1, column0, column1;
 } conv_tile;
 
 static conv_tile tile_of(const nnd_conv *conv, size_t index)
@@ -225,9 +316,11 @@ static conv_tile tile_of(const nnd_conv *conv, size_t index)
     i /= p->row_parts;
     int64_t panel = i % p->panel_parts;
     i /= p->panel_parts;
+    int64_t group = i % p->bundles * p->bundle;
     return (conv_tile){
-        .image = i / conv->desc.groups,
-        .group = i % conv->desc.groups,
+        .image = i / p->bundles,
+        .group0 = group,
+        .group1 = NND_MIN(group + p->bundle, conv->desc.groups),
         .panel0 = nnd_part(p->panels, p->panel_parts, panel),
         .panel1 = nnd_part(p->panels, p->panel_parts, panel + 1),
         .row0 = nnd_part(p->out_h, p->row_parts, row),
@@ -255,9 +348,9 @@ static void copy_pixels(const nnd_kernel_set *set, const float *from, int64_t st
 }
 
 /* One phase of an input row: elements o of [o0, o0 + count) are input columns
-   o·stride + shift, zeros outside [0, in_w). `pixel` floats lie between input columns. */
-static void copy_row(const nnd_conv *conv, const float *row, int64_t pixel, int64_t o0,
-                     int64_t count, int64_t shift, float *to)
+   o·stride + shift, zeros outside [0, in_w). */
+static void copy_row(const nnd_conv *conv, const float *row, int64_t o0, int64_t count,
+                     int64_t shift, float *to)
 {
     int64_t stride = conv->desc.stride_w, lanes = conv->direct.lanes;
     int64_t first = o0 * stride + shift; /* input column of element o0 */
@@ -267,14 +360,13 @@ static void copy_row(const nnd_conv *conv, const float *row, int64_t pixel, int6
     high = NND_MAX(high, low);
     memset(to, 0, (size_t)(low * lanes) * sizeof *to);
     if (high > low)
-        copy_pixels(conv->set, row + (first + low * stride) * pixel, stride * pixel,
+        copy_pixels(conv->set, row + (first + low * stride) * lanes, stride * lanes,
                     to + low * lanes, lanes, high - low);
     memset(to + high * lanes, 0, (size_t)((count - high) * lanes) * sizeof *to);
 }
 
 /* All phases that the tile needs of one input plane. */
-static void copy_plane(const nnd_conv *conv, const conv_tile *t, const float *plane, int64_t pixel,
-                       float *to)
+static void copy_plane(const nnd_conv *conv, const conv_tile *t, const float *plane, float *to)
 {
     const nnd_conv_desc *d = &conv->desc;
     const nnd_conv_direct *p = &conv->direct;
@@ -289,45 +381,28 @@ static void copy_plane(const nnd_conv *conv, const conv_tile *t, const float *pl
                 continue;
             }
             for (int64_t s = 0; s < p->columns.slots; s++)
-                copy_row(conv, plane + ih * p->in_w * pixel, pixel, t->column0, columns,
+                copy_row(conv, plane + ih * p->in_w * p->lanes, t->column0, columns,
                          p->columns.phase[s] - d->pad_left, line + s * p->slot_columns * p->lanes);
         }
     }
 }
 
-static void copy_input(const nnd_conv *conv, const conv_tile *t, const float *x, float *to)
-{
-    const nnd_conv_desc *d = &conv->desc;
-    const nnd_conv_direct *p = &conv->direct;
-    int64_t block = conv->set->block, spatial = p->in_h * p->in_w;
-    int64_t planes = nnd_ceil_div(p->depth, p->lanes);
-    for (int64_t i = 0; i < planes; i++, to += p->plane) {
-        int64_t channel = t->group * p->depth + i * p->lanes;
-        if (d->in_layout == NND_KERNEL_NCHW) {
-            copy_plane(conv, t, x + (t->image * d->in_channels + channel) * spatial, 1, to);
-        } else {
-            int64_t per_image = nnd_ceil_div(d->in_channels, block);
-            const float *from = x + (t->image * per_image + channel / block) * spatial * block;
-            copy_plane(conv, t, from + channel % block, block, to);
-        }
-    }
-}
-
-/* The input of the tile's first output pixel, for tap offsets. */
-static const float *tile_input(const nnd_conv *conv, const conv_tile *t, const float *x,
-                               float *scratch)
+/* The input of a group at the tile's first output pixel, for tap offsets. */
+static const float *tile_input(const nnd_conv *conv, const conv_tile *t, int64_t group,
+                               const float *x, float *scratch)
 {
     const nnd_conv_direct *p = &conv->direct;
-    if (p->copies) {
-        copy_input(conv, t, x, scratch);
-        return scratch;
-    }
     int64_t per_image = nnd_ceil_div(conv->desc.in_channels, p->lanes);
-    int64_t plane = t->image * per_image + t->group * p->depth / p->lanes;
-    return x + plane * p->plane + t->row0 * p->row_pitch + t->column0 * p->lanes;
+    int64_t plane = t->image * per_image + group * p->depth / p->lanes;
+    if (!p->copies) return x + plane * p->plane + t->row0 * p->row_pitch + t->column0 * p->lanes;
+    int64_t floats = p->in_h * p->in_w * p->lanes;
+    for (int64_t i = 0; i < p->reads[group % p->reads_period].planes; i++)
+        copy_plane(conv, t, x + (plane + i) * floats, scratch + i * p->plane);
+    return scratch;
 }
 
-/* A place in the output: pixels of one row and channels of one panel. */
+/* A place in the output: pixels of one row and channels of one panel, or lanes where blocks are
+   shared: then `channel` is the first one of a block. */
 typedef struct conv_spot {
     int64_t image, channel, channels, pixel, pixels;
 } conv_spot;
@@ -339,7 +414,7 @@ static size_t output_offset(const nnd_conv *conv, int64_t image, int64_t channel
     if (d->out_layout == NND_KERNEL_NCHW)
         return (size_t)((image * d->out_channels + channel) * spatial + pixel);
     int64_t plane = image * nnd_ceil_div(d->out_channels, block) + channel / block;
-    return (size_t)((plane * spatial + pixel) * block + channel % block);
+    return (size_t)((plane * spatial + pixel) * block);
 }
 
 static void run_blocked(const nnd_conv *conv, const nnd_conv_args *args, const conv_spot *s,
@@ -354,105 +429,78 @@ static void run_blocked(const nnd_conv *conv, const nnd_conv_args *args, const c
     fn((int)s->pixels, (int)nnd_ceil_div(s->channels, block), t);
 }
 
-/* Lanes of the last block that no group owns are written as 0. */
-static void clear_padding(const nnd_conv *conv, const nnd_conv_args *args, const conv_spot *s)
-{
-    int64_t end = s->channel + s->channels, block = conv->set->block;
-    if (end != conv->desc.out_channels || end % block == 0) return;
-    for (int64_t i = 0; i < s->pixels; i++) {
-        float *lane = args->y + output_offset(conv, s->image, end, s->pixel + i);
-        memset(lane, 0, (size_t)(block - end % block) * sizeof *lane);
-    }
-}
-
-/* The register tile goes to a buffer and from there to planes, or to lanes of blocks. */
-static void run_scattered(const nnd_conv *conv, const nnd_conv_args *args, const conv_spot *s,
-                          nnd_tile_fn_f32 fn, nnd_tile_args *t)
+/* The register tile goes to a buffer and from there to planes. */
+static void run_planes(const nnd_conv *conv, const nnd_conv_args *args, const conv_spot *s,
+                       nnd_tile_fn_f32 fn, nnd_tile_args *t)
 {
     float c[MAX_ROWS * MAX_PANEL], r[MAX_ROWS * MAX_PANEL];
-    int64_t block = conv->set->block, spatial = conv->out_h * conv->out_w;
+    int64_t block = conv->set->block;
+    size_t spatial = (size_t)(conv->out_h * conv->out_w);
     int64_t width = nnd_round_up(s->channels, block);
-    bool planes = conv->desc.out_layout == NND_KERNEL_NCHW;
     size_t at = output_offset(conv, s->image, s->channel, s->pixel);
     t->c = c;
     t->c_row = t->r_row = width;
     t->c_vector = t->r_vector = block;
     if (conv->desc.residual) {
         memset(r, 0, sizeof r);
-        for (int64_t i = 0; i < s->pixels && !planes; i++) {
-            for (int64_t j = 0; j < s->channels; j++)
-                r[i * width + j] =
-                    args->residual[output_offset(conv, s->image, s->channel + j, s->pixel + i)];
-        }
-        if (planes)
-            conv->set->transpose(args->residual + at, (size_t)spatial, r, (size_t)width,
-                                 (size_t)s->channels, (size_t)s->pixels);
+        conv->set->transpose(args->residual + at, spatial, r, (size_t)width, (size_t)s->channels,
+                             (size_t)s->pixels);
         t->r = r;
     }
     fn((int)s->pixels, (int)(width / block), t);
-    if (planes) {
-        conv->set->transpose(c, (size_t)width, args->y + at, (size_t)spatial, (size_t)s->pixels,
-                             (size_t)s->channels);
-        return;
-    }
-    for (int64_t i = 0; i < s->pixels; i++) {
-        for (int64_t j = 0; j < s->channels; j++)
-            args->y[output_offset(conv, s->image, s->channel + j, s->pixel + i)] = c[i * width + j];
-    }
-    clear_padding(conv, args, s);
+    conv->set->transpose(c, (size_t)width, args->y + at, spatial, (size_t)s->pixels,
+                         (size_t)s->channels);
 }
 
-/* The activation that is no clamp, over what one row of a panel has just written. */
+/* The activation that is no clamp, over what has just been written. */
 static void activate(const nnd_conv *conv, const nnd_conv_args *args, const conv_spot *s)
 {
     const nnd_act *act = &conv->desc.act;
-    int64_t block = conv->set->block;
-    if (conv->direct.blocked_out) {
-        for (int64_t c = 0; c < s->channels; c += block) {
-            float *y = args->y + output_offset(conv, s->image, s->channel + c, s->pixel);
-            conv->set->act(act, y, y, (size_t)(s->pixels * block));
-        }
-    } else if (conv->desc.out_layout == NND_KERNEL_NCHW) {
-        for (int64_t c = 0; c < s->channels; c++) {
-            float *y = args->y + output_offset(conv, s->image, s->channel + c, s->pixel);
-            conv->set->act(act, y, y, (size_t)s->pixels);
-        }
-    } else { /* lanes of blocks that groups share */
-        for (int64_t i = 0; i < s->pixels * s->channels; i++) {
-            float *y = args->y + output_offset(conv, s->image, s->channel + i % s->channels,
-                                               s->pixel + i / s->channels);
-            conv->set->act(act, y, y, 1);
-        }
+    int64_t lanes = conv->direct.blocked_out ? conv->set->block : 1;
+    for (int64_t c = 0; c < s->channels; c += lanes) {
+        float *y = args->y + output_offset(conv, s->image, s->channel + c, s->pixel);
+        conv->set->act(act, y, y, (size_t)(s->pixels * lanes));
     }
 }
 
-/* One panel of output channels over one row of the tile. */
+static const float *foreign_lanes(const nnd_conv *conv, int64_t group)
+{
+    const nnd_conv_direct *p = &conv->direct;
+    int64_t entry = group == conv->desc.groups - 1 ? p->bundle : group % p->bundle;
+    return p->foreign + entry * p->vectors * conv->set->block;
+}
+
+/* One panel of a group's output channels over one row of the tile. */
 static void run_row(const nnd_conv *conv, const nnd_conv_args *args, const conv_tile *t,
-                    int64_t panel, int64_t row, const float *input)
+                    int64_t group, int64_t panel, int64_t row, const float *input)
 {
     const nnd_conv_direct *p = &conv->direct;
     const nnd_kernel_set *set = conv->set;
     int64_t block = set->block, width = set->tile_vectors * block;
-    int64_t columns = t->column1 - t->column0;
+    int64_t columns = t->column1 - t->column0, lane = output_lane(conv, group);
     int64_t pieces = nnd_ceil_div(columns, set->tile_rows);
-    int64_t first = panel * width; /* channel within the group */
-    const float *packed = args->packed;
+    int64_t first = panel * width; /* lane within the group's blocks */
     int64_t group_width = p->vectors * block;
-    const float *biases = packed + conv->desc.groups * group_width * p->k;
+    const float *packed = (const float *)args->packed + group * group_width * p->k;
+    const float *biases =
+        (const float *)args->packed + conv->desc.groups * group_width * p->k + group * group_width;
+    const nnd_conv_reads *reads = &p->reads[group % p->reads_period];
     nnd_tile_fn_f32 fn = p->blocked_in ? set->tile_blocked : set->tile_planar;
-    conv_spot whole = {t->image, t->group * p->out_depth + first,
-                       NND_MIN(width, p->out_depth - first), row * p->out_w + t->column0, columns};
+    conv_spot whole = {t->image, group * p->out_depth - lane + first,
+                       NND_MIN(width, lane + p->out_depth - first), row * p->out_w + t->column0,
+                       columns};
     for (int64_t i = 0; i < pieces; i++) {
         int64_t from = nnd_part(columns, pieces, i), to = nnd_part(columns, pieces, i + 1);
         nnd_tile_args args_of_tile = {
             .a = input + (row - t->row0) * p->row_pitch + from * p->lanes,
             .a_step = p->plane,
-            .segments = {p->segments[0], p->segments[1]},
-            .b = packed + t->group * group_width * p->k + first * p->k,
-            .bias_vector = biases + t->group * group_width + first,
+            .segments = {reads->segments[0], reads->segments[1], reads->segments[2]},
+            .b = packed + first * p->k,
+            .bias_vector = biases + first,
             .beta = 1.0f,
             .low = conv->low,
             .high = conv->high,
+            .foreign = p->shares ? foreign_lanes(conv, group) + first : NULL,
         };
         conv_spot spot = whole;
         spot.pixel += from;
@@ -460,18 +508,37 @@ static void run_row(const nnd_conv *conv, const nnd_conv_args *args, const conv_
         if (p->blocked_out)
             run_blocked(conv, args, &spot, fn, &args_of_tile);
         else
-            run_scattered(conv, args, &spot, fn, &args_of_tile);
+            run_planes(conv, args, &spot, fn, &args_of_tile);
     }
-    if (!conv->clamps) activate(conv, args, &whole);
+    if (!conv->clamps && !p->shares) activate(conv, args, &whole);
+}
+
+static void run_group(const nnd_conv *conv, const nnd_conv_args *args, const conv_tile *t,
+                      int64_t group, const float *input)
+{
+    int64_t panels = nnd_ceil_div(vectors_of(conv, group), conv->set->tile_vectors);
+    for (int64_t panel = t->panel0; panel < NND_MIN(t->panel1, panels); panel++) {
+        for (int64_t row = t->row0; row < t->row1; row++)
+            run_row(conv, args, t, group, panel, row, input);
+    }
+}
+
+/* Blocks that groups share, when all of these are done. */
+static void activate_bundle(const nnd_conv *conv, const nnd_conv_args *args, const conv_tile *t)
+{
+    int64_t depth = conv->direct.out_depth;
+    for (int64_t row = t->row0; row < t->row1; row++) {
+        conv_spot spot = {t->image, t->group0 * depth, (t->group1 - t->group0) * depth,
+                          row * conv->direct.out_w + t->column0, t->column1 - t->column0};
+        activate(conv, args, &spot);
+    }
 }
 
 void nnd_conv_direct_run(const nnd_conv *conv, const nnd_conv_args *args, size_t tile,
                          float *scratch)
 {
     conv_tile t = tile_of(conv, tile);
-    const float *input = tile_input(conv, &t, args->x, scratch);
-    for (int64_t panel = t.panel0; panel < t.panel1; panel++) {
-        for (int64_t row = t.row0; row < t.row1; row++)
-            run_row(conv, args, &t, panel, row, input);
-    }
+    for (int64_t group = t.group0; group < t.group1; group++)
+        run_group(conv, args, &t, group, tile_input(conv, &t, group, args->x, scratch));
+    if (!conv->clamps && conv->direct.shares) activate_bundle(conv, args, &t);
 }

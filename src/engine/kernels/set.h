@@ -15,9 +15,10 @@
  *   acc[i][v] = start + Σ over segments s, taps t, k < depth(s):
  *               a[tap(s, t) + i·A_ROW + k·a_step] · b[next vector v]
  *
- * b is read front to back, `vectors` vectors per (tap, k). Rows are packed rows of A (GEMM), output
- * pixels over planes (convolution of NCHW) or over channel blocks (convolution of NCHWc); A_ROW is
- * 1 in the planar form and the block in the blocked form, where a_step is 1.
+ * b is read front to back, `vectors` vectors per (tap, k); segments of no taps come last. Rows are
+ * packed rows of A (GEMM), output pixels over planes (convolution of NCHW) or over channel blocks
+ * (convolution of NCHWc); A_ROW is 1 in the planar form and the block in the blocked form, where
+ * a_step is 1.
  */
 typedef struct nnd_tile_segment {
     const ptrdiff_t *taps; /* offsets from a */
@@ -25,10 +26,12 @@ typedef struct nnd_tile_segment {
     size_t depth; /* k per tap */
 } nnd_tile_segment;
 
+enum { NND_TILE_SEGMENTS = 3 };
+
 typedef struct nnd_tile_args {
     const float *a;
     ptrdiff_t a_step; /* planar form only */
-    nnd_tile_segment segments[2];
+    nnd_tile_segment segments[NND_TILE_SEGMENTS];
     const float *b;
     float *c;
     ptrdiff_t c_row, c_vector; /* strides of c over rows and vectors */
@@ -38,7 +41,8 @@ typedef struct nnd_tile_args {
     const float *r;            /* adds beta·r, strides as for c */
     ptrdiff_t r_row, r_vector;
     float beta;
-    float low, high; /* the result is clamped to [low, high], ±infinity for none */
+    float low, high;      /* the result is clamped to [low, high], ±infinity for none */
+    const float *foreign; /* `vectors` whole vectors or NULL: lanes of c above 0 stay as they are */
 } nnd_tile_args;
 
 typedef void (*nnd_tile_fn_f32)(int rows, int vectors, const nnd_tile_args *args);

@@ -232,8 +232,7 @@ static nnd_status try_conv(layouter *l, uint32_t node, bool *done)
     int64_t groups = nnd_node_int(n, "group", 1), channels = weight->dims[0];
     int64_t in = weight->dims[1] * (groups > 0 ? groups : 1);
     bool depthwise = groups == in && channels == in && groups > 1;
-    bool whole_groups = weight->dims[1] % l->block == 0 && channels / groups % l->block == 0;
-    if (groups < 1 || (groups > 1 && !depthwise && !whole_groups)) return NND_OK;
+    if (groups < 1) return NND_OK;
     /* A few channels are read as they lie; others are worth a reorder. */
     bool in_blocked = is_blocked(l, n->inputs[0]) || in >= l->block;
     if (depthwise && !in_blocked) return NND_OK;

@@ -32,6 +32,21 @@ NND_INLINE void tile_start(const int rows, const int vectors, const nnd_tile_arg
     }
 }
 
+/* Lanes that belong to somebody else get the value that they have. */
+NND_INLINE void tile_keep_foreign(const int rows, const int vectors, const nnd_tile_args *t,
+                                  vf acc[TILE_ROWS][TILE_VECTORS])
+{
+#pragma GCC unroll 4
+    for (int v = 0; v < vectors; v++) {
+        vm foreign = v_less(v_set1(0.0f), v_load(t->foreign + v * VLEN));
+#pragma GCC unroll 16
+        for (int i = 0; i < rows; i++) {
+            vf now = v_load(t->c + i * t->c_row + v * t->c_vector);
+            acc[i][v] = v_select(foreign, now, acc[i][v]);
+        }
+    }
+}
+
 NND_INLINE void tile_finish(const int rows, const int vectors, const nnd_tile_args *t,
                             vf acc[TILE_ROWS][TILE_VECTORS])
 {
@@ -40,7 +55,14 @@ NND_INLINE void tile_finish(const int rows, const int vectors, const nnd_tile_ar
     for (int i = 0; i < rows; i++) {
 #pragma GCC unroll 4
         for (int v = 0; v < vectors; v++)
-            v_store(t->c + i * t->c_row + v * t->c_vector, v_min(high, v_max(low, acc[i][v])));
+            acc[i][v] = v_min(high, v_max(low, acc[i][v]));
+    }
+    if (t->foreign) tile_keep_foreign(rows, vectors, t, acc);
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; i++) {
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; v++)
+            v_store(t->c + i * t->c_row + v * t->c_vector, acc[i][v]);
     }
 }
 
@@ -50,7 +72,7 @@ NND_INLINE void tile(const int rows, const int vectors, const int a_row, ptrdiff
     vf acc[TILE_ROWS][TILE_VECTORS];
     tile_start(rows, vectors, t, acc);
     const float *b = t->b;
-    for (const nnd_tile_segment *s = t->segments; s < t->segments + 2; s++) {
+    for (const nnd_tile_segment *s = t->segments; s < t->segments + NND_TILE_SEGMENTS; s++) {
         for (size_t tap = 0; tap < s->count; tap++) {
             const float *a = t->a + s->taps[tap];
             for (size_t k = 0; k < s->depth; k++, a += a_step, b += vectors * VLEN) {
@@ -83,7 +105,7 @@ NND_INLINE void tile_row(const int vectors, ptrdiff_t a_step, const nnd_tile_arg
         side[1][v] = side[2][v] = side[3][v] = v_set1(0.0f);
     }
     const float *b = t->b;
-    for (const nnd_tile_segment *s = t->segments; s < t->segments + 2; s++) {
+    for (const nnd_tile_segment *s = t->segments; s < t->segments + NND_TILE_SEGMENTS; s++) {
         for (size_t tap = 0; tap < s->count; tap++) {
             const float *a = t->a + s->taps[tap];
             size_t k = 0;
