@@ -25,4 +25,8 @@ void nnd_heads_append(float *to, size_t total, const float *past, size_t past_ro
                       size_t past_extent, const nnd_heads *more, size_t more_rows, size_t batch,
                       size_t heads, size_t size);
 
+/* What the pass 'attention' makes: see attention_fused.c. In no table that a model's file can name.
+ */
+extern const nnd_op nnd_op_fused_attention;
+
 #endif

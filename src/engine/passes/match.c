@@ -84,15 +84,38 @@ nnd_status nnd_match_replace(nnd_graph *g, nnd_graph_node *n, const char *type, 
 {
     if (opset < n->opset) opset = n->opset;
     const nnd_op *op = nnd_op_find("", type, opset);
+    if (!op) return nnd_error_set(NND_E_INTERNAL, "there is no operator '%s'", type);
+    n->opset = opset;
+    return nnd_match_become(g, n, op, count, inputs);
+}
+
+nnd_status nnd_match_become(nnd_graph *g, nnd_graph_node *n, const nnd_op *op, size_t count,
+                            const uint32_t *inputs)
+{
     uint32_t *copy = nnd_arena_calloc(&g->arena, count, sizeof(*copy));
-    if (!op || !copy) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for the model's graph");
+    if (!copy) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for the model's graph");
     memcpy(copy, inputs, count * sizeof(*copy));
     n->type = op->name;
     n->op = op;
-    n->opset = opset;
     n->inputs = copy;
     n->input_count = n->formal_count = count;
     n->output_count = 1;
     n->attr_count = 0;
     return NND_OK;
+}
+
+bool nnd_match_perm(const nnd_graph *g, const nnd_graph_node *n, int64_t *perm, int *rank)
+{
+    size_t count;
+    if (!nnd_match_is(n, "Transpose")) return false;
+    const int64_t *list = nnd_node_ints(n, "perm", &count);
+    *rank = list ? (int)count : nnd_match_rank(g, n->inputs[0]);
+    if (*rank < 1 || *rank > NND_MAX_RANK || (list && count > NND_MAX_RANK)) return false;
+    uint32_t seen = 0;
+    for (int i = 0; i < *rank; i++) {
+        perm[i] = list ? list[i] : *rank - 1 - i;
+        if (perm[i] < 0 || perm[i] >= *rank) return false;
+        seen |= 1u << perm[i];
+    }
+    return seen == (1u << *rank) - 1u;
 }

@@ -34,4 +34,11 @@ bool nnd_match_same_rank(const nnd_graph *graph, uint32_t a, uint32_t b);
 nnd_status nnd_match_replace(nnd_graph *graph, nnd_graph_node *node, const char *type,
                              int64_t opset, size_t input_count, const uint32_t *inputs);
 
+/* The same for an operator that a model's file cannot name. */
+nnd_status nnd_match_become(nnd_graph *graph, nnd_graph_node *node, const struct nnd_op *op,
+                            size_t input_count, const uint32_t *inputs);
+/* The order of a Transpose of `rank` dimensions; false when the node is something else. An order
+   that is not written down is known from the rank only. */
+bool nnd_match_perm(const nnd_graph *graph, const nnd_graph_node *node, int64_t *perm, int *rank);
+
 #endif

@@ -26,15 +26,16 @@ static const struct {
     [NND_PASS_GELU] = {"gelu", nnd_pass_gelu},
     [NND_PASS_TRANSPOSE] = {"transpose", nnd_pass_transpose},
     [NND_PASS_RESHAPE] = {"reshape", nnd_pass_reshape},
+    [NND_PASS_ATTENTION] = {"attention", nnd_pass_attention},
 };
 
 /* Bits keep their meaning for ever, so the order is a list of its own. The layout comes behind all
    rounds. */
 static const nnd_engine_pass order[] = {
-    NND_PASS_QDQ,       NND_PASS_CONSTANT_FOLDING, NND_PASS_IDENTITY,   NND_PASS_COMMON,
-    NND_PASS_RESHAPE,   NND_PASS_TRANSPOSE,        NND_PASS_BATCHNORM,  NND_PASS_PAD,
-    NND_PASS_SCALE,     NND_PASS_NORMALIZATION,    NND_PASS_ACTIVATION, NND_PASS_GELU,
-    NND_PASS_DEAD_CODE, NND_PASS_RESIDUAL,
+    NND_PASS_QDQ,     NND_PASS_CONSTANT_FOLDING, NND_PASS_IDENTITY,  NND_PASS_COMMON,
+    NND_PASS_RESHAPE, NND_PASS_TRANSPOSE,        NND_PASS_BATCHNORM, NND_PASS_PAD,
+    NND_PASS_SCALE,   NND_PASS_NORMALIZATION,    NND_PASS_ATTENTION, NND_PASS_ACTIVATION,
+    NND_PASS_GELU,    NND_PASS_DEAD_CODE,        NND_PASS_RESIDUAL,
 };
 _Static_assert(NND_COUNT(order) == NND_PASS_COUNT - 1, "every pass has its place");
 

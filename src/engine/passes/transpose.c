@@ -8,24 +8,6 @@
 #include "engine/passes/match.h"
 #include "engine/passes/pass.h"
 
-/* The order of a Transpose of `rank` dimensions; false when the node is something else. An order
-   that is not written down is known from the rank only. */
-static bool read_perm(const nnd_graph *g, const nnd_graph_node *n, int64_t *perm, int *rank)
-{
-    size_t count;
-    if (!nnd_match_is(n, "Transpose")) return false;
-    const int64_t *list = nnd_node_ints(n, "perm", &count);
-    *rank = list ? (int)count : nnd_match_rank(g, n->inputs[0]);
-    if (*rank < 1 || *rank > NND_MAX_RANK || (list && count > NND_MAX_RANK)) return false;
-    uint32_t seen = 0;
-    for (int i = 0; i < *rank; i++) {
-        perm[i] = list ? list[i] : *rank - 1 - i;
-        if (perm[i] < 0 || perm[i] >= *rank) return false;
-        seen |= 1u << perm[i];
-    }
-    return seen == (1u << *rank) - 1u;
-}
-
 static bool is_natural(const int64_t *perm, int rank)
 {
     for (int i = 0; i < rank; i++)
@@ -57,11 +39,11 @@ static nnd_status merge(nnd_graph *g, nnd_graph_node *n, const renaming *r, size
 {
     int64_t outer[NND_MAX_RANK], inner[NND_MAX_RANK], both[NND_MAX_RANK];
     int rank, inner_rank;
-    if (!read_perm(g, n, outer, &rank)) return NND_OK;
+    if (!nnd_match_perm(g, n, outer, &rank)) return NND_OK;
     const nnd_graph_node *first = nnd_match_maker(g, n->inputs[0], "Transpose");
     uint32_t source = n->inputs[0];
     memcpy(both, outer, sizeof(both));
-    if (first && read_perm(g, first, inner, &inner_rank) && inner_rank == rank) {
+    if (first && nnd_match_perm(g, first, inner, &inner_rank) && inner_rank == rank) {
         for (int i = 0; i < rank; i++)
             both[i] = inner[outer[i]];
         source = first->inputs[0];
@@ -118,7 +100,7 @@ static bool add_operand(nnd_graph *g, sinking *s, uint32_t value)
     s->sources[s->operands++] = value;
     if (is_number(g, value)) return true;
     const nnd_graph_node *n = nnd_match_maker(g, value, "Transpose");
-    if (!n || !read_perm(g, n, perm, &rank) || nnd_graph_single_reader(g, value) == NND_NO_ID)
+    if (!n || !nnd_match_perm(g, n, perm, &rank) || nnd_graph_single_reader(g, value) == NND_NO_ID)
         return false;
     if (s->slot != NND_NO_ID &&
         (rank != s->rank || memcmp(perm, s->perm, sizeof(*perm) * (size_t)rank) != 0))

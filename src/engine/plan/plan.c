@@ -434,6 +434,8 @@ nnd_status nnd_plan_nominal(nnd_graph *graph, const nnd_tensor *inputs)
     for (size_t i = 0; i < graph->value_count && status == NND_OK; i++) {
         const nnd_slot *s = &p.plan->slots[i];
         graph->values[i].nominal_rank = s->known ? s->tensor.rank : -1;
+        if (s->known && graph->values[i].dtype == NND_DTYPE_INVALID)
+            graph->values[i].dtype = s->tensor.dtype;
         memcpy(graph->values[i].nominal, s->tensor.dims, sizeof(s->tensor.dims));
     }
     nnd_free(p.in);

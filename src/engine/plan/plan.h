@@ -62,7 +62,8 @@ typedef struct nnd_plan_options {
     uint64_t max_arena_bytes;
 } nnd_plan_options;
 
-/* Writes the shapes that all values have for these inputs (as in nnd_plan_create) into the graph.
+/* Writes the shapes that all values have for these inputs (as in nnd_plan_create), and the types
+   that are not known yet, into the graph.
    Comes before the operators are prepared. Constants up to NND_NOMINAL_BYTES must be aligned. */
 enum { NND_NOMINAL_BYTES = 16 * 1024 };
 nnd_status nnd_plan_nominal(nnd_graph *graph, const nnd_tensor *inputs);
