@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "base/port_status.h"
 #include "base/str.h"
+#include "base/user_folder.h"
 #include "base/vec.h"
 #include "port/port.h"
 
@@ -11,51 +12,16 @@
 
 /* ---- the user's folders ------------------------------------------------------------------ */
 
-/* Sets *path to <variable>/<rest> unless it is set already, or the variable is not. */
-static nnd_status below(const char *variable, const char *rest, char **path)
-{
-    char *folder = NULL;
-    if (*path) return NND_OK;
-    int rc = nnd_port_env_dup(variable, &folder);
-    if (rc == NND_PORT_E_NOT_FOUND) return NND_OK;
-    NND_TRY(nnd_error_from_port(rc, "cannot read the variable", variable));
-    if (folder[0]) *path = nnd_strf("%s/%s", folder, rest);
-    nnd_status status = folder[0] && !*path ? cat_no_memory() : NND_OK;
-    nnd_port_free(folder);
-    return status;
-}
-
 nnd_status nnd_model_cache_default_folder(char **path)
 {
     char *found = NULL;
-    NND_TRY(below("NNDEPLOY_CACHE", "models", &found));
-#if defined(_WIN32)
-    NND_TRY(below("LOCALAPPDATA", "nndeploy/models", &found));
-    NND_TRY(below("USERPROFILE", "AppData/Local/nndeploy/models", &found));
-#elif defined(__APPLE__)
-    NND_TRY(below("HOME", "Library/Caches/nndeploy/models", &found));
-#else
-    NND_TRY(below("XDG_CACHE_HOME", "nndeploy/models", &found));
-    NND_TRY(below("HOME", ".cache/nndeploy/models", &found));
-#endif
+    NND_TRY(nnd_path_below_variable("NNDEPLOY_CACHE", "models", &found));
+    if (!found) NND_TRY(nnd_user_cache_path("models", &found));
     if (!found)
         return nnd_error_set(NND_E_MISSING,
                              "no folder for models is known; name one in NNDEPLOY_CACHE");
     *path = found;
     return NND_OK;
-}
-
-/* *path stays NULL when the environment names no folder. */
-static nnd_status settings_file(char **path)
-{
-#if defined(_WIN32)
-    return below("APPDATA", "nndeploy/mirrors", path);
-#elif defined(__APPLE__)
-    return below("HOME", "Library/Application Support/nndeploy/mirrors", path);
-#else
-    NND_TRY(below("XDG_CONFIG_HOME", "nndeploy/mirrors", path));
-    return below("HOME", ".config/nndeploy/mirrors", path);
-#endif
 }
 
 /* ---- mirrors ----------------------------------------------------------------------------- */
@@ -102,6 +68,12 @@ static nnd_status read_settings(text_list *list, const char *path)
     size_t size = 0;
     int rc = nnd_port_file_read(path, LARGEST_SETTINGS, &text, &size);
     if (rc == NND_PORT_E_NOT_FOUND || rc == NND_PORT_E_NOT_DIR) return NND_OK;
+    if (rc == NND_PORT_E_ACCESS) {
+        /* Whoever runs in the environment of somebody else has no mirrors of their own. */
+        nnd_log(NND_LOG_WARN, "catalog", "no access to the list of mirrors '%s': it is left out",
+                path);
+        return NND_OK;
+    }
     NND_TRY(nnd_error_from_port(rc, "cannot read mirrors from", path));
     nnd_status status = add_parts(list, text, '\n');
     nnd_port_free(text);
@@ -111,7 +83,7 @@ static nnd_status read_settings(text_list *list, const char *path)
 static nnd_status add_settings(text_list *list)
 {
     char *path = NULL;
-    nnd_status status = settings_file(&path);
+    nnd_status status = nnd_user_settings_path("mirrors", &path);
     if (status == NND_OK && path) status = read_settings(list, path);
     nnd_free(path);
     return status;

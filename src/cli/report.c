@@ -172,23 +172,11 @@ static bool is_missing_resource(const nnd_diagnostic *d)
     return false;
 }
 
-/* A node whose model or type is missing has no ports, which its edges then miss. */
-static bool follows_from_missing(const nnd_diagnostics *diags, const nnd_diagnostic *d)
-{
-    if (strcmp(d->code, "unknown-port") != 0) return false;
-    for (size_t i = 0; i < nnd_diagnostics_count(diags); i++) {
-        const nnd_diagnostic *other = nnd_diagnostics_at(diags, i);
-        if (is_missing_resource(other) && strcmp(other->node, d->node) == 0) return true;
-    }
-    return false;
-}
-
 static bool only_resources_are_missing(const nnd_diagnostics *diags)
 {
     for (size_t i = 0; i < nnd_diagnostics_count(diags); i++) {
         const nnd_diagnostic *d = nnd_diagnostics_at(diags, i);
-        if (d->severity != NND_SEVERITY_ERROR || is_missing_resource(d)) continue;
-        if (!follows_from_missing(diags, d)) return false;
+        if (d->severity == NND_SEVERITY_ERROR && !is_missing_resource(d)) return false;
     }
     return true;
 }
@@ -216,13 +204,11 @@ int cli_exit_code(const cli *c, nnd_status status, const nnd_diagnostics *diags)
     }
 }
 
-/* "file:12:9: error: node 'net': …" per finding; those without a file are of the document.
-   What only follows from something missing would hide it, so it is left out. */
+/* "file:12:9: error: node 'net': …" per finding; those without a file are of the document. */
 void cli_print_diagnostics(const cli *c, const nnd_diagnostics *diags)
 {
     for (size_t i = 0; i < nnd_diagnostics_count(diags); i++) {
         const nnd_diagnostic *d = nnd_diagnostics_at(diags, i);
-        if (follows_from_missing(diags, d)) continue;
         const char *file = d->file[0] ? d->file : c->document ? c->document : "";
         if (file[0]) fprintf(stderr, "%s:", file);
         if (d->line) fprintf(stderr, "%u:%u:", (unsigned)d->line, (unsigned)d->column);
@@ -236,16 +222,6 @@ void cli_print_diagnostics(const cli *c, const nnd_diagnostics *diags)
     }
 }
 
-static size_t count_shown_errors(const nnd_diagnostics *diags)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < nnd_diagnostics_count(diags); i++) {
-        const nnd_diagnostic *d = nnd_diagnostics_at(diags, i);
-        count += d->severity == NND_SEVERITY_ERROR && !follows_from_missing(diags, d);
-    }
-    return count;
-}
-
 int cli_fail(cli *c, nnd_status status, const nnd_diagnostics *diags)
 {
     nnd_error *error = nnd_error_take();
@@ -253,7 +229,7 @@ int cli_fail(cli *c, nnd_status status, const nnd_diagnostics *diags)
     cli_watch_end();
     cli_print_diagnostics(c, diags);
     if (nnd_diagnostics_error_count(diags)) {
-        size_t n = count_shown_errors(diags);
+        size_t n = nnd_diagnostics_error_count(diags);
         fprintf(stderr, "nndeploy: %zu error%s\n", n, n == 1 ? "" : "s");
     } else if (code == CLI_CANCELLED) {
         fputs("nndeploy: cancelled\n", stderr);

@@ -87,9 +87,9 @@ void nnd_tuning_trial_to_json(const nnd_tuning_trial *trial, nnd_json_writer *w)
 
 /* ---- 3 using ----------------------------------------------------------------------------- */
 
-/* The file in force: the one that was set, else NNDEPLOY_TUNING, else nndeploy/tuning.json in the
-   user's cache folder. NULL when it is switched off ("off") or there is no such folder. Freed with
-   nnd_free. */
+/* The file in force: the one that was set, else NNDEPLOY_TUNING unless it is empty, else
+   nndeploy/tuning.json in the user's cache folder. NULL when it is switched off ("off") or there is
+   no such folder. Freed with nnd_free. */
 nnd_status nnd_tuning_path(char **out);
 /* For this process; NULL takes it back. */
 nnd_status nnd_tuning_set_path(const char *path);

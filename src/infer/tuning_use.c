@@ -4,6 +4,7 @@
 #include "base/isa.h"
 #include "base/port_status.h"
 #include "base/str.h"
+#include "base/user_folder.h"
 #include "infer/infer.h"
 
 #include <stdio.h>
@@ -32,17 +33,6 @@ nnd_status nnd_tuning_set_path(const char *path)
     return NND_OK;
 }
 
-static char *default_path(void)
-{
-    char *folder = NULL, *path = NULL;
-    if (nnd_port_env_dup("XDG_CACHE_HOME", &folder) == 0)
-        path = nnd_strf("%s/nndeploy/tuning.json", folder);
-    else if (nnd_port_env_dup("HOME", &folder) == 0)
-        path = nnd_strf("%s/.cache/nndeploy/tuning.json", folder);
-    nnd_port_free(folder);
-    return path;
-}
-
 nnd_status nnd_tuning_path(char **out)
 {
     char *named = NULL;
@@ -51,12 +41,12 @@ nnd_status nnd_tuning_path(char **out)
     char *path = nnd_strdup(chosen_path);
     nnd_port_mutex_unlock(&lock);
     if (!is_set && nnd_port_env_dup("NNDEPLOY_TUNING", &named) == 0) {
-        is_set = true;
-        path = nnd_strdup(named);
+        is_set = named[0] != '\0';
+        if (is_set) path = nnd_strdup(named);
         nnd_port_free(named);
     }
     if (is_set && !path) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a path");
-    if (!is_set) path = default_path();
+    if (!is_set) NND_TRY(nnd_user_cache_path("tuning.json", &path));
     if (path && strcmp(path, "off") == 0) {
         nnd_free(path);
         path = NULL;

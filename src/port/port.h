@@ -356,7 +356,7 @@ uint64_t nnd_port_process_id(void); /* of this process */
 
 /* A copy of the variable; NND_PORT_E_NOT_FOUND when unset. */
 int nnd_port_env_dup(const char *name, char **out);
-/* Copies it into the buffer; false when unset or too long for it (the buffer is then ""). */
+/* Copies it into the buffer; false when unset, empty or too long for it (the buffer is then ""). */
 bool nnd_port_env_copy(const char *name, char *buffer, size_t size);
 int nnd_port_env_set(const char *name, const char *value); /* NULL unsets; not thread-safe */
 /* size bytes from the system's random source. */

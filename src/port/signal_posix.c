@@ -25,12 +25,21 @@ static int install(int number, void (*function)(int))
     return sigaction(number, &action, NULL) == 0 ? 0 : NND_PORT_E_INVALID;
 }
 
+/* nohup means that the end of the terminal is not the end of the work. */
+static bool is_ignored(int number)
+{
+    struct sigaction action;
+    return sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
 int nnd_port_on_interrupt(void (*handler)(void))
 {
     interrupt_handler = handler;
     void (*function)(int) = handler ? on_signal : SIG_DFL;
     int rc = install(SIGINT, function);
-    return rc ? rc : install(SIGTERM, function);
+    if (rc == 0) rc = install(SIGTERM, function);
+    if (rc == 0 && !is_ignored(SIGHUP)) rc = install(SIGHUP, function);
+    return rc;
 }
 
 void nnd_port_ignore_broken_pipe(void)

@@ -198,7 +198,7 @@ bool nnd_port_env_copy(const char *name, char *buffer, size_t size)
     buffer[0] = '\0';
     if (nnd_port_env_dup(name, &value)) return false;
     size_t length = strlen(value);
-    bool fits = length < size;
+    bool fits = length && length < size;
     if (fits) memcpy(buffer, value, length + 1);
     nnd_port_free(value);
     return fits;

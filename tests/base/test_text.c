@@ -5,6 +5,7 @@
 #include "base/locale.h"
 #include "base/options.h"
 #include "base/str.h"
+#include "base/user_folder.h"
 #include "port/port.h"
 #include "support/oom.h"
 
@@ -238,13 +239,70 @@ static void test_isa(void **state)
     nnd_error_clear();
 }
 
+#if !defined(_WIN32) && !defined(__APPLE__)
+static void assert_user_path(nnd_status (*find)(const char *, char **), const char *wanted)
+{
+    char *path = NULL;
+    assert_ok(find("x/y", &path));
+    if (wanted)
+        assert_string_equal(path, wanted);
+    else
+        assert_null(path);
+    nnd_free(path);
+}
+
+static void test_user_folders(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"};
+    char *before[NND_COUNT(names)] = {NULL};
+    for (size_t i = 0; i < NND_COUNT(names); i++) {
+        (void)nnd_port_env_dup(names[i], &before[i]);
+        assert_int_equal(nnd_port_env_set(names[i], "/v"), 0);
+    }
+    assert_user_path(nnd_user_cache_path, "/v/nndeploy/x/y");
+    assert_user_path(nnd_user_settings_path, "/v/nndeploy/x/y");
+    oom_begin();
+    bool hit = true;
+    for (long n = 0; hit; n++) {
+        char *path = NULL;
+        oom_fail_after(n);
+        nnd_status status = nnd_user_cache_path("x", &path);
+        hit = oom_hit();
+        oom_never();
+        assert_int_equal(status, hit ? NND_E_OUT_OF_MEMORY : NND_OK);
+        nnd_free(path);
+        nnd_error_clear();
+        assert_int_equal(oom_live_blocks(), 0);
+    }
+    oom_end();
+    assert_int_equal(nnd_port_env_set("XDG_CACHE_HOME", ""), 0); /* empty is unset */
+    assert_int_equal(nnd_port_env_set("XDG_CONFIG_HOME", NULL), 0);
+    assert_user_path(nnd_user_cache_path, "/v/.cache/nndeploy/x/y");
+    assert_user_path(nnd_user_settings_path, "/v/.config/nndeploy/x/y");
+    assert_int_equal(nnd_port_env_set("HOME", NULL), 0);
+    assert_user_path(nnd_user_cache_path, NULL);
+    assert_user_path(nnd_user_settings_path, NULL);
+    for (size_t i = 0; i < NND_COUNT(names); i++) {
+        assert_int_equal(nnd_port_env_set(names[i], before[i]), 0);
+        nnd_port_free(before[i]);
+    }
+}
+#endif
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_builder),     cmocka_unit_test(test_utf8),
-        cmocka_unit_test(test_suggestions), cmocka_unit_test(test_options),
-        cmocka_unit_test(test_locale),      cmocka_unit_test(test_log),
+        cmocka_unit_test(test_builder),
+        cmocka_unit_test(test_utf8),
+        cmocka_unit_test(test_suggestions),
+        cmocka_unit_test(test_options),
+        cmocka_unit_test(test_locale),
+        cmocka_unit_test(test_log),
         cmocka_unit_test(test_isa),
+#if !defined(_WIN32) && !defined(__APPLE__)
+        cmocka_unit_test(test_user_folders),
+#endif
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

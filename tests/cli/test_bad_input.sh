@@ -120,6 +120,7 @@ cp "$source_dir/models/digits-32/labels.txt" .
 run 3 run damaged.json --input image="$media/meter.jpg" --output picture=o.png
 says err.txt 'malformed ONNX'
 says err.txt "node 'read/net'"
+brief 2 # the model's edges are not wrong because of it
 absent o.png
 sed -e 's#"model": "[^"]*"#"model": "no-such-model"#' "$digits" >lost.json
 run 5 run lost.json --input image="$media/meter.jpg"

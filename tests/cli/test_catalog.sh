@@ -104,6 +104,15 @@ run 0 models where latin-ocr --precision int8
 says out.txt "$source_dir/models/latin-ocr/latin-ocr-int8.onnx"
 run 5 models where latin-ocr --precision f16
 says err.txt 'it has: f32, int8'
+if [ "$(id -u)" -ne 0 ]; then
+    chmod 0 settings/nndeploy
+    NNDEPLOY_MODELS=$source_dir/models run 0 run "$source_dir/workflows/read-digits.json" \
+        --input image="$source_dir/examples/media/meter.jpg"
+    says err.txt 'no access'
+    chmod 700 settings/nndeploy
+else
+    skip 'root may read everything'
+fi
 rm -r settings
 absent "$cache"
 

@@ -143,7 +143,7 @@ run 2 fmt --check --stdout f.json
 run 5 fmt nothere.json
 chmod 500 flows
 if [ "$(id -u)" -ne 0 ]; then
-    run 3 fmt flows/outer.json
+    run 4 fmt flows/outer.json
 else
     skip 'root may write everywhere'
 fi

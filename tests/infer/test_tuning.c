@@ -586,6 +586,13 @@ static void the_file_in_force_is_found(void **state)
     assert_ok(nnd_tuning_path(&path));
     assert_string_equal(path, "/cache/nndeploy/tuning.json");
     nnd_free(path);
+    /* Empty is unset. */
+    assert_int_equal(nnd_port_env_set("NNDEPLOY_TUNING", ""), 0);
+    assert_int_equal(nnd_port_env_set("XDG_CACHE_HOME", ""), 0);
+    assert_int_equal(nnd_port_env_set("HOME", "/home/me"), 0);
+    assert_ok(nnd_tuning_path(&path));
+    assert_string_equal(path, "/home/me/.cache/nndeploy/tuning.json");
+    nnd_free(path);
     assert_int_equal(nnd_port_env_set("NNDEPLOY_TUNING", "/here.json"), 0);
     assert_ok(nnd_tuning_path(&path));
     assert_string_equal(path, "/here.json");

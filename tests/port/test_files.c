@@ -219,6 +219,8 @@ static void test_environment(void **state)
     nnd_port_free(value);
     assert_false(nnd_port_env_copy("NND_TEST_VARIABLE", small, sizeof(small)));
     assert_string_equal(small, "");
+    assert_int_equal(nnd_port_env_set("NND_TEST_VARIABLE", ""), 0);
+    assert_false(nnd_port_env_copy("NND_TEST_VARIABLE", small, sizeof(small)));
     assert_int_equal(nnd_port_env_set("NND_TEST_VARIABLE", NULL), 0);
     assert_int_equal(nnd_port_env_dup("NND_TEST_VARIABLE", &value), NND_PORT_E_NOT_FOUND);
     uint8_t one[16] = {0}, two[16] = {0};

@@ -124,9 +124,7 @@ static void test_hello_timeout(void **state)
     nnd_wire_options options = NND_WIRE_OPTIONS_INIT;
     options.hello_timeout_ns = 50 * 1000 * 1000;
     assert_ok(nnd_wire_pair(fds));
-    int64_t start = nnd_clock_now();
     assert_status(nnd_wire_open_fd(fds[0], &options, &wire), NND_E_TIMEOUT);
-    assert_true(nnd_clock_now() - start < INT64_C(2000000000));
     nnd_port_fd_close(fds[1]);
 }
 

@@ -116,6 +116,23 @@ static const nnd_node_type t_fan = {.struct_size = sizeof(nnd_node_type),
                                     .resolve_ports = fan_ports,
                                     .process = fan_process};
 
+/* Its ports depend on something that is not there. */
+static nnd_status blind_ports(const nnd_params *params, nnd_prepare *prepare, nnd_port_list *ports)
+{
+    char *path = NULL;
+    (void)params;
+    (void)ports;
+    return nnd_prepare_find_model(prepare, "no-such-model", &path);
+}
+static const nnd_node_type t_blind = {.struct_size = sizeof(nnd_node_type),
+                                      .type = "t.blind",
+                                      .version = 1,
+                                      .category = "test",
+                                      .title = "blind",
+                                      .text = "",
+                                      .resolve_ports = blind_ports,
+                                      .process = t_inc_process};
+
 static nnd_registry *registry(void)
 {
     nnd_registry *r = t_registry();
@@ -123,6 +140,7 @@ static nnd_registry *registry(void)
     assert_ok(nnd_registry_add(r, &t_required));
     assert_ok(nnd_registry_add(r, &t_lost));
     assert_ok(nnd_registry_add(r, &t_fan));
+    assert_ok(nnd_registry_add(r, &t_blind));
     return r;
 }
 
@@ -142,6 +160,53 @@ static void test_all_at_once(void **state)
                   T_DOC(T_NODE("a", "t.picky") "," T_NODE("b", "t.picky"),
                         T_EDGE("@", "x", "a", "in") "," T_EDGE("a", "out", "b", "in"), "b"),
                   negotiate, 2);
+    nnd_registry_unref(r);
+}
+
+/* With this override there is one error, at this parameter. */
+static void assert_one_error(nnd_registry *r, const char *text, const char *set, const char *port)
+{
+    nnd_diagnostics *diags = NULL;
+    nnd_plan *plan = NULL;
+    nnd_compile_options o = NND_COMPILE_OPTIONS_INIT;
+    nnd_workflow *wf = t_parse(text);
+    assert_ok(nnd_diagnostics_create(&diags));
+    o.registry = r;
+    o.set = &set;
+    o.set_count = 1;
+    assert_status(nnd_plan_compile(wf, &o, diags, &plan), NND_E_VALIDATION);
+    assert_int_equal(nnd_diagnostics_count(diags), 1);
+    assert_string_equal(nnd_diagnostics_at(diags, 0)->port, port);
+    nnd_error_clear();
+    nnd_diagnostics_destroy(diags);
+    nnd_workflow_destroy(wf);
+}
+
+/* What is wrong with a node is said once: its edges are not wrong because of it. */
+static void test_one_error_for_one_mistake(void **state)
+{
+    (void)state;
+    nnd_registry *r = registry();
+    const wanted blind[] = {{"ports", "b", NULL}};
+    expect_errors(r,
+                  T_DOC(T_NODE("a", "t.inc") "," T_NODE("b", "t.blind") "," T_NODE("c", "t.inc"),
+                        T_EDGE("@", "x", "a", "in") "," T_EDGE("a", "out", "b", "in") "," T_EDGE(
+                            "b", "out", "c", "in"),
+                        "c"),
+                  blind, 1);
+    const char *fan = T_DOC("{'id':'b','type':'t.fan','params':{'n':2}}," T_NODE("c", "t.inc"),
+                            T_EDGE("@", "x", "b", "in") "," T_EDGE("b", "out1", "c", "in"), "c");
+    assert_one_error(r, fan, "b.n=99", "n");
+    const char *map =
+        "{'format':'nndeploy/1','name':'t','inputs':[{'name':'x','type':'list<int>'}],"
+        "'outputs':[{'name':'y','from':['m','o']}],"
+        "'nodes':[{'id':'m','type':'flow.map','graph':{"
+        "'inputs':[{'name':'i','type':'int'}],"
+        "'outputs':[{'name':'o','from':['a','out']}],"
+        "'nodes':[{'id':'a','type':'t.inc'}],"
+        "'edges':[{'from':['@','i'],'to':['a','in']}]}}],"
+        "'edges':[{'from':['@','x'],'to':['m','i']}]}";
+    assert_one_error(r, map, "m.over=7", "over");
     nnd_registry_unref(r);
 }
 
@@ -572,6 +637,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_all_at_once),
+        cmocka_unit_test(test_one_error_for_one_mistake),
         cmocka_unit_test(test_structure),
         cmocka_unit_test(test_unused_nodes_are_told),
         cmocka_unit_test(test_dynamic_ports),

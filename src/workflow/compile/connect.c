@@ -79,6 +79,12 @@ static nnd_status report_unknown_node(wf_compiler *c, const wf_scope *scope, wf_
                      place, id, NULL, suggest.best, "there is no node '%s'", id);
 }
 
+/* An output of an actor whose ports follow from the document; none when the actor is wrong. */
+static wf_source port_of(const wf_compiler *c, uint32_t actor, uint32_t index)
+{
+    return (wf_source){c->plan->actors.items[actor].ports_known, actor, index};
+}
+
 static nnd_status find_source(wf_compiler *c, const wf_scope *scope, const char *id,
                               const char *port, wf_place place, wf_plan_edge *settings,
                               unsigned hops, wf_source *out);
@@ -100,7 +106,7 @@ static nnd_status find_boundary(wf_compiler *c, const wf_scope *scope, const cha
                          suggest.best, "the graph has no input '%s'", port);
     if (!scope->parent || scope->kind != WF_ACTOR_NODE) {
         uint32_t actor = scope->parent ? scope->entry : c->plan->inputs[index];
-        *out = (wf_source){true, actor, scope->parent ? index : 0};
+        *out = port_of(c, actor, scope->parent ? index : 0);
         return NND_OK;
     }
     const wf_graph *outer = scope->parent->graph;
@@ -131,11 +137,11 @@ static nnd_status find_inner(wf_compiler *c, const wf_scope *inner, const char *
                          inner->parent->file, place, inner->node->id, port, suggest.best,
                          "there is no output port '%s'", port);
     if (inner->kind == WF_ACTOR_SPLIT) {
-        *out = (wf_source){true, inner->exit, index};
+        *out = port_of(c, inner->exit, index);
         return NND_OK;
     }
     if (inner->kind == WF_ACTOR_LOOP) {
-        *out = (wf_source){true, inner->exit, (uint32_t)g->input_count + index};
+        *out = port_of(c, inner->exit, (uint32_t)g->input_count + index);
         return NND_OK;
     }
     const wf_output *o = &g->outputs[index];
@@ -158,11 +164,9 @@ static nnd_status find_source(wf_compiler *c, const wf_scope *scope, const char 
     if (child->actor == WF_NONE) return NND_OK; /* too deep: reported */
     const wf_plan_actor *actor = &c->plan->actors.items[child->actor];
     uint32_t index = find_port(actor->out, actor->out_count, port);
-    if (index == WF_NONE) {
-        /* A node whose ports are not known has been reported. */
-        if (!actor->type && !actor->bypass && !actor->mute) return NND_OK;
-        return report_unknown_port(c, scope, place, actor, port, true);
-    }
+    if (index == WF_NONE)
+        return actor->ports_known ? report_unknown_port(c, scope, place, actor, port, true)
+                                  : NND_OK;
     *out = (wf_source){true, child->actor, index};
     return NND_OK;
 }
@@ -194,9 +198,8 @@ static nnd_status connect_data(wf_compiler *c, const wf_scope *scope, const char
         const wf_plan_actor *a = &c->plan->actors.items[actor];
         uint32_t port = find_port(a->in, a->in_count, e->to_port);
         if (port == WF_NONE) {
-            if (a->type && !a->params) continue; /* parameters were wrong: ports unknown */
-            if (!a->type && !a->bypass && !a->mute) continue;
-            NND_TRY(report_unknown_port(c, scope, e->place, a, e->to_port, false));
+            if (a->ports_known)
+                NND_TRY(report_unknown_port(c, scope, e->place, a, e->to_port, false));
             continue;
         }
         wf_plan_edge edge = {.to = actor, .to_port = port, .place = e->place};

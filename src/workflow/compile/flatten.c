@@ -75,6 +75,7 @@ static nnd_status adopt_ports(nnd_plan *plan, nnd_port_list *l, wf_plan_actor *a
     actor->out_count = (uint32_t)l->out.count;
     actor->in = wf_arena_or_error(&plan->arena, l->in.count, sizeof(wf_plan_port), &status);
     actor->out = wf_arena_or_error(&plan->arena, l->out.count, sizeof(wf_plan_port), &status);
+    actor->ports_known = status == NND_OK;
     if (status == NND_OK) {
         nnd_vec_copy(actor->in, l->in.items, l->in.count * sizeof(wf_plan_port));
         nnd_vec_copy(actor->out, l->out.items, l->out.count * sizeof(wf_plan_port));
@@ -244,14 +245,16 @@ static nnd_status fill_common(wf_compiler *c, const wf_scope *scope, const wf_no
     return check_input_policy(c, node, actor);
 }
 
-static nnd_status resolve_dynamic_ports(wf_compiler *c, wf_plan_actor *actor, nnd_port_list *l)
+/* *known = false when the node itself cannot tell, which is reported. */
+static nnd_status resolve_dynamic_ports(wf_compiler *c, wf_plan_actor *actor, nnd_port_list *l,
+                                        bool *known)
 {
     nnd_prepare prepare = {c, c->plan, actor, actor->params, c->options->cancel, c->wf};
     nnd_error_clear();
     nnd_status status = actor->type->resolve_ports(actor->params, &prepare, l);
-    if (status != NND_OK)
-        NND_TRY(wf_report_record(c, actor, "ports", status, "cannot tell the node's ports"));
-    return NND_OK;
+    *known = status == NND_OK;
+    if (*known) return NND_OK;
+    return wf_report_record(c, actor, "ports", status, "cannot tell the node's ports");
 }
 
 static nnd_status add_leaf(wf_compiler *c, const wf_scope *scope, const wf_node *node,
@@ -269,9 +272,10 @@ static nnd_status add_leaf(wf_compiler *c, const wf_scope *scope, const wf_node 
     NND_TRY(make_params(c, scope, node, actor));
     if (!actor->params) return NND_OK;
     nnd_port_list ports = {.arena = &c->plan->arena};
-    nnd_status status = actor->type->resolve_ports ? resolve_dynamic_ports(c, actor, &ports)
+    bool known = true;
+    nnd_status status = actor->type->resolve_ports ? resolve_dynamic_ports(c, actor, &ports, &known)
                                                    : static_ports(actor->type, &ports);
-    if (status == NND_OK) status = adopt_ports(c->plan, &ports, actor);
+    if (status == NND_OK && known) status = adopt_ports(c->plan, &ports, actor);
     free_ports(&ports);
     return status;
 }

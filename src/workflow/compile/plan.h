@@ -94,6 +94,7 @@ typedef struct wf_plan_actor {
     bool has_prepared;       /* prepare succeeded: release is due */
     const char *device_name; /* as the file has it, NULL = the cpu */
     nnd_device *device;
+    bool ports_known; /* false: the type, a parameter or the model is wrong, which was reported */
     wf_plan_port *in;
     wf_plan_port *out;
     uint32_t in_count, out_count;
