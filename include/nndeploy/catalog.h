@@ -47,17 +47,24 @@ typedef struct nnd_catalog_priors {
     double center_variance, size_variance;
 } nnd_catalog_priors;
 
-/* How a port of a variant differs from what workflows see. infer.model gives its ports the names
-   of workflows; layout, dtype and scale say what the files take, for whoever makes the tensors. */
+/* How a port of a variant differs from what workflows see, which is the same for every variant of a
+   model: the name `port`; the dimensions N, C, D, H and W of a layout in this order; f32 where the
+   dtype that is said is another float or an integer of at most 16 bits, or where there is a scale
+   or an offset. What has none of these is as in the file. infer.model converts. */
 typedef struct nnd_catalog_port {
     const char *port;   /* the name that workflows use */
     const char *name;   /* the name in the variant's own files */
-    const char *layout; /* of the tensor in these files, "NCHW"; "" = not said */
+    const char *layout; /* of the tensor in these files, "NHWC", no letter twice; "" = not said */
     nnd_dtype dtype;    /* of the tensor in these files; NND_DTYPE_INVALID = not said */
-    double scale;       /* an input is multiplied by it, an output divided; 1 = as it is */
+    double scale;       /* file's number = workflow's number · scale + offset; 1 = as it is */
     /* The files give offsets from these, workflows get corners in 0…1 from infer.model; NULL =
        none. The picture is the model's first input, in the order NCHW. */
     const nnd_catalog_priors *priors;
+    double offset; /* 0 = nothing is added */
+    /* Instead of scale and offset: one of each per channel, the C of the layout; NULL and 0 where
+       all channels have the same. */
+    const double *scales, *offsets;
+    size_t channel_count;
 } nnd_catalog_port;
 
 typedef struct nnd_catalog_variant {

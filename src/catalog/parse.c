@@ -19,7 +19,14 @@
 /* Pixels and variances of priors. */
 #define SMALLEST_PRIOR 1e-3
 #define LARGEST_PRIOR  65536.0
-enum { MOST_VARIANTS = 32, MOST_FILES = 64, MOST_PORTS = 256, MOST_URLS = 32, MOST_PRIORS = 16 };
+enum {
+    MOST_VARIANTS = 32,
+    MOST_FILES = 64,
+    MOST_PORTS = 256,
+    MOST_URLS = 32,
+    MOST_PRIORS = 16,
+    MOST_CHANNELS = 1024
+};
 
 typedef struct parser {
     nnd_catalog *catalog;
@@ -214,11 +221,83 @@ static nnd_status read_priors(parser *p, const nnd_json *object, const nnd_catal
     return NND_OK;
 }
 
+/* Scale and offset are read alike: a number, or a list with one per channel. */
+typedef struct factor {
+    const char *field;
+    double usual, least; /* `least` itself is not allowed */
+    double *all;         /* for every channel */
+    double **each;       /* stays NULL unless there is a list */
+} factor;
+
+static nnd_status check_factor(const parser *p, const nnd_json *value, const factor *f)
+{
+    const double number = nnd_json_number(value, 0);
+    if (nnd_json_get_type(value) == NND_JSON_NUMBER && number > f->least && number <= LARGEST_SCALE)
+        return NND_OK;
+    return wrong(p, value, "'%s' has to be a number above %g and at most %g, or a list of such",
+                 f->field, f->least, LARGEST_SCALE);
+}
+
+static nnd_status read_factor(parser *p, const nnd_json *object, const factor *f, size_t *count)
+{
+    const nnd_json *value = nnd_json_get(object, f->field), *list = NULL;
+    *f->all = f->usual;
+    if (!value) return NND_OK;
+    if (nnd_json_get_type(value) != NND_JSON_ARRAY) {
+        NND_TRY(check_factor(p, value, f));
+        *f->all = nnd_json_number(value, 0);
+        return NND_OK;
+    }
+    NND_TRY(get_list(p, object, f->field, 1, MOST_CHANNELS, &list));
+    if (*count && *count != nnd_json_count(list))
+        return wrong(p, list, "two lists, 'scale' and 'offset', need as many elements");
+    *count = nnd_json_count(list);
+    NND_TRY(make_array(p, *count, sizeof **f->each, f->each));
+    for (size_t i = 0; i < *count; i++) {
+        NND_TRY(check_factor(p, nnd_json_at(list, i), f));
+        (*f->each)[i] = nnd_json_number(nnd_json_at(list, i), 0);
+    }
+    return NND_OK;
+}
+
+/* Where one of both is a list, the other one is made one too. */
+static nnd_status spread(parser *p, const factor *f, size_t count)
+{
+    if (!count || *f->each) return NND_OK;
+    NND_TRY(make_array(p, count, sizeof **f->each, f->each));
+    for (size_t i = 0; i < count; i++)
+        (*f->each)[i] = *f->all;
+    return NND_OK;
+}
+
+static nnd_status read_factors(parser *p, const nnd_json *object, nnd_catalog_port *port)
+{
+    double *scales = NULL, *offsets = NULL;
+    const factor scale = {"scale", 1, 0, &port->scale, &scales};
+    const factor offset = {"offset", 0, -LARGEST_SCALE, &port->offset, &offsets};
+    NND_TRY(read_factor(p, object, &scale, &port->channel_count));
+    NND_TRY(read_factor(p, object, &offset, &port->channel_count));
+    if (port->channel_count && !strchr(port->layout, 'C'))
+        return wrong(p, object,
+                     "a list of one number per channel needs a 'layout' with the channels, C");
+    NND_TRY(spread(p, &scale, port->channel_count));
+    NND_TRY(spread(p, &offset, port->channel_count));
+    port->scales = scales;
+    port->offsets = offsets;
+    return NND_OK;
+}
+
+static bool has_twins(const char *letters)
+{
+    for (; *letters; letters++)
+        if (strchr(letters + 1, *letters)) return true;
+    return false;
+}
+
 static nnd_status read_port(parser *p, const char *name, const nnd_json *object,
                             nnd_catalog_port *port)
 {
-    static const char *const fields[] = {"name", "layout", "dtype", "scale", "priors"};
-    const nnd_json *scale = nnd_json_get(object, "scale");
+    static const char *const fields[] = {"name", "layout", "dtype", "scale", "offset", "priors"};
     const char *dtype = "";
     NND_TRY(check_fields(p, object, "a port", fields, NND_COUNT(fields)));
     port->port = nnd_arena_strdup(&p->catalog->arena, name);
@@ -227,18 +306,15 @@ static nnd_status read_port(parser *p, const char *name, const nnd_json *object,
     if (!port->name[0]) port->name = port->port;
     NND_TRY(get_text(p, object, "layout", OPTIONAL, &port->layout));
     size_t letters = strspn(port->layout, "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
-    if (letters > NND_MAX_RANK || port->layout[letters])
+    if (letters > NND_MAX_RANK || port->layout[letters] || has_twins(port->layout))
         return wrong(p, nnd_json_get(object, "layout"),
-                     "'layout' has to be up to %d capital letters, one per dimension",
+                     "'layout' has to be up to %d different capital letters, one per dimension",
                      NND_MAX_RANK);
     NND_TRY(get_word(p, object, "dtype", OPTIONAL, &dtype));
     port->dtype = dtype[0] ? nnd_dtype_from_name(dtype) : NND_DTYPE_INVALID;
     if (dtype[0] && strcmp(nnd_dtype_name(port->dtype), dtype) != 0)
         return wrong(p, nnd_json_get(object, "dtype"), "'%.40s' is no element type", dtype);
-    port->scale = nnd_json_number(scale, 1);
-    if (scale && (nnd_json_get_type(scale) != NND_JSON_NUMBER || !(port->scale > 0) ||
-                  port->scale > LARGEST_SCALE))
-        return wrong(p, scale, "'scale' has to be a number above 0 and at most %g", LARGEST_SCALE);
+    NND_TRY(read_factors(p, object, port));
     return read_priors(p, nnd_json_get(object, "priors"), &port->priors);
 }
 

@@ -2,6 +2,7 @@
 #include "cli/model_inputs.h"
 
 #include "base/options.h"
+#include "nndeploy/catalog.h"
 #include "nndeploy/nodes.h"
 #include "port/port.h"
 
@@ -9,19 +10,37 @@
 
 /* ---- loading ----------------------------------------------------------------------------- */
 
-/* A path that exists, else a name that the services look up. */
+/* A name with a dot in it, which is not that of a file here, can be that of a model,
+   "squeezenet-v1.1", as well as a misspelt path, "net.onnx": what the catalogue has is the former.
+ */
+static bool is_catalogued(const char *name)
+{
+    nnd_model_cache *cache = NULL;
+    char *plain = nnd_strdup_n(name, strcspn(name, "@"));
+    bool is = plain && nnd_model_cache_create(NULL, &cache) == NND_OK &&
+              nnd_catalog_find(nnd_model_cache_catalog(cache), plain);
+    nnd_error_clear();
+    nnd_model_cache_destroy(cache);
+    nnd_free(plain);
+    return is;
+}
+
+/* A file that exists, else a name that the services look up. */
 static nnd_status find_model(const char *name, const char *backend, char **path)
 {
     nnd_services services;
-    bool plain = !strpbrk(name, "/\\") && !strchr(name, '.');
-    if (nnd_port_file_exists(name) || !plain) {
+    const nnd_model_wish wish = {.size = sizeof wish, .name = name, .backend = backend};
+    bool as_wished = false;
+    if (nnd_port_file_exists(name) || strpbrk(name, "/\\")) {
         *path = nnd_strdup(name);
         return *path ? NND_OK : cli_no_memory();
     }
     NND_TRY(nnd_nodes_services(".", &services));
-    const nnd_model_wish wish = {.size = sizeof wish, .name = name, .backend = backend};
-    bool as_wished = false;
-    return services.find_variant(services.user, &wish, path, &as_wished);
+    nnd_status status = services.find_variant(services.user, &wish, path, &as_wished);
+    if (status != NND_E_MISSING || !strchr(name, '.') || is_catalogued(name)) return status;
+    nnd_error_clear();
+    *path = nnd_strdup(name);
+    return *path ? NND_OK : cli_no_memory();
 }
 
 nnd_status cli_model_find(const cli *c, size_t operand, const char *backend, char **path)

@@ -74,7 +74,7 @@ static void test_reads_everything(void **state)
     p = nnd_catalog_port_at(v, 1);
     assert_string_equal(p->name, "out");
     assert_int_equal(p->dtype, NND_DTYPE_INVALID);
-    assert_true(p->scale == 1);
+    assert_true(p->scale == 1 && p->offset == 0 && !p->scales && p->channel_count == 0);
     assert_null(nnd_catalog_port_at(v, 2));
     v = nnd_catalog_variant_at(m, 1);
     assert_string_equal(nnd_catalog_main_file(v)->name, "m.param");
@@ -228,15 +228,46 @@ static const char *const bad[][3] = {
     {"\"scale\": 255", "\"scale\": 0", "'scale'"},
     {"\"scale\": 255", "\"scale\": 1e9", "'scale'"},
     {"\"scale\": 255", "\"scale\": true", "'scale'"},
+    {"\"scale\": 255", "\"scale\": []", "'scale'"},
+    {"\"scale\": 255", "\"scale\": [1, 0, 1]", "'scale'"},
+    {"\"scale\": 255", "\"offset\": \"1\"", "'offset'"},
+    {"\"scale\": 255", "\"offset\": -1e9", "'offset'"},
+    {"\"scale\": 255", "\"scale\": [1, 2], \"offset\": [1, 2, 3]", "as many elements"},
+    {"\"out\": {}", "\"out\": {\"scale\": [1, 2]}", "'layout' with the channels"},
+    {"\"out\": {}", "\"out\": {\"layout\": \"HW\", \"offset\": [1]}", "'layout' with the channels"},
     {"\"u8\"", "\"uint8\"", "element type"},
     {"\"NHWC\"", "\"nhwc\"", "'layout'"},
     {"\"NHWC\"", "\"ABCDEFGHI\"", "'layout'"},
+    {"\"NHWC\"", "\"NHHC\"", "'layout'"},
     {"\"out\"", "\"\"", "a port needs a name"},
     {"\"out\": {}", "\"out\": {\"name\": \"x/0\"}", "two ports"},
     {"\"out\": {}", "\"out\": 1", "a port has to be an object"},
     {"\"precision\": \"f32\",", "", "'precision'"},
     {"\"precision\": \"f32\", \"files\": [{", "\"precision\": \"f32\", \"files\": {\"a\": [{", ""},
 };
+
+/* One scale per channel: both lists are there, whichever is written. */
+static void test_channels(void **state)
+{
+    (void)state;
+    static const char *const forms[] = {"\"scale\": [2, 4]", "\"offset\": [1, -3]",
+                                        "\"scale\": [2, 4], \"offset\": [1, -3]",
+                                        "\"scale\": 5, \"offset\": [1, -3]"};
+    static const double want[][4] = {{2, 4, 0, 0}, {1, 1, 1, -3}, {2, 4, 1, -3}, {5, 5, 1, -3}};
+    for (size_t i = 0; i < NND_COUNT(forms); i++) {
+        nnd_catalog *c = NULL;
+        char *text = changed("\"scale\": 255", forms[i]);
+        memcpy(strstr(text, "/a b"), "/a_b", 4);
+        assert_ok(nnd_catalog_parse(text, strlen(text), "x.json", &c));
+        const nnd_catalog_port *p =
+            nnd_catalog_port_at(nnd_catalog_variant_at(nnd_catalog_find(c, "b-net"), 0), 0);
+        assert_int_equal(p->channel_count, 2);
+        assert_memory_equal(p->scales, want[i], 2 * sizeof(double));
+        assert_memory_equal(p->offsets, want[i] + 2, 2 * sizeof(double));
+        nnd_catalog_destroy(c);
+        nnd_free(text);
+    }
+}
 
 /* The text of a bad case: wrong in one place, right elsewhere. */
 static char *bad_text(size_t i)
@@ -393,6 +424,7 @@ int main(int argc, char **argv)
     if (argc == 3 && strcmp(argv[1], "--write-examples") == 0) return write_examples(argv[2]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reads_everything),
+        cmocka_unit_test(test_channels),
         cmocka_unit_test(test_picks),
         cmocka_unit_test(test_variants_have_words),
         cmocka_unit_test(test_priors),

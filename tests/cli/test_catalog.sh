@@ -166,6 +166,30 @@ NNDEPLOY_CATALOG=other.json NNDEPLOY_MODELS=$source_dir/models run 3 run ports.j
     --input x="$source_dir/models/digits-32/test_image.npy" --output y=y.npy
 says err.txt picture
 
+# ---- a name with a dot is no path because of it: the file that exists counts, else the catalogue
+sed -e 's/"digits-32": {/"digits-v1.2": {/' renamed.json >dotted.json
+mkdir -p dotted/digits-v1.2
+cp "$source_dir/models/digits-32/digits-32.onnx" dotted/digits-v1.2/
+export NNDEPLOY_CATALOG=dotted.json NNDEPLOY_MIRRORS=dotted
+picture=$source_dir/models/digits-32/test_image.npy
+run 0 infer digits-v1.2 --input image="$picture" --output-dir dots
+same dots/logits.npy own/logits.npy
+run 0 infer digits-v1.2@f32 --input image="$picture" --output-dir dots
+run 0 inspect digits-v1.2
+run 0 bench model digits-v1.2 --runs 1 --warmup 0
+run 0 compare-models digits-v1.2 digits-v1.2@f32 --backends builtin,builtin --input image="$picture"
+run 0 tune digits-v1.2 --backends builtin --threads 1 --time-budget 1 --tuning tuned.json
+printf 'no model' >digits-v1.2
+run 3 inspect digits-v1.2
+says err.txt "'.2' models"
+rm digits-v1.2
+run 5 inspect digits-v1.3.onnx
+says err.txt 'digits-v1.3.onnx'
+sed -i -e 's/digits-32/digits-v1.2/' ports.json
+run 0 run ports.json --input x="$picture" --output y=y.npy
+same y.npy own/logits.npy
+unset NNDEPLOY_CATALOG NNDEPLOY_MIRRORS
+
 # ---- variants
 export NNDEPLOY_MIRRORS=$source_dir/models
 line=$source_dir/models/latin-ocr/test_image.npy

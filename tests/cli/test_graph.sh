@@ -18,6 +18,7 @@ run 0 infer "$model" --backend builtin --input image="$image" --output-dir a
 run 0 infer digits.nnd.json --input image="$image" --output-dir b
 for file in a/*.npy; do same "$file" "b/${file#a/}"; done
 run 0 inspect digits.nnd.json
+run 0 tune digits.nnd.json --backends builtin --threads 1 --time-budget 1 --tuning tuned.json
 run 0 bench model digits.nnd.json --runs 2 --warmup 0
 
 # What cannot work says why, and leaves nothing behind.

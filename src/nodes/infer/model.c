@@ -6,6 +6,7 @@
 #include "infer/infer.h"
 #include "infer/tuning.h"
 #include "nodes/infer/plan_models.h"
+#include "nodes/infer/port_form.h"
 #include "nodes/infer/port_names.h"
 #include "nodes/infer/priors.h"
 #include "workflow/compile/plan.h"
@@ -17,7 +18,8 @@
 /* A model in use by plans of this process. Plans with the same file and options share it. */
 typedef struct shared_model {
     nnd_model *model;
-    nnd_port_names names; /* of its ports, as the catalogue has them */
+    nnd_port_names names;            /* what the catalogue says of its ports */
+    nnd_port_form *inputs, *outputs; /* as workflows and as the file have them */
     char *key;
     char *path; /* real path */
 } shared_model;
@@ -106,6 +108,26 @@ static nnd_status real_path(const char *path, char **out)
     return *out ? NND_OK : nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a path");
 }
 
+static nnd_status make_forms(const shared_model *m, bool is_input, size_t count,
+                             nnd_port_form **out)
+{
+    nnd_port_form *forms = nnd_calloc(count + 1, sizeof *forms);
+    if (!forms) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a model's ports");
+    *out = forms;
+    for (size_t i = 0; i < count; i++) {
+        const nnd_model_port *own =
+            is_input ? nnd_model_input(m->model, i) : nnd_model_output(m->model, i);
+        NND_TRY(nnd_port_form_init(&forms[i], nnd_port_names_find(&m->names, own->name), own));
+    }
+    return NND_OK;
+}
+
+static nnd_status get_forms(shared_model *m)
+{
+    NND_TRY(make_forms(m, true, nnd_model_input_count(m->model), &m->inputs));
+    return make_forms(m, false, nnd_model_output_count(m->model), &m->outputs);
+}
+
 /* On failure the caller frees what has been set. */
 static nnd_status get_model(const nnd_prepare *prepare, shared_model *m)
 {
@@ -127,7 +149,8 @@ static nnd_status get_model(const nnd_prepare *prepare, shared_model *m)
         status = nnd_shared_get(m->key, make_model, &request, destroy_model, &object);
     nnd_free(path);
     m->model = object;
-    return status == NND_OK ? nnd_port_names_init(&m->names, wish.name, m->path) : status;
+    if (status == NND_OK) status = nnd_port_names_init(&m->names, wish.name, m->path);
+    return status == NND_OK ? get_forms(m) : status;
 }
 
 static void close_model(void *model)
@@ -135,6 +158,8 @@ static void close_model(void *model)
     shared_model *m = model;
     if (m->model) nnd_shared_release(m->key, m->model);
     nnd_port_names_fini(&m->names);
+    nnd_free(m->inputs);
+    nnd_free(m->outputs);
     nnd_free(m->key);
     nnd_free(m->path);
     nnd_free(m);
@@ -162,21 +187,19 @@ static const char *port_type(const nnd_model_port *port)
     return port->kind == NND_PORT_MAP ? "record" : "tensor";
 }
 
-static nnd_status list_ports(const nnd_model *model, const nnd_port_names *names,
-                             nnd_port_list *list)
+static nnd_status list_ports(const shared_model *m, nnd_port_list *list)
 {
     char text[160];
-    for (size_t i = 0; i < nnd_model_input_count(model); i++) {
-        const nnd_model_port *port = nnd_model_input(model, i);
+    for (size_t i = 0; i < nnd_model_input_count(m->model); i++) {
+        const nnd_model_port *port = &m->inputs[i].seen;
         nnd_model_port_describe(port, text, sizeof text);
-        NND_TRY(nnd_port_list_add_input(list, nnd_port_names_of(names, port->name), port_type(port),
-                                        text, port->optional ? NND_PORT_OPTIONAL : 0));
+        NND_TRY(nnd_port_list_add_input(list, port->name, port_type(port), text,
+                                        port->optional ? NND_PORT_OPTIONAL : 0));
     }
-    for (size_t i = 0; i < nnd_model_output_count(model); i++) {
-        const nnd_model_port *port = nnd_model_output(model, i);
+    for (size_t i = 0; i < nnd_model_output_count(m->model); i++) {
+        const nnd_model_port *port = &m->outputs[i].seen;
         nnd_model_port_describe(port, text, sizeof text);
-        NND_TRY(nnd_port_list_add_output(list, nnd_port_names_of(names, port->name),
-                                         port_type(port), text, 0));
+        NND_TRY(nnd_port_list_add_output(list, port->name, port_type(port), text, 0));
     }
     return NND_OK;
 }
@@ -189,7 +212,7 @@ static nnd_status model_resolve_ports(const nnd_params *params, nnd_prepare *pre
     shared_model *m = NULL;
     (void)params;
     NND_TRY(open_model(prepare, &m));
-    nnd_status status = list_ports(m->model, &m->names, list);
+    nnd_status status = list_ports(m, list);
     nnd_status kept = nnd_prepare_keep(prepare, m, close_model);
     return status == NND_OK ? kept : status;
 }
@@ -220,13 +243,13 @@ static nnd_status model_negotiate(nnd_negotiation *n)
     if (!m) return NND_OK;
     for (size_t i = 0; i < nnd_model_input_count(m->model); i++) {
         nnd_spec wanted;
-        NND_TRY(check_known(nnd_model_input(m->model, i), nnd_negotiation_input(n, i)));
+        NND_TRY(check_known(&m->inputs[i].seen, nnd_negotiation_input(n, i)));
         nnd_spec_init(&wanted);
         wanted.memory_kinds |= 1u << NND_MEM_SHARED | 1u << NND_MEM_PINNED;
         NND_TRY(nnd_negotiation_accept(n, i, &wanted));
     }
     for (size_t i = 0; i < nnd_model_output_count(m->model); i++) {
-        const nnd_model_port *port = nnd_model_output(m->model, i);
+        const nnd_model_port *port = &m->outputs[i].seen;
         nnd_spec made;
         nnd_spec_init(&made);
         if (port->kind == NND_PORT_TENSOR) {
@@ -267,11 +290,19 @@ static void model_close(nnd_ctx *ctx, void *state)
     nnd_request_destroy(state);
 }
 
-static nnd_status bind_packet(nnd_ctx *ctx, const nnd_model *model, nnd_request *request)
+static nnd_status bind_input(const nnd_port_form *form, nnd_request *request, nnd_value *value)
 {
-    for (size_t i = 0; i < nnd_model_input_count(model); i++)
-        NND_TRY(nnd_request_bind_input(request, nnd_model_input(model, i)->name,
-                                       nnd_ctx_input(ctx, i)));
+    nnd_value *own = NULL;
+    if (value) NND_TRY(nnd_port_form_to_file(form, value, &own));
+    nnd_status status = nnd_request_bind_input(request, form->own->name, own);
+    nnd_value_unref(own);
+    return status;
+}
+
+static nnd_status bind_packet(nnd_ctx *ctx, const shared_model *m, nnd_request *request)
+{
+    for (size_t i = 0; i < nnd_model_input_count(m->model); i++)
+        NND_TRY(bind_input(&m->inputs[i], request, nnd_ctx_input(ctx, i)));
     return NND_OK;
 }
 
@@ -282,21 +313,30 @@ static void unbind_packet(const nnd_model *model, nnd_request *request)
         (void)nnd_request_bind_input(request, nnd_model_input(model, i)->name, NULL);
 }
 
-/* An output as workflows know it; takes the value. */
+static nnd_status make_corners(nnd_ctx *ctx, const nnd_catalog_port *port, const nnd_value *offsets,
+                               nnd_value **out)
+{
+    const nnd_tensor *picture = nnd_value_tensor(nnd_ctx_input(ctx, 0));
+    if (!picture || picture->rank != 4)
+        return nnd_error_set(NND_E_SHAPE, "the priors of '%s' need a picture of 4 dimensions",
+                             port->port);
+    return nnd_priors_apply(port->priors, picture->dims[3], picture->dims[2],
+                            nnd_value_tensor(offsets), out);
+}
+
+/* An output as workflows know it; takes the value, NULL on failure. */
 static nnd_status finish_output(nnd_ctx *ctx, const shared_model *m, size_t index,
                                 nnd_value **value)
 {
-    const char *name = nnd_model_output(m->model, index)->name;
-    const nnd_catalog_priors *priors = nnd_port_names_priors(&m->names, name);
-    if (!priors) return NND_OK;
-    const nnd_tensor *picture = nnd_value_tensor(nnd_ctx_input(ctx, 0));
-    nnd_value *corners = NULL;
-    nnd_status status =
-        picture && picture->rank == 4
-            ? nnd_priors_apply(priors, picture->dims[3], picture->dims[2], nnd_value_tensor(*value),
-                               &corners)
-            : nnd_error_set(NND_E_SHAPE, "the priors of '%s' need a picture of 4 dimensions", name);
+    const nnd_port_form *form = &m->outputs[index];
+    const nnd_catalog_port *port = nnd_port_names_find(&m->names, form->own->name);
+    nnd_value *seen = NULL, *corners = NULL;
+    nnd_status status = nnd_port_form_from_file(form, *value, &seen);
     nnd_value_unref(*value);
+    *value = seen;
+    if (status != NND_OK || !port || !port->priors) return status;
+    status = make_corners(ctx, port, seen, &corners);
+    nnd_value_unref(seen);
     *value = corners;
     return status;
 }
@@ -305,7 +345,7 @@ static nnd_status model_process(nnd_ctx *ctx)
 {
     const shared_model *m = nnd_ctx_prepared(ctx);
     nnd_request *request = nnd_ctx_state(ctx);
-    nnd_status status = bind_packet(ctx, m->model, request);
+    nnd_status status = bind_packet(ctx, m, request);
     if (status == NND_OK) status = nnd_request_run(request, nnd_ctx_cancel(ctx));
     unbind_packet(m->model, request);
     NND_TRY(status);
@@ -338,8 +378,10 @@ static nnd_status tell_model(const nnd_plan *plan, const wf_plan_actor *actor,
     size_t count = nnd_model_input_count(m->model);
     nnd_spec *specs = nnd_calloc(count + 1, sizeof *specs);
     if (!specs) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a list of models");
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         specs[i] = arriving(plan, &actor->in[i]);
+        nnd_port_form_spec_to_file(&m->inputs[i], &specs[i]);
+    }
     nnd_plan_model model = {.node = actor->path,
                             .path = m->path,
                             .backend = nnd_params_text(actor->params, "backend"),

@@ -2,6 +2,7 @@
 
 #include "base/hash.h"
 #include "base/str.h"
+#include "nodes/infer/port_form.h"
 #include "nodes/nodes_internal.h"
 #include "port/port.h"
 
@@ -12,7 +13,8 @@ static bool is_special(const nnd_catalog_variant *variant)
 {
     for (size_t i = 0; i < variant->port_count; i++) {
         const nnd_catalog_port *port = nnd_catalog_port_at(variant, i);
-        if (port->priors || strcmp(port->port, port->name) != 0) return true;
+        if (port->priors || strcmp(port->port, port->name) != 0 || nnd_port_form_is_special(port))
+            return true;
     }
     return false;
 }
@@ -54,20 +56,11 @@ void nnd_port_names_fini(nnd_port_names *names)
     *names = (nnd_port_names){NULL, NULL};
 }
 
-const nnd_catalog_priors *nnd_port_names_priors(const nnd_port_names *names, const char *own)
+const nnd_catalog_port *nnd_port_names_find(const nnd_port_names *names, const char *own)
 {
     for (size_t i = 0; names->variant && i < names->variant->port_count; i++) {
         const nnd_catalog_port *port = nnd_catalog_port_at(names->variant, i);
-        if (strcmp(port->name, own) == 0) return port->priors;
+        if (strcmp(port->name, own) == 0) return port;
     }
     return NULL;
-}
-
-const char *nnd_port_names_of(const nnd_port_names *names, const char *own)
-{
-    for (size_t i = 0; names->variant && i < names->variant->port_count; i++) {
-        const nnd_catalog_port *port = nnd_catalog_port_at(names->variant, i);
-        if (strcmp(port->name, own) == 0) return port->port;
-    }
-    return own;
 }
