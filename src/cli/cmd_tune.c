@@ -2,7 +2,6 @@
 #include "cli/model_inputs.h"
 
 #include "infer/tuning.h"
-#include "nndeploy/ir.h"
 #include "nndeploy/sched.h"
 #include "nodes/infer/plan_models.h"
 
@@ -152,8 +151,10 @@ static int list_targets(tuning_job *j)
     nnd_registry *registry = NULL;
     nnd_status status = cli_registry(j->c, &registry);
     if (status != NND_OK) return cli_fail(j->c, status, NULL);
-    bool is_json = nnd_str_ends_with(name, ".json") && !nnd_ir_is_path(name);
-    if (strcmp(name, "-") == 0 || is_json) return list_workflow(j);
+    const nnd_backend *engine = nnd_backend_find("builtin"); /* its *.nnd.json are models */
+    bool is_graph = engine && nnd_backend_reads(engine, name);
+    if (strcmp(name, "-") == 0 || (nnd_str_ends_with(name, ".json") && !is_graph))
+        return list_workflow(j);
     status = cli_model_find(j->c, 0, NULL, &path);
     if (status == NND_OK) status = add_target(j, path, &t);
     return status == NND_OK ? CLI_OK : cli_fail(j->c, status, NULL);
