@@ -41,7 +41,8 @@ typedef enum nnd_engine_pass {
     NND_PASS_TRANSPOSE = 13,     /* transpositions that cancel, also across what is in between */
     NND_PASS_RESHAPE = 14,       /* chains of Reshape, Flatten, Squeeze, Unsqueeze */
     NND_PASS_ATTENTION = 15,     /* attention written out as products and a softmax */
-    NND_PASS_COUNT = 16
+    NND_PASS_HALF = 16,          /* f16 and bf16 models compute in f32; first, and only once */
+    NND_PASS_COUNT = 17
 } nnd_engine_pass;
 #define NND_PASSES_ALL     ((1u << NND_PASS_COUNT) - 1u)
 #define NND_PASSES_DEFAULT NND_PASSES_ALL

@@ -166,6 +166,16 @@ static inline void ow_attr_text(nnd_str *attrs, const char *name, const char *te
     ow_message(attrs, 5, &a);
 }
 
+/* tensor: as ow_tensor wrote it; is emptied. */
+static inline void ow_attr_tensor(nnd_str *attrs, const char *name, nnd_str *tensor)
+{
+    nnd_str a = {0};
+    ow_text(&a, 1, name);
+    ow_message(&a, 5, tensor);
+    ow_int(&a, 20, 4);
+    ow_message(attrs, 5, &a);
+}
+
 static inline void ow_attr_graph(nnd_str *attrs, const char *name, nnd_str *graph)
 {
     nnd_str a = {0};

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "data/dtype.h"
+#include "engine/kernels/kernels.h"
 #include "engine/onnx/onnx.h"
 #include "engine/ops/blocks.h"
 
@@ -104,6 +105,67 @@ static void convert_to_exponent(const nnd_op_ctx *c, size_t i)
     ((uint8_t *)y->data)[i] = (uint8_t)exponent;
 }
 
+/* ---- usual pairs, whole rows ---------------------------------------------------------------- */
+
+typedef void (*cast_rows)(const void *x, void *y, size_t n);
+
+static void f16_to_f32(const void *x, void *y, size_t n)
+{
+    nnd_f16_to_f32(x, y, n);
+}
+
+static void f32_to_f16(const void *x, void *y, size_t n)
+{
+    nnd_f32_to_f16(x, y, n);
+}
+
+static void bf16_to_f32(const void *x, void *y, size_t n)
+{
+    nnd_bf16_to_f32(x, y, n);
+}
+
+static void f32_to_bf16(const void *x, void *y, size_t n)
+{
+    nnd_f32_to_bf16(x, y, n);
+}
+
+#define CAST_ROWS(name, from, to, expression)                                                      \
+    static void name(const void *in, void *out, size_t n)                                          \
+    {                                                                                              \
+        const from *x = in;                                                                        \
+        to *y = out;                                                                               \
+        for (size_t i = 0; i < n; i++)                                                             \
+            y[i] = (to)(expression);                                                               \
+    }
+CAST_ROWS(i64_to_f32, int64_t, float, x[i])
+CAST_ROWS(i32_to_f32, int32_t, float, x[i])
+CAST_ROWS(u8_to_f32, uint8_t, float, x[i])
+CAST_ROWS(i64_to_i32, int64_t, int32_t, x[i])
+CAST_ROWS(i32_to_i64, int32_t, int64_t, x[i])
+CAST_ROWS(u8_to_i64, uint8_t, int64_t, x[i])
+CAST_ROWS(i64_to_bool, int64_t, uint8_t, x[i] != 0)
+CAST_ROWS(f32_to_bool, float, uint8_t, x[i] < 0 || !(x[i] <= 0))
+CAST_ROWS(f32_to_f64, float, double, x[i])
+CAST_ROWS(f64_to_f32, double, float, x[i])
+
+static cast_rows rows_of(nnd_dtype from, nnd_dtype to)
+{
+    static const struct {
+        nnd_dtype from, to;
+        cast_rows run;
+    } pairs[] = {{NND_F16, NND_F32, f16_to_f32},   {NND_F32, NND_F16, f32_to_f16},
+                 {NND_BF16, NND_F32, bf16_to_f32}, {NND_F32, NND_BF16, f32_to_bf16},
+                 {NND_I64, NND_F32, i64_to_f32},   {NND_I32, NND_F32, i32_to_f32},
+                 {NND_U8, NND_F32, u8_to_f32},     {NND_BOOL, NND_F32, u8_to_f32},
+                 {NND_I64, NND_I32, i64_to_i32},   {NND_I32, NND_I64, i32_to_i64},
+                 {NND_BOOL, NND_I64, u8_to_i64},   {NND_I64, NND_BOOL, i64_to_bool},
+                 {NND_F32, NND_BOOL, f32_to_bool}, {NND_F32, NND_F64, f32_to_f64},
+                 {NND_F64, NND_F32, f64_to_f32}};
+    for (size_t i = 0; i < NND_COUNT(pairs); i++)
+        if (pairs[i].from == from && pairs[i].to == to) return pairs[i].run;
+    return NULL;
+}
+
 static nnd_status cast_tile(void *user, size_t index, int lane)
 {
     const nnd_op_ctx *c = user;
@@ -112,8 +174,16 @@ static nnd_status cast_tile(void *user, size_t index, int lane)
     bool plain = is_float8(c->out[0].dtype) && nnd_node_int(c->node, "saturate", 1) == 0;
     void (*one)(const nnd_op_ctx *, size_t) = plain ? convert_unsaturated : convert;
     if (c->out[0].dtype == NND_F8E8M0) one = convert_to_exponent;
+    cast_rows rows = rows_of(c->in[0]->dtype, c->out[0].dtype);
     (void)lane;
     if (end > n) end = n;
+    if (rows) {
+        const char *x = c->in[0]->data;
+        char *y = c->out[0].data;
+        rows(x + begin * (nnd_dtype_bits(c->in[0]->dtype) / 8),
+             y + begin * (nnd_dtype_bits(c->out[0].dtype) / 8), end - begin);
+        return NND_OK;
+    }
     for (size_t i = begin; i < end; i++)
         one(c, i);
     return NND_OK;

@@ -1,7 +1,7 @@
 /*
  * Fused element-wise and normalising operators of transformer exports: SwiGLU and com.microsoft's
  * BiasGelu, FastGelu, SkipLayerNormalization, SkipSimplifiedLayerNormalization,
- * EmbedLayerNormalization. Statistics in double.
+ * EmbedLayerNormalization. Statistics that somebody asks for are taken in double.
  */
 #include <math.h>
 #include <string.h>
@@ -112,6 +112,13 @@ typedef struct norm {
 
 static void normalise(const norm *p, const float *x, float *y, float *mean_out, float *inverse_out)
 {
+    if (!mean_out && !inverse_out) {
+        if (p->simplified)
+            nnd_rms_norm_rows(x, p->gamma, (float)p->epsilon, y, 1, p->n);
+        else
+            nnd_layer_norm_rows(x, p->gamma, p->beta, (float)p->epsilon, y, 1, p->n);
+        return;
+    }
     double mean = 0, squares = 0;
     for (size_t i = 0; i < p->n && !p->simplified; i++)
         mean += (double)x[i];

@@ -1,5 +1,5 @@
-/* Normalisations: batch, instance, layer, group, RMS, local response, mean-variance. Statistics in
-   double. */
+/* Normalisations: batch, instance, layer, group, RMS, local response, mean-variance. Rows of f32 go
+   through kernels, everything else by plain loops with statistics in double. */
 #include <math.h>
 #include <string.h>
 
@@ -165,6 +165,56 @@ static nnd_status row_tile(void *user, size_t row, int lane)
     return NND_OK;
 }
 
+/* ---- the same in f32 --------------------------------------------------------------------------
+ */
+
+static bool is_f32_vector(const nnd_tensor *t, size_t n)
+{
+    return !t || (t->dtype == NND_F32 && (size_t)nnd_tensor_count(t) == n);
+}
+
+/* Whether the kernels can do it: f32, parameters per element of a row or per channel, and nobody
+   who asks for the statistics. */
+static bool has_kernel(const row_job *j)
+{
+    const nnd_op_ctx *c = j->c;
+    size_t n = j->variant == LAYER || j->variant == RMS ? j->n : j->channels;
+    for (size_t k = 1; k < c->out_count; k++)
+        if (c->out[k].data) return false;
+    if (j->variant == GROUP && j->scale && !j->per_channel) return false;
+    if (j->variant == RMS && j->bias) return false;
+    return c->in[0]->dtype == NND_F32 && is_f32_vector(j->scale, n) && is_f32_vector(j->bias, n);
+}
+
+/* As many short rows as make a good tile. */
+static size_t rows_per_tile(const row_job *j)
+{
+    return j->n < NND_OP_GRAIN ? NND_OP_GRAIN / j->n : 1;
+}
+
+static nnd_status kernel_tile(void *user, size_t index, int lane)
+{
+    const row_job *j = user;
+    const float *x = j->c->in[0]->data, *scale = j->scale ? j->scale->data : NULL;
+    const float *bias = j->bias ? j->bias->data : NULL;
+    float *y = j->c->out[0].data, epsilon = (float)j->epsilon;
+    size_t begin = index * rows_per_tile(j), left = j->rows - begin;
+    size_t count = left < rows_per_tile(j) ? left : rows_per_tile(j);
+    (void)lane;
+    x += begin * j->n;
+    if (j->variant == RMS) {
+        nnd_rms_norm_rows(x, scale, epsilon, y + begin * j->n, count, j->n);
+    } else if (j->variant == LAYER) {
+        nnd_layer_norm_rows(x, scale, bias, epsilon, y + begin * j->n, count, j->n);
+    } else {
+        size_t planes = j->n / j->area; /* of a row */
+        nnd_layer_norm_rows(x, NULL, NULL, epsilon, y + begin * j->n, count, j->n);
+        nnd_scale_shift_channel(NND_KERNEL_NCHW, y, scale, bias, y, j->channels, j->area,
+                                begin * planes, count * planes, NULL);
+    }
+    return NND_OK;
+}
+
 static nnd_status axis_of(const nnd_op_ctx *c, int *axis)
 {
     return nnd_op_axis(c, nnd_node_int(c->node, "axis", -1), c->in[0]->rank, axis);
@@ -230,7 +280,8 @@ static nnd_status rows_run(nnd_op_ctx *c)
     j.n = (size_t)nnd_tensor_count(x) / j.rows;
     j.channels = x->rank > 1 ? (size_t)x->dims[1] : 1;
     j.area = x->rank > 1 ? (size_t)nnd_op_span(x, 2, x->rank) : 1;
-    return nnd_op_for(c, j.rows, row_tile, &j);
+    if (!has_kernel(&j)) return nnd_op_for(c, j.rows, row_tile, &j);
+    return nnd_op_for(c, (j.rows + rows_per_tile(&j) - 1) / rows_per_tile(&j), kernel_tile, &j);
 }
 
 /* ---- LRN ------------------------------------------------------------------------------------ */

@@ -6,6 +6,8 @@
 #include "engine/kernels/kernels.h"
 #include "engine/ops/blocks.h"
 
+/* So many neighbouring results are worth a kernel; a tile has at least so many of them. */
+enum { COLUMNS = 8, COLUMNS_PER_TILE = 64 };
 enum { SUM, MEAN, MAX, MIN, PROD, L1, L2, LOG_SUM, LOG_SUM_EXP, SUM_SQUARE };
 
 typedef struct reduction {
@@ -55,6 +57,7 @@ typedef struct job {
     size_t gone_dims[NND_MAX_RANK], gone_strides[NND_MAX_RANK];
     size_t total, count, per_tile; /* results, elements of each */
     bool rows;                     /* f32 rows of consecutive elements: a kernel */
+    bool columns; /* f32, results side by side: whole rows are added up or compared */
 } job;
 
 static void cut(job *j, uint32_t axes)
@@ -166,6 +169,34 @@ static uint64_t reduce_int(const job *j, size_t base)
     return sum;
 }
 
+/* Results [begin, begin + n) of one run of neighbours: row after row of the input joins them. */
+static void join_rows(const job *j, size_t begin, size_t n)
+{
+    nnd_binary_op op = j->variant == MAX   ? NND_BINARY_MAX
+                       : j->variant == MIN ? NND_BINARY_MIN
+                                           : NND_BINARY_ADD;
+    const float *x =
+        (const float *)j->x->data + locate(begin, j->kept, j->kept_dims, j->kept_strides);
+    float *y = (float *)j->y->data + begin;
+    memcpy(y, x, n * sizeof(*y));
+    for (size_t i = 1; i < j->count; i++)
+        nnd_binary_apply(op, NND_BINARY_BOTH, y,
+                         x + locate(i, j->gone, j->gone_dims, j->gone_strides), y, n, NULL);
+    const float share = 1.0f / (float)j->count;
+    if (j->variant == MEAN)
+        nnd_binary_apply(NND_BINARY_MUL, NND_BINARY_SCALAR_B, y, &share, y, n, NULL);
+}
+
+static void columns_tile(const job *j, size_t begin, size_t end)
+{
+    size_t run = j->kept_dims[0];
+    while (begin < end) {
+        size_t left = run - begin % run, n = end - begin < left ? end - begin : left;
+        join_rows(j, begin, n);
+        begin += n;
+    }
+}
+
 static nnd_status tile(void *user, size_t index, int lane)
 {
     const job *j = user;
@@ -180,6 +211,10 @@ static nnd_status tile(void *user, size_t index, int lane)
                                             : NND_ROW_MEAN;
         nnd_reduce_rows(op, (const float *)j->x->data + begin * j->count,
                         (float *)j->y->data + begin, end - begin, j->count);
+        return NND_OK;
+    }
+    if (j->columns) {
+        columns_tile(j, begin, end);
         return NND_OK;
     }
     for (size_t i = begin; i < end; i++) {
@@ -210,7 +245,10 @@ static nnd_status reduce_run(nnd_op_ctx *c)
     bool simple = j.variant == SUM || j.variant == MAX || j.variant == MEAN;
     j.rows = simple && j.x->dtype == NND_F32 && j.gone == 1 && j.gone_strides[0] == 1 &&
              j.count > 1 && j.kept <= 1;
+    j.columns = (simple || j.variant == MIN) && j.x->dtype == NND_F32 && j.count > 0 && j.kept &&
+                j.kept_strides[0] == 1 && j.kept_dims[0] >= COLUMNS;
     j.per_tile = j.count < NND_OP_GRAIN ? NND_OP_GRAIN / (j.count ? j.count : 1) : 1;
+    if (j.columns && j.per_tile < COLUMNS_PER_TILE) j.per_tile = COLUMNS_PER_TILE;
     return nnd_op_for(c, (j.total + j.per_tile - 1) / j.per_tile, tile, &j);
 }
 

@@ -11,6 +11,7 @@
 
 typedef nnd_status (*nnd_pass_fn)(nnd_graph *graph, size_t *changes);
 
+nnd_status nnd_pass_half(nnd_graph *graph, size_t *changes); /* with all sub-graphs; first, once */
 nnd_status nnd_pass_qdq(nnd_graph *graph, size_t *changes);
 nnd_status nnd_pass_constant_folding(nnd_graph *graph, size_t *changes);
 nnd_status nnd_pass_identity(nnd_graph *graph, size_t *changes);

@@ -27,17 +27,18 @@ static const struct {
     [NND_PASS_TRANSPOSE] = {"transpose", nnd_pass_transpose},
     [NND_PASS_RESHAPE] = {"reshape", nnd_pass_reshape},
     [NND_PASS_ATTENTION] = {"attention", nnd_pass_attention},
+    [NND_PASS_HALF] = {"half", nnd_pass_half},
 };
 
-/* Bits keep their meaning for ever, so the order is a list of its own. The layout comes behind all
-   rounds. */
+/* Bits keep their meaning for ever, so the order is a list of its own. In front of all rounds comes
+   the type to compute in, behind them the layout. */
 static const nnd_engine_pass order[] = {
     NND_PASS_QDQ,     NND_PASS_CONSTANT_FOLDING, NND_PASS_IDENTITY,  NND_PASS_COMMON,
     NND_PASS_RESHAPE, NND_PASS_TRANSPOSE,        NND_PASS_BATCHNORM, NND_PASS_PAD,
     NND_PASS_SCALE,   NND_PASS_NORMALIZATION,    NND_PASS_ATTENTION, NND_PASS_ACTIVATION,
     NND_PASS_GELU,    NND_PASS_DEAD_CODE,        NND_PASS_RESIDUAL,
 };
-_Static_assert(NND_COUNT(order) == NND_PASS_COUNT - 1, "every pass has its place");
+_Static_assert(NND_COUNT(order) == NND_PASS_COUNT - 2, "every pass has its place");
 
 /* One pass may open work for an earlier one; two rounds find nearly everything. */
 enum { MAX_ROUNDS = 3 };
@@ -51,7 +52,8 @@ const char *nnd_engine_pass_name(nnd_engine_pass pass)
 
 nnd_engine_pass nnd_engine_pass_at(size_t position)
 {
-    return position < NND_COUNT(order) ? order[position] : NND_PASS_LAYOUT;
+    if (position == 0) return NND_PASS_HALF;
+    return position <= NND_COUNT(order) ? order[position - 1] : NND_PASS_LAYOUT;
 }
 
 static nnd_status unknown_pass(const char *name)
@@ -164,6 +166,16 @@ static nnd_status run_pass(driver *d, nnd_engine_pass pass, bool first, size_t *
     return NND_OK;
 }
 
+/* The main graph and all below it at once, before anything looks at them one by one. */
+static nnd_status run_first(driver *d)
+{
+    size_t sum = 0;
+    if (d->graph->parent) return NND_OK;
+    nnd_graph_index(d->graph);
+    NND_TRY(nnd_pass_census_take(&d->now, d->graph));
+    return run_pass(d, NND_PASS_HALF, true, &sum);
+}
+
 static nnd_status run_rounds(driver *d)
 {
     size_t last = 0;
@@ -182,10 +194,11 @@ static nnd_status run_rounds(driver *d)
 
 nnd_status nnd_passes_run(nnd_graph *graph, uint32_t set, nnd_pass_report *report)
 {
-    for (nnd_graph *child = graph->children; child; child = child->sibling)
-        NND_TRY(nnd_passes_run(child, set, report));
     driver d = {.graph = graph, .set = set, .report = report};
-    nnd_status status = run_rounds(&d);
+    nnd_status status = run_first(&d);
+    for (nnd_graph *child = graph->children; child && status == NND_OK; child = child->sibling)
+        status = nnd_passes_run(child, set, report);
+    if (status == NND_OK) status = run_rounds(&d);
     nnd_free(d.now.kinds);
     nnd_free(d.next.kinds);
     return status;

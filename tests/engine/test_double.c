@@ -1,0 +1,203 @@
+/* Operators have kernels for f32 and plain loops for f64: the same network in both types, on random
+   numbers, gives the same results. One thread and three give the same bits. */
+#include "engine_support.h"
+#include "onnx_writer.h"
+
+enum { MAX_INPUTS = 4, ROOM = 40000, OW_F64 = 11 };
+
+typedef struct net {
+    bool wide; /* f64 */
+    uint32_t seed;
+    nnd_str graph, attrs;
+    size_t inputs;
+    nnd_tensor t[MAX_INPUTS];
+    double data[MAX_INPUTS][ROOM];
+} net;
+typedef void (*build_fn)(net *n, const void *what);
+
+#define DIMS(...)                                                                                  \
+    NND_COUNT(((const int64_t[]){__VA_ARGS__})), (const int64_t[])                                 \
+    {                                                                                              \
+        __VA_ARGS__                                                                                \
+    }
+
+static double next(net *n)
+{
+    n->seed = n->seed * 1664525u + 1013904223u;
+    return (double)(float)(n->seed >> 8) / 8388608.0 - 1.0;
+}
+
+/* The same numbers in both types: those of f32. */
+static void fill(net *n, nnd_tensor *t)
+{
+    for (size_t i = 0; i < (size_t)nnd_tensor_count(t); i++)
+        nnd_dtype_set(t->dtype, t->data, i, (double)(float)next(n));
+}
+
+static void input(net *n, const char *name, size_t rank, const int64_t *dims)
+{
+    nnd_tensor *t = &n->t[n->inputs];
+    assert_true(n->inputs < MAX_INPUTS);
+    assert_ok(nnd_tensor_init(t, n->wide ? NND_F64 : NND_F32, (int)rank, dims, n->data[n->inputs]));
+    assert_true(nnd_tensor_count(t) <= ROOM);
+    fill(n, t);
+    ow_value(&n->graph, OW_INPUT, name, n->wide ? OW_F64 : OW_F32, (int)rank, dims, NULL);
+    n->inputs++;
+}
+
+static void weight(net *n, const char *name, size_t rank, const int64_t *dims)
+{
+    static double data[ROOM];
+    nnd_tensor t;
+    assert_ok(nnd_tensor_init(&t, n->wide ? NND_F64 : NND_F32, (int)rank, dims, data));
+    assert_true(nnd_tensor_count(&t) <= ROOM);
+    fill(n, &t);
+    ow_initializer(&n->graph, name, n->wide ? OW_F64 : OW_F32, (int)rank, dims, data,
+                   nnd_tensor_bytes(&t));
+}
+
+static void node(net *n, const char *type, const char *inputs, const char *outputs)
+{
+    ow_node(&n->graph, type, inputs, outputs, &n->attrs);
+}
+
+/* The result of one type, as doubles. */
+static double *compute(build_fn build, const void *what, bool wide, int threads, nnd_tensor *shape)
+{
+    net *n = nnd_calloc(1, sizeof *n);
+    nnd_str bytes = {0};
+    nnd_engine_model *m = NULL;
+    nnd_engine_request *r;
+    assert_non_null(n);
+    n->wide = wide;
+    n->seed = 5;
+    build(n, what);
+    ow_value(&n->graph, OW_OUTPUT, "y", wide ? OW_F64 : OW_F32, -1, NULL, NULL);
+    ow_model(&bytes, &n->graph, 23);
+    nnd_status status = nnd_engine_model_load_memory(bytes.data, bytes.size, NULL, &m);
+    if (status != NND_OK) report_error("load");
+    assert_int_equal(status, NND_OK);
+    assert_ok(nnd_engine_request_create(m, &r));
+    for (size_t i = 0; i < n->inputs; i++)
+        assert_ok(nnd_engine_request_bind_input(r, i, &n->t[i]));
+    status = nnd_engine_request_run(r, threads, NULL);
+    if (status != NND_OK) report_error("run");
+    assert_int_equal(status, NND_OK);
+    assert_ok(nnd_engine_request_output(r, 0, shape));
+    size_t count = (size_t)nnd_tensor_count(shape);
+    double *y = nnd_calloc(count + 1, sizeof *y);
+    assert_non_null(y);
+    for (size_t i = 0; i < count; i++)
+        y[i] = nnd_dtype_get(shape->dtype, shape->data, i);
+    nnd_engine_request_destroy(r);
+    nnd_engine_model_unref(m);
+    nnd_str_free(&bytes);
+    nnd_free(n);
+    return y;
+}
+
+static void compare(build_fn build, const void *what, double tolerance)
+{
+    nnd_tensor a, b, c;
+    double *x = compute(build, what, false, 1, &a), *y = compute(build, what, true, 1, &b);
+    double *z = compute(build, what, false, 3, &c);
+    size_t count = (size_t)nnd_tensor_count(&b);
+    assert_int_equal(a.rank, b.rank);
+    assert_memory_equal(a.dims, b.dims, (size_t)a.rank * sizeof(a.dims[0]));
+    for (size_t i = 0; i < count; i++)
+        if (!(fabs(x[i] - y[i]) <= tolerance * (1 + fabs(y[i]))))
+            fail_msg("element %zu is %.9g instead of %.9g", i, x[i], y[i]);
+    assert_memory_equal(x, z, count * sizeof(*x));
+    nnd_free(x);
+    nnd_free(y);
+    nnd_free(z);
+}
+
+/* ---- normalisations ----------------------------------------------------------------------------
+ */
+
+typedef struct norm_case {
+    const char *type;
+    size_t rank;
+    int64_t dims[4], axis, groups, count; /* count: of the parameters */
+} norm_case;
+
+static void norm(net *n, const void *what)
+{
+    const norm_case *k = what;
+    input(n, "x", k->rank, k->dims);
+    weight(n, "scale", 1, &k->count);
+    weight(n, "bias", 1, &k->count);
+    if (k->axis) ow_attr_int(&n->attrs, "axis", k->axis);
+    if (k->groups) ow_attr_int(&n->attrs, "num_groups", k->groups);
+    node(n, k->type, strncmp(k->type, "RMS", 3) == 0 ? "x,scale" : "x,scale,bias", "y");
+}
+
+static void normalisations(void **state)
+{
+    (void)state;
+    static const norm_case cases[] = {{"LayerNormalization", 3, {2, 5, 1}, -1, 0, 1},
+                                      {"LayerNormalization", 3, {2, 5, 37}, -1, 0, 37},
+                                      {"LayerNormalization", 2, {300, 129}, 1, 0, 129},
+                                      {"LayerNormalization", 3, {7, 40, 64}, -1, 0, 1},
+                                      {"LayerNormalization", 1, {1000}, -1, 0, 1000},
+                                      {"RMSNormalization", 3, {2, 3, 19}, -1, 0, 19},
+                                      {"RMSNormalization", 2, {64, 256}, -1, 0, 256},
+                                      {"InstanceNormalization", 3, {2, 3, 5}, 0, 0, 3},
+                                      {"InstanceNormalization", 4, {2, 3, 31, 33}, 0, 0, 3},
+                                      {"GroupNormalization", 4, {2, 8, 5, 7}, 0, 4, 8},
+                                      {"GroupNormalization", 4, {1, 6, 80, 80}, 0, 2, 6},
+                                      {"GroupNormalization", 3, {3, 8, 9}, 0, 8, 8},
+                                      {"GroupNormalization", 2, {3, 8}, 0, 1, 8}};
+    for (size_t i = 0; i < NND_COUNT(cases); i++)
+        compare(norm, &cases[i], 2e-5);
+}
+
+/* ---- reductions --------------------------------------------------------------------------------
+ */
+
+typedef struct reduce_case {
+    const char *type;
+    size_t rank;
+    int64_t dims[4];
+    int64_t axes[4];
+    int64_t axis_count;
+} reduce_case;
+
+static void reduce(net *n, const void *what)
+{
+    const reduce_case *k = what;
+    input(n, "x", k->rank, k->dims);
+    ow_initializer(&n->graph, "axes", OW_I64, 1, &k->axis_count, k->axes,
+                   (size_t)k->axis_count * sizeof(k->axes[0]));
+    node(n, k->type, "x,axes", "y");
+}
+
+static void reductions(void **state)
+{
+    (void)state;
+    static const char *const types[] = {"ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin",
+                                        "ReduceL2"};
+    static const reduce_case shapes[] = {
+        {"", 3, {3, 5, 7}, {0}, 1},        {"", 3, {3, 5, 17}, {1}, 1},
+        {"", 3, {3, 5, 17}, {2}, 1},       {"", 4, {2, 9, 11, 48}, {1, 2}, 2},
+        {"", 4, {2, 9, 3, 48}, {0, 2}, 2}, {"", 4, {2, 3, 4, 8}, {1, 3}, 2},
+        {"", 2, {4000, 9}, {0}, 1},        {"", 2, {2, 15000}, {0}, 1},
+        {"", 2, {1, 64}, {0}, 1},          {"", 3, {3, 5, 7}, {0, 1, 2}, 3}};
+    for (size_t t = 0; t < NND_COUNT(types); t++) {
+        for (size_t i = 0; i < NND_COUNT(shapes); i++) {
+            reduce_case k = shapes[i];
+            k.type = types[t];
+            compare(reduce, &k, 1e-5);
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(normalisations),
+        cmocka_unit_test(reductions),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
