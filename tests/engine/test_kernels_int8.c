@@ -162,18 +162,24 @@ static void check_gemm(int64_t m, int64_t n, int64_t k)
     for (int64_t i = 0; i < n; i++)
         bias[i] = rng_float(-1, 1);
     if (r.type == NND_F32 && rng_int(0, 1)) r.bias = bias;
+    int32_t added[MAX_COLUMNS];
+    const size_t added_counts[] = {0, 1, (size_t)n}, added_count = added_counts[rng_int(0, 2)];
+    for (size_t i = 0; i < added_count; i++)
+        added[i] = (int32_t)rng_int(-100000, 100000);
     void *packed = aligned_scratch(nnd_int8_gemm_packed_bytes(&g));
     int32_t *columns = aligned_scratch(nnd_int8_gemm_column_bytes(&g));
     void *lane = aligned_scratch(nnd_int8_gemm_lane_bytes(&g));
     guarded y = guarded_make((size_t)(m * n)); /* room for the largest type */
     nnd_int8_gemm_pack_b(&g, b.data, packed);
-    nnd_int8_gemm_columns(&g, packed, a_zero, b_zero, zeros, columns);
+    nnd_int8_gemm_columns(&g, packed, a_zero, b_zero, zeros, added_count ? added : NULL,
+                          added_count, columns);
     nnd_int8_gemm_args args = {a.data, packed, columns, r, y.data};
     for (size_t i = nnd_int8_gemm_tiles(&g); i-- > 0;)
         nnd_int8_gemm_run_tile(&g, &args, i, lane);
     for (int64_t row = 0; row < m; row++) {
         for (int64_t column = 0; column < n; column++) {
-            uint32_t want = 0;
+            uint32_t want =
+                added_count ? (uint32_t)added[added_count == 1 ? 0 : (size_t)column] : 0;
             for (int64_t x = 0; x < k; x++)
                 want += (uint32_t)((byte_at(&a, (size_t)(row * k + x)) - a_zero) *
                                    (byte_at(&b, (size_t)(x * n + column)) - b_zero[column]));
@@ -222,7 +228,7 @@ static void check_wrap(void)
     int32_t sum = 0;
     const int32_t zero = 0;
     nnd_int8_gemm_pack_b(&g, ones, packed);
-    nnd_int8_gemm_columns(&g, packed, 0, &zero, 1, columns);
+    nnd_int8_gemm_columns(&g, packed, 0, &zero, 1, NULL, 0, columns);
     nnd_int8_gemm_args args = {ones, packed, columns, {.type = NND_I32}, &sum};
     for (size_t i = 0; i < nnd_int8_gemm_tiles(&g); i++)
         nnd_int8_gemm_run_tile(&g, &args, i, lane);
@@ -248,6 +254,72 @@ static void test_bad_gemm(void **state)
     assert_int_equal(nnd_int8_gemm_plan(&negative, &g), NND_E_SHAPE);
     assert_int_equal(nnd_int8_gemm_plan(&large, &g), NND_E_OVERFLOW);
     nnd_error_clear();
+}
+
+/* ---- element by element ------------------------------------------------------------------ */
+
+static float random_factor(void)
+{
+    static const float special[] = {0.0f, NAN, INFINITY, -INFINITY, 1e30f, 0.5f};
+    return rng_int(0, 9) ? rng_float(0.01f, 0.9f) : special[rng_int(0, 5)];
+}
+
+/* The definition: two roundings for a sum, one for a product, then the nearest integer. */
+static int32_t expected_pair(const nnd_int8_pair *p, int32_t a, int32_t b)
+{
+    float v = p->product ? fmaf((float)((a - p->a_zero) * (b - p->b_zero)), p->a_factor, p->start)
+                         : fmaf((float)a, p->a_factor, fmaf((float)b, p->b_factor, p->start));
+    if (!(v > -1024.0f)) v = -1024.0f;
+    if (v > 1024.0f) v = 1024.0f;
+    int32_t code = (int32_t)nearbyintf(v);
+    return code < p->low ? p->low : code > p->high ? p->high : code;
+}
+
+static void check_pair(size_t n)
+{
+    bool is_signed = rng_int(0, 1) != 0, halves = rng_int(0, 2) == 0;
+    int32_t low = is_signed ? -128 : 0;
+    nnd_int8_pair p = {.product = rng_int(0, 1) != 0,
+                       .is_signed = is_signed,
+                       .a_factor = halves ? 0.5f : random_factor(),
+                       .b_factor = halves ? 0.25f : random_factor(),
+                       .start = halves ? (float)rng_int(-99, 99) / 4 : rng_float(-300, 300),
+                       .a_zero = random_zero(is_signed),
+                       .b_zero = random_zero(is_signed),
+                       .low = low,
+                       .high = low + 255};
+    if (p.product && !halves) p.a_factor /= 100;
+    if (rng_int(0, 2) == 0) { /* an activation's limits */
+        p.low += (int32_t)rng_int(0, 200);
+        p.high = p.low + (int32_t)rng_int(0, 50);
+    }
+    const size_t steps[2] = {(size_t)rng_int(0, 1), (size_t)rng_int(0, 1)};
+    bytes a = random_bytes(steps[0] ? n : 1, is_signed),
+          b = random_bytes(steps[1] ? n : 1, is_signed);
+    uint8_t y[100];
+    assert_true(n < sizeof y);
+    y[n] = 77;
+    nnd_int8_pair_run(&p, a.data, steps[0], b.data, steps[1], y, n);
+    for (size_t i = 0; i < n; i++) {
+        int32_t want = expected_pair(&p, byte_at(&a, i * steps[0]), byte_at(&b, i * steps[1]));
+        assert_int_equal(is_signed ? (int8_t)y[i] : y[i], want);
+    }
+    assert_int_equal(y[n], 77);
+    nnd_free(a.data);
+    nnd_free(b.data);
+}
+
+static void check_pairs(void)
+{
+    for (int round = 0; round < 10; round++)
+        for (size_t n = 0; n < 80; n++)
+            check_pair(n);
+}
+
+static void test_pair(void **state)
+{
+    (void)state;
+    each_level(check_pairs);
 }
 
 /* ---- convolution ------------------------------------------------------------------------- */
@@ -409,6 +481,7 @@ int main(void)
         cmocka_unit_test(test_gemm),     cmocka_unit_test(test_wrap),
         cmocka_unit_test(test_bad_gemm), cmocka_unit_test(test_conv),
         cmocka_unit_test(test_bad_conv), cmocka_unit_test(test_quantise),
+        cmocka_unit_test(test_pair),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

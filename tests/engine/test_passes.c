@@ -290,74 +290,9 @@ static void unsupported_nodes_are_listed_together(void **state)
     nnd_graph_destroy(f.g);
 }
 
-/* ---- qdq ------------------------------------------------------------------------------------- */
-
-static uint32_t byte_constant(fixture *f, nnd_dtype type, int rank, const int64_t *dims, int first)
-{
-    int8_t data[64] = {0};
-    nnd_tensor t;
-    uint32_t id;
-    assert_ok(nnd_tensor_init(&t, type, rank, dims, data));
-    for (int64_t i = 0; i < nnd_tensor_count(&t); i++)
-        data[i] = (int8_t)(first + i);
-    assert_ok(nnd_graph_add_constant(f->g, NULL, &t, &id));
-    return id;
-}
-
-/* Q(x) → DQ → Conv with DQ weights → [Relu] → Q → DQ → output; `zero` of the second Q. */
-static size_t quantised_conv(fixture *f, bool relu, int zero)
-{
-    const int64_t w_dims[4] = {2, 2, 1, 1};
-    uint32_t scale = constant(f, 0, NULL, 0.5f), point = byte_constant(f, NND_U8, 0, NULL, zero);
-    uint32_t w_point = byte_constant(f, NND_I8, 0, NULL, 0);
-    uint32_t weights = byte_constant(f, NND_I8, 4, w_dims, -1);
-    uint32_t q_in[3] = {f->x, scale, point};
-    uint32_t dq_in[3] = {node(f, "QuantizeLinear", 3, q_in)->outputs[0], scale, point};
-    uint32_t w_in[3] = {weights, scale, w_point};
-    uint32_t conv_in[2] = {node(f, "DequantizeLinear", 3, dq_in)->outputs[0], 0};
-    conv_in[1] = node(f, "DequantizeLinear", 3, w_in)->outputs[0];
-    uint32_t y = node(f, "Conv", 2, conv_in)->outputs[0];
-    if (relu) y = unary(f, "Relu", y);
-    uint32_t y_in[3] = {y, scale, point};
-    uint32_t out_in[3] = {node(f, "QuantizeLinear", 3, y_in)->outputs[0], scale, point};
-    assert_ok(nnd_graph_add_output(f->g, node(f, "DequantizeLinear", 3, out_in)->outputs[0]));
-    return run(f, nnd_pass_qdq);
-}
-
-static bool has_node(const nnd_graph *g, const char *type)
-{
-    for (size_t i = 0; i < g->node_count; i++)
-        if (strcmp(g->nodes[i].type, type) == 0) return true;
-    return false;
-}
-
-static void qdq_around_a_conv_is_integer(void **state)
-{
-    (void)state;
-    for (int relu = 0; relu < 2; relu++) {
-        fixture f = begin();
-        assert_int_equal(quantised_conv(&f, relu != 0, 0), 1);
-        assert_true(has_node(f.g, "QLinearConv"));
-        assert_false(has_node(f.g, "Conv") || has_node(f.g, "Relu"));
-        nnd_graph_destroy(f.g);
-    }
-}
-
-/* With a zero point above the smallest value the Relu still cuts something off. */
-static void qdq_keeps_a_relu_that_matters(void **state)
-{
-    (void)state;
-    fixture f = begin();
-    assert_int_equal(quantised_conv(&f, true, 7), 0);
-    assert_true(has_node(f.g, "Conv") && has_node(f.g, "Relu"));
-    nnd_graph_destroy(f.g);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(qdq_around_a_conv_is_integer),
-        cmocka_unit_test(qdq_keeps_a_relu_that_matters),
         cmocka_unit_test(constants_are_folded),
         cmocka_unit_test(identities_disappear_but_outputs_stay),
         cmocka_unit_test(batchnorm_goes_into_the_convolution),

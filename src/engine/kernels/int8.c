@@ -30,6 +30,12 @@ void nnd_int8_quantise(const float *x, float scale, int32_t zero, bool is_signed
                                      n);
 }
 
+void nnd_int8_pair_run(const nnd_int8_pair *p, const void *a, size_t a_step, const void *b,
+                       size_t b_step, void *y, size_t n)
+{
+    nnd_int8_set_current()->pair(p, a, a_step, b, b_step, y, n);
+}
+
 /* The bytes of row[k … k+3] as they are in memory, 0 beyond the end. */
 static void quad_at(const uint8_t *row, size_t k, size_t end, uint8_t flip, int8_t quad[4])
 {

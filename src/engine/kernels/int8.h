@@ -2,7 +2,7 @@
  * Products of bytes: u8 and i8 in any pairing, summed exactly in 32 bits (modulo 2^32, as integer
  * hardware does), with zero points, scaled once at the end.
  *
- * Sections: 1 results · 2 GEMM · 3 convolution
+ * Sections: 1 results · 2 GEMM · 3 convolution · 4 element by element
  *
  * The rules and the shape of a plan are those of kernels.h. In addition every ISA gives the same
  * bits: sums are exact, and the one scaling is the same sequence of roundings everywhere.
@@ -70,10 +70,12 @@ typedef struct nnd_int8_gemm_args {
 } nnd_int8_gemm_args;
 
 /* What the zero points do to each column, n_padded × 2 integers; b_zero has b_zeros = 1 or n
-   elements. Made once per run (or once for all when the zero points are constant). */
+   elements. bias: what is added to the sums of a column, 1 or n elements, or NULL. Made once per
+   run (or once for all when the zero points are constant). */
 size_t nnd_int8_gemm_column_bytes(const nnd_int8_gemm *gemm);
 void nnd_int8_gemm_columns(const nnd_int8_gemm *gemm, const void *packed_b, int32_t a_zero,
-                           const int32_t *b_zero, size_t b_zeros, int32_t *columns);
+                           const int32_t *b_zero, size_t b_zeros, const int32_t *bias,
+                           size_t biases, int32_t *columns);
 
 size_t nnd_int8_gemm_tiles(const nnd_int8_gemm *gemm);
 size_t nnd_int8_gemm_lane_bytes(const nnd_int8_gemm *gemm);
@@ -115,5 +117,23 @@ size_t nnd_int8_conv_tiles(const nnd_int8_conv *conv);
 size_t nnd_int8_conv_lane_bytes(const nnd_int8_conv *conv);
 void nnd_int8_conv_run_tile(const nnd_int8_conv *conv, const nnd_int8_conv_args *args, size_t tile,
                             void *scratch);
+
+/* ---- 4 element by element --------------------------------------------------------------- */
+
+/*
+ * Sums and products of two operands of codes, all of one type. With fused multiply-adds,
+ *     sum:     v = a·a_factor + (b·b_factor + start)
+ *     product: v = (a − a_zero)·(b − b_zero)·a_factor + start,
+ * rounded to the nearest integer, halves to even, and limited; a NaN becomes low. The zero point of
+ * the result is part of `start`: it takes part in what is a half.
+ */
+typedef struct nnd_int8_pair {
+    bool product, is_signed;
+    float a_factor, b_factor, start;
+    int32_t a_zero, b_zero, low, high;
+} nnd_int8_pair;
+/* a_step, b_step: 1, or 0 for one code that is repeated. */
+void nnd_int8_pair_run(const nnd_int8_pair *pair, const void *a, size_t a_step, const void *b,
+                       size_t b_step, void *y, size_t n);
 
 #endif

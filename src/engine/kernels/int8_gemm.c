@@ -86,7 +86,8 @@ size_t nnd_int8_gemm_column_bytes(const nnd_int8_gemm *g)
 }
 
 void nnd_int8_gemm_columns(const nnd_int8_gemm *g, const void *packed_b, int32_t a_zero,
-                           const int32_t *b_zero, size_t b_zeros, int32_t *columns)
+                           const int32_t *b_zero, size_t b_zeros, const int32_t *bias,
+                           size_t biases, int32_t *columns)
 {
     const int32_t *sums = (const int32_t *)(const void *)((const char *)packed_b + sums_offset(g));
     int32_t *start = columns, *zero = columns + g->n_padded;
@@ -95,7 +96,8 @@ void nnd_int8_gemm_columns(const nnd_int8_gemm *g, const void *packed_b, int32_t
         size_t at = b_zeros == 1 ? 0 : (size_t)NND_MIN(i, g->desc.n - 1);
         zero[i] = b_zero[at] + nnd_int8_shift(g->set, g->desc.b_signed);
         uint32_t sum = (uint32_t)sums[i] - (uint32_t)g->desc.k * (uint32_t)zero[i];
-        start[i] = (int32_t)(0u - a * sum);
+        uint32_t added = bias ? (uint32_t)bias[biases == 1 ? 0 : NND_MIN(i, g->desc.n - 1)] : 0;
+        start[i] = (int32_t)(added - a * sum);
     }
 }
 

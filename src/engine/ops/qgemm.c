@@ -1,11 +1,12 @@
 /*
  * com.microsoft's QGemm: y = alpha·op(A)·op(B) + C of bytes, summed in 32 bits; the result is
- * quantised again when it has a scale, else f32. C is in units of alpha·a_scale·b_scale.
+ * quantised again when it has a scale, else f32. C is in units of alpha·a_scale·b_scale. Constant
+ * weights go through the byte kernels (qproduct.c), all other forms through the loops here.
  */
 #include <string.h>
 
 #include "base/size.h"
-#include "engine/ops/qlinear.h"
+#include "engine/ops/qproduct.h"
 
 enum { A, A_SCALE, A_ZERO, B, B_SCALE, B_ZERO, C, Y_SCALE, Y_ZERO, INPUTS };
 
@@ -65,6 +66,15 @@ static nnd_status read_job(const nnd_op_ctx *c, job *j)
     return NND_OK;
 }
 
+nnd_status nnd_qgemm_read(const nnd_op_ctx *c, nnd_qmatrices *out)
+{
+    job j;
+    NND_TRY(read_job(c, &j));
+    *out = (nnd_qmatrices){
+        .m = (int64_t)j.m, .n = (int64_t)j.n, .k = (int64_t)j.k, .batches = 1, .out_rank = 2};
+    return NND_OK;
+}
+
 static nnd_status qgemm_infer(nnd_op_ctx *c)
 {
     job j;
@@ -116,11 +126,13 @@ static nnd_status row_tile(void *user, size_t row, int lane)
 {
     const job *j = user;
     const nnd_tensor *a = j->c->in[A], *y = &j->c->out[0], *b_scale = j->c->in[B_SCALE];
-    nnd_scaling a_scaling = nnd_scaling_at(j->c, A_SCALE), result = {1, 0};
+    nnd_scaling a_scaling = nnd_scaling_at(j->c, A_SCALE), result = {.scale = 1};
     int32_t zero = (int32_t)a_scaling.zero;
     float alpha = nnd_node_float(j->c->node, "alpha", 1.0f);
     (void)lane;
-    if (nnd_op_in(j->c, Y_SCALE)) result = nnd_scaling_at(j->c, Y_SCALE);
+    if (nnd_op_in(j->c, Y_SCALE)) result = nnd_scaling_result(j->c, Y_SCALE);
+    float y_scale = result.scale;
+    result.scale = 1;
     for (size_t first = 0; first < j->n; first += STRIP) {
         uint32_t sums[STRIP]; /* wrap around as 32-bit hardware does */
         size_t width = j->n - first < STRIP ? j->n - first : STRIP;
@@ -134,6 +146,7 @@ static nnd_status row_tile(void *user, size_t row, int lane)
         for (size_t x = 0; x < width; x++) {
             size_t column = nnd_tensor_count(b_scale) == 1 ? 0 : first + x;
             float scale = alpha * a_scaling.scale * ((const float *)b_scale->data)[column];
+            scale /= y_scale;
             float v = (float)(int32_t)sums[x] * scale;
             if (y->dtype == NND_F32)
                 ((float *)y->data)[row * j->n + first + x] = v;
@@ -147,6 +160,10 @@ static nnd_status row_tile(void *user, size_t row, int lane)
 static nnd_status qgemm_run(nnd_op_ctx *c)
 {
     job j;
+    nnd_scaling a = nnd_scaling_at(c, A_SCALE);
+    if (c->step)
+        return nnd_qmatmul_run(c, c->in[A], (int32_t)a.zero,
+                               nnd_node_float(c->node, "alpha", 1.0f) * a.scale);
     NND_TRY(read_job(c, &j));
     if (nnd_tensor_count(&c->out[0]) == 0) return NND_OK;
     nnd_status status = widen_b(&j);
@@ -163,6 +180,7 @@ static double qgemm_flops(const nnd_op_ctx *c)
 
 static const nnd_op ops[] = {
     {"com.microsoft", "QGemm", 1, 0, 6, INPUTS, 1, 1, 0, qgemm_infer, qgemm_run,
-     .flops = qgemm_flops},
+     nnd_qmatmul_prepare, nnd_qproduct_release, nnd_qmatmul_plan, nnd_qmatmul_unplan, qgemm_flops,
+     NND_QPRODUCT_GEMM},
 };
 const nnd_op_family nnd_ops_qgemm = {ops, NND_COUNT(ops)};

@@ -21,10 +21,9 @@ enum {
 };
 
 const nnd_qroles nnd_qroles_of[] = {
-    [INTEGER] = {0, -1, 2, 1, -1, 3, -1, -1, -1},
-    [QLINEAR] = {0, 1, 2, 3, 4, 5, 6, 7, 8},
-    [TO_FLOAT] = {0, 2, 4, 1, 3, 5, -1, -1, 6},
-    [DYNAMIC] = {0, -1, -1, 1, 2, 3, -1, -1, 4},
+    [INTEGER] = {0, -1, 2, 1, -1, 3, -1, -1, -1},      [QLINEAR] = {0, 1, 2, 3, 4, 5, 6, 7, 8},
+    [TO_FLOAT] = {0, 2, 4, 1, 3, 5, -1, -1, 6},        [DYNAMIC] = {0, -1, -1, 1, 2, 3, -1, -1, 4},
+    [NND_QPRODUCT_GEMM] = {0, 1, 2, 3, 4, 5, 7, 8, 6},
 };
 
 const nnd_tensor *nnd_qproduct_at(const nnd_op_ctx *c, int i)
@@ -97,10 +96,9 @@ static nnd_status widen(const nnd_tensor *t, const nnd_tensor *zero, size_t chan
 
 /* Rounds half to even without a call, as long as the rounding mode is the usual one:
    adding 1.5·2^23 leaves no fraction bits. What is beyond ±1024 saturates in any byte type. */
-static float to_byte(nnd_dtype type, float v, float zero)
+static float to_code(float v, float zero, float low, float high)
 {
     const float magic = 12582912.0f;
-    float low = type == NND_I8 ? -128.0f : 0.0f, high = type == NND_I8 ? 127.0f : 255.0f;
     v = v > -1024.0f ? (v < 1024.0f ? v : 1024.0f) : -1024.0f;
     v = (v + magic) - magic + zero;
     return v < low ? low : v > high ? high : v;
@@ -108,7 +106,7 @@ static float to_byte(nnd_dtype type, float v, float zero)
 
 /* How the sums of one output channel become results. */
 typedef struct rescale {
-    float scale, zero;
+    float scale, zero, low, high; /* the limits of the codes */
     double bias;
 } rescale;
 
@@ -120,6 +118,9 @@ static rescale rescale_of(const nnd_op_ctx *c, float x_scale, size_t channel)
     if (c->op->variant == QLINEAR) {
         s.scale /= (float)nnd_qproduct_value(nnd_qproduct_at(c, r->y_scale), 0, 1);
         s.zero = (float)nnd_qproduct_value(nnd_qproduct_at(c, r->y_zero), 0, 0);
+        nnd_codes codes = nnd_codes_of(c->node, c->out[0].dtype);
+        s.low = (float)codes.low;
+        s.high = (float)codes.high;
     } else if (c->op->variant != INTEGER) {
         s.bias = nnd_qproduct_value(nnd_qproduct_at(c, r->bias), channel, 0);
     }
@@ -136,9 +137,9 @@ static void store(const nnd_op_ctx *c, size_t to, int32_t sum, const rescale *s)
     else if (y->dtype == NND_F32)
         ((float *)y->data)[to] = (float)((double)scaled + s->bias);
     else if (y->dtype == NND_I8)
-        ((int8_t *)y->data)[to] = (int8_t)to_byte(NND_I8, scaled, s->zero);
+        ((int8_t *)y->data)[to] = (int8_t)to_code(scaled, s->zero, s->low, s->high);
     else
-        ((uint8_t *)y->data)[to] = (uint8_t)to_byte(NND_U8, scaled, s->zero);
+        ((uint8_t *)y->data)[to] = (uint8_t)to_code(scaled, s->zero, s->low, s->high);
 }
 
 /* ---- matrices ----------------------------------------------------------------------------------
@@ -294,11 +295,11 @@ static nnd_status dynamic_run(nnd_op_ctx *c)
         high = v[i] > high ? v[i] : high;
     }
     float scale = (high - low) / 255.0f;
-    uint8_t zero = scale > 0 ? (uint8_t)to_byte(NND_U8, -low / scale, 0) : 0;
+    uint8_t zero = scale > 0 ? (uint8_t)to_code(-low / scale, 0, 0, 255) : 0;
     uint8_t *bytes = nnd_alloc(n + 1);
     if (!bytes) return nnd_op_fail(c, NND_E_OUT_OF_MEMORY, "no memory to quantise the input");
     for (size_t i = 0; i < n; i++)
-        bytes[i] = scale > 0 ? (uint8_t)to_byte(NND_U8, v[i] / scale, zero) : zero;
+        bytes[i] = scale > 0 ? (uint8_t)to_code(v[i] / scale, zero, 0, 255) : zero;
     nnd_tensor quantised, point;
     nnd_status status = nnd_tensor_init(&quantised, NND_U8, x->rank, x->dims, bytes);
     if (status == NND_OK) status = nnd_tensor_init(&point, NND_U8, 0, NULL, &zero);

@@ -1,7 +1,7 @@
 /*
  * com.microsoft's quantised layers: QLinearConcat, QLinearAveragePool, QLinearGlobalAveragePool,
- * QLinearSoftmax. Bytes are dequantised, computed in single precision (sums in double) and
- * quantised again.
+ * QLinearSoftmax. Global averages are sums of integers that are scaled once; else bytes are
+ * dequantised, computed in single precision (sums in double) and quantised again.
  */
 #include <string.h>
 
@@ -60,7 +60,7 @@ static nnd_status concat_tile(void *user, size_t row, int lane)
     const concat_job *j = user;
     const nnd_op_ctx *c = j->c;
     const nnd_tensor *y = &c->out[0];
-    nnd_scaling result = nnd_scaling_at(c, 0);
+    nnd_scaling result = nnd_scaling_result(c, 0);
     size_t to = row * (size_t)nnd_op_span(y, j->axis, y->rank);
     (void)lane;
     for (size_t k = FIRST; k < c->in_count; k += EACH) {
@@ -102,7 +102,7 @@ static nnd_status global_infer(nnd_op_ctx *c)
     int64_t dims[NND_MAX_RANK];
     NND_TRY(check_pair(c));
     const nnd_tensor *x = c->in[0];
-    if (x->rank < 3) return nnd_op_fail(c, NND_E_SHAPE, "the input has rank %d", x->rank);
+    if (x->rank < 2) return nnd_op_fail(c, NND_E_SHAPE, "the input has rank %d", x->rank);
     int channels = channels_last(c) ? x->rank - 1 : 1;
     for (int d = 0; d < x->rank; d++)
         dims[d] = d == 0 || d == channels ? x->dims[d] : 1;
@@ -117,12 +117,17 @@ static nnd_status global_tile(void *user, size_t plane, int lane)
     size_t channels = (size_t)x->dims[last ? x->rank - 1 : 1];
     size_t area = (size_t)nnd_op_span(x, last ? 1 : 2, last ? x->rank - 1 : x->rank);
     size_t from = last ? plane / channels * area * channels + plane % channels : plane * area;
-    nnd_scaling s = nnd_scaling_at(c, 1);
-    double sum = 0;
+    nnd_scaling s = nnd_scaling_at(c, 1), result = nnd_scaling_result(c, 3);
+    int64_t sum = 0; /* exact, and scaled once */
     (void)lane;
-    for (size_t i = 0; i < area; i++)
-        sum += (double)nnd_dequantise(x, from + i * (last ? channels : 1), s);
-    nnd_quantise(&c->out[0], plane, (float)(sum / (double)area), nnd_scaling_at(c, 3));
+    for (size_t i = 0; i < area; i++) {
+        size_t at = from + i * (last ? channels : 1);
+        sum += x->dtype == NND_I8 ? ((const int8_t *)x->data)[at] : ((const uint8_t *)x->data)[at];
+    }
+    sum -= (int64_t)s.zero * (int64_t)area;
+    float factor = s.scale / (result.scale * (float)area);
+    result.scale = 1;
+    nnd_quantise(&c->out[0], plane, (float)sum * factor, result);
     return NND_OK;
 }
 
@@ -198,7 +203,7 @@ static float pool_cell(const pool_job *j, size_t plane, const int64_t *o, nnd_sc
 static nnd_status pool_tile(void *user, size_t plane, int lane)
 {
     const pool_job *j = user;
-    nnd_scaling s = nnd_scaling_at(j->c, 1), result = nnd_scaling_at(j->c, 3);
+    nnd_scaling s = nnd_scaling_at(j->c, 1), result = nnd_scaling_result(j->c, 3);
     (void)lane;
     for (size_t i = 0; i < j->out_area; i++) {
         int64_t o[3], left = (int64_t)i;
@@ -290,7 +295,7 @@ static double softmax_sum(const softmax_job *j, size_t first, float *top)
 static nnd_status softmax_tile(void *user, size_t row, int lane)
 {
     const softmax_job *j = user;
-    nnd_scaling s = nnd_scaling_at(j->c, 1), result = nnd_scaling_at(j->c, 3);
+    nnd_scaling s = nnd_scaling_at(j->c, 1), result = nnd_scaling_result(j->c, 3);
     size_t first = row / j->step * j->n * j->step + row % j->step;
     float top;
     double sum = softmax_sum(j, first, &top);

@@ -101,14 +101,15 @@ static nnd_int8_result result_of(const nnd_op_ctx *c, const float *scales)
 {
     const nnd_qroles *r = &nnd_qroles_of[c->op->variant];
     nnd_dtype type = c->out[0].dtype;
+    nnd_codes codes = nnd_codes_of(c->node, type);
     nnd_int8_result result = {.type = type,
                               .zero =
                                   (int32_t)nnd_qproduct_value(nnd_qproduct_at(c, r->y_zero), 0, 0),
-                              .low = type == NND_I8 ? -128 : 0,
-                              .high = type == NND_I8 ? 127 : 255,
+                              .low = codes.low,
+                              .high = codes.high,
                               .scale = scales};
     const nnd_tensor *bias = nnd_qproduct_at(c, r->bias);
-    if (type == NND_F32 && bias) result.bias = bias->data;
+    if (type == NND_F32 && bias && bias->dtype == NND_F32) result.bias = bias->data;
     return result;
 }
 
@@ -120,8 +121,16 @@ typedef struct matmul_step {
     nnd_int8_gemm gemm;
 } matmul_step;
 
-/* Loops that take zero points or scales row by row need the weights as they were. */
-static bool may_need_weights(const nnd_graph *g, const nnd_graph_node *n)
+/* What is added to the sums of each column, if that is all that is added. */
+static bool is_row(const nnd_tensor *t, int64_t n)
+{
+    int64_t count = nnd_tensor_count(t);
+    return count == 1 || (count == n && t->dims[t->rank - 1] == n);
+}
+
+/* Loops that take zero points or scales row by row, or add a matrix, need the weights as they were.
+ */
+static bool may_need_weights(const nnd_graph *g, const nnd_graph_node *n, int64_t columns)
 {
     const nnd_qroles *r = &nnd_qroles_of[n->op->variant];
     const int roles[] = {r->x_scale, r->x_zero};
@@ -130,7 +139,29 @@ static bool may_need_weights(const nnd_graph *g, const nnd_graph_node *n)
         const nnd_graph_value *v = &g->values[n->inputs[roles[i]]];
         if (!v->is_constant || nnd_tensor_count(&v->constant) != 1) return true;
     }
-    return false;
+    if (n->op->variant != NND_QPRODUCT_GEMM || is_absent(n, r->bias)) return false;
+    const nnd_graph_value *added = &g->values[n->inputs[r->bias]];
+    return !added->is_constant || !is_row(&added->constant, columns);
+}
+
+/* The product B that a node's packed weights are of, transposed at first where it says so. */
+static nnd_status pack_matrix(const nnd_int8_gemm *gemm, const nnd_tensor *b, bool transposed,
+                              void *to)
+{
+    size_t k = (size_t)gemm->desc.k, n = (size_t)gemm->desc.n;
+    const uint8_t *from = b->data;
+    if (!transposed) {
+        nnd_int8_gemm_pack_b(gemm, from, to);
+        return NND_OK;
+    }
+    uint8_t *turned = nnd_alloc(k * n);
+    if (!turned) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory to pack weights");
+    for (size_t i = 0; i < n; i++)
+        for (size_t x = 0; x < k; x++)
+            turned[x * n + i] = from[i * k + x];
+    nnd_int8_gemm_pack_b(gemm, turned, to);
+    nnd_free(turned);
+    return NND_OK;
 }
 
 nnd_status nnd_qmatmul_prepare(nnd_graph *g, nnd_graph_node *n)
@@ -141,13 +172,18 @@ nnd_status nnd_qmatmul_prepare(nnd_graph *g, nnd_graph_node *n)
     packed_weights *p;
     NND_TRY(constant_bytes(g, n, r->w, &b));
     if (!b || b->rank != 2) return NND_OK;
-    nnd_int8_gemm_desc d = {.m = 1, .k = b->dims[0], .n = b->dims[1], .b_signed = is_signed(b)};
+    bool is_gemm = n->op->variant == NND_QPRODUCT_GEMM;
+    bool turned = is_gemm && nnd_node_int(n, "transB", 0) != 0;
+    if (is_gemm && nnd_node_int(n, "transA", 0)) return NND_OK;
+    nnd_int8_gemm_desc d = {
+        .m = 1, .k = b->dims[turned], .n = b->dims[!turned], .b_signed = is_signed(b)};
     NND_TRY(nnd_int8_gemm_plan(&d, &gemm));
     NND_TRY(packed_make(nnd_int8_gemm_packed_bytes(&gemm), &p));
-    nnd_int8_gemm_pack_b(&gemm, b->data, p->data);
     keep(g, n, p);
+    NND_TRY(pack_matrix(&gemm, b, turned, p->data));
     uint32_t value = n->inputs[r->w];
-    if (g->values[value].uses == 1 && !may_need_weights(g, n)) nnd_graph_release_constant(g, value);
+    if (g->values[value].uses == 1 && !may_need_weights(g, n, d.n))
+        nnd_graph_release_constant(g, value);
     return NND_OK;
 }
 
@@ -179,7 +215,13 @@ nnd_status nnd_qmatmul_plan(nnd_op_ctx *c)
 {
     const nnd_qroles *r = &nnd_qroles_of[c->op->variant];
     matmul_step s = {0};
-    NND_TRY(nnd_qmatrices_read(c, &s.p));
+    if (c->op->variant == NND_QPRODUCT_GEMM) {
+        const nnd_tensor *added = nnd_qproduct_at(c, r->bias);
+        NND_TRY(nnd_qgemm_read(c, &s.p));
+        if (!c->node->state || (added && !is_row(added, s.p.n))) return NND_OK;
+    } else {
+        NND_TRY(nnd_qmatrices_read(c, &s.p));
+    }
     const nnd_tensor *a = c->in[r->x], *b = c->in[r->w];
     if (!is_single(nnd_qproduct_at(c, r->x_scale)) || !is_single(nnd_qproduct_at(c, r->x_zero)) ||
         nnd_tensor_count(&c->out[0]) == 0)
@@ -230,6 +272,8 @@ nnd_status nnd_qmatmul_run(nnd_op_ctx *c, const nnd_tensor *a, int32_t a_zero, f
     matmul_space m = space_of(s, c->workspace, !w);
     size_t n = (size_t)s->p.n, zeros = is_single(b_zero) ? 1 : n, last = SIZE_MAX;
     size_t element = c->out[0].dtype == NND_I32 || c->out[0].dtype == NND_F32 ? 4 : 1;
+    const nnd_tensor *added =
+        c->op->variant == NND_QPRODUCT_GEMM ? nnd_qproduct_at(c, r->bias) : NULL;
     matmul_job j = {.c = c, .step = s};
     memset(m.scales, 0, (size_t)g->n_padded * sizeof(*m.scales));
     read_scales(c, a_scale, m.scales, n);
@@ -242,7 +286,9 @@ nnd_status nnd_qmatmul_run(nnd_op_ctx *c, const nnd_tensor *a, int32_t a_zero, f
         if (!w && at_b != last)
             nnd_int8_gemm_pack_b(g, (const uint8_t *)b->data + at_b * (size_t)s->p.k * n, m.packed);
         if (at_b != last)
-            nnd_int8_gemm_columns(g, j.args.packed_b, a_zero, m.zeros, zeros, m.columns);
+            nnd_int8_gemm_columns(g, j.args.packed_b, a_zero, m.zeros, zeros,
+                                  added ? added->data : NULL,
+                                  added ? (size_t)nnd_tensor_count(added) : 0, m.columns);
         last = at_b;
         j.args.a = (const uint8_t *)a->data + at_a * (size_t)(s->p.m * s->p.k);
         j.args.c = (char *)c->out[0].data + i * (size_t)s->p.m * n * element;

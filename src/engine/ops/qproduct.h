@@ -4,9 +4,16 @@
 #ifndef NND_ENGINE_OPS_QPRODUCT_H
 #define NND_ENGINE_OPS_QPRODUCT_H
 
+#include "engine/ops/qlinear.h"
 #include "engine/ops/window.h"
 
-enum { NND_QPRODUCT_INTEGER, NND_QPRODUCT_QLINEAR, NND_QPRODUCT_TO_FLOAT, NND_QPRODUCT_DYNAMIC };
+enum {
+    NND_QPRODUCT_INTEGER,
+    NND_QPRODUCT_QLINEAR,
+    NND_QPRODUCT_TO_FLOAT,
+    NND_QPRODUCT_DYNAMIC,
+    NND_QPRODUCT_GEMM
+};
 
 /* Which inputs hold what; −1 = none. */
 typedef struct nnd_qroles {
@@ -28,8 +35,9 @@ typedef struct nnd_qmatrices {
     int64_t out[NND_MAX_RANK];
 } nnd_qmatrices;
 
-/* Both check everything that the operator wants of its inputs. */
+/* All check everything that the operator wants of its inputs. */
 nnd_status nnd_qmatrices_read(const nnd_op_ctx *c, nnd_qmatrices *out);
+nnd_status nnd_qgemm_read(const nnd_op_ctx *c, nnd_qmatrices *out);
 nnd_status nnd_qconv_read(const nnd_op_ctx *c, nnd_window *w, int64_t *groups);
 /* Which matrices of A and B belong to one matrix of the result. */
 void nnd_qmatrices_locate(const nnd_qmatrices *p, size_t batch, size_t *a, size_t *b);

@@ -40,12 +40,6 @@ static const char *const verdict_words[] = {"passes", "refuses", "FAILS", "-", "
 static const struct known {
     const char *backend, *row, *why, *why_zh;
 } known_differences[] = {
-    {"builtin", "mobilenet_v2_qdq",
-     "convolutions between QDQ are computed in integers, the additions, the pooling and the last "
-     "Gemm in floating point: 1 of 4000 scores is 3 quantisation steps off, the best class is "
-     "equal",
-     "QDQ 之间的卷积按整数计算,加法、池化和最后的 Gemm 按浮点计算:4000 个得分中有 1 个相差 3 "
-     "个量化步长,最佳类别相同"},
     {"openvino", "mobilenet_v2_qdq",
      "OpenVINO requantises otherwise: up to 6 quantisation steps, the best class is equal; its own "
      "Python interface gives the same",

@@ -77,6 +77,23 @@ static void quantise(const float *x, float scale, int32_t zero, int32_t low, int
     }
 }
 
+static int32_t code_at(const uint8_t *x, size_t i, bool is_signed)
+{
+    return is_signed ? (int8_t)x[i] : x[i];
+}
+
+static void pair(const nnd_int8_pair *p, const uint8_t *a, size_t a_step, const uint8_t *b,
+                 size_t b_step, uint8_t *y, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        int32_t u = code_at(a, i * a_step, p->is_signed), v = code_at(b, i * b_step, p->is_signed);
+        float r = p->product
+                      ? fmaf((float)((u - p->a_zero) * (v - p->b_zero)), p->a_factor, p->start)
+                      : fmaf((float)u, p->a_factor, fmaf((float)v, p->b_factor, p->start));
+        y[i] = (uint8_t)NND_MIN(NND_MAX(nearest(r), p->low), p->high);
+    }
+}
+
 const nnd_int8_set nnd_int8_set_reference = {.isa = NND_ISA_REFERENCE,
                                              .lanes = LANES,
                                              .tile_rows = ROWS,
@@ -85,4 +102,5 @@ const nnd_int8_set nnd_int8_set_reference = {.isa = NND_ISA_REFERENCE,
                                              .interleave = interleave,
                                              .finish = finish,
                                              .depthwise = depthwise,
-                                             .quantise = quantise};
+                                             .quantise = quantise,
+                                             .pair = pair};

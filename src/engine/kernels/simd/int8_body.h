@@ -6,15 +6,17 @@
  *   vx  a vector operand of LANES quads: vx_load
  *   vb  a broadcast quad: vb_load
  *   va  running sums: va_zero, va_dot(sums, vx, vb), va_total → vi
- *   vf  LANES × f32: vf_load, vf_set1, vf_of(vi), vf_mul, vf_div, vf_ordered(v): 0 for a NaN
+ *   vf  LANES × f32: vf_load, vf_set1, vf_of(vi), vf_mul, vf_div, vf_ordered(v): 0 for a NaN,
+ *       vf_fma(a, b, c): a·b + c
+ *   vi_codes(p, is_signed)  LANES bytes, widened
  *   vi_round(v, low, high) → vi  the nearest integers within these limits, low for a NaN
  *   vi_bytes(v, to), vi_bytes_part(v, to, n)  the low byte of each lane, of the first n lanes
  *   vp  PAIR_LANES running sums of a depthwise kernel: vp_set1, vp_store,
  *       vp_tap(sums, x, weight, step)
  *   int8_interleave_some(rows, at, flip, to)  INTERLEAVED columns
  *
- * Conversions and vf_mul, vf_div and vi_round are single roundings, so that all ISAs give the same
- * bits.
+ * Conversions and vf_mul, vf_div, vf_fma and vi_round are single roundings, so that all ISAs give
+ * the same bits.
  */
 #include <string.h>
 
@@ -192,6 +194,51 @@ static void int8_quantise(const float *x, float scale, int32_t zero, int32_t low
     }
 }
 
+/* LANES codes from x[i·step] on, of which `left` are there. */
+NND_INLINE vi pair_codes(const bool is_signed, const uint8_t *x, size_t i, size_t step, size_t left)
+{
+    uint8_t last[LANES] = {0};
+    if (!step) return vi_set1(is_signed ? (int8_t)x[0] : x[0]);
+    if (left >= LANES) return vi_codes(x + i, is_signed);
+    memcpy(last, x + i, left);
+    return vi_codes(last, is_signed);
+}
+
+NND_INLINE void pair(const bool product, const bool is_signed, const nnd_int8_pair *p,
+                     const uint8_t *a, size_t a_step, const uint8_t *b, size_t b_step, uint8_t *y,
+                     size_t n)
+{
+    const vf a_factor = vf_set1(p->a_factor), b_factor = vf_set1(p->b_factor);
+    const vf start = vf_set1(p->start), low = vf_set1((float)p->low),
+             high = vf_set1((float)p->high);
+    const vi a_zero = vi_set1(-p->a_zero), b_zero = vi_set1(-p->b_zero);
+    for (size_t i = 0; i < n; i += LANES) {
+        vi u = pair_codes(is_signed, a, i, a_step, n - i);
+        vi v = pair_codes(is_signed, b, i, b_step, n - i);
+        vf r = product
+                   ? vf_fma(vf_of(vi_mul(vi_add(u, a_zero), vi_add(v, b_zero))), a_factor, start)
+                   : vf_fma(vf_of(u), a_factor, vf_fma(vf_of(v), b_factor, start));
+        vi code = vi_round(r, low, high);
+        if (n - i >= LANES)
+            vi_bytes(code, y + i);
+        else
+            vi_bytes_part(code, y + i, n - i);
+    }
+}
+
+static void int8_pair(const nnd_int8_pair *p, const uint8_t *a, size_t a_step, const uint8_t *b,
+                      size_t b_step, uint8_t *y, size_t n)
+{
+    if (p->product && p->is_signed)
+        pair(true, true, p, a, a_step, b, b_step, y, n);
+    else if (p->product)
+        pair(true, false, p, a, a_step, b, b_step, y, n);
+    else if (p->is_signed)
+        pair(false, true, p, a, a_step, b, b_step, y, n);
+    else
+        pair(false, false, p, a, a_step, b, b_step, y, n);
+}
+
 const nnd_int8_set SET_NAME = {.isa = SET_ISA,
                                .lanes = LANES,
                                .tile_rows = ROWS,
@@ -202,4 +249,5 @@ const nnd_int8_set SET_NAME = {.isa = SET_ISA,
                                .interleave = int8_interleave,
                                .finish = int8_finish,
                                .depthwise = int8_depthwise,
-                               .quantise = int8_quantise};
+                               .quantise = int8_quantise,
+                               .pair = int8_pair};

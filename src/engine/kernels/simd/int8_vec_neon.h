@@ -63,6 +63,18 @@ static inline vf vf_div(vf a, vf b)
 {
     return vdivq_f32(a, b);
 }
+static inline vf vf_fma(vf a, vf b, vf c)
+{
+    return vfmaq_f32(c, a, b);
+}
+static inline vi vi_codes(const uint8_t *p, bool is_signed)
+{
+    uint32_t four;
+    memcpy(&four, p, sizeof four);
+    uint8x8_t v = vreinterpret_u8_u32(vdup_n_u32(four));
+    if (is_signed) return vmovl_s16(vget_low_s16(vmovl_s8(vreinterpret_s8_u8(v))));
+    return vreinterpretq_s32_u32(vmovl_u16(vget_low_u16(vmovl_u8(v))));
+}
 static inline vf vf_ordered(vf v)
 {
     return vbslq_f32(vceqq_f32(v, v), v, vdupq_n_f32(0.0f));
