@@ -401,11 +401,11 @@ static const float *tile_input(const nnd_conv *conv, const conv_tile *t, int64_t
     return scratch;
 }
 
-/* A place in the output: pixels of one row and channels of one panel, or lanes where blocks are
-   shared: then `channel` is the first one of a block. */
-typedef struct conv_spot {
+/* A row of pixels of one panel's channels, or lanes where blocks are shared: then `channel` is the
+   first one of a block. */
+typedef struct conv_row {
     int64_t image, channel, channels, pixel, pixels;
-} conv_spot;
+} conv_row;
 
 static size_t output_offset(const nnd_conv *conv, int64_t image, int64_t channel, int64_t pixel)
 {
@@ -417,43 +417,58 @@ static size_t output_offset(const nnd_conv *conv, int64_t image, int64_t channel
     return (size_t)((plane * spatial + pixel) * block);
 }
 
-static void run_blocked(const nnd_conv *conv, const nnd_conv_args *args, const conv_spot *s,
+/* Register tile after register tile along a row; their heights differ by one at most, so that none
+   is left with a few pixels. */
+static void run_blocked(const nnd_conv *conv, const nnd_conv_args *args, const conv_row *s,
                         nnd_tile_fn_f32 fn, nnd_tile_args *t)
 {
-    int64_t block = conv->set->block;
+    int64_t block = conv->set->block, lanes = conv->direct.lanes;
+    int64_t pieces = nnd_ceil_div(s->pixels, conv->set->tile_rows);
+    int64_t low = s->pixels / pieces, higher = s->pixels % pieces;
+    int vectors = (int)nnd_ceil_div(s->channels, block);
     size_t to = output_offset(conv, s->image, s->channel, s->pixel);
     t->c = args->y + to;
     t->c_row = t->r_row = block;
     t->c_vector = t->r_vector = conv->out_h * conv->out_w * block;
     if (conv->desc.residual) t->r = args->residual + to;
-    fn((int)s->pixels, (int)nnd_ceil_div(s->channels, block), t);
+    for (int64_t i = 0; i < pieces; i++) {
+        int64_t pixels = low + (i < higher);
+        fn((int)pixels, vectors, t);
+        t->a += pixels * lanes;
+        t->c += pixels * block;
+        if (t->r) t->r += pixels * block;
+    }
 }
 
 /* The register tile goes to a buffer and from there to planes. */
-static void run_planes(const nnd_conv *conv, const nnd_conv_args *args, const conv_spot *s,
+static void run_planes(const nnd_conv *conv, const nnd_conv_args *args, const conv_row *s,
                        nnd_tile_fn_f32 fn, nnd_tile_args *t)
 {
     float c[MAX_ROWS * MAX_PANEL], r[MAX_ROWS * MAX_PANEL];
-    int64_t block = conv->set->block;
+    int64_t block = conv->set->block, pieces = nnd_ceil_div(s->pixels, conv->set->tile_rows);
+    int64_t width = nnd_round_up(s->channels, block), pixel = 0;
     size_t spatial = (size_t)(conv->out_h * conv->out_w);
-    int64_t width = nnd_round_up(s->channels, block);
-    size_t at = output_offset(conv, s->image, s->channel, s->pixel);
     t->c = c;
     t->c_row = t->r_row = width;
     t->c_vector = t->r_vector = block;
-    if (conv->desc.residual) {
-        memset(r, 0, sizeof r);
-        conv->set->transpose(args->residual + at, spatial, r, (size_t)width, (size_t)s->channels,
-                             (size_t)s->pixels);
-        t->r = r;
+    if (conv->desc.residual) memset(r, 0, sizeof r);
+    for (int64_t i = 0; i < pieces; i++) {
+        int64_t end = nnd_part(s->pixels, pieces, i + 1);
+        size_t at = output_offset(conv, s->image, s->channel, s->pixel + pixel);
+        size_t pixels = (size_t)(end - pixel), channels = (size_t)s->channels;
+        if (conv->desc.residual) {
+            conv->set->transpose(args->residual + at, spatial, r, (size_t)width, channels, pixels);
+            t->r = r;
+        }
+        fn((int)pixels, (int)(width / block), t);
+        conv->set->transpose(c, (size_t)width, args->y + at, spatial, pixels, channels);
+        t->a += (end - pixel) * conv->direct.lanes;
+        pixel = end;
     }
-    fn((int)s->pixels, (int)(width / block), t);
-    conv->set->transpose(c, (size_t)width, args->y + at, spatial, (size_t)s->pixels,
-                         (size_t)s->channels);
 }
 
 /* The activation that is no clamp, over what has just been written. */
-static void activate(const nnd_conv *conv, const nnd_conv_args *args, const conv_spot *s)
+static void activate(const nnd_conv *conv, const nnd_conv_args *args, const conv_row *s)
 {
     const nnd_act *act = &conv->desc.act;
     int64_t lanes = conv->direct.blocked_out ? conv->set->block : 1;
@@ -475,41 +490,32 @@ static void run_row(const nnd_conv *conv, const nnd_conv_args *args, const conv_
                     int64_t group, int64_t panel, int64_t row, const float *input)
 {
     const nnd_conv_direct *p = &conv->direct;
-    const nnd_kernel_set *set = conv->set;
-    int64_t block = set->block, width = set->tile_vectors * block;
-    int64_t columns = t->column1 - t->column0, lane = output_lane(conv, group);
-    int64_t pieces = nnd_ceil_div(columns, set->tile_rows);
+    int64_t width = conv->set->tile_vectors * conv->set->block, lane = output_lane(conv, group);
     int64_t first = panel * width; /* lane within the group's blocks */
-    int64_t group_width = p->vectors * block;
+    int64_t group_width = p->vectors * conv->set->block;
     const float *packed = (const float *)args->packed + group * group_width * p->k;
     const float *biases =
         (const float *)args->packed + conv->desc.groups * group_width * p->k + group * group_width;
     const nnd_conv_reads *reads = &p->reads[group % p->reads_period];
-    nnd_tile_fn_f32 fn = p->blocked_in ? set->tile_blocked : set->tile_planar;
-    conv_spot whole = {t->image, group * p->out_depth - lane + first,
-                       NND_MIN(width, lane + p->out_depth - first), row * p->out_w + t->column0,
-                       columns};
-    for (int64_t i = 0; i < pieces; i++) {
-        int64_t from = nnd_part(columns, pieces, i), to = nnd_part(columns, pieces, i + 1);
-        nnd_tile_args args_of_tile = {
-            .a = input + (row - t->row0) * p->row_pitch + from * p->lanes,
-            .a_step = p->plane,
-            .segments = {reads->segments[0], reads->segments[1], reads->segments[2]},
-            .b = packed + first * p->k,
-            .bias_vector = biases + first,
-            .beta = 1.0f,
-            .low = conv->low,
-            .high = conv->high,
-            .foreign = p->shares ? foreign_lanes(conv, group) + first : NULL,
-        };
-        conv_spot spot = whole;
-        spot.pixel += from;
-        spot.pixels = to - from;
-        if (p->blocked_out)
-            run_blocked(conv, args, &spot, fn, &args_of_tile);
-        else
-            run_planes(conv, args, &spot, fn, &args_of_tile);
-    }
+    nnd_tile_fn_f32 fn = p->blocked_in ? conv->set->tile_blocked : conv->set->tile_planar;
+    conv_row whole = {t->image, group * p->out_depth - lane + first,
+                      NND_MIN(width, lane + p->out_depth - first), row * p->out_w + t->column0,
+                      t->column1 - t->column0};
+    nnd_tile_args tile = {
+        .a = input + (row - t->row0) * p->row_pitch,
+        .a_step = p->plane,
+        .segments = {reads->segments[0], reads->segments[1], reads->segments[2]},
+        .b = packed + first * p->k,
+        .bias_vector = biases + first,
+        .beta = 1.0f,
+        .low = conv->low,
+        .high = conv->high,
+        .foreign = p->shares ? foreign_lanes(conv, group) + first : NULL,
+    };
+    if (p->blocked_out)
+        run_blocked(conv, args, &whole, fn, &tile);
+    else
+        run_planes(conv, args, &whole, fn, &tile);
     if (!conv->clamps && !p->shares) activate(conv, args, &whole);
 }
 
@@ -528,9 +534,9 @@ static void activate_bundle(const nnd_conv *conv, const nnd_conv_args *args, con
 {
     int64_t depth = conv->direct.out_depth;
     for (int64_t row = t->row0; row < t->row1; row++) {
-        conv_spot spot = {t->image, t->group0 * depth, (t->group1 - t->group0) * depth,
+        conv_row whole = {t->image, t->group0 * depth, (t->group1 - t->group0) * depth,
                           row * conv->direct.out_w + t->column0, t->column1 - t->column0};
-        activate(conv, args, &spot);
+        activate(conv, args, &whole);
     }
 }
 
