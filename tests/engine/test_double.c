@@ -193,11 +193,85 @@ static void reductions(void **state)
     }
 }
 
+/* ---- convolutions of volumes --------------------------------------------------------------------
+ */
+
+typedef struct volume_case {
+    int64_t x[5], w[5], group, strides[3], dilations[3], pads[6];
+} volume_case;
+
+static void volume(net *n, const void *what)
+{
+    const volume_case *k = what;
+    input(n, "x", 5, k->x);
+    weight(n, "w", 5, k->w);
+    weight(n, "b", 1, k->w);
+    ow_attr_int(&n->attrs, "group", k->group);
+    ow_attr_ints(&n->attrs, "strides", k->strides, 3);
+    ow_attr_ints(&n->attrs, "dilations", k->dilations, 3);
+    ow_attr_ints(&n->attrs, "pads", k->pads, 6);
+    node(n, "Conv", "x,w,b", "c");
+    node(n, "Relu", "c", "y");
+}
+
+static void convolutions_of_volumes(void **state)
+{
+    (void)state;
+    static const volume_case cases[] = {
+        {{1, 3, 5, 9, 11}, {8, 3, 3, 3, 3}, 1, {1, 1, 1}, {1, 1, 1}, {1, 1, 1, 1, 1, 1}},
+        {{2, 4, 6, 7, 8}, {6, 4, 2, 3, 1}, 1, {2, 1, 2}, {2, 1, 1}, {0, 2, 0, 3, 0, 1}},
+        {{2, 4, 6, 7, 8}, {8, 2, 3, 3, 3}, 2, {1, 2, 1}, {1, 2, 1}, {2, 1, 0, 0, 1, 2}},
+        {{1, 6, 4, 5, 6}, {6, 1, 3, 3, 3}, 6, {1, 1, 1}, {1, 1, 1}, {1, 1, 1, 1, 1, 1}},
+        {{2, 5, 7, 4, 6}, {7, 5, 3, 1, 1}, 1, {2, 1, 1}, {2, 1, 1}, {3, 0, 0, 1, 0, 0}},
+        {{2, 5, 3, 4, 6}, {17, 5, 1, 1, 1}, 1, {1, 1, 1}, {1, 1, 1}, {0, 0, 0, 0, 0, 0}},
+        {{1, 5, 4, 9, 6}, {4, 5, 1, 3, 3}, 1, {1, 1, 1}, {1, 1, 1}, {0, 1, 1, 0, 1, 1}},
+        {{1, 2, 4, 9, 6}, {4, 2, 1, 1, 1}, 1, {1, 2, 2}, {1, 1, 1}, {0, 0, 0, 0, 0, 0}},
+        {{1, 3, 1, 9, 6}, {4, 3, 1, 3, 3}, 1, {1, 1, 1}, {1, 1, 1}, {0, 0, 0, 0, 0, 0}}};
+    for (size_t i = 0; i < NND_COUNT(cases); i++)
+        compare(volume, &cases[i], 1e-5);
+}
+
+typedef struct pool_case {
+    const char *type;
+    int64_t x[5], kernel[3], strides[3], dilations[3], pads[6], ceil, include;
+} pool_case;
+
+static void pool(net *n, const void *what)
+{
+    const pool_case *k = what;
+    input(n, "x", 5, k->x);
+    ow_attr_ints(&n->attrs, "kernel_shape", k->kernel, 3);
+    ow_attr_ints(&n->attrs, "strides", k->strides, 3);
+    ow_attr_ints(&n->attrs, "dilations", k->dilations, 3);
+    ow_attr_ints(&n->attrs, "pads", k->pads, 6);
+    ow_attr_int(&n->attrs, "ceil_mode", k->ceil);
+    if (k->include) ow_attr_int(&n->attrs, "count_include_pad", 1);
+    node(n, k->type, "x", "y");
+}
+
+static void pools_of_volumes(void **state)
+{
+    (void)state;
+    static const pool_case cases[] = {
+        {"", {2, 3, 5, 9, 11}, {1, 3, 3}, {1, 2, 2}, {1, 1, 1}, {0, 1, 1, 0, 1, 1}, 0, 0},
+        {"", {1, 2, 7, 6, 5}, {3, 2, 4}, {2, 1, 1}, {1, 2, 1}, {1, 0, 3, 2, 1, 0}, 0, 0},
+        {"", {1, 2, 7, 6, 8}, {2, 2, 3}, {2, 2, 2}, {2, 1, 3}, {0, 0, 0, 0, 0, 0}, 1, 0},
+        {"", {2, 1, 4, 4, 4}, {2, 3, 2}, {3, 3, 3}, {1, 1, 1}, {1, 1, 1, 1, 1, 1}, 1, 0}};
+    for (size_t i = 0; i < 3 * NND_COUNT(cases); i++) {
+        pool_case k = cases[i / 3];
+        k.type = i % 3 ? "AveragePool" : "MaxPool";
+        k.include = i % 3 == 2;
+        compare(pool, &k, 1e-5);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(normalisations),
         cmocka_unit_test(reductions),
+        cmocka_unit_test(convolutions_of_volumes),
+        cmocka_unit_test(pools_of_volumes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

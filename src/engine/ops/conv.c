@@ -1,9 +1,10 @@
 /*
- * Conv: f32 in one and two dimensions through the kernels with weights packed at load, everything
- * else by plain loops.
+ * Conv: f32 through the kernels with weights packed at load, everything else by plain loops. The
+ * kernels know two dimensions; a third one is either merged into them or cut into slices.
  */
 #include <string.h>
 
+#include "base/size.h"
 #include "engine/kernels/kernels.h"
 #include "engine/ops/blocked.h"
 #include "engine/ops/blocks.h"
@@ -116,14 +117,52 @@ typedef struct packed_conv {
     void *data;
 } packed_conv;
 
-static bool kernel_desc(const nnd_op_ctx *c, const nnd_window *w, int64_t groups, nnd_conv_desc *d)
+/* A window over depth only, 3 × 1 × 1, moves over rows of whole pictures. */
+static bool merges_picture(const nnd_window *w)
+{
+    for (int i = 1; i < 3; i++)
+        if (w->kernel[i] != 1 || w->stride[i] != 1 || w->begin[i] || w->end[i]) return false;
+    return w->in[1] * w->in[2] <= INT32_MAX;
+}
+
+/* Two dimensions in the place of three. A slice of the result is the 2-D convolution of the slices
+   that the window covers, one behind the other as channels; the weights lie that way already. */
+static bool flatten_window(nnd_window *w, int64_t *taps)
+{
+    *taps = 1;
+    if (w->spatial < 3) return false;
+    bool merged = merges_picture(w);
+    if (merged) {
+        w->in[1] *= w->in[2];
+        w->out[1] *= w->out[2];
+    } else {
+        *taps = w->kernel[0];
+        for (int i = 0; i < 2; i++) {
+            w->in[i] = w->in[i + 1];
+            w->out[i] = w->out[i + 1];
+            w->kernel[i] = w->kernel[i + 1];
+            w->stride[i] = w->stride[i + 1];
+            w->dilation[i] = w->dilation[i + 1];
+            w->begin[i] = w->begin[i + 1];
+            w->end[i] = w->end[i + 1];
+        }
+    }
+    w->spatial = 2;
+    return !merged;
+}
+
+static bool kernel_desc(const nnd_op_ctx *c, const nnd_window *window, int64_t groups,
+                        nnd_conv_desc *d)
 {
     const nnd_tensor *x = c->in[0], *weight = c->in[1];
-    if (x->dtype != NND_F32 || w->spatial > 2) return false;
+    nnd_window flat = *window, *w = &flat;
+    int64_t taps;
+    if (x->dtype != NND_F32 || (w->spatial > 2 && residual_of(c))) return false;
+    bool sliced = flatten_window(w, &taps);
     int row = w->spatial == 2 ? 0 : -1, col = w->spatial - 1;
     *d = (nnd_conv_desc){
-        .batch = x->dims[0],
-        .in_channels = x->dims[1],
+        .batch = sliced ? 1 : x->dims[0],
+        .in_channels = x->dims[1] * taps,
         .in_h = 1,
         .in_w = w->in[col],
         .out_channels = weight->dims[0],
@@ -212,7 +251,7 @@ static nnd_status conv_prepare(nnd_graph *g, nnd_graph_node *n)
     NND_TRY(nnd_graph_constant(g, n->inputs[1], &weight));
     if (has_bias) NND_TRY(nnd_graph_constant(g, n->inputs[2], &bias));
     if (!weight || !weight->data || weight->dtype != NND_F32 || weight->rank < 3 ||
-        weight->rank > 4)
+        weight->rank > 5)
         return NND_OK;
     if (has_bias && (!bias || !bias->data || bias->dtype != NND_F32)) return NND_OK;
     nnd_tensor x = nominal_input(g, n, weight);
@@ -237,6 +276,42 @@ static nnd_status conv_prepare(nnd_graph *g, nnd_graph_node *n)
     return NND_OK;
 }
 
+typedef struct conv_step {
+    nnd_conv *conv;
+    bool sliced;           /* three dimensions, a slice of the result at a time */
+    nnd_window depth;      /* of the node */
+    size_t area, out_area; /* of slices */
+    size_t x_at, y_at;     /* slices in the workspace, in bytes */
+} conv_step;
+
+static void conv_unplan(void *step)
+{
+    conv_step *s = step;
+    if (!s) return;
+    nnd_conv_destroy(s->conv);
+    nnd_free(s);
+}
+
+/* The workspace: what the kernel wants, then the slices of the window and a slice of the result. */
+static nnd_status plan_memory(nnd_op_ctx *c, conv_step *s)
+{
+    c->workspace_bytes = nnd_conv_workspace_bytes(s->conv);
+    c->lane_bytes = nnd_conv_lane_bytes(s->conv);
+    if (!s->sliced) return NND_OK;
+    const nnd_conv_desc *d = nnd_conv_get_desc(s->conv);
+    size_t x, y;
+    s->area = (size_t)(d->in_h * d->in_w);
+    s->out_area = (size_t)(nnd_conv_out_h(s->conv) * nnd_conv_out_w(s->conv));
+    bool fits = nnd_size_mul(s->area * sizeof(float), (size_t)d->in_channels, &x) &&
+                nnd_size_mul(s->out_area * sizeof(float), (size_t)d->out_channels, &y) &&
+                nnd_size_align(c->workspace_bytes, NND_KERNEL_ALIGN, &s->x_at) &&
+                nnd_size_add(s->x_at, x, &s->y_at) &&
+                nnd_size_align(s->y_at, NND_KERNEL_ALIGN, &s->y_at) &&
+                nnd_size_add(s->y_at, y, &c->workspace_bytes);
+    if (fits) return NND_OK;
+    return nnd_op_fail(c, NND_E_OVERFLOW, "a slice is too large");
+}
+
 static nnd_status conv_plan(nnd_op_ctx *c)
 {
     plain_view v;
@@ -249,25 +324,30 @@ static nnd_status conv_plan(nnd_op_ctx *c)
     if (!p || !kernel_desc(&v.c, &w, groups, &desc) || nnd_tensor_count(&c->out[0]) == 0 ||
         nnd_tensor_count(c->in[0]) == 0)
         return NND_OK;
-    nnd_conv *conv;
-    NND_TRY(nnd_conv_create(&desc, p->algorithm, &conv));
-    c->step = conv;
-    c->workspace_bytes = nnd_conv_workspace_bytes(conv);
-    c->lane_bytes = nnd_conv_lane_bytes(conv);
+    conv_step *s = nnd_calloc(1, sizeof *s);
+    if (!s) return nnd_op_fail(c, NND_E_OUT_OF_MEMORY, "no memory for the plan");
+    int64_t taps;
+    s->depth = w;
+    s->sliced = flatten_window(&w, &taps);
+    nnd_status status = nnd_conv_create(&desc, p->algorithm, &s->conv);
+    if (status == NND_OK) status = plan_memory(c, s);
+    if (status != NND_OK) {
+        conv_unplan(s);
+        return status;
+    }
+    c->step = s;
     c->kernel = nnd_conv_algorithm_name(p->algorithm);
     return NND_OK;
 }
 
-static void conv_unplan(void *step)
-{
-    nnd_conv_destroy(step);
-}
-
 typedef struct kernel_job {
     const nnd_op_ctx *c;
+    const conv_step *s;
     const nnd_conv *conv;
     nnd_conv_args args;
     int stage;
+    int64_t image, slice; /* of the result */
+    float *x, *y;         /* slices */
 } kernel_job;
 
 static nnd_status kernel_tile(void *user, size_t index, int lane)
@@ -277,19 +357,73 @@ static nnd_status kernel_tile(void *user, size_t index, int lane)
     return NND_OK;
 }
 
+static nnd_status run_stages(kernel_job *j)
+{
+    for (j->stage = 0; j->stage < nnd_conv_stages(j->conv); j->stage++)
+        NND_TRY(nnd_op_for(j->c, nnd_conv_tiles(j->conv, j->stage), kernel_tile, j));
+    return NND_OK;
+}
+
+/* Channel by channel, the planes below the window; what is outside of the volume is zero. */
+static nnd_status gather_tile(void *user, size_t plane, int lane)
+{
+    const kernel_job *j = user;
+    const nnd_window *w = &j->s->depth;
+    const nnd_tensor *x = j->c->in[0];
+    int64_t channel = (int64_t)plane / w->kernel[0], tap = (int64_t)plane % w->kernel[0];
+    int64_t z = j->slice * w->stride[0] - w->begin[0] + tap * w->dilation[0];
+    size_t area = j->s->area;
+    float *to = j->x + plane * area;
+    (void)lane;
+    if (z < 0 || z >= w->in[0]) {
+        memset(to, 0, area * sizeof(*to));
+        return NND_OK;
+    }
+    size_t from = (size_t)((j->image * x->dims[1] + channel) * w->in[0] + z);
+    memcpy(to, (const float *)x->data + from * area, area * sizeof(*to));
+    return NND_OK;
+}
+
+static nnd_status scatter_tile(void *user, size_t channel, int lane)
+{
+    const kernel_job *j = user;
+    const nnd_tensor *y = &j->c->out[0];
+    size_t area = j->s->out_area;
+    size_t to = (size_t)((j->image * y->dims[1] + (int64_t)channel) * y->dims[2] + j->slice);
+    (void)lane;
+    memcpy((float *)y->data + to * area, j->y + channel * area, area * sizeof(float));
+    return NND_OK;
+}
+
+static nnd_status run_slices(nnd_op_ctx *c, kernel_job *j)
+{
+    const nnd_conv_desc *d = nnd_conv_get_desc(j->conv);
+    j->x = (float *)((uintptr_t)c->workspace + j->s->x_at);
+    j->y = (float *)((uintptr_t)c->workspace + j->s->y_at);
+    j->args.x = j->x;
+    j->args.y = j->y;
+    for (j->image = 0; j->image < c->out[0].dims[0]; j->image++) {
+        for (j->slice = 0; j->slice < c->out[0].dims[2]; j->slice++) {
+            NND_TRY(nnd_op_for(c, (size_t)d->in_channels, gather_tile, j));
+            NND_TRY(run_stages(j));
+            NND_TRY(nnd_op_for(c, (size_t)d->out_channels, scatter_tile, j));
+        }
+    }
+    return NND_OK;
+}
+
 static nnd_status run_kernel(nnd_op_ctx *c)
 {
     const packed_conv *p = c->node->state;
-    kernel_job j = {.c = c, .conv = c->step};
+    const conv_step *s = c->step;
+    kernel_job j = {.c = c, .s = s, .conv = s->conv};
     const nnd_tensor *residual = residual_of(c);
     j.args = (nnd_conv_args){.x = c->in[0]->data,
                              .packed = p->data,
                              .residual = residual ? residual->data : NULL,
                              .y = c->out[0].data,
                              .workspace = c->workspace};
-    for (j.stage = 0; j.stage < nnd_conv_stages(j.conv); j.stage++)
-        NND_TRY(nnd_op_for(c, nnd_conv_tiles(j.conv, j.stage), kernel_tile, &j));
-    return NND_OK;
+    return s->sliced ? run_slices(c, &j) : run_stages(&j);
 }
 
 /* ---- reference ----------------------------------------------------------------------------- */

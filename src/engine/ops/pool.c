@@ -218,6 +218,80 @@ static nnd_status reference_tile(void *user, size_t plane, int lane)
     return NND_OK;
 }
 
+/* ---- volumes of f32, a row at a time --------------------------------------------------------- */
+
+/* Outputs [*first, *last) of a row see cell k of the window inside of the input. */
+static void columns_of(const nnd_window *w, int d, int64_t k, int64_t *first, int64_t *last)
+{
+    int64_t offset = k * w->dilation[d] - w->begin[d], stride = w->stride[d];
+    *first = offset < 0 ? (-offset + stride - 1) / stride : 0;
+    *last = w->in[d] > offset ? (w->in[d] - 1 - offset) / stride + 1 : 0;
+    if (*last > w->out[d]) *last = w->out[d];
+}
+
+static void join_row(int variant, const float *x, int64_t stride, float *y, int64_t n)
+{
+    for (int64_t i = 0; i < n && variant == MAX; i++) {
+        float v = x[i * stride];
+        y[i] = v > y[i] || isnan(v) ? v : y[i];
+    }
+    for (int64_t i = 0; i < n && variant == AVERAGE; i++)
+        y[i] += x[i * stride];
+}
+
+/* Cells of the window at output o along one dimension that the average divides by. */
+static float cells_at(const job *j, int d, int64_t o)
+{
+    const nnd_window *w = &j->w;
+    int64_t low = j->include_pad ? -w->begin[d] : 0;
+    int64_t high = w->in[d] + (j->include_pad ? w->end[d] : 0), cells = 0;
+    for (int64_t k = 0; k < w->kernel[d]; k++) {
+        int64_t x = o * w->stride[d] - w->begin[d] + k * w->dilation[d];
+        cells += x >= low && x < high;
+    }
+    return (float)cells;
+}
+
+static void volume_row(const job *j, const float *plane, int64_t oz, int64_t oy, float *y)
+{
+    const nnd_window *w = &j->w;
+    for (int64_t i = 0; i < w->out[2]; i++)
+        y[i] = j->variant == MAX ? -INFINITY : 0.0f;
+    for (int64_t cell = 0; cell < w->kernel[0] * w->kernel[1]; cell++) {
+        int64_t z = oz * w->stride[0] - w->begin[0] + cell / w->kernel[1] * w->dilation[0];
+        int64_t row = oy * w->stride[1] - w->begin[1] + cell % w->kernel[1] * w->dilation[1];
+        if (z < 0 || z >= w->in[0] || row < 0 || row >= w->in[1]) continue;
+        const float *x = plane + (z * w->in[1] + row) * w->in[2];
+        for (int64_t k = 0; k < w->kernel[2]; k++) {
+            int64_t first, last;
+            columns_of(w, 2, k, &first, &last);
+            if (first >= last) continue;
+            int64_t at = first * w->stride[2] - w->begin[2] + k * w->dilation[2];
+            join_row(j->variant, x + at, w->stride[2], y + first, last - first);
+        }
+    }
+    if (j->variant == MAX) return;
+    float rows = cells_at(j, 0, oz) * cells_at(j, 1, oy);
+    for (int64_t i = 0; i < w->out[2]; i++) {
+        float cells = rows * cells_at(j, 2, i);
+        y[i] = cells > 0 ? y[i] / cells : 0.0f;
+    }
+}
+
+static nnd_status volume_tile(void *user, size_t index, int lane)
+{
+    const job *j = user;
+    const nnd_window *w = &j->w;
+    size_t in = (size_t)nnd_op_span(j->c->in[0], 2, 5), out = (size_t)nnd_op_span(j->c->out, 2, 5);
+    size_t plane = index / (size_t)w->out[0], z = index % (size_t)w->out[0];
+    const float *x = (const float *)j->c->in[0]->data + plane * in;
+    float *y = (float *)j->c->out[0].data + plane * out + z * (out / (size_t)w->out[0]);
+    (void)lane;
+    for (int64_t row = 0; row < w->out[1]; row++)
+        volume_row(j, x, (int64_t)z, row, y + row * w->out[2]);
+    return NND_OK;
+}
+
 static nnd_status pool_run(nnd_op_ctx *c)
 {
     if (c->step) {
@@ -233,6 +307,8 @@ static nnd_status pool_run(nnd_op_ctx *c)
     j.p = !p ? 2.0 : p->kind == NND_ATTR_FLOAT ? (double)p->u.f : (double)p->u.i;
     j.indices = c->out_count > 1 ? c->out[1].data : NULL;
     if (nnd_tensor_count(&c->out[0]) == 0) return NND_OK;
+    if (j.w.spatial == 3 && c->in[0]->dtype == NND_F32 && j.variant != LP && !j.indices)
+        return nnd_op_for(c, (size_t)(nnd_op_span(c->in[0], 0, 2) * j.w.out[0]), volume_tile, &j);
     return nnd_op_for(c, (size_t)nnd_op_span(c->in[0], 0, 2) * j.lanes, reference_tile, &j);
 }
 
