@@ -265,13 +265,56 @@ static void pools_of_volumes(void **state)
     }
 }
 
+/* ---- sums of products ---------------------------------------------------------------------------
+ */
+
+typedef struct einsum_case {
+    const char *equation;
+    size_t a_rank, b_rank;
+    int64_t a[4], b[4];
+} einsum_case;
+
+static void einsum(net *n, const void *what)
+{
+    const einsum_case *k = what;
+    input(n, "a", k->a_rank, k->a);
+    if (k->b_rank) input(n, "b", k->b_rank, k->b);
+    ow_attr_text(&n->attrs, "equation", k->equation);
+    node(n, "Einsum", k->b_rank ? "a,b" : "a", "y");
+}
+
+static void sums_of_products(void **state)
+{
+    (void)state;
+    static const einsum_case cases[] = {{"ij,jk->ik", 2, 2, {5, 7}, {7, 9}},
+                                        {"ij,kj->ki", 2, 2, {5, 7}, {9, 7}},
+                                        {"ji,jk", 2, 2, {5, 7}, {5, 3}},
+                                        {"bte,hed->bhtd", 3, 3, {2, 9, 16}, {4, 16, 8}},
+                                        {"bhtd,bhsd->bhts", 4, 4, {2, 3, 7, 8}, {2, 3, 5, 8}},
+                                        {"bhts,bhsd->bthd", 4, 4, {2, 3, 7, 5}, {2, 3, 5, 8}},
+                                        {"ibnd,jbnd->bnij", 4, 4, {6, 2, 3, 8}, {5, 2, 3, 8}},
+                                        {"...ij,...jk->...ik", 3, 3, {3, 4, 5}, {1, 5, 6}},
+                                        {"...ij,jk->...ik", 4, 2, {2, 3, 4, 5}, {5, 6}},
+                                        {"bte,bse->", 3, 3, {2, 9, 4}, {2, 8, 4}},
+                                        {"bte,bte->", 3, 3, {2, 9, 4}, {2, 9, 4}},
+                                        {"i,j->ji", 1, 1, {9}, {17}},
+                                        {"bi,bj->bij", 2, 2, {3, 4}, {3, 5}},
+                                        {"bi,bi->bi", 2, 2, {3, 4}, {3, 4}},
+                                        {"ii,ij->j", 2, 2, {4, 4}, {4, 5}},
+                                        {"bcd,ac->abd", 3, 2, {2, 3, 40}, {50, 3}},
+                                        {"abcd,dc->ab", 4, 2, {1, 5, 6, 7}, {7, 6}},
+                                        {"ij->ji", 2, 0, {3, 4}, {0}},
+                                        {"bii->bi", 3, 0, {2, 4, 4}, {0}}};
+    for (size_t i = 0; i < NND_COUNT(cases); i++)
+        compare(einsum, &cases[i], 1e-5);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(normalisations),
-        cmocka_unit_test(reductions),
-        cmocka_unit_test(convolutions_of_volumes),
-        cmocka_unit_test(pools_of_volumes),
+        cmocka_unit_test(normalisations),          cmocka_unit_test(reductions),
+        cmocka_unit_test(convolutions_of_volumes), cmocka_unit_test(pools_of_volumes),
+        cmocka_unit_test(sums_of_products),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,11 @@
-/* Einsum: any number of operands, repeated letters, ellipsis; one sum over all letters. */
+/*
+ * Einsum: any number of operands, repeated letters, ellipsis; one sum over all letters. Two
+ * operands of f32 whose letters make them a batch of matrix products go through the packed kernel.
+ */
 #include <string.h>
 
+#include "base/size.h"
+#include "engine/kernels/kernels.h"
 #include "engine/ops/blocks.h"
 
 enum { MAX_OPERANDS = 8, MAX_LETTERS = 24 };
@@ -158,6 +163,238 @@ static nnd_status einsum_infer(nnd_op_ctx *c)
     return nnd_op_output(c, 0, c->in[0]->dtype, l.kept, l.extent);
 }
 
+/* ---- as products of matrices ------------------------------------------------------------------
+ */
+
+/* Loops over a strided array, outermost first. */
+typedef struct walk {
+    int rank;
+    int64_t dims[MAX_LETTERS], strides[MAX_LETTERS];
+    size_t total;
+} walk;
+
+/* y[batch][m][n] = Σ a[batch][m][k]·b[batch][k][n]; what does not lie that way is copied first. */
+typedef struct product {
+    nnd_gemm gemm;
+    size_t batches, m, n, k;
+    walk a, b, y; /* over what is copied: strides are those of the tensors */
+    bool copies_a, copies_b, copies_y;
+    size_t a_at, b_at, y_at, packed_at; /* in the workspace, in bytes */
+} product;
+
+static void walk_add(walk *w, const loops *l, int letter, int64_t stride)
+{
+    w->dims[w->rank] = l->extent[letter];
+    w->strides[w->rank++] = stride;
+    w->total *= (size_t)l->extent[letter];
+}
+
+/* What a letter stands for; letters of extent 1 for nothing. */
+enum { BATCH, ROWS, COLUMNS, SUMMED, NOTHING, OTHER };
+static int role_of(const loops *l, int letter)
+{
+    bool a = l->stride[0][letter] != 0, b = l->stride[1][letter] != 0, kept = letter < l->kept;
+    if (l->extent[letter] == 1) return NOTHING;
+    if (a && b) return kept ? BATCH : SUMMED;
+    return !kept ? OTHER : a ? ROWS : COLUMNS;
+}
+
+/* No operand has a letter twice: its strides would have been added up. */
+static bool has_diagonal(const nnd_op_ctx *c, size_t k)
+{
+    const char *p = nnd_node_string(c->node, "equation", "");
+    bool seen[128] = {false};
+    for (; k; p++)
+        k -= *p == ',';
+    for (; *p && *p != ',' && *p != '-'; p++) {
+        if (!is_letter(*p)) continue;
+        if (seen[(int)*p]) return true;
+        seen[(int)*p] = true;
+    }
+    return false;
+}
+
+/* Adds the letters of a role to the walks that they belong to, in the order of the result. */
+static size_t add_role(const loops *l, int role, product *p)
+{
+    size_t extent = 1, y_stride[MAX_LETTERS], step = 1;
+    for (int i = l->kept - 1; i >= 0; i--) {
+        y_stride[i] = step;
+        step *= (size_t)l->extent[i];
+    }
+    for (int i = 0; i < l->count; i++) {
+        if (role_of(l, i) != role) continue;
+        extent *= (size_t)l->extent[i];
+        if (role != COLUMNS) walk_add(&p->a, l, i, l->stride[0][i]);
+        if (role != ROWS) walk_add(&p->b, l, i, l->stride[1][i]);
+        if (role != SUMMED) walk_add(&p->y, l, i, (int64_t)y_stride[i]);
+    }
+    return extent;
+}
+
+static bool is_dense(const walk *w)
+{
+    int64_t step = 1;
+    for (int i = w->rank - 1; i >= 0; i--) {
+        if (w->strides[i] != step) return false;
+        step *= w->dims[i];
+    }
+    return true;
+}
+
+static bool make_product(const nnd_op_ctx *c, const loops *l, product *p)
+{
+    *p = (product){.a.total = 1, .b.total = 1, .y.total = 1};
+    if (c->in_count != 2 || c->in[0]->dtype != NND_F32) return false;
+    if (has_diagonal(c, 0) || has_diagonal(c, 1)) return false;
+    for (int i = 0; i < l->count; i++)
+        if (role_of(l, i) == OTHER || l->extent[i] == 0) return false;
+    p->batches = add_role(l, BATCH, p);
+    p->m = add_role(l, ROWS, p);
+    /* A lies as [batch][m][k], B as [batch][k][n]. */
+    p->k = add_role(l, SUMMED, p);
+    p->n = add_role(l, COLUMNS, p);
+    p->copies_a = !is_dense(&p->a);
+    p->copies_b = !is_dense(&p->b);
+    p->copies_y = !is_dense(&p->y);
+    return true;
+}
+
+static bool reserve(size_t *at, size_t elements, bool wanted, size_t *total)
+{
+    size_t bytes;
+    *at = *total;
+    return !wanted ||
+           (nnd_size_mul(elements, sizeof(float), &bytes) && nnd_size_add(*at, bytes, total) &&
+            nnd_size_align(*total, NND_KERNEL_ALIGN, total));
+}
+
+static nnd_status einsum_plan(nnd_op_ctx *c)
+{
+    loops l;
+    product p;
+    NND_TRY(read_loops(c, &l));
+    if (!make_product(c, &l, &p)) return NND_OK;
+    const nnd_gemm_desc d = {
+        .m = (int64_t)p.m, .n = (int64_t)p.n, .k = (int64_t)p.k, .alpha = 1.0f};
+    NND_TRY(nnd_gemm_plan(&d, &p.gemm));
+    size_t bytes = nnd_gemm_packed_bytes(&p.gemm);
+    bool fits = nnd_size_align(bytes, NND_KERNEL_ALIGN, &bytes) &&
+                reserve(&p.a_at, p.a.total, p.copies_a, &bytes) &&
+                reserve(&p.b_at, p.b.total, p.copies_b, &bytes) &&
+                reserve(&p.y_at, p.y.total, p.copies_y, &bytes);
+    if (!fits) return nnd_op_fail(c, NND_E_OVERFLOW, "the operands are too large");
+    product *kept = nnd_alloc(sizeof(*kept));
+    if (!kept) return nnd_op_fail(c, NND_E_OUT_OF_MEMORY, "no memory for the plan");
+    *kept = p;
+    c->step = kept;
+    c->workspace_bytes = bytes;
+    c->lane_bytes = nnd_gemm_lane_bytes(&p.gemm);
+    c->kernel = "gemm";
+    return NND_OK;
+}
+
+static void einsum_unplan(void *step)
+{
+    nnd_free(step);
+}
+
+typedef struct product_job {
+    const nnd_op_ctx *c;
+    const product *p;
+    nnd_gemm_args args;
+    const float *b;
+    float *packed;
+    const walk *walk; /* copying */
+    const float *from;
+    float *to;
+    bool scatters;
+} product_job;
+
+/* Runs of the innermost loop per tile of a copy. */
+static size_t runs_per_tile(const walk *w)
+{
+    size_t inner = w->rank ? (size_t)w->dims[w->rank - 1] : 1;
+    return inner < NND_OP_GRAIN ? NND_OP_GRAIN / inner : 1;
+}
+
+static nnd_status copy_tile(void *user, size_t index, int lane)
+{
+    const product_job *j = user;
+    const walk *w = j->walk;
+    int last = w->rank - 1;
+    size_t inner = (size_t)w->dims[last], step = (size_t)w->strides[last];
+    size_t begin = index * runs_per_tile(w), end = begin + runs_per_tile(w);
+    (void)lane;
+    for (size_t run = begin; run < end && run < w->total / inner; run++) {
+        size_t at = 0, left = run;
+        for (int i = last - 1; i >= 0; left /= (size_t)w->dims[i], i--)
+            at += left % (size_t)w->dims[i] * (size_t)w->strides[i];
+        for (size_t i = 0; i < inner && !j->scatters; i++)
+            j->to[run * inner + i] = j->from[at + i * step];
+        for (size_t i = 0; i < inner && j->scatters; i++)
+            j->to[at + i * step] = j->from[run * inner + i];
+    }
+    return NND_OK;
+}
+
+static nnd_status copy(product_job *j, const walk *w, const float *from, float *to, bool scatters)
+{
+    j->walk = w;
+    j->from = from;
+    j->to = to;
+    j->scatters = scatters;
+    size_t runs = w->total / (size_t)w->dims[w->rank - 1], per_tile = runs_per_tile(w);
+    return nnd_op_for(j->c, (runs + per_tile - 1) / per_tile, copy_tile, j);
+}
+
+static nnd_status gemm_tile(void *user, size_t index, int lane)
+{
+    const product_job *j = user;
+    nnd_gemm_run_tile(&j->p->gemm, &j->args, index, nnd_op_lane(j->c, lane));
+    return NND_OK;
+}
+
+static nnd_status pack_tile(void *user, size_t index, int lane)
+{
+    const product_job *j = user;
+    (void)lane;
+    nnd_gemm_pack_b_tile(&j->p->gemm, j->b, j->packed, index);
+    return NND_OK;
+}
+
+static float *place(const nnd_op_ctx *c, size_t at)
+{
+    return (float *)((uintptr_t)c->workspace + at);
+}
+
+static nnd_status run_product(nnd_op_ctx *c)
+{
+    const product *p = c->step;
+    product_job j = {.c = c, .p = p, .packed = c->workspace};
+    const float *a = c->in[0]->data, *b = c->in[1]->data;
+    float *y = p->copies_y ? place(c, p->y_at) : c->out[0].data;
+    if (p->copies_a) {
+        NND_TRY(copy(&j, &p->a, a, place(c, p->a_at), false));
+        a = place(c, p->a_at);
+    }
+    if (p->copies_b) {
+        NND_TRY(copy(&j, &p->b, b, place(c, p->b_at), false));
+        b = place(c, p->b_at);
+    }
+    for (size_t i = 0; i < p->batches; i++) {
+        j.b = b + i * p->k * p->n;
+        j.args = (nnd_gemm_args){
+            .a = a + i * p->m * p->k, .packed_b = j.packed, .c = y + i * p->m * p->n};
+        NND_TRY(nnd_op_for(c, nnd_gemm_pack_tiles(&p->gemm), pack_tile, &j));
+        NND_TRY(nnd_op_for(c, nnd_gemm_tiles(&p->gemm), gemm_tile, &j));
+    }
+    return p->copies_y ? copy(&j, &p->y, y, c->out[0].data, true) : NND_OK;
+}
+
+/* ---- any sum ------------------------------------------------------------------------------------
+ */
+
 typedef struct job {
     const nnd_op_ctx *c;
     loops l;
@@ -181,16 +418,16 @@ static nnd_status tile(void *user, size_t index, int lane)
             for (size_t k = 0; k < l->operands; k++)
                 base[k] += left % l->extent[i] * l->stride[k][i];
         for (size_t s = 0; s < j->terms; s++) {
-            double product = 1;
+            double factor = 1;
             uint64_t whole = 1;
             for (size_t k = 0; k < l->operands; k++) {
                 const nnd_tensor *x = j->c->in[k];
                 if (integer)
                     whole *= (uint64_t)nnd_op_int_at(x, (size_t)base[k]);
                 else
-                    product *= nnd_dtype_get(x->dtype, x->data, (size_t)base[k]);
+                    factor *= nnd_dtype_get(x->dtype, x->data, (size_t)base[k]);
             }
-            sum += product;
+            sum += factor;
             total += whole;
             for (int i = l->count - 1; i >= l->kept; i--) {
                 bool wraps = ++at[i] == l->extent[i];
@@ -212,6 +449,7 @@ static nnd_status tile(void *user, size_t index, int lane)
 
 static nnd_status einsum_run(nnd_op_ctx *c)
 {
+    if (c->step) return run_product(c);
     job j = {.c = c, .terms = 1, .total = (size_t)nnd_tensor_count(&c->out[0])};
     NND_TRY(read_loops(c, &j.l));
     for (int i = j.l.kept; i < j.l.count; i++)
@@ -233,6 +471,7 @@ static double einsum_flops(const nnd_op_ctx *c)
 }
 
 static const nnd_op ops[] = {
-    {"", "Einsum", 12, 0, 1, -1, 1, 1, 0, einsum_infer, einsum_run, .flops = einsum_flops},
+    {"", "Einsum", 12, 0, 1, -1, 1, 1, 0, einsum_infer, einsum_run, .plan = einsum_plan,
+     .unplan = einsum_unplan, .flops = einsum_flops},
 };
 const nnd_op_family nnd_ops_einsum = {ops, NND_COUNT(ops)};
