@@ -31,7 +31,7 @@ typedef enum nnd_engine_pass {
     NND_PASS_BATCHNORM = 3,        /* BatchNormalization into the Conv before it */
     NND_PASS_ACTIVATION = 4, /* Relu, Clip, Sigmoid, SiLU, … into the Conv or Gemm before it */
     NND_PASS_DEAD_CODE = 5,  /* nodes whose results nobody reads */
-    NND_PASS_RESIDUAL = 6,   /* Add of a tensor of the same shape into the Conv before it */
+    NND_PASS_RESIDUAL = 6,   /* Add of a tensor of the same shape into the layer before it */
     NND_PASS_LAYOUT = 7, /* channels in blocks (NCHWc) between convolutions; last, and only once */
     NND_PASS_PAD = 8,    /* zeros around a picture into the Conv that reads it; before the layout */
     NND_PASS_COMMON = 9, /* what is computed twice from the same inputs is computed once */
@@ -42,7 +42,8 @@ typedef enum nnd_engine_pass {
     NND_PASS_RESHAPE = 14,       /* chains of Reshape, Flatten, Squeeze, Unsqueeze */
     NND_PASS_ATTENTION = 15,     /* attention written out as products and a softmax */
     NND_PASS_HALF = 16,          /* f16 and bf16 models compute in f32; first, and only once */
-    NND_PASS_COUNT = 17
+    NND_PASS_PRODUCT = 17,       /* transpositions into the Gemm or MatMul behind them */
+    NND_PASS_COUNT = 18
 } nnd_engine_pass;
 #define NND_PASSES_ALL     ((1u << NND_PASS_COUNT) - 1u)
 #define NND_PASSES_DEFAULT NND_PASSES_ALL

@@ -86,7 +86,9 @@ typedef enum nnd_epilogue {
     NND_EPILOGUE_SILU,
     NND_EPILOGUE_HARD_SWISH,
     NND_EPILOGUE_HARD_SIGMOID,
-    NND_EPILOGUE_TANH
+    NND_EPILOGUE_TANH,
+    NND_EPILOGUE_GELU,
+    NND_EPILOGUE_GELU_TANH /* its approximation */
 } nnd_epilogue;
 
 struct nnd_op;

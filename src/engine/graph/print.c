@@ -70,8 +70,9 @@ static void put_attr(nnd_str *s, const nnd_attr *a)
     }
 }
 
-static const char *const epilogue_names[] = {
-    "", "relu", "clip", "leaky_relu", "sigmoid", "silu", "hard_swish", "hard_sigmoid", "tanh"};
+static const char *const epilogue_names[] = {"",        "relu", "clip",       "leaky_relu",
+                                             "sigmoid", "silu", "hard_swish", "hard_sigmoid",
+                                             "tanh",    "gelu", "gelu_tanh"};
 
 static void put_graph(nnd_str *s, const nnd_graph *g, int indent);
 

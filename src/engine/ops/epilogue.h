@@ -17,6 +17,8 @@ static inline nnd_act nnd_epilogue_act(const nnd_graph_node *n)
         [NND_EPILOGUE_HARD_SWISH] = NND_ACT_HARD_SWISH,
         [NND_EPILOGUE_HARD_SIGMOID] = NND_ACT_HARD_SIGMOID,
         [NND_EPILOGUE_TANH] = NND_ACT_TANH,
+        [NND_EPILOGUE_GELU] = NND_ACT_GELU,
+        [NND_EPILOGUE_GELU_TANH] = NND_ACT_GELU_TANH,
     };
     return (nnd_act){kinds[n->epilogue], n->epilogue_a, n->epilogue_b};
 }

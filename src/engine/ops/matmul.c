@@ -1,5 +1,6 @@
 /* MatMul, Gemm and com.microsoft's FusedMatMul: f32 through the packed kernel, other types by plain
- * loops. */
+   loops. Passes give them inputs that the operators do not have by themselves: MatMul a bias as its
+   third one, all a residual as their fourth one. */
 #include <string.h>
 
 #include "base/isa.h"
@@ -109,11 +110,56 @@ static nnd_status read_product(const nnd_op_ctx *c, product *p)
     return c->op->variant == GEMM ? gemm_shape(c, p) : matmul_shape(c, p);
 }
 
+/* A fourth input, which the pass 'residual' puts there: it is added before the activation. */
+static const nnd_tensor *residual_of(const nnd_op_ctx *c)
+{
+    return c->node->formal_count > 3 ? nnd_op_in(c, 3) : NULL;
+}
+
+static bool has_shape_of(const nnd_tensor *t, const product *p)
+{
+    return t->rank == p->out_rank &&
+           memcmp(t->dims, p->out, (size_t)t->rank * sizeof(*t->dims)) == 0;
+}
+
+/* The addition of a residual as a node of its own: to its result's shape, and where that is not the
+   product's shape, which the pass could not know. */
+typedef struct addition {
+    nnd_graph_node node;
+    const nnd_tensor *in[2];
+    nnd_op_ctx c;
+} addition;
+
+static void addition_of(const nnd_op_ctx *c, const nnd_tensor *to, addition *a)
+{
+    const nnd_op *add = nnd_op_find("", "Add", 14);
+    a->node = (nnd_graph_node){.name = c->node->name,
+                               .domain = "",
+                               .type = "Add",
+                               .opset = 14,
+                               .op = add,
+                               .input_count = 2,
+                               .formal_count = 2};
+    a->in[0] = to;
+    a->in[1] = residual_of(c);
+    a->c = *c;
+    a->c.node = &a->node;
+    a->c.op = add;
+    a->c.in = a->in;
+    a->c.in_count = 2;
+    a->c.step = NULL;
+}
+
 static nnd_status product_infer(nnd_op_ctx *c)
 {
     product p;
+    nnd_tensor y;
+    addition a;
     NND_TRY(read_product(c, &p));
-    return nnd_op_output(c, 0, c->in[0]->dtype, p.out_rank, p.out);
+    if (!residual_of(c)) return nnd_op_output(c, 0, c->in[0]->dtype, p.out_rank, p.out);
+    NND_TRY(nnd_tensor_init(&y, c->in[0]->dtype, p.out_rank, p.out, NULL));
+    addition_of(c, &y, &a);
+    return a.c.op->infer(&a.c);
 }
 
 static double product_flops(const nnd_op_ctx *c)
@@ -129,6 +175,7 @@ typedef struct gemm_step {
     product p;
     nnd_gemm gemm;
     bool bias_is_c; /* Gemm's C is one value per row or column, or one */
+    bool adds;      /* the residual, in the kernel */
 } gemm_step;
 
 /* A constant matrix B [k, n] times rows: the rows of all batches are one matrix. */
@@ -143,16 +190,18 @@ static void merge_batches(product *p, const nnd_op_ctx *c)
 static nnd_status make_gemm(const nnd_op_ctx *c, gemm_step *s, bool *ok)
 {
     NND_TRY(read_product(c, &s->p));
+    const nnd_tensor *r = nnd_op_in(c, 2), *z = residual_of(c);
+    s->adds = z && has_shape_of(z, &s->p);
     merge_batches(&s->p, c);
     product *p = &s->p;
-    const nnd_tensor *r = nnd_op_in(c, 2);
     nnd_gemm_desc d = {.m = p->m,
                        .n = p->n,
                        .k = p->k,
                        .trans_a = p->trans_a,
                        .trans_b = p->trans_b,
                        .alpha = p->alpha,
-                       .act = nnd_epilogue_act(c->node)};
+                       .beta = s->adds ? 1.0f : 0.0f};
+    if (!z || s->adds) d.act = nnd_epilogue_act(c->node);
     *ok = c->in[0]->dtype == NND_F32;
     if (r && *ok) {
         int64_t rows = r->rank > 1 ? r->dims[0] : 1, cols = r->rank ? r->dims[r->rank - 1] : 1;
@@ -161,7 +210,7 @@ static nnd_status make_gemm(const nnd_op_ctx *c, gemm_step *s, bool *ok)
             d.bias = rows == 1 && cols == 1 ? NND_GEMM_BIAS_SCALAR
                      : rows == 1            ? NND_GEMM_BIAS_COLUMN
                                             : NND_GEMM_BIAS_ROW;
-        else if (rows == p->m && cols == p->n)
+        else if (rows == p->m && cols == p->n && !z)
             d.beta = p->beta;
         else
             *ok = false; /* scaled and broadcast: the plain loops */
@@ -275,8 +324,8 @@ static nnd_status run_kernel(nnd_op_ctx *c)
 {
     const gemm_step *s = c->step;
     const product *p = &s->p;
-    const nnd_tensor *r = nnd_op_in(c, 2);
-    size_t packed_matrix = SIZE_MAX;
+    const nnd_tensor *r = nnd_op_in(c, 2), *z = s->adds ? residual_of(c) : NULL;
+    size_t packed_matrix = SIZE_MAX, matrix = (size_t)(p->m * p->n);
     for (size_t i = 0; i < p->batches; i++) {
         size_t a, b;
         locate(p, i, &a, &b);
@@ -285,7 +334,8 @@ static nnd_status run_kernel(nnd_op_ctx *c)
                                  .packed_b = c->node->state ? c->node->state : c->workspace,
                                  .bias = r && s->bias_is_c ? r->data : NULL,
                                  .r = r && !s->bias_is_c ? r->data : NULL,
-                                 .c = (float *)c->out[0].data + i * (size_t)(p->m * p->n)};
+                                 .c = (float *)c->out[0].data + i * matrix};
+        if (z) j.args.r = (const float *)z->data + i * matrix;
         if (!c->node->state && packed_matrix != b) {
             j.b = (const float *)c->in[1]->data + b * (size_t)(p->k * p->n);
             NND_TRY(nnd_op_for(c, nnd_gemm_pack_tiles(&s->gemm), pack_tile, &j));
@@ -348,7 +398,8 @@ static void cell_real(const job *j, size_t a, size_t b, int64_t row, int64_t col
         size_t at = (size_t)((rows == 1 ? 0 : row) * cols + (cols == 1 ? 0 : col));
         sum += (double)p->beta * nnd_dtype_get(r->dtype, r->data, at);
     }
-    if (j->c->node->epilogue) sum = (double)nnd_epilogue_apply(j->c->node, (float)sum);
+    if (j->c->node->epilogue && !residual_of(j->c))
+        sum = (double)nnd_epilogue_apply(j->c->node, (float)sum);
     nnd_dtype_set(out->dtype, out->data, to, sum);
 }
 
@@ -369,13 +420,45 @@ static nnd_status reference_tile(void *user, size_t index, int lane)
     return NND_OK;
 }
 
-static nnd_status product_run(nnd_op_ctx *c)
+static nnd_status run_product(nnd_op_ctx *c)
 {
     if (nnd_tensor_count(&c->out[0]) == 0) return NND_OK;
     if (c->step) return run_kernel(c);
     job j = {.c = c};
     NND_TRY(read_product(c, &j.p));
     return nnd_op_for(c, j.p.batches * (size_t)j.p.m, reference_tile, &j);
+}
+
+/* A residual of another shape than the product, or without a kernel: one after the other. */
+static nnd_status run_then_add(nnd_op_ctx *c)
+{
+    product p;
+    addition a;
+    nnd_op_ctx own = *c;
+    nnd_tensor y, *out = &c->out[0];
+    void *memory = NULL;
+    NND_TRY(read_product(c, &p));
+    NND_TRY(nnd_tensor_init(&y, out->dtype, p.out_rank, p.out, out->data));
+    if (nnd_tensor_count(&y) != nnd_tensor_count(out)) {
+        y.data = memory = nnd_alloc_aligned(nnd_tensor_bytes(&y) + 1, NND_KERNEL_ALIGN);
+        if (!memory) return nnd_op_fail(c, NND_E_OUT_OF_MEMORY, "no memory for the product");
+    }
+    own.out = &y;
+    own.out_count = 1;
+    nnd_status status = run_product(&own);
+    addition_of(c, &y, &a);
+    if (status == NND_OK) status = a.c.op->run(&a.c);
+    nnd_free_aligned(memory);
+    if (status != NND_OK || out->dtype != NND_F32) return status;
+    nnd_act act = nnd_epilogue_act(c->node);
+    nnd_act_apply(&act, out->data, out->data, (size_t)nnd_tensor_count(out));
+    return NND_OK;
+}
+
+static nnd_status product_run(nnd_op_ctx *c)
+{
+    const gemm_step *s = c->step;
+    return residual_of(c) && !(s && s->adds) ? run_then_add(c) : run_product(c);
 }
 
 #define ROW(domain, name, high, v)                                                                 \

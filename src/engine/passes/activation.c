@@ -1,7 +1,7 @@
 /*
  * Moves an activation into the Conv, Gemm or MatMul whose result only it reads: Relu, LeakyRelu,
- * Clip with constant limits, Sigmoid, Tanh, HardSigmoid, HardSwish, SiLU written as x·Sigmoid(x),
- * and the two hard ones written as Clip(x + 3, 0, 6)/6.
+ * Clip with constant limits, Sigmoid, Tanh, Gelu, HardSigmoid, HardSwish, SiLU written as
+ * x·Sigmoid(x), and the two hard ones written as Clip(x + 3, 0, 6)/6.
  */
 #include <math.h>
 #include <string.h>
@@ -18,6 +18,16 @@ typedef struct activation {
 static bool is(const nnd_graph_node *n, const char *type)
 {
     return !n->domain[0] && strcmp(n->type, type) == 0;
+}
+
+/* Gelu of either domain, its approximation or not. */
+static bool is_gelu(const nnd_graph_node *n, nnd_epilogue *kind)
+{
+    bool onnx = is(n, "Gelu");
+    *kind = onnx && strcmp(nnd_node_string(n, "approximate", "none"), "tanh") == 0
+                ? NND_EPILOGUE_GELU_TANH
+                : NND_EPILOGUE_GELU;
+    return onnx || (strcmp(n->domain, "com.microsoft") == 0 && strcmp(n->type, "Gelu") == 0);
 }
 
 /* A limit of Clip: attribute before opset 11, constant input since. */
@@ -47,6 +57,8 @@ static nnd_status match_activation(nnd_graph *g, const nnd_graph_node *n, activa
         a->kind = NND_EPILOGUE_SIGMOID;
     } else if (is(n, "Tanh")) {
         a->kind = NND_EPILOGUE_TANH;
+    } else if (is_gelu(n, &a->kind)) {
+        a->a = a->b = 0;
     } else if (is(n, "HardSwish")) {
         a->kind = NND_EPILOGUE_HARD_SWISH;
     } else if (is(n, "Swish") && nnd_node_float(n, "alpha", 1.0f) == 1.0f) {

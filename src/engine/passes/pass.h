@@ -29,6 +29,7 @@ nnd_status nnd_pass_gelu(nnd_graph *graph, size_t *changes);
 nnd_status nnd_pass_transpose(nnd_graph *graph, size_t *changes);
 nnd_status nnd_pass_reshape(nnd_graph *graph, size_t *changes);
 nnd_status nnd_pass_attention(nnd_graph *graph, size_t *changes);
+nnd_status nnd_pass_product(nnd_graph *graph, size_t *changes);
 
 /* Finds the nominal shapes of a model's main graph: those at the declared inputs, an open batch
    taken as 1 and an open picture size as a usual one. Nothing is known afterwards where that leads

@@ -28,6 +28,7 @@ static const struct {
     [NND_PASS_RESHAPE] = {"reshape", nnd_pass_reshape},
     [NND_PASS_ATTENTION] = {"attention", nnd_pass_attention},
     [NND_PASS_HALF] = {"half", nnd_pass_half},
+    [NND_PASS_PRODUCT] = {"product", nnd_pass_product},
 };
 
 /* Bits keep their meaning for ever, so the order is a list of its own. In front of all rounds comes
@@ -36,7 +37,7 @@ static const nnd_engine_pass order[] = {
     NND_PASS_QDQ,     NND_PASS_CONSTANT_FOLDING, NND_PASS_IDENTITY,  NND_PASS_COMMON,
     NND_PASS_RESHAPE, NND_PASS_TRANSPOSE,        NND_PASS_BATCHNORM, NND_PASS_PAD,
     NND_PASS_SCALE,   NND_PASS_NORMALIZATION,    NND_PASS_ATTENTION, NND_PASS_ACTIVATION,
-    NND_PASS_GELU,    NND_PASS_DEAD_CODE,        NND_PASS_RESIDUAL,
+    NND_PASS_GELU,    NND_PASS_DEAD_CODE,        NND_PASS_RESIDUAL,  NND_PASS_PRODUCT,
 };
 _Static_assert(NND_COUNT(order) == NND_PASS_COUNT - 2, "every pass has its place");
 
