@@ -285,6 +285,31 @@ static void print_entry(const nnd_tuning_entry *entry)
     cli_table_print(&table, "");
 }
 
+/* Kernels of the built-in engine that are better than its own choice. */
+static void print_kernels(const nnd_tuning_entry *entry)
+{
+    static const char *const heads[] = {"OPERATOR", "KERNEL", "ms", "INSTEAD OF", "ms", "SHAPE"};
+    cli_table table = {.columns = NND_COUNT(heads), .right = 0x14u};
+    if (!entry->has_kernels) return;
+    if (!entry->kernels.count) {
+        puts("kernels of builtin: its own choices are the best");
+        return;
+    }
+    for (size_t i = 0; i < NND_COUNT(heads); i++)
+        cli_table_add(&table, heads[i]);
+    for (size_t i = 0; i < entry->kernels.count; i++) {
+        const nnd_tuning_kernel *k = &entry->kernels.items[i];
+        cli_table_add(&table, k->op);
+        cli_table_add(&table, k->kernel);
+        cli_table_addf(&table, "%.4f", k->ms);
+        cli_table_add(&table, k->instead_of);
+        cli_table_addf(&table, "%.4f", k->instead_of_ms);
+        cli_table_add(&table, k->shape);
+    }
+    puts("kernels of builtin that are better than its own choice:");
+    cli_table_print(&table, "");
+}
+
 static void print_result(const tuning_job *j)
 {
     for (size_t i = 0; i < j->results.count; i++) {
@@ -297,10 +322,20 @@ static void print_result(const tuning_job *j)
         printf("chosen: %s%s%s%s%s, %d thread%s\n", best->backend, best->precision[0] ? " " : "",
                best->precision, best->config[0] ? " " : "", best->config, (int)best->threads,
                best->threads == 1 ? "" : "s");
+        print_kernels(entry);
     }
     if (j->results.count) printf("\nwritten to %s\n", j->file);
     if (j->skipped.size) printf("not tuned, since a backend is set: %s\n", j->skipped.data);
     if (!j->results.count && !j->skipped.size) puts("no model to tune");
+}
+
+static void put_kernels(const nnd_tuning_entry *entry, nnd_json_writer *w)
+{
+    nnd_json_key(w, "kernels");
+    nnd_json_begin_array(w);
+    for (size_t i = 0; i < entry->kernels.count; i++)
+        nnd_tuning_kernel_to_json(&entry->kernels.items[i], w);
+    nnd_json_end_array(w);
 }
 
 static void put_target(const target *t, const nnd_tuning_entry *entry, nnd_json_writer *w)
@@ -320,6 +355,7 @@ static void put_target(const target *t, const nnd_tuning_entry *entry, nnd_json_
     for (size_t i = 0; i < entry->trials.count; i++)
         nnd_tuning_trial_to_json(&entry->trials.items[i], w);
     nnd_json_end_array(w);
+    if (entry->has_kernels) put_kernels(entry, w);
     nnd_json_end_object(w);
 }
 

@@ -397,7 +397,12 @@ const cli_command cli_commands[] = {
      "backend that runs it is not accepted: |result - reference| / |reference| over an\n"
      "output is compared with --tolerance. The fastest is written to the tuning file, for\n"
      "this model and this machine; 'auto', the default backend, uses it from then on.\n"
-     "Loading a model never measures anything.",
+     "\n"
+     "Where the built-in engine can compute a convolution in several ways, each of them is\n"
+     "timed inside of the model. A kernel that takes less than 9/10 of the time of the one\n"
+     "that the engine's cost model chooses is written down for that shape; every load with\n"
+     "the built-in engine uses it ('inspect --json' tells which). Loading a model never\n"
+     "measures anything.",
      "nndeploy tune net.onnx --threads 1,2 --time-budget 10\n"
      "nndeploy tune faces.json --backends builtin,onnxruntime",
      TABLE(tune_operand, tune_options), cli_run_tune},

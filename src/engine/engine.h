@@ -56,6 +56,16 @@ nnd_status nnd_engine_pass_find(const char *name, nnd_engine_pass *out);
    begins with no-NAME starts from the default. NND_E_INVALID_ARGUMENT. */
 nnd_status nnd_engine_passes_parse(const char *text, uint32_t *out);
 
+/* A kernel for operators of one shape, instead of the cost model's choice. */
+typedef struct nnd_engine_kernel {
+    const char *op;     /* "Conv" */
+    const char *shape;  /* as profile and describe tell it; "*" = wherever the kernel can */
+    const char *kernel; /* "winograd" */
+} nnd_engine_kernel;
+/* NND_E_INVALID_ARGUMENT, with the kernels that there are, for an operator or kernel that does not
+   exist. */
+nnd_status nnd_engine_kernel_check(const nnd_engine_kernel *kernel);
+
 typedef struct nnd_engine_options {
     size_t size;             /* = sizeof(nnd_engine_options) */
     const char *name;        /* of the model in messages; NULL = "model" */
@@ -67,10 +77,15 @@ typedef struct nnd_engine_options {
     bool separate_tensors;     /* debug: every activation in its own allocation, none shared */
     const char *dump_after;    /* name of a pass: describe shows the graph as it left it; or NULL */
     bool shared_arena;         /* runs borrow their activations from one pool of the process */
+    /* Borrowed while loading. One that does not exist is NND_E_INVALID_ARGUMENT; those that no node
+       can take are named in one warning. */
+    const nnd_engine_kernel *kernels;
+    size_t kernel_count;
 } nnd_engine_options;
 #define NND_ENGINE_OPTIONS_INIT                                                                    \
     {                                                                                              \
-        sizeof(nnd_engine_options), NULL, NULL, NULL, NND_PASSES_DEFAULT, 0, 0, false, NULL, false \
+        sizeof(nnd_engine_options), NULL, NULL, NULL, NND_PASSES_DEFAULT, 0, 0, false, NULL,       \
+            false, NULL, 0                                                                         \
     }
 
 /* Loads an ONNX model (ModelProto bytes) or a saved graph (nndeploy/ir.h). Takes its own reference
@@ -188,7 +203,11 @@ typedef struct nnd_engine_step_profile {
     const char *name; /* of the node */
     const char *op;
     const char *kernel; /* the algorithm: "winograd", "gemm", …, "reference" where there is one */
-    nnd_dtype dtype;    /* of its first input; INVALID when the plan does not know it */
+    /* Where the operator had a choice among kernels: its key, and their names; else NULL and 0. */
+    const char *shape;
+    const char *const *kernels;
+    size_t kernel_count;
+    nnd_dtype dtype; /* of its first input; INVALID when the plan does not know it */
     uint64_t runs;
     int64_t ns; /* all runs together */
     /* Of one run, by the definition of the operator; 0 when shapes are known at run time only.

@@ -20,6 +20,7 @@
 #define AS_GOOD       1.03              /* differences below this are noise */
 #define FIRST_SHARE   0.5               /* of the time, for the first look at everybody */
 #define BATCH         INT64_C(50000000) /* ns of one candidate's turn in the final */
+#define KERNEL_SHARE  0.3               /* of the time, for kernels, where there is a choice */
 enum { MAX_FINALISTS = 4, MAX_RUNS = 500, LEAST_TURNS = 3 };
 
 typedef NND_VEC(int64_t) sample_list;
@@ -149,12 +150,19 @@ static nnd_status open_and_note(void *user, const char *name, const void **bytes
     return nnd_model_open_beside(t->folder, name, bytes, size, release, handle);
 }
 
+/* What an earlier tuning has found about kernels must not show in this one. */
+static const char *config_of(const nnd_tuning_trial *trial)
+{
+    if (trial->config[0]) return trial->config;
+    return strcmp(trial->backend, nnd_backend_builtin.name) == 0 ? "kernels=own" : NULL;
+}
+
 static nnd_status runner_open(tuner *t, nnd_tuning_trial *trial, runner *r)
 {
     nnd_model_options options = NND_MODEL_OPTIONS_INIT;
     options.backend = trial->backend;
     options.precision = trial->precision[0] ? trial->precision : NULL;
-    options.config = trial->config[0] ? trial->config : NULL;
+    options.config = config_of(trial);
     options.threads = (int)trial->threads;
     options.open_file = open_and_note;
     options.open_user = t;
@@ -297,7 +305,8 @@ static nnd_status note_failure(tuner *t, nnd_tuning_trial *trial)
 static nnd_status try_all(tuner *t)
 {
     size_t count = t->entry->trials.count;
-    int64_t begin = nnd_clock_now(), end = begin + (int64_t)(FIRST_SHARE * (double)t->o->budget);
+    int64_t begin = nnd_clock_now(),
+            end = begin + (int64_t)(FIRST_SHARE * (double)(t->end - begin));
     for (size_t i = 0; i < count; i++) {
         nnd_tuning_trial *trial = &t->entry->trials.items[i];
         int64_t left = end - nnd_clock_now();
@@ -390,6 +399,37 @@ static nnd_status choose(tuner *t)
                          entry->trials.items[0].backend, reason);
 }
 
+/* ---- kernels ----------------------------------------------------------------------------- */
+
+static bool is_builtin(const nnd_tuning_trial *trial)
+{
+    return strcmp(trial->backend, nnd_backend_builtin.name) == 0 && !trial->config[0] &&
+           !trial->precision[0];
+}
+
+/* Time that is left for kernels at the end, when the built-in engine is among the candidates. */
+static int64_t kernel_time(const tuner *t)
+{
+    for (size_t i = 0; i < t->entry->trials.count; i++)
+        if (is_builtin(&t->entry->trials.items[i]))
+            return (int64_t)(KERNEL_SHARE * (double)t->o->budget);
+    return 0;
+}
+
+/* With as many threads as are best for the engine. */
+static nnd_status compare_kernels(tuner *t, int64_t end)
+{
+    const nnd_tuning_trial *best = NULL;
+    for (size_t i = 0; i < t->entry->trials.count; i++) {
+        const nnd_tuning_trial *trial = &t->entry->trials.items[i];
+        if (!trial->accepted || !is_builtin(trial)) continue;
+        if (!best || trial->median_ms < best->median_ms) best = trial;
+    }
+    if (!best) return NND_OK;
+    say(t, "comparing kernels", t->entry->trials.count);
+    return nnd_tune_kernels(t->o, (int)best->threads, end, &t->tuning->arena, t->entry);
+}
+
 /* ---- the key ----------------------------------------------------------------------------- */
 
 static nnd_status add_file(tuner *t, const char *name, const char *path, const char *shown)
@@ -452,9 +492,12 @@ static nnd_status tune(tuner *t)
     NND_TRY(nnd_tuning_this_machine(&t->tuning->arena, &t->entry->machine));
     NND_TRY(list_inputs(t));
     NND_TRY(list_candidates(t));
+    int64_t end = t->end;
+    t->end -= kernel_time(t);
     NND_TRY(try_all(t));
     NND_TRY(hold_final(t));
     NND_TRY(choose(t));
+    NND_TRY(compare_kernels(t, end));
     return list_files(t);
 }
 

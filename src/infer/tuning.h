@@ -50,10 +50,12 @@ typedef struct nnd_tuning_trial {
     double load_ms, min_ms, median_ms;
 } nnd_tuning_trial;
 
-/* A kernel that an operator of this shape should use instead of the engine's own choice. Read and
-   kept; the built-in engine offers no such choice yet. */
+/* A kernel that the built-in engine uses for an operator of this shape, because it was clearly
+   faster than the engine's own choice. */
 typedef struct nnd_tuning_kernel {
     const char *op, *shape, *kernel;
+    const char *instead_of;   /* "" = not said */
+    double ms, instead_of_ms; /* of all nodes with this shape; 0 = not said */
 } nnd_tuning_kernel;
 
 typedef struct nnd_tuning_entry {
@@ -62,7 +64,8 @@ typedef struct nnd_tuning_entry {
     NND_VEC(nnd_tuning_input) inputs;
     NND_VEC(nnd_tuning_trial) trials;
     NND_VEC(nnd_tuning_kernel) kernels;
-    int64_t choice; /* index of an accepted trial */
+    bool has_kernels; /* they were measured now; else those that the file had stay */
+    int64_t choice;   /* index of an accepted trial */
 } nnd_tuning_entry;
 
 typedef struct nnd_tuning {
@@ -84,6 +87,7 @@ nnd_status nnd_tuning_read(const char *path, nnd_tuning **out);
    the folder. A file that cannot be read is left alone: the error says so. */
 nnd_status nnd_tuning_save(const nnd_tuning *fresh, const char *path);
 void nnd_tuning_trial_to_json(const nnd_tuning_trial *trial, nnd_json_writer *w);
+void nnd_tuning_kernel_to_json(const nnd_tuning_kernel *kernel, nnd_json_writer *w);
 
 /* ---- 3 using ----------------------------------------------------------------------------- */
 
@@ -111,6 +115,18 @@ void nnd_tuning_choose(const char *path, const void *bytes, size_t size,
                        const nnd_model_options *options, nnd_tuned *out);
 void nnd_tuned_fini(nnd_tuned *tuned);
 
+/* The kernels that were measured for a model on this machine; none is fine. */
+typedef struct nnd_tuned_kernels {
+    nnd_tuning *tuning; /* what the others live in */
+    const nnd_tuning_kernel *items;
+    size_t count;
+} nnd_tuned_kernels;
+/* As nnd_tuning_choose. Those that another version of nndeploy has measured are none, with a
+   warning in the log. path may be NULL. */
+void nnd_tuning_find_kernels(const char *path, const void *bytes, size_t size,
+                             nnd_tuned_kernels *out);
+void nnd_tuned_kernels_fini(nnd_tuned_kernels *kernels);
+
 /* ---- 4 measuring ------------------------------------------------------------------------- */
 
 typedef struct nnd_tune_options {
@@ -132,8 +148,17 @@ typedef struct nnd_tune_options {
 
 /* Measures and adds an entry to `tuning`. The first backend that runs the model, in its own
    precision, is the reference of all others. The fastest accepted trial is chosen; among those
-   within 3 % of it the first: fewer threads, and the earlier backend. NND_E_UNSUPPORTED when no
+   within 3 % of it the first: fewer threads, and the earlier backend. Where the built-in engine is
+   among those that are accepted, its kernels are compared as well. NND_E_UNSUPPORTED when no
    backend runs the model. */
 nnd_status nnd_tune_model(const nnd_tune_options *options, nnd_tuning *tuning);
+
+/* Runs the model on the built-in engine with each kernel that some node can choose, and adds to
+   `entry` the kernels that take less than 9/10 of the time of the engine's own choice, over all
+   nodes of a shape. Ends near `end`, after a few runs at least; when that is past already, nothing
+   is measured. What fails is no kernel; only
+   NND_E_CANCELLED, NND_E_TIMEOUT and NND_E_OUT_OF_MEMORY are errors. */
+nnd_status nnd_tune_kernels(const nnd_tune_options *options, int threads, int64_t end,
+                            nnd_arena *arena, nnd_tuning_entry *entry);
 
 #endif

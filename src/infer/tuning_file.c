@@ -182,6 +182,12 @@ static nnd_status read_kernel(const reader *r, const nnd_json *json, nnd_tuning_
     NND_TRY(read_text(r, json, "op", &kernel.op));
     NND_TRY(read_text(r, json, "shape", &kernel.shape));
     NND_TRY(read_text(r, json, "kernel", &kernel.kernel));
+    kernel.instead_of = "";
+    if (nnd_json_get(json, "instead_of")) {
+        NND_TRY(read_text(r, json, "instead_of", &kernel.instead_of));
+        NND_TRY(read_number(r, json, "ms", &kernel.ms));
+        NND_TRY(read_number(r, json, "instead_of_ms", &kernel.instead_of_ms));
+    }
     return nnd_vec_push(&entry->kernels, kernel) ? NND_OK : no_memory();
 }
 
@@ -328,21 +334,30 @@ static void put_inputs(const nnd_tuning_entry *entry, nnd_json_writer *w)
     nnd_json_end_array(w);
 }
 
+void nnd_tuning_kernel_to_json(const nnd_tuning_kernel *k, nnd_json_writer *w)
+{
+    nnd_json_begin_object(w);
+    put_text(w, "op", k->op);
+    put_text(w, "shape", k->shape);
+    put_text(w, "kernel", k->kernel);
+    if (k->instead_of[0]) {
+        put_text(w, "instead_of", k->instead_of);
+        put_number(w, "ms", k->ms);
+        put_number(w, "instead_of_ms", k->instead_of_ms);
+    }
+    nnd_json_end_object(w);
+}
+
 static void put_kernels(const nnd_tuning_entry *entry, nnd_json_writer *w)
 {
     nnd_json_key(w, "kernels");
     nnd_json_begin_array(w);
-    for (size_t i = 0; entry && i < entry->kernels.count; i++) {
-        nnd_json_begin_object(w);
-        put_text(w, "op", entry->kernels.items[i].op);
-        put_text(w, "shape", entry->kernels.items[i].shape);
-        put_text(w, "kernel", entry->kernels.items[i].kernel);
-        nnd_json_end_object(w);
-    }
+    for (size_t i = 0; entry && i < entry->kernels.count; i++)
+        nnd_tuning_kernel_to_json(&entry->kernels.items[i], w);
     nnd_json_end_array(w);
 }
 
-/* kernels: the entry that says which, NULL = none; they are found in other ways than the trials. */
+/* kernels: the entry that says which, NULL = none. */
 static void put_entry(const nnd_tuning_entry *entry, const nnd_tuning_entry *kernels,
                       nnd_json_writer *w)
 {
@@ -385,6 +400,14 @@ static const nnd_tuning_entry *counterpart(const nnd_tuning *tuning, const nnd_t
     return NULL;
 }
 
+/* Whose kernels count when none were measured now: those of this version, if any. */
+static const nnd_tuning_entry *kept_kernels(const nnd_tuning *old, const nnd_tuning_entry *entry)
+{
+    const nnd_tuning_entry *before = counterpart(old, entry);
+    bool holds = before && strcmp(before->machine.nndeploy, entry->machine.nndeploy) == 0;
+    return holds ? before : NULL;
+}
+
 static void put_merged(const nnd_tuning *old, const nnd_tuning *fresh, nnd_json_writer *w)
 {
     for (size_t i = 0; old && i < old->entries.count; i++) {
@@ -393,7 +416,7 @@ static void put_merged(const nnd_tuning *old, const nnd_tuning *fresh, nnd_json_
     }
     for (size_t i = 0; i < fresh->entries.count; i++) {
         const nnd_tuning_entry *entry = &fresh->entries.items[i];
-        put_entry(entry, entry->kernels.count ? entry : counterpart(old, entry), w);
+        put_entry(entry, entry->has_kernels ? entry : kept_kernels(old, entry), w);
     }
 }
 

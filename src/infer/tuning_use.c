@@ -272,21 +272,27 @@ static void choose_from(const nnd_tuning *tuning, const subject *s, nnd_tuned *o
     if (elsewhere) out->why = nnd_strdup("tuned on another machine only");
 }
 
+/* Fills in what a path tells; the texts are the caller's, and may stay NULL. */
+static void subject_open(subject *s, const char *path, char **real, char **folder)
+{
+    nnd_port_file_info info;
+    if (!path || nnd_port_path_real(path, real) != 0 || nnd_port_file_stat(*real, &info) != 0 ||
+        nnd_folder_of(*real, "cannot find the folder of model", folder) != NND_OK)
+        return;
+    s->path = *real;
+    s->folder = *folder;
+    s->mtime = info.mtime;
+}
+
 void nnd_tuning_choose(const char *path, const void *bytes, size_t size,
                        const nnd_model_options *options, nnd_tuned *out)
 {
     subject s = {.bytes = bytes, .size = size, .options = options};
-    nnd_port_file_info info;
     char *real = NULL, *folder = NULL;
     *out = (nnd_tuned){0};
     nnd_tuning *tuning = current_tuning();
     if (!tuning) return;
-    if (path && nnd_port_path_real(path, &real) == 0 && nnd_port_file_stat(real, &info) == 0 &&
-        nnd_folder_of(real, "cannot find the folder of model", &folder) == NND_OK) {
-        s.path = real;
-        s.folder = folder;
-        s.mtime = info.mtime;
-    }
+    subject_open(&s, path, &real, &folder);
     choose_from(tuning, &s, out);
     nnd_error_clear();
     nnd_port_free(folder);
@@ -300,4 +306,46 @@ void nnd_tuned_fini(nnd_tuned *tuned)
     nnd_free(tuned->config);
     nnd_free(tuned->why);
     *tuned = (nnd_tuned){0};
+}
+
+/* ---- kernels ------------------------------------------------------------------------------- */
+
+static const nnd_tuning_entry *entry_of(const nnd_tuning *tuning, const subject *s)
+{
+    for (size_t i = 0; i < tuning->entries.count; i++) {
+        const nnd_tuning_entry *entry = &tuning->entries.items[i];
+        if (entry->kernels.count && is_this_machine(&entry->machine) && is_model(entry, s))
+            return entry;
+    }
+    return NULL;
+}
+
+void nnd_tuning_find_kernels(const char *path, const void *bytes, size_t size,
+                             nnd_tuned_kernels *out)
+{
+    subject s = {.bytes = bytes, .size = size};
+    char *real = NULL, *folder = NULL;
+    *out = (nnd_tuned_kernels){.tuning = current_tuning()};
+    if (!out->tuning) return;
+    subject_open(&s, path, &real, &folder);
+    const nnd_tuning_entry *entry = entry_of(out->tuning, &s);
+    nnd_error_clear();
+    nnd_port_free(folder);
+    nnd_port_free(real);
+    if (entry && strcmp(entry->machine.nndeploy, nnd_version()) != 0) {
+        nnd_log(NND_LOG_WARN, "infer",
+                "the kernels measured for model '%s' are not used: nndeploy %s has measured them; "
+                "'nndeploy tune' measures anew",
+                path ? path : "in memory", entry->machine.nndeploy);
+        entry = NULL;
+    }
+    if (!entry) return;
+    out->items = entry->kernels.items;
+    out->count = entry->kernels.count;
+}
+
+void nnd_tuned_kernels_fini(nnd_tuned_kernels *kernels)
+{
+    nnd_tuning_unref(kernels->tuning);
+    *kernels = (nnd_tuned_kernels){0};
 }

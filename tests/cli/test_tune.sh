@@ -32,6 +32,42 @@ cp "$model" copy.onnx
 run 0 inspect copy.onnx --json
 json "'tuned' in d['choice']"
 
+# Kernels: what the file says is what the engine takes, and nothing else. There is no choice without
+# vector instructions.
+run 0 tune "$model" --backends builtin --threads 1,2 --time-budget 1 --tuning kernels.json --json
+conforms tune
+json "all(k['kernel'] != k['instead_of'] for k in d['models'][0].get('kernels', []))"
+conforms tuning kernels.json
+run 0 inspect "$model" --backend builtin --tuning off --json
+cp out.txt own.json
+cat >choose.py <<'PY'
+"""Writes the first kernel that is not the engine's own choice to kernels.json, and its name."""
+import json
+own = json.load(open("own.json"))
+choices = [(n["kernel_shape"], k) for n in own["nodes"] for k in n.get("kernels", []) if k != n["kernel"]]
+shape, kernel = choices[0] if choices else ("", "")
+tuning = json.load(open("kernels.json"))
+tuning["entries"][0]["kernels"] = [{"op": "Conv", "shape": shape, "kernel": kernel}] if kernel else []
+json.dump(tuning, open("kernels.json", "w"))
+print(kernel)
+PY
+kernel=$(python3 choose.py)
+conforms tuning kernels.json
+if [ -n "$kernel" ]; then
+    run 0 inspect "$model" --backend builtin --tuning kernels.json --json
+    conforms inspect
+    json "[n['kernel'] for n in d['nodes'] if n.get('kernel_measured')][0] == '$kernel'"
+    run 0 bench model "$model" --runs 2 --profile --tuning kernels.json --json
+    json "'$kernel' in [s['kernel'] for s in d['profile']]"
+    run 0 compare-models "$model" --backends builtin:kernels=own,builtin:kernels="$kernel"
+    sed -i "s/\"kernel\": \"$kernel\"/\"kernel\": \"quickest\"/" kernels.json
+    run 0 inspect "$model" --backend builtin --tuning kernels.json --json
+    says err.txt "no kernel 'quickest'"
+    json "not any(n.get('kernel_measured') for n in d['nodes'])"
+    run 3 compare-models "$model" --backends builtin,builtin:kernels=quickest
+    says err.txt 'direct, depthwise, winograd'
+fi
+
 # Candidates that differ, and the place of the file.
 run 0 tune "$model" --backends builtin,builtin:passes=0 --threads 1 --time-budget 0.3 --shape image=2,1,32,32 \
     --tuning own/deep.json --json

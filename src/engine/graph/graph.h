@@ -92,6 +92,8 @@ typedef enum nnd_epilogue {
 } nnd_epilogue;
 
 struct nnd_op;
+struct nnd_op_choice;
+struct nnd_choices;
 typedef struct nnd_graph_node {
     const char *name;
     const char *domain; /* "" = ai.onnx */
@@ -109,7 +111,8 @@ typedef struct nnd_graph_node {
     float epilogue_a,
         epilogue_b; /* CLIP: low, high; LEAKY_RELU: slope; HARD_SIGMOID: alpha, beta */
     void *state;    /* what the operator's prepare made */
-    bool dead;      /* removed by a pass, gone at the next nnd_graph_index */
+    const struct nnd_op_choice *choice; /* what it could choose from, in `state`; NULL = nothing */
+    bool dead;                          /* removed by a pass, gone at the next nnd_graph_index */
 } nnd_graph_node;
 
 /* ---- 3 graphs -------------------------------------------------------------------------- */
@@ -140,10 +143,11 @@ struct nnd_graph {
     nnd_capture *captures;
     nnd_graph *children; /* sub-graphs, linked by `sibling` */
     nnd_graph *sibling;
-    nnd_names *names;      /* name → value */
-    uint64_t packed_bytes; /* of the operators' prepared weights */
-    nnd_folding folding;   /* of the main graph, for its sub-graphs as well */
-    bool nominal_exact;    /* the nominal shapes are the only ones possible */
+    nnd_names *names;            /* name → value */
+    uint64_t packed_bytes;       /* of the operators' prepared weights */
+    struct nnd_choices *choices; /* of the main graph, while it is prepared; NULL = none */
+    nnd_folding folding;         /* of the main graph, for its sub-graphs as well */
+    bool nominal_exact;          /* the nominal shapes are the only ones possible */
 };
 
 nnd_status nnd_graph_create(nnd_graph *parent, const char *name, nnd_graph **out);

@@ -100,8 +100,9 @@ static nnd_conv_algorithm choose(const nnd_conv_desc *d, const nnd_kernel_set *s
     return winograd ? NND_CONV_WINOGRAD : NND_CONV_DIRECT;
 }
 
-static bool can(nnd_conv_algorithm algorithm, const nnd_conv_desc *d, const nnd_kernel_set *set)
+bool nnd_conv_can(const nnd_conv_desc *d, nnd_conv_algorithm algorithm)
 {
+    const nnd_kernel_set *set = nnd_kernel_set_current();
     switch (algorithm) {
     case NND_CONV_REFERENCE:
         return set->isa == NND_ISA_REFERENCE; /* its block is the layout's */
@@ -142,7 +143,7 @@ nnd_status nnd_conv_create(const nnd_conv_desc *desc, nnd_conv_algorithm algorit
     *out = NULL;
     NND_TRY(nnd_conv_check(desc, &out_h, &out_w));
     if (algorithm == NND_CONV_AUTO) algorithm = choose(desc, set, out_h, out_w);
-    if (!can(algorithm, desc, set))
+    if (!nnd_conv_can(desc, algorithm))
         return nnd_error_set(NND_E_UNSUPPORTED, "convolution: '%s' cannot do this shape on %s",
                              nnd_conv_algorithm_name(algorithm), nnd_isa_name(set->isa));
     nnd_conv *conv = nnd_calloc(1, sizeof *conv);

@@ -162,6 +162,8 @@ typedef enum nnd_conv_algorithm {
     NND_CONV_WINOGRAD   /* 3×3, stride 1, NCHWc: fewer multiplications, a wider error bound */
 } nnd_conv_algorithm;
 const char *nnd_conv_algorithm_name(nnd_conv_algorithm algorithm);
+/* Whether an algorithm can do a shape on the ISA in force; false for NND_CONV_AUTO. */
+bool nnd_conv_can(const nnd_conv_desc *desc, nnd_conv_algorithm algorithm);
 
 typedef struct nnd_conv nnd_conv; /* immutable after creation, shared by threads */
 

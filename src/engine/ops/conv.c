@@ -2,6 +2,7 @@
  * Conv: f32 through the kernels with weights packed at load, everything else by plain loops. The
  * kernels know two dimensions; a third one is either merged into them or cut into slices.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/size.h"
@@ -110,9 +111,15 @@ static double conv_flops(const nnd_op_ctx *c)
 
 /* ---- kernels ------------------------------------------------------------------------------- */
 
+static const nnd_conv_algorithm algorithms[] = {NND_CONV_DIRECT, NND_CONV_DEPTHWISE,
+                                                NND_CONV_WINOGRAD};
+
 /* Weights packed at load, shared by all plans of the node. */
 typedef struct packed_conv {
     nnd_conv_algorithm algorithm;
+    nnd_op_choice choice;
+    const char *able[NND_COUNT(algorithms)]; /* names of the algorithms that can */
+    char shape[256];
     size_t bytes;
     void *data;
 } packed_conv;
@@ -197,20 +204,54 @@ static void release_packed(void *state)
     nnd_free(p);
 }
 
-/* The packing does not depend on the picture's size: any size on which the window fits will do. */
-static nnd_status pack(const nnd_op_ctx *c, const nnd_conv_desc *desc, packed_conv **out)
+/* Everything that the choice of an algorithm depends on, as text: the key of measured kernels. */
+static void describe_shape(const nnd_conv_desc *d, char *text, size_t size)
 {
-    nnd_conv *conv;
-    NND_TRY(nnd_conv_create(desc, NND_CONV_AUTO, &conv));
+    static const char *const layouts[] = {[NND_KERNEL_NCHW] = "nchw", [NND_KERNEL_NCHWC] = "nchwc"};
+    snprintf(text, size,
+             "%lldx%lldx%lldx%lld to %lld, kernel %lldx%lld, stride %lldx%lld, dilation %lldx%lld, "
+             "pads %lld %lld %lld %lld, groups %lld, %s to %s",
+             (long long)d->batch, (long long)d->in_channels, (long long)d->in_h, (long long)d->in_w,
+             (long long)d->out_channels, (long long)d->kernel_h, (long long)d->kernel_w,
+             (long long)d->stride_h, (long long)d->stride_w, (long long)d->dilation_h,
+             (long long)d->dilation_w, (long long)d->pad_top, (long long)d->pad_left,
+             (long long)d->pad_bottom, (long long)d->pad_right, (long long)d->groups,
+             layouts[d->in_layout], layouts[d->out_layout]);
+}
+
+/* The algorithm that was measured to be the best, else that of the cost model. */
+static nnd_conv_algorithm choose(const nnd_graph *g, const nnd_conv_desc *desc, packed_conv *p)
+{
+    p->choice.shape = p->shape;
+    p->choice.kernels = p->able;
+    describe_shape(desc, p->shape, sizeof(p->shape));
+    for (size_t i = 0; i < NND_COUNT(algorithms); i++)
+        if (nnd_conv_can(desc, algorithms[i]))
+            p->able[p->choice.count++] = nnd_conv_algorithm_name(algorithms[i]);
+    const char *best = nnd_choices_find(g, "Conv", &p->choice);
+    p->choice.is_measured = best != NULL;
+    for (size_t i = 0; best && i < NND_COUNT(algorithms); i++)
+        if (strcmp(nnd_conv_algorithm_name(algorithms[i]), best) == 0) return algorithms[i];
+    return NND_CONV_AUTO;
+}
+
+/* The packing does not depend on the picture's size: any size on which the window fits will do. */
+static nnd_status pack(const nnd_graph *g, const nnd_op_ctx *c, const nnd_conv_desc *desc,
+                       packed_conv **out)
+{
+    nnd_conv *conv = NULL;
     packed_conv *p = nnd_calloc(1, sizeof(*p));
-    if (p) {
+    nnd_status status = p ? nnd_conv_create(desc, choose(g, desc, p), &conv) : NND_OK;
+    if (conv) {
         p->algorithm = nnd_conv_get_algorithm(conv);
+        p->choice.kernel = nnd_conv_algorithm_name(p->algorithm);
         p->bytes = nnd_conv_packed_bytes(conv);
         p->data = nnd_alloc_aligned(p->bytes ? p->bytes : 1, NND_KERNEL_ALIGN);
     }
     if (!p || !p->data) {
         release_packed(p);
         nnd_conv_destroy(conv);
+        if (status != NND_OK) return status;
         return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory to pack the weights of '%s'",
                              c->node->name);
     }
@@ -269,8 +310,9 @@ static nnd_status conv_prepare(nnd_graph *g, nnd_graph_node *n)
         return NND_OK;
     }
     packed_conv *p = NULL;
-    NND_TRY(pack(&c, &desc, &p));
+    NND_TRY(pack(g, &c, &desc, &p));
     n->state = p;
+    if (p->choice.count > 1) n->choice = &p->choice;
     g->packed_bytes += p->bytes;
     if (g->values[n->inputs[1]].uses == 1) nnd_graph_release_constant(g, n->inputs[1]);
     return NND_OK;

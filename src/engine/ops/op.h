@@ -20,6 +20,7 @@
 #define NND_ENGINE_OPS_OP_H
 
 #include "engine/graph/graph.h"
+#include "engine/ops/choice.h"
 #include "nndeploy/sched.h"
 
 /* ---- 1 descriptor ---------------------------------------------------------------------- */

@@ -133,5 +133,6 @@ void nnd_graph_release(nnd_graph *g)
         nnd_graph_node *n = &g->nodes[i];
         if (n->op && n->op->release && n->state) n->op->release(n->state);
         n->state = NULL;
+        n->choice = NULL;
     }
 }

@@ -65,9 +65,42 @@ static void write_values(const nnd_graph *g, const uint32_t *ids, size_t count, 
     nnd_json_end_array(w);
 }
 
+/* What the node could be computed with, and whether a measurement has decided. */
+static void write_choice(const nnd_op_choice *choice, nnd_json_writer *w)
+{
+    put_key_string(w, "kernel_shape", choice->shape);
+    nnd_json_key(w, "kernels");
+    nnd_json_begin_array(w);
+    for (size_t i = 0; i < choice->count; i++)
+        nnd_json_put_string(w, choice->kernels[i]);
+    nnd_json_end_array(w);
+    nnd_json_key(w, "kernel_measured");
+    nnd_json_put_bool(w, choice->is_measured);
+}
+
+static const nnd_plan_step *find_step(const nnd_plan *plan, size_t node)
+{
+    for (size_t i = 0; plan && i < plan->step_count; i++)
+        if (plan->steps[i].node == node) return &plan->steps[i];
+    return NULL;
+}
+
+static void write_result_shape(const nnd_plan *plan, const nnd_graph_node *n, nnd_json_writer *w)
+{
+    const nnd_slot *out = n->outputs[0] == NND_NO_ID ? NULL : &plan->slots[n->outputs[0]];
+    if (!out || !out->known) return;
+    nnd_json_key(w, "shape");
+    nnd_json_begin_array(w);
+    for (int d = 0; d < out->tensor.rank; d++)
+        nnd_json_put_int(w, out->tensor.dims[d]);
+    nnd_json_end_array(w);
+}
+
 static void write_node(const nnd_engine_model *m, size_t index, nnd_json_writer *w)
 {
     const nnd_graph_node *n = &m->graph->nodes[index];
+    const nnd_plan_step *step = find_step(m->plan, index);
+    const nnd_op_choice *choice = n->choice;
     nnd_json_begin_object(w);
     nnd_json_set_inline(w, true);
     put_key_string(w, "name", n->name);
@@ -77,20 +110,10 @@ static void write_node(const nnd_engine_model *m, size_t index, nnd_json_writer 
     write_values(m->graph, n->inputs, n->input_count, w);
     nnd_json_key(w, "outputs");
     write_values(m->graph, n->outputs, n->output_count, w);
-    for (size_t i = 0; m->plan && i < m->plan->step_count; i++) {
-        const nnd_plan_step *step = &m->plan->steps[i];
-        if (step->node != index) continue;
-        put_key_string(w, "kernel", step->kernel);
-        if (step->flops) put_key_int(w, "flops", step->flops);
-        const nnd_slot *out = n->outputs[0] == NND_NO_ID ? NULL : &m->plan->slots[n->outputs[0]];
-        if (!out || !out->known) break;
-        nnd_json_key(w, "shape");
-        nnd_json_begin_array(w);
-        for (int d = 0; d < out->tensor.rank; d++)
-            nnd_json_put_int(w, out->tensor.dims[d]);
-        nnd_json_end_array(w);
-        break;
-    }
+    if (step || choice) put_key_string(w, "kernel", step ? step->kernel : choice->kernel);
+    if (choice) write_choice(choice, w);
+    if (step && step->flops) put_key_int(w, "flops", step->flops);
+    if (step) write_result_shape(m->plan, n, w);
     nnd_json_end_object(w);
     nnd_json_set_inline(w, false);
 }

@@ -162,8 +162,23 @@ static nnd_status read_saved(nnd_engine_model *m, const void *bytes, size_t size
     return status;
 }
 
+/* The choices are looked into while operators are prepared, and forgotten again. */
+static nnd_status prepare(nnd_engine_model *m, const nnd_engine_options *o, source *from)
+{
+    nnd_choices choices = {.items = o->kernels, .count = o->kernel_count};
+    choices.fates = nnd_calloc(choices.count + 1, sizeof(*choices.fates));
+    if (!choices.fates) return out_of_memory();
+    m->graph->choices = &choices;
+    nnd_status status = nnd_graph_prepare(m->graph, forget_packed, from);
+    m->graph->choices = NULL;
+    if (status == NND_OK) nnd_choices_report(&choices, m->name);
+    nnd_free(choices.fates);
+    return status;
+}
+
 /* No bytes: the graph is there already. */
-static nnd_status load(nnd_engine_model *m, const void *bytes, size_t size)
+static nnd_status load(nnd_engine_model *m, const void *bytes, size_t size,
+                       const nnd_engine_options *o)
 {
     if (nnd_ir_is_saved(bytes, size))
         NND_TRY(read_saved(m, bytes, size));
@@ -180,10 +195,17 @@ static nnd_status load(nnd_engine_model *m, const void *bytes, size_t size)
         from.size = nnd_buffer_size(m->bytes);
     }
     if (from.size >= FORGET_BYTES) forget_files(&from); /* what the passes have made copies of */
-    NND_TRY(nnd_graph_prepare(m->graph, forget_packed, &from));
+    NND_TRY(prepare(m, o, &from));
     NND_TRY(align_constants(m->graph));
     m->packed_bytes = m->graph->packed_bytes;
     return plan_declared(m);
+}
+
+static nnd_status check_kernels(const nnd_engine_options *o)
+{
+    for (size_t i = 0; i < o->kernel_count; i++)
+        NND_TRY(nnd_engine_kernel_check(&o->kernels[i]));
+    return NND_OK;
 }
 
 static nnd_status want_dump(nnd_engine_model *m, const char *name)
@@ -222,7 +244,8 @@ static nnd_status create(nnd_buffer *buffer, const void *bytes, size_t size, nnd
     m->name = nnd_strdup(o.name ? o.name : "model");
     nnd_status status = m->name ? NND_OK : out_of_memory();
     if (status == NND_OK) status = want_dump(m, o.dump_after);
-    if (status == NND_OK) status = load(m, bytes, size);
+    if (status == NND_OK) status = check_kernels(&o);
+    if (status == NND_OK) status = load(m, bytes, size, &o);
     if (status != NND_OK) {
         if (o.name) nnd_error_set_place(o.name, 0, 0);
         nnd_engine_model_unref(m);

@@ -494,6 +494,7 @@ nnd_status nnd_engine_request_profile_step(const nnd_engine_request *r, size_t i
     const nnd_plan_step *step = &r->profiled->steps[index];
     const nnd_graph_node *n = &r->profiled->graph->nodes[step->node];
     uint32_t in = n->input_count ? n->inputs[0] : NND_NO_ID;
+    const nnd_op_choice *choice = n->choice;
     *out = (nnd_engine_step_profile){.name = n->name,
                                      .op = n->type,
                                      .kernel = step->kernel,
@@ -504,5 +505,9 @@ nnd_status nnd_engine_request_profile_step(const nnd_engine_request *r, size_t i
                                      .flops = step->flops,
                                      .bytes_read = step->bytes_read,
                                      .bytes_written = step->bytes_written};
+    if (!choice) return NND_OK;
+    out->shape = choice->shape;
+    out->kernels = choice->kernels;
+    out->kernel_count = choice->count;
     return NND_OK;
 }

@@ -81,10 +81,12 @@ static void destroy_model(void *object)
     nnd_model_unref(object);
 }
 
-/* "auto" may mean another backend once the tuning file has changed. */
+/* Once the tuning file has changed, "auto" may mean another backend, and the built-in engine other
+   kernels. */
 static uint64_t tuning_of(const char *backend)
 {
-    return !backend[0] || strcmp(backend, "auto") == 0 ? nnd_tuning_stamp() : 0;
+    bool reads = !backend[0] || strcmp(backend, "auto") == 0 || strcmp(backend, "builtin") == 0;
+    return reads ? nnd_tuning_stamp() : 0;
 }
 
 static nnd_status key_of(const nnd_params *p, const char *precision, const char *real, char **out)

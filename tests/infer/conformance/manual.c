@@ -55,6 +55,25 @@ void conformance_manual_auto(bool zh)
         "闭调优,因为它们针对某一个后端。无法读取的文件会在"
         "警告中指出,既不使用也不覆盖。载入模型时从不测量。"
         "文件的形式见 [tuning.schema.json](../schema/tuning.schema.json)。");
+    put(zh,
+        "\n"
+        "`tune` also times the kernels of the built-in engine inside of the model (a convolution "
+        "can often be computed in several ways). A kernel that takes less than 9/10 of the time of "
+        "the one that the engine's cost model chooses is written to the entry's `kernels`, for "
+        "that shape, and every load of the model with `builtin`, by `auto` or by name, uses it; "
+        "the results have the same bits for any number of threads. What no node of the model has, "
+        "or the kernel cannot compute, or no longer exists is named in a warning and left to the "
+        "engine. `nndeploy inspect --json` tells for each such node its `kernel`, the `kernels` "
+        "that there are, the key `kernel_shape`, and whether it was `kernel_measured`.",
+        "\n"
+        "`tune` "
+        "还在模型内部测量内置引擎的各种算法（一个卷积常有多种算法可用）。如果某种算法的时间不到引擎"
+        "代价模型所选算法的 9/10，就按形状写入记录的 `kernels`；此后用 `builtin` 载入该模型时（由 "
+        "`auto` "
+        "选中或按名字指定）都使用它，结果在任何线程数下逐位相同。模型中没有的形状、该算法算不了的形"
+        "状，以及已不存在的算法，会在警告中指出，并由引擎自行选择。`nndeploy inspect --json` "
+        "对每个这样的节点给出 `kernel`、可用的 `kernels`、键 `kernel_shape`，以及是否来自测量 "
+        "`kernel_measured`。");
 }
 
 void conformance_manual_builtin(bool zh)
@@ -95,6 +114,14 @@ void conformance_manual_builtin(bool zh)
                "`nndeploy inspect --dump-after`",
                "以文本保留这一遍之后的计算图，供 `nnd_model_inspect` 和 `nndeploy inspect "
                "--dump-after` 使用");
+    put_option(
+        zh, "kernels=tuned\\|own\\|NAME",
+        "which kernels a convolution takes where several can do it: those that `nndeploy tune` has "
+        "measured for this model and machine (the default), what the engine's cost model says, or "
+        "the named one (`direct`, `depthwise`, `winograd`) wherever it can",
+        "当一个卷积有多种算法可用时选哪一种：`nndeploy tune` "
+        "为该模型在这台机器上测得的（默认）、引擎代价模型给出的，或在可用之处使用指定的那一种（`"
+        "direct`、`depthwise`、`winograd`）");
     put_option(zh, "arena=own\\|shared",
                "where activations lie: in memory of each request (the default), or in a pool of "
                "the process from which every run borrows. With many models of which few run at "

@@ -1,5 +1,6 @@
 /* The built-in engine as a backend. */
 #include "engine/engine.h"
+#include "infer/backends/builtin/kernels.h"
 #include "infer/infer.h"
 
 #include "base/isa.h"
@@ -69,7 +70,7 @@ static nnd_status open_external(void *user, const char *relative, nnd_buffer **o
 
 enum { ARENA_OWN, ARENA_SHARED };
 typedef struct builtin_config {
-    char *passes, *dump_after;
+    char *passes, *dump_after, *kernels;
     bool separate_tensors;
     int arena; /* ARENA_… */
 } builtin_config;
@@ -79,6 +80,10 @@ static const nnd_option config_options[] = {
                       "optimisation passes: default+no-layout, none+activation, or a bit set"),
     NND_OPTION_STRING(builtin_config, dump_after, "dump-after",
                       "keep the graph as this pass left it, for inspect"),
+    NND_OPTION_STRING(
+        builtin_config, kernels, "kernels",
+        "tuned: as 'nndeploy tune' has measured; own: as the engine's cost model says; "
+        "or the name of a kernel, for every node that it can compute"),
     NND_OPTION_BOOL(builtin_config, separate_tensors, "separate-tensors",
                     "debug: every activation in memory of its own"),
     NND_OPTION_ENUM(builtin_config, arena, "arena", "own|shared",
@@ -159,7 +164,7 @@ typedef struct model_source {
     const void *bytes;
     size_t size;
     nnd_ir *ir;
-    const char *name;
+    const char *path, *name; /* the former is NULL for what lies in memory */
 } model_source;
 
 static nnd_status load_configured(const model_source *from, const nnd_model_options *options,
@@ -167,12 +172,16 @@ static nnd_status load_configured(const model_source *from, const nnd_model_opti
 {
     file_source source = {options};
     nnd_engine_options engine = NND_ENGINE_OPTIONS_INIT;
+    nnd_builtin_kernels kernels;
     engine.name = from->name;
     engine.separate_tensors = config->separate_tensors;
     engine.shared_arena = config->arena == ARENA_SHARED;
     engine.dump_after = config->dump_after;
     nnd_status status =
         config->passes ? nnd_engine_passes_parse(config->passes, &engine.passes) : NND_OK;
+    if (status == NND_OK)
+        status = nnd_builtin_kernels_find(config->kernels, from->path, from->bytes, from->size,
+                                          &kernels);
     if (status != NND_OK) {
         nnd_ir_destroy(from->ir);
         return nnd_error_wrap(status, "backend builtin");
@@ -181,8 +190,12 @@ static nnd_status load_configured(const model_source *from, const nnd_model_opti
         engine.open = open_external;
         engine.open_user = &source;
     }
-    if (from->ir) return nnd_engine_model_load_ir(from->ir, &engine, out);
-    return nnd_engine_model_load_memory(from->bytes, from->size, &engine, out);
+    engine.kernels = kernels.items;
+    engine.kernel_count = kernels.count;
+    status = from->ir ? nnd_engine_model_load_ir(from->ir, &engine, out)
+                      : nnd_engine_model_load_memory(from->bytes, from->size, &engine, out);
+    nnd_builtin_kernels_fini(&kernels);
+    return status;
 }
 
 static nnd_status load_any(const model_source *from, const nnd_model_options *options, void **model)
@@ -210,7 +223,8 @@ static nnd_status load_any(const model_source *from, const nnd_model_options *op
 static nnd_status builtin_load(const void *bytes, size_t size, const char *path,
                                const nnd_model_options *options, void **model)
 {
-    model_source from = {.bytes = bytes, .size = size, .name = path ? path : "model in memory"};
+    model_source from = {
+        .bytes = bytes, .size = size, .path = path, .name = path ? path : "model in memory"};
     return load_any(&from, options, model);
 }
 
@@ -314,6 +328,19 @@ static nnd_status builtin_run(void *request, nnd_value *const *inputs, nnd_value
     return NND_OK;
 }
 
+/* What the step could have been computed with. */
+static void put_choice(const nnd_engine_step_profile *step, nnd_json_writer *w)
+{
+    if (!step->shape) return;
+    nnd_json_key(w, "kernel_shape");
+    nnd_json_put_string(w, step->shape);
+    nnd_json_key(w, "kernels");
+    nnd_json_begin_array(w);
+    for (size_t i = 0; i < step->kernel_count; i++)
+        nnd_json_put_string(w, step->kernels[i]);
+    nnd_json_end_array(w);
+}
+
 static nnd_status builtin_profile(void *request, nnd_json_writer *w)
 {
     const builtin_request *r = request;
@@ -329,6 +356,7 @@ static nnd_status builtin_profile(void *request, nnd_json_writer *w)
         nnd_json_put_string(w, step.op);
         nnd_json_key(w, "kernel");
         nnd_json_put_string(w, step.kernel);
+        put_choice(&step, w);
         nnd_json_key(w, "dtype");
         nnd_json_put_string(w, nnd_dtype_name(step.dtype));
         nnd_json_key(w, "ms");
