@@ -176,8 +176,8 @@ static void reduce(net *n, const void *what)
 static void reductions(void **state)
 {
     (void)state;
-    static const char *const types[] = {"ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin",
-                                        "ReduceL2"};
+    static const char *const types[] = {"ReduceSum", "ReduceMean", "ReduceMax",
+                                        "ReduceMin", "ReduceL2",   "ReduceSumSquare"};
     static const reduce_case shapes[] = {
         {"", 3, {3, 5, 7}, {0}, 1},        {"", 3, {3, 5, 17}, {1}, 1},
         {"", 3, {3, 5, 17}, {2}, 1},       {"", 4, {2, 9, 11, 48}, {1, 2}, 2},
@@ -309,12 +309,119 @@ static void sums_of_products(void **state)
         compare(einsum, &cases[i], 1e-5);
 }
 
+/* ---- softmax, elements by index, samples
+ * --------------------------------------------------------- */
+
+typedef struct axis_case {
+    const char *type;
+    size_t rank;
+    int64_t dims[4], axis;
+} axis_case;
+
+static void along_axis(net *n, const void *what)
+{
+    const axis_case *k = what;
+    input(n, "x", k->rank, k->dims);
+    ow_attr_int(&n->attrs, "axis", k->axis);
+    node(n, k->type, "x", "y");
+}
+
+static void softmax_over_any_axis(void **state)
+{
+    (void)state;
+    static const axis_case cases[] = {{"", 3, {2, 9, 5}, 1},   {"", 4, {2, 3, 4, 300}, 1},
+                                      {"", 2, {50, 3}, 0},     {"", 2, {1, 64}, 0},
+                                      {"", 3, {2, 9, 513}, 0}, {"", 3, {3, 7, 33}, -1}};
+    for (size_t i = 0; i < 2 * NND_COUNT(cases); i++) {
+        axis_case k = cases[i / 2];
+        k.type = i % 2 ? "LogSoftmax" : "Softmax";
+        compare(along_axis, &k, 1e-5);
+    }
+}
+
+/* Indices that stay inside of every dimension, negative ones too, and repeat. */
+typedef struct element_case {
+    size_t rank;
+    int64_t dims[4], index[4], axis;
+    const char *reduction; /* NULL: gathers */
+} element_case;
+
+static void elements(net *n, const void *what)
+{
+    const element_case *k = what;
+    int64_t index[600], extent = k->dims[k->axis], count = 1;
+    for (size_t d = 0; d < k->rank; d++)
+        count *= k->index[d];
+    assert_true(count <= (int64_t)NND_COUNT(index));
+    for (int64_t i = 0; i < count; i++)
+        index[i] = i * i * 7 % (2 * extent) - extent;
+    input(n, "x", k->rank, k->dims);
+    ow_initializer(&n->graph, "i", OW_I64, (int)k->rank, k->index, index,
+                   (size_t)count * sizeof(*index));
+    ow_attr_int(&n->attrs, "axis", k->axis);
+    if (!k->reduction) {
+        node(n, "GatherElements", "x,i", "y");
+        return;
+    }
+    input(n, "u", k->rank, k->index);
+    ow_attr_text(&n->attrs, "reduction", k->reduction);
+    node(n, "ScatterElements", "x,i,u", "y");
+}
+
+static void elements_by_index(void **state)
+{
+    static const char *const ways[] = {NULL, "none", "add", "mul", "min", "max"};
+    static const element_case cases[] = {{2, {5, 7}, {3, 7}, 0, NULL},
+                                         {2, {5, 7}, {5, 20}, 1, NULL},
+                                         {3, {4, 5, 6}, {4, 9, 5}, 1, NULL},
+                                         {3, {4, 5, 6}, {9, 5, 6}, 0, NULL},
+                                         {3, {4, 5, 6}, {2, 3, 0}, 1, NULL},
+                                         {4, {2, 3, 4, 5}, {2, 2, 9, 4}, 2, NULL},
+                                         {1, {9}, {30}, 0, NULL}};
+    (void)state;
+    for (size_t i = 0; i < NND_COUNT(ways) * NND_COUNT(cases); i++) {
+        element_case k = cases[i / NND_COUNT(ways)];
+        k.reduction = ways[i % NND_COUNT(ways)];
+        compare(elements, &k, 1e-6);
+    }
+}
+
+typedef struct sample_case {
+    const char *padding;
+    int64_t align, x[4], grid[4];
+} sample_case;
+
+static void sample(net *n, const void *what)
+{
+    const sample_case *k = what;
+    input(n, "x", 4, k->x);
+    input(n, "g", 4, k->grid);
+    weight(n, "far", DIMS(1)); /* some places lie outside of the picture */
+    node(n, "Div", "g,far", "grid");
+    ow_attr_text(&n->attrs, "padding_mode", k->padding);
+    ow_attr_int(&n->attrs, "align_corners", k->align);
+    node(n, "GridSample", "x,grid", "y");
+}
+
+static void samples_of_pictures(void **state)
+{
+    static const char *const paddings[] = {"zeros", "border", "reflection"};
+    (void)state;
+    for (int i = 0; i < 6; i++) {
+        const sample_case k = {paddings[i / 2], i % 2, {2, 3, 5, 7}, {2, 9, 11, 2}};
+        const sample_case one = {paddings[i / 2], i % 2, {1, 2, 1, 1}, {1, 3, 3, 2}};
+        compare(sample, &k, 2e-5);
+        compare(sample, &one, 2e-5);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(normalisations),          cmocka_unit_test(reductions),
         cmocka_unit_test(convolutions_of_volumes), cmocka_unit_test(pools_of_volumes),
-        cmocka_unit_test(sums_of_products),
+        cmocka_unit_test(sums_of_products),        cmocka_unit_test(softmax_over_any_axis),
+        cmocka_unit_test(elements_by_index),       cmocka_unit_test(samples_of_pictures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "engine/ops/blocks.h"
+#include "engine/ops/element_rows.h"
 
 static nnd_status check_types(const nnd_op_ctx *c)
 {
@@ -51,7 +52,11 @@ static nnd_status gather_run(nnd_op_ctx *c)
         for (size_t i = 0; i < n; i++, to += piece) {
             int64_t k = nnd_op_int_at(index, i);
             if (k < -extent || k >= extent) return bad_index(c, k, extent);
-            if (piece) memcpy(to, from + (size_t)(k < 0 ? k + extent : k) * piece, piece);
+            const char *element = from + (size_t)(k < 0 ? k + extent : k) * piece;
+            if (piece == 4) /* a constant size is a single move */
+                memcpy(to, element, 4);
+            else if (piece)
+                memcpy(to, element, piece);
         }
     }
     return NND_OK;
@@ -74,23 +79,21 @@ static nnd_status elements_infer(nnd_op_ctx *c)
 
 static nnd_status elements_run(nnd_op_ctx *c)
 {
-    int axis;
+    nnd_element_rows r;
     const nnd_tensor *x = c->in[0], *index = c->in[1];
-    NND_TRY(nnd_op_axis(c, nnd_node_int(c->node, "axis", 0), x->rank, &axis));
-    size_t size = nnd_op_element(x->dtype), total = (size_t)nnd_tensor_count(index);
-    int64_t at[NND_MAX_RANK] = {0};
-    for (size_t i = 0; i < total; i++) {
-        int64_t k = nnd_op_int_at(index, i), from = 0;
-        if (k < -x->dims[axis] || k >= x->dims[axis]) return bad_index(c, k, x->dims[axis]);
-        for (int d = 0; d < x->rank; d++) {
-            int64_t own = d != axis ? at[d] : k < 0 ? k + x->dims[axis] : k;
-            from = from * x->dims[d] + own;
-        }
-        memcpy((char *)c->out[0].data + i * size, (const char *)x->data + (size_t)from * size,
-               size);
-        for (int d = x->rank - 1; d >= 0; d--) {
-            if (++at[d] < index->dims[d]) break;
-            at[d] = 0;
+    NND_TRY(nnd_element_rows_begin(c, &r));
+    size_t size = nnd_op_element(x->dtype);
+    char *to = c->out[0].data;
+    for (size_t row = 0; row < r.rows; row++) {
+        const char *from = (const char *)x->data + nnd_element_rows_next(&r) * size;
+        for (size_t i = 0; i < r.length; i++, to += size) {
+            int64_t k = nnd_op_int_at(index, row * r.length + i);
+            if (k < -r.extent || k >= r.extent) return bad_index(c, k, r.extent);
+            size_t at = (size_t)(k < 0 ? k + r.extent : k) * r.stride + i * r.step;
+            if (size == 4)
+                memcpy(to, from + at * 4, 4);
+            else
+                memcpy(to, from + at * size, size);
         }
     }
     return NND_OK;

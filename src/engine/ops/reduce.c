@@ -169,6 +169,36 @@ static uint64_t reduce_int(const job *j, size_t base)
     return sum;
 }
 
+static void add_squares(const float *x, float *sum, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        sum[i] += x[i] * x[i];
+}
+
+static void roots(float *y, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = sqrtf(y[i]);
+}
+
+static bool is_square_sum(int variant)
+{
+    return variant == L2 || variant == SUM_SQUARE;
+}
+
+/* One row; the partial sums are joined in a fixed order. */
+static float sum_squares(const float *x, size_t n)
+{
+    float part[16] = {0}, sum = 0;
+    size_t i = 0;
+    for (; i + 16 <= n; i += 16)
+        add_squares(x + i, part, 16);
+    add_squares(x + i, part, n - i);
+    for (size_t k = 0; k < 16; k++)
+        sum += part[k];
+    return sum;
+}
+
 /* Results [begin, begin + n) of one run of neighbours: row after row of the input joins them. */
 static void join_rows(const job *j, size_t begin, size_t n)
 {
@@ -178,6 +208,13 @@ static void join_rows(const job *j, size_t begin, size_t n)
     const float *x =
         (const float *)j->x->data + locate(begin, j->kept, j->kept_dims, j->kept_strides);
     float *y = (float *)j->y->data + begin;
+    if (is_square_sum(j->variant)) {
+        memset(y, 0, n * sizeof(*y));
+        for (size_t i = 0; i < j->count; i++)
+            add_squares(x + locate(i, j->gone, j->gone_dims, j->gone_strides), y, n);
+        if (j->variant == L2) roots(y, n);
+        return;
+    }
     memcpy(y, x, n * sizeof(*y));
     for (size_t i = 1; i < j->count; i++)
         nnd_binary_apply(op, NND_BINARY_BOTH, y,
@@ -205,6 +242,13 @@ static nnd_status tile(void *user, size_t index, int lane)
     nnd_class in = nnd_class_of(j->x->dtype);
     (void)lane;
     if (end > j->total) end = j->total;
+    if (j->rows && is_square_sum(j->variant)) {
+        for (size_t i = begin; i < end; i++) {
+            float sum = sum_squares((const float *)j->x->data + i * j->count, j->count);
+            ((float *)j->y->data)[i] = j->variant == L2 ? sqrtf(sum) : sum;
+        }
+        return NND_OK;
+    }
     if (j->rows) {
         nnd_row_op op = j->variant == SUM   ? NND_ROW_SUM
                         : j->variant == MAX ? NND_ROW_MAX
@@ -242,7 +286,8 @@ static nnd_status reduce_run(nnd_op_ctx *c)
         memcpy(j.y->data, j.x->data, nnd_tensor_bytes(j.x));
         return NND_OK;
     }
-    bool simple = j.variant == SUM || j.variant == MAX || j.variant == MEAN;
+    bool simple =
+        j.variant == SUM || j.variant == MAX || j.variant == MEAN || is_square_sum(j.variant);
     j.rows = simple && j.x->dtype == NND_F32 && j.gone == 1 && j.gone_strides[0] == 1 &&
              j.count > 1 && j.kept <= 1;
     j.columns = (simple || j.variant == MIN) && j.x->dtype == NND_F32 && j.count > 0 && j.kept &&

@@ -202,6 +202,85 @@ static double mix(const nnd_tensor *x, size_t plane, const place *p)
     return sum;
 }
 
+/* ---- pictures of f32, linear, with zeros or the border outside: four taps in f32 ----------------
+ */
+
+typedef struct corner {
+    uint32_t at[4];
+    float weight[4]; /* 0 outside of the picture */
+    bool outside;    /* with all four */
+} corner;
+
+static bool is_plain(const sampler *s)
+{
+    const nnd_tensor *x = s->c->in[0], *grid = s->c->in[1];
+    return s->spatial == 2 && s->mode == LINEAR && s->padding != REFLECTION &&
+           x->dtype == NND_F32 && grid->dtype == NND_F32 && s->in_area <= UINT32_MAX;
+}
+
+/* Along one dimension: two elements and their weights. */
+static void ends_of(const sampler *s, float v, int64_t extent, uint32_t *at, float *weight)
+{
+    float p = (float)position(s, (double)v, extent), last = (float)(extent - 1);
+    if (s->padding == BORDER) p = p > 0 ? (p < last ? p : last) : 0;
+    bool near = p > -1 && p < last + 1; /* false for NaN */
+    float base = near ? floorf(p) : 0, t = near ? p - base : 0;
+    int64_t low = (int64_t)base;
+    for (int i = 0; i < 2; i++) {
+        bool inside = near && low + i >= 0 && low + i < extent;
+        at[i] = inside ? (uint32_t)(low + i) : 0;
+        weight[i] = inside ? (i ? t : 1 - t) : 0;
+    }
+}
+
+static void find_corner(const sampler *s, size_t index, corner *p)
+{
+    const nnd_tensor *x = s->c->in[0];
+    const float *grid = (const float *)s->c->in[1]->data + 2 * index;
+    uint32_t column[2], row[2], width = (uint32_t)x->dims[3];
+    float across[2], down[2];
+    ends_of(s, grid[0], x->dims[3], column, across);
+    ends_of(s, grid[1], x->dims[2], row, down);
+    for (int i = 0; i < 4; i++) {
+        p->weight[i] = down[i / 2] * across[i % 2];
+        p->at[i] = p->weight[i] != 0 ? row[i / 2] * width + column[i % 2] : UINT32_MAX;
+    }
+    /* A tap without weight reads what another one reads: infinity out there must not matter. */
+    uint32_t used = UINT32_MAX;
+    for (int i = 0; i < 4; i++)
+        if (p->at[i] != UINT32_MAX) used = p->at[i];
+    for (int i = 0; i < 4; i++)
+        if (p->at[i] == UINT32_MAX) p->at[i] = used;
+    p->outside = used == UINT32_MAX;
+}
+
+static nnd_status plain_tile(void *user, size_t tile, int lane)
+{
+    const sampler *s = user;
+    size_t tiles = (s->out_area + PLACES - 1) / PLACES, batch = tile / tiles;
+    size_t first = tile % tiles * PLACES;
+    size_t n = s->out_area - first < PLACES ? s->out_area - first : PLACES;
+    corner corners[PLACES];
+    (void)lane;
+    for (size_t i = 0; i < n; i++)
+        find_corner(s, batch * s->out_area + first + i, &corners[i]);
+    for (size_t c = 0; c < s->channels; c++) {
+        size_t plane = batch * s->channels + c;
+        const float *x = (const float *)s->c->in[0]->data + plane * s->in_area;
+        float *y = (float *)s->c->out[0].data + plane * s->out_area + first;
+        for (size_t i = 0; i < n; i++) {
+            const corner *p = &corners[i];
+            y[i] = p->outside ? 0.0f
+                              : x[p->at[0]] * p->weight[0] + x[p->at[1]] * p->weight[1] +
+                                    x[p->at[2]] * p->weight[2] + x[p->at[3]] * p->weight[3];
+        }
+    }
+    return NND_OK;
+}
+
+/* ---- any --------------------------------------------------------------------------------------
+ */
+
 /* Channels outside and places inside: a plane stays in the cache. */
 static nnd_status sample_tile(void *user, size_t tile, int lane)
 {
@@ -242,6 +321,7 @@ static nnd_status sample_run(nnd_op_ctx *c)
         return NND_OK;
     }
     size_t tiles = (s.out_area + PLACES - 1) / PLACES * (size_t)c->in[0]->dims[0];
+    if (is_plain(&s)) return nnd_op_for(&own, tiles, plain_tile, &s);
     NND_TRY(nnd_op_need_lane(&own, PLACES * sizeof(place), &memory));
     nnd_status status = nnd_op_for(&own, tiles, sample_tile, &s);
     nnd_free_aligned(memory);

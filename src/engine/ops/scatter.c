@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "engine/ops/blocks.h"
+#include "engine/ops/element_rows.h"
 
 typedef enum merge { REPLACE, ADD, MULTIPLY, MINIMUM, MAXIMUM } merge;
 
@@ -21,6 +22,12 @@ static nnd_status read_merge(const nnd_op_ctx *c, merge *out)
 static void merge_one(const nnd_tensor *y, size_t to, const nnd_tensor *update, size_t from,
                       merge how)
 {
+    if (y->dtype == NND_F32 && how <= ADD) { /* what most models do */
+        const float *u = update->data;
+        float *v = y->data;
+        v[to] = how == ADD ? v[to] + u[from] : u[from];
+        return;
+    }
     size_t size = nnd_op_element(y->dtype);
     nnd_class in = nnd_class_of(y->dtype);
     if (how == REPLACE) {
@@ -87,22 +94,20 @@ static nnd_status elements_infer(nnd_op_ctx *c)
 
 static nnd_status elements_run(nnd_op_ctx *c)
 {
-    int axis;
     merge how;
-    const nnd_tensor *x = c->in[0], *index = c->in[1];
-    int64_t at[NND_MAX_RANK] = {0};
+    nnd_element_rows r;
+    const nnd_tensor *index = c->in[1];
     NND_TRY(read_merge(c, &how));
-    NND_TRY(nnd_op_axis(c, nnd_node_int(c->node, "axis", 0), x->rank, &axis));
+    NND_TRY(nnd_element_rows_begin(c, &r));
     NND_TRY(copy_input(c));
-    for (size_t i = 0; i < (size_t)nnd_tensor_count(index); i++) {
-        int64_t k = nnd_op_int_at(index, i), to = 0;
-        if (k < -x->dims[axis] || k >= x->dims[axis]) return bad_index(c, k, x->dims[axis]);
-        for (int d = 0; d < x->rank; d++)
-            to = to * x->dims[d] + (d != axis ? at[d] : k < 0 ? k + x->dims[axis] : k);
-        merge_one(&c->out[0], (size_t)to, c->in[2], i, how);
-        for (int d = x->rank - 1; d >= 0; d--) {
-            if (++at[d] < index->dims[d]) break;
-            at[d] = 0;
+    for (size_t row = 0; row < r.rows; row++) {
+        size_t base = nnd_element_rows_next(&r);
+        for (size_t i = 0; i < r.length; i++) {
+            size_t from = row * r.length + i;
+            int64_t k = nnd_op_int_at(index, from);
+            if (k < -r.extent || k >= r.extent) return bad_index(c, k, r.extent);
+            size_t to = base + (size_t)(k < 0 ? k + r.extent : k) * r.stride + i * r.step;
+            merge_one(&c->out[0], to, c->in[2], from, how);
         }
     }
     return NND_OK;
@@ -138,6 +143,13 @@ static nnd_status nd_run(nnd_op_ctx *c)
             int64_t k = nnd_op_int_at(index, i * (size_t)depth + (size_t)d), extent = x->dims[d];
             if (k < -extent || k >= extent) return bad_index(c, k, extent);
             to = to * (size_t)extent + (size_t)(k < 0 ? k + extent : k);
+        }
+        if (how == REPLACE) {
+            size_t bytes = piece * nnd_op_element(x->dtype);
+            if (bytes)
+                memcpy((char *)c->out[0].data + to * bytes,
+                       (const char *)c->in[2]->data + i * bytes, bytes);
+            continue;
         }
         for (size_t e = 0; e < piece; e++)
             merge_one(&c->out[0], to * piece + e, c->in[2], i * piece + e, how);

@@ -1,5 +1,6 @@
 /* Softmax, LogSoftmax, Hardmax. Before opset 13 the input was seen as a matrix cut at `axis`. */
 #include <math.h>
+#include <string.h>
 
 #include "engine/kernels/kernels.h"
 #include "engine/ops/blocks.h"
@@ -85,12 +86,48 @@ static nnd_status tile(void *user, size_t index, int lane)
     return NND_OK;
 }
 
+/* Neighbouring sums of f32 side by side, whole rows of them at a time. */
+enum { COLUMNS = 256, COLUMNS_AT_LEAST = 4 };
+
+static void column_softmax(const job *j, const float *x, float *y, size_t count)
+{
+    float top[COLUMNS], sum[COLUMNS], power[COLUMNS];
+    memcpy(top, x, count * sizeof(*top));
+    memset(sum, 0, count * sizeof(*sum));
+    for (size_t i = 1; i < j->n; i++)
+        nnd_binary_apply(NND_BINARY_MAX, NND_BINARY_BOTH, top, x + i * j->inner, top, count, NULL);
+    for (size_t i = 0; i < j->n; i++) {
+        float *to = y + i * j->inner, *e = j->variant == PLAIN ? to : power;
+        nnd_binary_apply(NND_BINARY_SUB, NND_BINARY_BOTH, x + i * j->inner, top, to, count, NULL);
+        nnd_unary_apply(NND_UNARY_EXP, to, e, count);
+        nnd_binary_apply(NND_BINARY_ADD, NND_BINARY_BOTH, sum, e, sum, count, NULL);
+    }
+    nnd_binary_op last = j->variant == PLAIN ? NND_BINARY_DIV : NND_BINARY_SUB;
+    if (j->variant == LOGARITHM) nnd_unary_apply(NND_UNARY_LOG, sum, sum, count);
+    for (size_t i = 0; i < j->n; i++)
+        nnd_binary_apply(last, NND_BINARY_BOTH, y + i * j->inner, sum, y + i * j->inner, count,
+                         NULL);
+}
+
+static nnd_status column_tile(void *user, size_t index, int lane)
+{
+    const job *j = user;
+    size_t chunks = (j->inner + COLUMNS - 1) / COLUMNS, first = index % chunks * COLUMNS;
+    size_t at = index / chunks * j->n * j->inner + first, left = j->inner - first;
+    (void)lane;
+    column_softmax(j, (const float *)j->x->data + at, (float *)j->y->data + at,
+                   left < COLUMNS ? left : COLUMNS);
+    return NND_OK;
+}
+
 static nnd_status softmax_run(nnd_op_ctx *c)
 {
     job j;
     NND_TRY(layout(c, &j));
     size_t rows = j.outer * j.inner;
     if (!rows || !j.n) return NND_OK;
+    if (j.x->dtype == NND_F32 && j.inner >= COLUMNS_AT_LEAST && j.variant != HARD)
+        return nnd_op_for(c, j.outer * ((j.inner + COLUMNS - 1) / COLUMNS), column_tile, &j);
     j.rows_per_tile = NND_OP_GRAIN / j.n ? NND_OP_GRAIN / j.n : 1;
     return nnd_op_for(c, (rows + j.rows_per_tile - 1) / j.rows_per_tile, tile, &j);
 }
