@@ -153,7 +153,8 @@ typedef struct nnd_infer_hooks {
                               size_t count, bool *matches);
 } nnd_infer_hooks;
 /* Process-wide, before models run; NULL = none. The node library registers its codecs for
-   decode_image unless there is one already. NND_E_INVALID_ARGUMENT for another size. */
+   decode_image and PCRE2 for match_regex unless there are such already. NND_E_INVALID_ARGUMENT for
+   another size. */
 NND_API nnd_status nnd_infer_set_hooks(const nnd_infer_hooks *hooks);
 NND_API const nnd_infer_hooks *nnd_infer_get_hooks(void); /* borrowed; without hooks: all NULL */
 

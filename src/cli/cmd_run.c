@@ -36,7 +36,7 @@ static int check_output_types(job *j)
     for (size_t i = 0; i < nnd_plan_output_count(j->session.plan) && i < j->outputs.count; i++) {
         const char *pattern = j->outputs.items[i].pattern;
         if (!pattern || strcmp(nnd_plan_output_type(j->session.plan, i), "image") != 0) continue;
-        if (nnd_image_codec_from_name(pattern) != NND_CODEC_NONE) continue;
+        if (nnd_image_codec_writes(nnd_image_codec_from_name(pattern))) continue;
         if (nnd_str_ends_with(pattern, ".json")) continue;
         return cli_usage(j->c, "output '%s' is an image: '%s' should end in .jpg, .png or .bmp",
                          j->outputs.items[i].name, pattern);

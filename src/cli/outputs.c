@@ -139,7 +139,7 @@ static nnd_status encode_image(const nnd_image *image, const char *path, void **
 {
     nnd_encode_options options = NND_ENCODE_OPTIONS_INIT;
     options.codec = nnd_image_codec_from_name(path);
-    if (options.codec == NND_CODEC_NONE)
+    if (!nnd_image_codec_writes(options.codec))
         return nnd_error_set(NND_E_UNSUPPORTED,
                              "an image is written as .jpg, .jpeg, .png or .bmp; '%s' is none of "
                              "these",

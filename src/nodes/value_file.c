@@ -68,7 +68,7 @@ static nnd_status encode(const nnd_value *value, const char *path, void **bytes,
     if (nnd_value_is(value, "image")) {
         nnd_encode_options options = NND_ENCODE_OPTIONS_INIT;
         options.codec = nnd_image_codec_from_name(path);
-        if (options.codec == NND_CODEC_NONE)
+        if (!nnd_image_codec_writes(options.codec))
             return nnd_error_set(NND_E_UNSUPPORTED,
                                  "a picture's file ends in .jpg, .jpeg, .png or .bmp");
         return nnd_image_encode(nnd_value_image(value), &options, bytes, size);

@@ -41,6 +41,16 @@ d = json.load(open('digits.json')); assert d['source_width'] == 960" 2>err.txt &
 run 0 run "$digits" --input image="$media/meter.jpg" --stats --json
 conforms run
 json "d['stats']['nodes']"
+{
+    printf 'P5 64 64 255\n'
+    head -c 4096 /dev/zero | tr '\0' '\377'
+} >blank.pgm
+run 0 run "$digits" --input image=blank.pgm --output text=blank.txt
+run 2 run "$digits" --input image=blank.pgm --output picture=blank.pgm
+printf '\0\0\0\014jP  \r\n\207\n' >lake.jp2
+run 3 run "$digits" --input image=lake.jp2
+says err.txt 'JPEG 2000'
+rm -f blank.pgm blank.txt lake.jp2
 run 0 run "$digits" --input image=picture.png --output picture=again.bmp --output text=again.txt
 present again.bmp again.txt
 

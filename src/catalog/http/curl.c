@@ -1,14 +1,13 @@
 /* HTTP through libcurl, which is loaded when something is downloaded for the first time. */
 #include "catalog/http/http.h"
 
+#include "base/library.h"
 #include "base/options.h"
 #include "base/str.h"
 #include "catalog/http/curl_abi.h"
 #include "port/port.h"
 
 #include <string.h>
-
-#define PATH_VARIABLE "NNDEPLOY_LIBCURL"
 
 enum { MOST_REDIRECTS = 8, STATUS_RANGE = 206 };
 
@@ -39,61 +38,28 @@ static nnd_port_mutex curl_lock = NND_PORT_MUTEX_INIT;
 static library curl;
 static bool curl_ready;
 
-static nnd_status open_module(nnd_port_module **out)
+static nnd_status load_library(library *lib)
 {
-    char reason[300] = "", *chosen = NULL;
-    if (nnd_port_env_dup(PATH_VARIABLE, &chosen) == 0 && chosen[0]) {
-        int rc = nnd_port_module_open(chosen, out, reason, sizeof reason);
-        nnd_status status = NND_OK;
-        if (rc)
-            status = nnd_error_set(NND_E_MISSING,
-                                   PATH_VARIABLE " names '%s', which cannot be "
-                                                 "loaded: %s",
-                                   chosen, reason);
-        nnd_port_free(chosen);
-        return status;
-    }
-    nnd_port_free(chosen);
-    for (size_t i = 0; i < NND_COUNT(system_names); i++)
-        if (nnd_port_module_open(system_names[i], out, NULL, 0) == 0) return NND_OK;
-    return nnd_error_set(NND_E_MISSING,
-                         "downloading needs libcurl, and no '%s' is installed (Debian: "
-                         "libcurl4); install it, name its file in " PATH_VARIABLE
-                         ", or use a mirror that is a folder",
-                         system_names[0]);
-}
-
-static nnd_status find_functions(library *lib)
-{
-    const struct {
-        const char *name;
-        void *slot;
-    } functions[] = {
+    const nnd_library_function functions[] = {
         {"curl_global_init", &lib->global_init},       {"curl_easy_init", &lib->easy_init},
         {"curl_easy_setopt", &lib->easy_setopt},       {"curl_easy_perform", &lib->easy_perform},
         {"curl_easy_getinfo", &lib->easy_getinfo},     {"curl_easy_cleanup", &lib->easy_cleanup},
         {"curl_easy_strerror", &lib->easy_strerror},   {"curl_slist_append", &lib->slist_append},
         {"curl_slist_free_all", &lib->slist_free_all},
     };
-    for (size_t i = 0; i < NND_COUNT(functions); i++) {
-        void *symbol = nnd_port_module_symbol(lib->module, functions[i].name);
-        if (!symbol)
-            return nnd_error_set(NND_E_MISSING,
-                                 "the library that was found is no libcurl: it lacks '%s'",
-                                 functions[i].name);
-        memcpy(functions[i].slot, &symbol, sizeof symbol);
-    }
-    return NND_OK;
-}
-
-static nnd_status load_library(library *lib)
-{
-    NND_TRY(open_module(&lib->module));
-    nnd_status status = find_functions(lib);
-    if (status == NND_OK && lib->global_init(NND_CURL_GLOBAL_ALL) != NND_CURL_OK)
-        status = nnd_error_set(NND_E_BACKEND, "libcurl cannot be started");
-    if (status != NND_OK) nnd_port_module_close(lib->module);
-    return status;
+    const nnd_library_wish wish = {
+        "downloading needs libcurl (a mirror that is a folder does not)",
+        "NNDEPLOY_LIBCURL",
+        system_names,
+        NND_COUNT(system_names),
+        "libcurl4",
+        functions,
+        NND_COUNT(functions),
+    };
+    NND_TRY(nnd_library_load(&wish, &lib->module));
+    if (lib->global_init(NND_CURL_GLOBAL_ALL) == NND_CURL_OK) return NND_OK;
+    nnd_port_module_close(lib->module);
+    return nnd_error_set(NND_E_BACKEND, "libcurl cannot be started");
 }
 
 /* What failed is tried again with the next request: it may be installed meanwhile. */

@@ -17,7 +17,8 @@ static nnd_status decode_process(nnd_ctx *ctx)
     return nnd_ctx_emit(ctx, 0, value);
 }
 
-static const nnd_port decode_in[] = {NND_PORT("bytes", "bytes", "a JPEG, PNG or BMP file")};
+static const nnd_port decode_in[] = {
+    NND_PORT("bytes", "bytes", "a JPEG, PNG, WebP, BMP or PNM file")};
 static const nnd_port decode_out[] = {NND_PORT("image", "image", "the picture")};
 static const nnd_param decode_params[] = {
     NND_PARAM_ENUM("format", "rgb", "rgb|bgr|gray|rgba|bgra", "pixel format of the result"),

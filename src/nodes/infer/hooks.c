@@ -4,6 +4,7 @@
 
 #include "nndeploy/infer.h"
 #include "nndeploy/ops.h"
+#include "nodes/infer/regex/regex.h"
 
 /* Luma by the weights of ITU-R BT.601 in 16 bits, from what the picture shows as RGB: the luma that
    a JPEG stores can lie outside of what its colours can show. */
@@ -38,8 +39,6 @@ static nnd_status decode(void *user, const void *bytes, size_t size, const char 
     (void)user;
     options.upright = false;
     options.format = strcmp(pixel_format, "BGR") == 0 ? NND_PIX_BGR : NND_PIX_RGB;
-    if (nnd_image_codec_probe(bytes, size) == NND_CODEC_NONE)
-        return nnd_error_set(NND_E_UNSUPPORTED, "only JPEG, PNG and BMP pictures are decoded");
     NND_TRY(nnd_image_decode(bytes, size, &options, &picture));
     nnd_status status =
         to_tensor(nnd_value_image(picture), strcmp(pixel_format, "Grayscale") == 0, out);
@@ -47,8 +46,19 @@ static nnd_status decode(void *user, const void *bytes, size_t size, const char 
     return status;
 }
 
+static nnd_status match(void *user, const char *pattern, const nnd_string *texts, size_t count,
+                        bool *matches)
+{
+    (void)user;
+    return nnd_regex_full_match(pattern, texts, count, matches);
+}
+
+/* Each of them unless the program has its own. */
 void nnd_nodes_register_infer_hooks(void)
 {
-    static const nnd_infer_hooks hooks = {sizeof(nnd_infer_hooks), NULL, decode, NULL};
-    if (!nnd_infer_get_hooks()->decode_image) (void)nnd_infer_set_hooks(&hooks);
+    nnd_infer_hooks hooks = *nnd_infer_get_hooks();
+    if (hooks.decode_image && hooks.match_regex) return;
+    if (!hooks.decode_image) hooks.decode_image = decode;
+    if (!hooks.match_regex) hooks.match_regex = match;
+    (void)nnd_infer_set_hooks(&hooks);
 }

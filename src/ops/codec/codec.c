@@ -12,6 +12,13 @@
 
 /* ---- names ---- */
 
+/* P1 … P6 and a blank or a comment. */
+static bool is_pnm(const uint8_t *bytes, size_t size)
+{
+    return size >= 3 && bytes[0] == 'P' && bytes[1] >= '1' && bytes[1] <= '6' &&
+           (bytes[2] == ' ' || bytes[2] == '#' || (bytes[2] >= '\t' && bytes[2] <= '\r'));
+}
+
 nnd_image_codec nnd_image_codec_probe(const void *bytes, size_t size)
 {
     static const uint8_t png[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n'};
@@ -20,7 +27,31 @@ nnd_image_codec nnd_image_codec_probe(const void *bytes, size_t size)
     if (size >= sizeof(jpeg) && memcmp(bytes, jpeg, sizeof(jpeg)) == 0) return NND_CODEC_JPEG;
     if (size >= sizeof(png) && memcmp(bytes, png, sizeof(png)) == 0) return NND_CODEC_PNG;
     if (size >= 2 && memcmp(bytes, "BM", 2) == 0) return NND_CODEC_BMP;
+    if (is_pnm(bytes, size)) return NND_CODEC_PNM;
+    if (size >= 12 && memcmp(bytes, "RIFF", 4) == 0 &&
+        memcmp((const uint8_t *)bytes + 8, "WEBP", 4) == 0)
+        return NND_CODEC_WEBP;
     return NND_CODEC_NONE;
+}
+
+/* Kinds of pictures that are known by sight only; NULL for anything else. */
+static const char *foreign_kind(const void *bytes, size_t size)
+{
+    static const struct {
+        const char *name, *begin;
+        size_t size;
+    } kinds[] = {
+        {"JPEG 2000", "\0\0\0\x0CjP  \r\n\x87\n", 12},
+        {"JPEG 2000", "\xFF\x4F\xFF\x51", 4},
+        {"TIFF", "II*\0", 4},
+        {"TIFF", "MM\0*", 4},
+        {"GIF", "GIF8", 4},
+        {"PAM", "P7\n", 3},
+    };
+    for (size_t i = 0; i < NND_COUNT(kinds); i++)
+        if (size >= kinds[i].size && memcmp(bytes, kinds[i].begin, kinds[i].size) == 0)
+            return kinds[i].name;
+    return NULL;
 }
 
 static bool suffix_is(const char *suffix, const char *name)
@@ -34,12 +65,24 @@ static bool suffix_is(const char *suffix, const char *name)
 
 nnd_image_codec nnd_image_codec_from_name(const char *path)
 {
+    static const struct {
+        const char *name;
+        nnd_image_codec codec;
+    } suffixes[] = {
+        {"jpg", NND_CODEC_JPEG}, {"jpeg", NND_CODEC_JPEG}, {"png", NND_CODEC_PNG},
+        {"bmp", NND_CODEC_BMP},  {"webp", NND_CODEC_WEBP}, {"pnm", NND_CODEC_PNM},
+        {"ppm", NND_CODEC_PNM},  {"pgm", NND_CODEC_PNM},   {"pbm", NND_CODEC_PNM},
+    };
     const char *dot = path ? strrchr(path, '.') : NULL;
     if (!dot) return NND_CODEC_NONE;
-    if (suffix_is(dot + 1, "jpg") || suffix_is(dot + 1, "jpeg")) return NND_CODEC_JPEG;
-    if (suffix_is(dot + 1, "png")) return NND_CODEC_PNG;
-    if (suffix_is(dot + 1, "bmp")) return NND_CODEC_BMP;
+    for (size_t i = 0; i < NND_COUNT(suffixes); i++)
+        if (suffix_is(dot + 1, suffixes[i].name)) return suffixes[i].codec;
     return NND_CODEC_NONE;
+}
+
+bool nnd_image_codec_writes(nnd_image_codec codec)
+{
+    return codec == NND_CODEC_JPEG || codec == NND_CODEC_PNG || codec == NND_CODEC_BMP;
 }
 
 /* ---- what codecs call ---- */
@@ -109,12 +152,28 @@ nnd_status nnd_codec_check_cancel(const nnd_codec_request *request, uint32_t row
 
 /* ---- decoding ---- */
 
+static const struct {
+    nnd_status (*info)(const uint8_t *bytes, size_t size, nnd_image_file_info *out);
+    nnd_status (*decode)(const nnd_codec_request *request, nnd_value **out);
+} readers[] = {
+    [NND_CODEC_JPEG] = {nnd_jpeg_info, nnd_jpeg_decode},
+    [NND_CODEC_PNG] = {nnd_png_info, nnd_png_decode},
+    [NND_CODEC_BMP] = {nnd_bmp_info, nnd_bmp_decode},
+    [NND_CODEC_PNM] = {nnd_pnm_info, nnd_pnm_decode},
+    [NND_CODEC_WEBP] = {nnd_webp_info, nnd_webp_decode},
+};
+
 static nnd_status check_bytes(const void *bytes, size_t size)
 {
     if (!bytes) return nnd_error_set(NND_E_INVALID_ARGUMENT, "no bytes to decode");
-    if (nnd_image_codec_probe(bytes, size) == NND_CODEC_NONE)
-        return nnd_error_set(NND_E_FORMAT, "%zu bytes that are neither JPEG nor PNG nor BMP", size);
-    return NND_OK;
+    if (nnd_image_codec_probe(bytes, size) != NND_CODEC_NONE) return NND_OK;
+    const char *kind = foreign_kind(bytes, size);
+    if (kind)
+        return nnd_error_set(NND_E_UNSUPPORTED,
+                             "%s pictures are not read: save it as PNG, JPEG, WebP, BMP or PNM",
+                             kind);
+    return nnd_error_set(NND_E_FORMAT, "%zu bytes that are neither JPEG, PNG, WebP, BMP nor PNM",
+                         size);
 }
 
 nnd_status nnd_image_decode_info(const void *bytes, size_t size, nnd_image_file_info *out)
@@ -125,12 +184,7 @@ nnd_status nnd_image_decode_info(const void *bytes, size_t size, nnd_image_file_
     NND_TRY(check_bytes(bytes, size));
     nnd_image_file_info info = {.size = sizeof(info), .orientation = 1};
     info.codec = nnd_image_codec_probe(bytes, size);
-    if (info.codec == NND_CODEC_JPEG)
-        NND_TRY(nnd_jpeg_info(bytes, size, &info));
-    else if (info.codec == NND_CODEC_PNG)
-        NND_TRY(nnd_png_info(bytes, size, &info));
-    else
-        NND_TRY(nnd_bmp_info(bytes, size, &info));
+    NND_TRY(readers[info.codec].info(bytes, size, &info));
     *out = info;
     return NND_OK;
 }
@@ -178,19 +232,6 @@ static nnd_status check_decode_options(const nnd_decode_options *options)
     return NND_OK;
 }
 
-static nnd_status decode_pixels(const nnd_codec_request *request, nnd_image_codec codec,
-                                nnd_value **out)
-{
-    switch (codec) {
-    case NND_CODEC_JPEG:
-        return nnd_jpeg_decode(request, out);
-    case NND_CODEC_PNG:
-        return nnd_png_decode(request, out);
-    default:
-        return nnd_bmp_decode(request, out);
-    }
-}
-
 nnd_status nnd_image_decode(const void *bytes, size_t size, const nnd_decode_options *options,
                             nnd_value **out)
 {
@@ -213,7 +254,7 @@ nnd_status nnd_image_decode(const void *bytes, size_t size, const nnd_decode_opt
     };
     nnd_value *value;
     NND_TRY(nnd_codec_check_size(&request, (uint64_t)info.width, (uint64_t)info.height));
-    NND_TRY(decode_pixels(&request, info.codec, &value));
+    NND_TRY(readers[info.codec].decode(&request, &value));
     nnd_status status = options->upright ? make_upright(&value, info.orientation) : NND_OK;
     if (status == NND_OK) status = make_format(&value, options->format, options->cancel);
     if (status != NND_OK) {
@@ -250,7 +291,7 @@ static nnd_status encode_pixels(const nnd_image *image, const nnd_encode_options
 static nnd_status check_encode_options(const nnd_encode_options *options)
 {
     NND_OPS_CHECK_OPTIONS(options, nnd_encode_options);
-    if (options->codec < NND_CODEC_JPEG || options->codec > NND_CODEC_BMP)
+    if (!nnd_image_codec_writes(options->codec))
         return nnd_error_set(NND_E_INVALID_ARGUMENT, "codec %d: use JPEG, PNG or BMP",
                              (int)options->codec);
     if (options->codec == NND_CODEC_JPEG && (options->quality < 1 || options->quality > 100))

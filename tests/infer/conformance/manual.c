@@ -81,21 +81,37 @@ void conformance_manual_builtin(bool zh)
     put(zh,
         "\n## builtin\n\n"
         "Runs ONNX, operators as [operators.md](operators.md) lists them. Of the 1656 test cases "
-        "of the ONNX project `make conformance` passes 1641; 15 are left: 9 whose results are "
-        "random numbers of one library (training_dropout, bernoulli), 3 pictures in formats that "
-        "are not decoded (JPEG 2000, WebP, PNM), 2 patterns (RegexFullMatch needs a hook), and the "
-        "Gradient operator. Sequences are lists, maps are records of the vectors `keys` and "
+        "of the ONNX project `make conformance` passes 1645; 11 are left: 9 whose results are "
+        "random numbers of one library (training_dropout, bernoulli), a picture in a format that "
+        "is not decoded (JPEG 2000), and the Gradient operator. Sequences are lists, maps are "
+        "records of the vectors `keys` and "
         "`values`, an optional that is empty is left unbound and comes as a gap. Pictures inside "
-        "of models (ImageDecoder) are decoded by the node library, patterns by a hook of the "
-        "program: `nnd_infer_set_hooks`.",
+        "of models (ImageDecoder) are decoded by the node library: JPEG, PNG, BMP, PNM, and WebP "
+        "where libwebp is installed. So are patterns (RegexFullMatch) where libpcre2-8 is: ONNX "
+        "means those of RE2, and PCRE2 reads them alike (ASCII for `\\d`, `\\w`, `\\s` and `\\b`, "
+        "`$` at the very end, a line ends with `\\n`), but `\\s` takes the vertical tab too, there "
+        "is "
+        "no `\\C`, and what RE2 refuses for its cost, references back and looking around, is "
+        "taken. "
+        "In place of RE2's linear time there are bounds, beyond which a match is an error: "
+        "patterns of 4096 bytes, a million steps and 16 MiB for each text. A program can put its "
+        "own functions in place of both: `nnd_infer_set_hooks`.",
         "\n## builtin\n\n"
         "运行 ONNX 模型，算子见 [operators.md](operators.md)。ONNX 项目的 1656 个测试用例中，`make "
         "conformance` 通过 "
-        "1641 个；其余 15 个：9 个的结果是某个库的随机数（training_dropout、bernoulli），3 "
-        "个是不支持解码的图片格式（JPEG 2000、WebP、PNM），2 个是模式匹配（RegexFullMatch "
-        "需要钩子），以及 Gradient 算子。序列是列表，映射是含向量 `keys` 和 `values` "
-        "的记录，空的可选输入不绑定、空的可选输出是 gap。模型内的图片（ImageDecoder）由节点库解码，"
-        "模式由程序的钩子匹配：`nnd_infer_set_hooks`。");
+        "1645 个；其余 11 个：9 个的结果是某个库的随机数（training_dropout、bernoulli），1 "
+        "个是不支持解码的图片格式（JPEG 2000），以及 Gradient 算子。序列是列表，映射是含向量 "
+        "`keys` 和 `values` "
+        "的记录，空的可选输入不绑定、空的可选输出是 "
+        "gap。模型内的图片（ImageDecoder）由节点库解码：JPEG、"
+        "PNG、BMP、PNM，装有 libwebp 时还有 WebP。装有 libpcre2-8 "
+        "时，模式（RegexFullMatch）也由节点库匹配："
+        "ONNX 指的是 RE2 的模式，PCRE2 的读法相同（`\\d`、`\\w`、`\\s`、`\\b` 只认 ASCII，`$` 只在"
+        "最末尾，行以 `\\n` 结束），但 `\\s` 还包括垂直制表符，没有 `\\C`，RE2 "
+        "因代价而拒绝的反向引用和环视"
+        "也被接受。RE2 保证线性时间，这里则以上限代替，超出即报错：模式 4096 "
+        "字节，每个文本一百万步和 16 MiB。"
+        "程序可以用自己的函数代替两者：`nnd_infer_set_hooks`。");
     put(zh, "\nOptions (`config`, separated by blanks):", "\n选项（`config`，用空格分隔）：");
     put_option_head(zh);
     put_option(
