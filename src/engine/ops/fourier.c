@@ -309,7 +309,7 @@ static nnd_status dft_run(nnd_op_ctx *c)
 enum { SIGNAL, STEP, WINDOW, LENGTH };
 
 typedef struct stft {
-    int64_t length, step, frames, bins;
+    int64_t length, step, frames, bins, parts;
 } stft;
 
 static nnd_status read_stft(const nnd_op_ctx *c, stft *s)
@@ -318,7 +318,9 @@ static nnd_status read_stft(const nnd_op_ctx *c, stft *s)
     NND_TRY(nnd_op_expect(c, SIGNAL, NND_FLOATS));
     NND_TRY(nnd_op_need(c, STEP, &step));
     const nnd_tensor *x = c->in[SIGNAL];
-    if (x->rank != 3 || (x->dims[2] != 1 && x->dims[2] != 2))
+    /* Exporters leave the last dimension of a real signal out. */
+    s->parts = x->rank == 3 ? x->dims[2] : 1;
+    if (x->rank < 2 || x->rank > 3 || (s->parts != 1 && s->parts != 2))
         return nnd_op_fail(c, NND_E_SHAPE, "the signal is not [batch, length, one or two parts]");
     if (window) {
         NND_TRY(nnd_op_expect(c, WINDOW, NND_FLOATS));
@@ -334,7 +336,7 @@ static nnd_status read_stft(const nnd_op_ctx *c, stft *s)
                            "frames of %lld, %lld apart, do not fit a signal of %lld",
                            (long long)s->length, (long long)s->step, (long long)x->dims[1]);
     bool onesided = nnd_node_int(c->node, "onesided", 1) != 0;
-    if (onesided && x->dims[2] != 1)
+    if (onesided && s->parts != 1)
         return nnd_op_fail(c, NND_E_SHAPE, "only a real signal has a one-sided spectrum");
     s->frames = (x->dims[1] - s->length) / s->step + 1;
     s->bins = onesided ? s->length / 2 + 1 : s->length;
@@ -362,7 +364,7 @@ static nnd_status stft_run(nnd_op_ctx *c)
     NND_TRY(read_stft(c, &s));
     const nnd_tensor *x = c->in[0];
     job j = {.window = nnd_op_in(c, WINDOW),
-             .in_parts = (size_t)x->dims[2],
+             .in_parts = (size_t)s.parts,
              .out_parts = 2,
              .have = (size_t)s.length,
              .bins = (size_t)s.bins,

@@ -92,7 +92,8 @@ static nnd_status apply_scales(const nnd_op_ctx *c, const nnd_tensor *scales, co
     if (n != count) return nnd_op_fail(c, NND_E_SHAPE, "%zu scales for %zu axes", n, count);
     for (size_t i = 0; i < count; i++) {
         double s = scales ? nnd_dtype_get(scales->dtype, scales->data, i) : (double)list[i];
-        double length = (double)r->in[axes[i]] * s;
+        /* In f32, as exporters and other engines do: 10 times 0.7 is 7. */
+        double length = (double)((float)r->in[axes[i]] * (float)s);
         if (!(s > 0) || length > 1e9) return nnd_op_fail(c, NND_E_SHAPE, "a scale is %g", s);
         r->scale[axes[i]] = s;
         r->true_length[axes[i]] = length;
@@ -219,6 +220,20 @@ static double source_of(const resizing *r, int d, int64_t o)
     }
 }
 
+/* Rounding decides here, so it has to be that of f32: 2 over 0.4 is 5, not a little less. */
+static double nearest_source(const resizing *r, int d, int64_t o)
+{
+    float x = (float)o, scale = (float)r->scale[d];
+    switch (r->coordinate) {
+    case HALF_PIXEL:
+        return (double)((x + 0.5f) / scale - 0.5f);
+    case ASYMMETRIC:
+        return (double)(x / scale);
+    default:
+        return source_of(r, d, o);
+    }
+}
+
 static int64_t nearest_of(const resizing *r, double x)
 {
     if (strcmp(r->nearest, "floor") == 0) return (int64_t)floor(x);
@@ -269,7 +284,7 @@ static nnd_status make_taps(const resizing *r, int d, taps *t)
     t->weight = nnd_calloc(n + 1, sizeof(*t->weight));
     if (!t->index || !t->weight) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory to resize");
     for (int64_t o = 0; o < r->out[d]; o++) {
-        double x = source_of(r, d, o);
+        double x = r->method == NEAREST ? nearest_source(r, d, o) : source_of(r, d, o);
         int64_t *index = t->index + (size_t)o * t->per_output;
         double *weight = t->weight + (size_t)o * t->per_output;
         bool outside = r->coordinate == CROP_AND_RESIZE && (x < 0 || x > (double)(r->in[d] - 1));
