@@ -90,7 +90,8 @@ static size_t weight_bytes(const nnd_int8_conv *c)
 {
     const nnd_conv_desc *d = &c->desc;
     size_t channels = (size_t)d->out_channels;
-    if (c->depthwise) return channels * (size_t)(d->kernel_h * d->kernel_w) * sizeof(int32_t);
+    size_t taps = (size_t)(d->kernel_h * d->kernel_w);
+    if (c->depthwise) return channels * (taps + nnd_int8_depthwise_quads(d)) * sizeof(int32_t);
     return channels * (size_t)c->quads * nnd_int8_quad_bytes(c->set);
 }
 
@@ -98,12 +99,15 @@ nnd_int8_conv_packed nnd_int8_conv_parts(const nnd_int8_conv *c, const void *pac
 {
     char *at = (char *)packed; /* the parts are written by nnd_int8_conv_pack only */
     size_t list = aligned((size_t)c->desc.out_channels * sizeof(int32_t));
-    nnd_int8_conv_packed p = {.has_zeros = *(const int32_t *)packed};
+    const nnd_conv_desc *d = &c->desc;
+    nnd_int8_conv_packed p = {.has_zeros = ((const int32_t *)packed)[0],
+                              .is_wide = ((const int32_t *)packed)[1]};
     at += NND_KERNEL_ALIGN;
     p.sums = (int32_t *)(void *)at;
     p.minus_zeros = (int32_t *)(void *)(at + list);
     p.weights = at + 2 * list;
     p.ones = p.weights + aligned(weight_bytes(c));
+    p.quads = (int32_t *)(void *)p.weights + d->out_channels * d->kernel_h * d->kernel_w;
     return p;
 }
 
@@ -161,12 +165,16 @@ void nnd_int8_conv_pack(const nnd_int8_conv *c, const void *weights, const int32
             int32_t v = (c->w_signed ? (int8_t)byte : byte) - zero;
             sum += (uint32_t)v;
             if (c->depthwise) ((int32_t *)(void *)p.weights)[m * taps + t] = v;
+            if (v < -128 || v > 127) ((int32_t *)packed)[1] = 1;
         }
         p.sums[m] = (int32_t)sum;
         p.minus_zeros[m] = (c->w_signed ? 0 : 128) - zero;
         if (p.minus_zeros[m]) *(int32_t *)packed = 1;
     }
-    if (!c->depthwise) pack_gemm(c, w, &p);
+    if (c->depthwise)
+        nnd_int8_depthwise_pack(c, &p);
+    else
+        pack_gemm(c, w, &p);
 }
 
 void nnd_int8_conv_start(const nnd_int8_conv *c, const void *packed, const int32_t *bias,
@@ -230,21 +238,27 @@ static void gather(const nnd_int8_conv *c, const uint8_t *x, int64_t pixel, int6
     uint8_t flip = nnd_int8_flip(c->set, c->x_signed);
     int64_t area = d->in_h * d->in_w, taps = d->kernel_h * d->kernel_w;
     int64_t width = nnd_round_up(n, c->panel);
-    bool direct = c->pointwise && width == n;
-    if (!direct) memset(stage, 0, (size_t)(4 * c->chunk));
+    /* Whole panels of a 1×1 kernel are taken from where they lie. */
+    int64_t direct = c->pointwise ? n / c->panel : 0, staged = width / c->panel - direct;
+    size_t stride = (size_t)(c->quads * c->panel * 4);
+    int64_t first = direct * c->panel;
+    if (staged) memset(stage, 0, (size_t)(4 * c->chunk));
     for (int64_t q = 0; q < c->quads; q++) {
-        const uint8_t *rows[4];
+        const uint8_t *planes[4], *rows[4];
         for (int64_t j = 0; j < 4; j++) {
             /* Rows beyond k meet weights of 0: any bytes will do. */
             int64_t k = NND_MIN(4 * q + j, c->k - 1), tap = k % taps;
             const uint8_t *plane = x + k / taps * area;
-            rows[j] = direct ? plane + pixel : stage + j * c->chunk;
-            if (direct) continue;
-            gather_tap(c, plane, tap / d->kernel_w, tap % d->kernel_w, pixel, n, zero,
-                       stage + j * c->chunk);
+            planes[j] = direct ? plane + pixel : plane;
+            rows[j] = stage + j * c->chunk;
+            if (!staged) continue;
+            gather_tap(c, plane, tap / d->kernel_w, tap % d->kernel_w, pixel + first, n - first,
+                       zero, stage + j * c->chunk);
         }
-        c->set->interleave(rows, flip, (size_t)(width / c->panel), panels + q * c->panel * 4,
-                           (size_t)(c->quads * c->panel * 4));
+        uint8_t *to = panels + q * c->panel * 4;
+        if (direct) c->set->interleave(planes, flip, (size_t)direct, to, stride);
+        if (staged)
+            c->set->interleave(rows, flip, (size_t)staged, to + (size_t)direct * stride, stride);
     }
 }
 
@@ -272,6 +286,7 @@ static void run_panel(const nnd_int8_conv *c, const nnd_int8_conv_args *args,
     const nnd_int8_result *r = &args->result;
     size_t bytes = nnd_int8_result_bytes(r);
     char *y = (char *)args->y + (size_t)(image * channels * area + pixel) * bytes;
+    bool direct = bytes == 1 && area - pixel >= c->panel;
     if (p->has_zeros) sum_columns(c, p->ones, panel, column_sums);
     for (int64_t i = first; i < end; i++) {
         int64_t row = piece_row(c, i), rows = piece_row(c, i + 1) - row;
@@ -286,14 +301,21 @@ static void run_panel(const nnd_int8_conv *c, const nnd_int8_conv_args *args,
             .sums = sums,
             .stride = (size_t)c->panel,
         };
+        char *to = y + (size_t)(channel * area) * bytes;
+        nnd_int8_bytes codes = nnd_int8_bytes_of(r, (uint8_t *)to, (size_t)area);
+        if (direct) {
+            codes.row_scale = r->scale + channel;
+            t.bytes = &codes;
+        }
         c->set->tile((int)rows, c->set->tile_vectors, &t);
+        if (direct) continue;
         nnd_int8_block block = {.sums = sums,
                                 .stride = t.stride,
                                 .rows = (size_t)rows,
                                 .columns = (size_t)NND_MIN(c->panel, area - pixel),
                                 .row_scale = r->scale ? r->scale + channel : NULL,
                                 .row_step = 1};
-        nnd_int8_store(c->set, r, &block, y + (size_t)(channel * area) * bytes, (size_t)area);
+        nnd_int8_store(c->set, r, &block, to, (size_t)area);
     }
 }
 

@@ -8,12 +8,14 @@
  * Packed weights: a header, per output channel Σ(w − zero) and −zero (of the i8 that is packed, or
  * of w itself in the depthwise form), then the weights:
  * register tiles of rows, group by group, and a row of ones (for sums of columns), or
- * one integer w − zero per tap.
+ * one integer w − zero per tap, and the same as i8, four neighbours of a row in one integer.
  */
 typedef struct nnd_int8_conv_packed {
     int32_t has_zeros; /* some zero point is not 0 */
+    int32_t is_wide;   /* some w − zero is no i8 */
     int32_t *sums, *minus_zeros;
     char *weights, *ones;
+    int32_t *quads; /* depthwise */
 } nnd_int8_conv_packed;
 
 struct nnd_int8_conv {
@@ -51,6 +53,8 @@ static inline void nnd_int8_inside(int64_t start, int64_t step, int64_t width, i
 }
 
 bool nnd_int8_depthwise_can(const nnd_conv_desc *desc);
+size_t nnd_int8_depthwise_quads(const nnd_conv_desc *desc); /* of one channel */
+void nnd_int8_depthwise_pack(const nnd_int8_conv *conv, const nnd_int8_conv_packed *packed);
 void nnd_int8_depthwise_plan(nnd_int8_conv *conv);
 void nnd_int8_depthwise_run(const nnd_int8_conv *conv, const nnd_int8_conv_args *args, size_t tile,
                             void *scratch);

@@ -128,12 +128,19 @@ static void run_spot(const nnd_int8_gemm *g, const nnd_int8_gemm_args *args, con
         .sums = sums,
         .stride = (size_t)g->panel,
     };
+    char *c = (char *)args->c + (size_t)(row * g->desc.n + column) * nnd_int8_result_bytes(r);
+    nnd_int8_bytes bytes = nnd_int8_bytes_of(r, (uint8_t *)c, (size_t)g->desc.n);
+    bool direct = nnd_int8_result_bytes(r) == 1 && columns % g->set->lanes == 0;
+    if (direct) {
+        bytes.column_scale = r->scale + column;
+        t.bytes = &bytes;
+    }
     g->set->tile((int)rows, (int)nnd_ceil_div(columns, g->set->lanes), &t);
+    if (direct) return;
     nnd_int8_block block = {
         .sums = sums, .stride = t.stride, .rows = (size_t)rows, .columns = (size_t)columns};
     if (r->scale) block.column_scale = r->scale + column;
     if (r->bias) block.column_bias = r->bias + column;
-    char *c = (char *)args->c + (size_t)(row * g->desc.n + column) * nnd_int8_result_bytes(r);
     nnd_int8_store(g->set, r, &block, c, (size_t)g->desc.n);
 }
 

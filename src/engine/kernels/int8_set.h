@@ -23,8 +23,17 @@ enum {
     NND_INT8_MAX_ROWS = 16,
     NND_INT8_MAX_PANEL = 32,
     NND_INT8_SLACK =
-        64 /* elements and bytes that a depthwise kernel may touch beyond what counts */
+        128 /* elements and bytes that a depthwise kernel may touch beyond what counts */
 };
+
+/* How sums become bytes: those of nnd_int8_result, and where they go. */
+typedef struct nnd_int8_bytes {
+    int32_t zero, low, high;
+    const float *row_scale;    /* one per row, or NULL and */
+    const float *column_scale; /* one per column */
+    uint8_t *y;                /* rows y_stride apart */
+    size_t y_stride;
+} nnd_int8_bytes;
 
 /* sums[row][column] = start + Σ + row_factor·column_factor; the starts are those given. */
 typedef struct nnd_int8_tile_args {
@@ -35,6 +44,7 @@ typedef struct nnd_int8_tile_args {
     const int32_t *row_factor, *column_factor; /* both or none */
     int32_t *sums;                             /* `stride` apart from row to row */
     size_t stride;
+    const nnd_int8_bytes *bytes; /* NULL, or these are written instead, whole vectors of them */
 } nnd_int8_tile_args;
 
 /* Sums that become results. */
@@ -47,7 +57,8 @@ typedef struct nnd_int8_block {
     const float *column_bias;  /* or NULL */
 } nnd_int8_block;
 
-/* sums[i] = start + Σ over taps: x[taps[t] + i·step]·weights[t], x unsigned, |weights| < 2^15. */
+/* sums[i] = start + Σ over taps: x[taps[t] + i·step]·weights[t], x unsigned, |weights| < 2^15. In
+   quads, a tap is four neighbouring bytes, and its weight four i8, the first one lowest. */
 typedef struct nnd_int8_depthwise_args {
     const uint8_t *x;
     const ptrdiff_t *taps;
@@ -57,6 +68,7 @@ typedef struct nnd_int8_depthwise_args {
     int32_t start;
     int32_t *sums; /* writable up to NND_INT8_SLACK elements more, x readable so many bytes */
     size_t n;
+    const nnd_int8_bytes *bytes; /* NULL, or one row of these instead, as writable; its row_scale */
 } nnd_int8_depthwise_args;
 
 typedef struct nnd_int8_set {
@@ -73,6 +85,7 @@ typedef struct nnd_int8_set {
     void (*finish)(const nnd_int8_block *block, const nnd_int8_result *result, uint8_t *y,
                    size_t y_stride);
     void (*depthwise)(const nnd_int8_depthwise_args *args);
+    void (*depthwise_quads)(const nnd_int8_depthwise_args *args); /* NULL = no better than taps */
     /* nnd_int8_quantise with the limits [low, high]. */
     void (*quantise)(const float *x, float scale, int32_t zero, int32_t low, int32_t high,
                      uint8_t *y, size_t n);
@@ -116,6 +129,16 @@ void nnd_int8_pack_rows(const nnd_int8_set *set, const uint8_t *from, size_t str
 /* Writes a block as the operator's results, rows of y `width` elements apart. */
 void nnd_int8_store(const nnd_int8_set *set, const nnd_int8_result *result,
                     const nnd_int8_block *block, void *y, size_t width);
+/* The same as bytes, for results that are. */
+static inline nnd_int8_bytes nnd_int8_bytes_of(const nnd_int8_result *result, uint8_t *y,
+                                               size_t y_stride)
+{
+    return (nnd_int8_bytes){.zero = result->zero,
+                            .low = result->low,
+                            .high = result->high,
+                            .y = y,
+                            .y_stride = y_stride};
+}
 /* Bytes of one result. */
 static inline size_t nnd_int8_result_bytes(const nnd_int8_result *result)
 {

@@ -5,6 +5,21 @@
 
 enum { LANES = 8, ROWS = 4, VECTORS = 2 };
 
+/* Rounds half to even without a call, as long as the rounding mode is the usual one: adding
+   1.5·2^23 leaves no fraction bits. What is beyond ±1024 saturates in any byte type. */
+static int32_t nearest(float v)
+{
+    const float magic = 12582912.0f;
+    v = v > -1024.0f ? (v < 1024.0f ? v : 1024.0f) : -1024.0f;
+    return (int32_t)((v + magic) - magic);
+}
+
+static uint8_t code_of(int32_t sum, float scale, int32_t zero, int32_t low, int32_t high)
+{
+    int32_t v = nearest((float)sum * scale) + zero;
+    return (uint8_t)NND_MIN(NND_MAX(v, low), high);
+}
+
 static void tile(int rows, int vectors, const nnd_int8_tile_args *t)
 {
     size_t columns = (size_t)vectors * LANES;
@@ -20,7 +35,13 @@ static void tile(int rows, int vectors, const nnd_int8_tile_args *t)
                 for (size_t j = 0; j < 4; j++)
                     sum += (uint32_t)((int32_t)x[j] * row[j]);
             }
-            sums[c] = (int32_t)sum;
+            const nnd_int8_bytes *b = t->bytes;
+            if (b)
+                b->y[i * b->y_stride + c] =
+                    code_of((int32_t)sum, b->row_scale ? b->row_scale[i] : b->column_scale[c],
+                            b->zero, b->low, b->high);
+            else
+                sums[c] = (int32_t)sum;
         }
     }
 }
@@ -36,23 +57,14 @@ static void interleave(const uint8_t *const rows[4], uint8_t flip, size_t panels
     }
 }
 
-/* Rounds half to even without a call, as long as the rounding mode is the usual one: adding
-   1.5·2^23 leaves no fraction bits. What is beyond ±1024 saturates in any byte type. */
-static int32_t nearest(float v)
-{
-    const float magic = 12582912.0f;
-    v = v > -1024.0f ? (v < 1024.0f ? v : 1024.0f) : -1024.0f;
-    return (int32_t)((v + magic) - magic);
-}
-
 static void finish(const nnd_int8_block *b, const nnd_int8_result *result, uint8_t *y,
                    size_t y_stride)
 {
     for (size_t r = 0; r < b->rows; r++) {
         for (size_t i = 0; i < b->columns; i++) {
             float scale = b->row_scale ? b->row_scale[r * b->row_step] : b->column_scale[i];
-            int32_t v = nearest((float)b->sums[r * b->stride + i] * scale) + result->zero;
-            y[r * y_stride + i] = (uint8_t)NND_MIN(NND_MAX(v, result->low), result->high);
+            y[r * y_stride + i] =
+                code_of(b->sums[r * b->stride + i], scale, result->zero, result->low, result->high);
         }
     }
 }
@@ -63,7 +75,11 @@ static void depthwise(const nnd_int8_depthwise_args *d)
         uint32_t sum = (uint32_t)d->start;
         for (size_t t = 0; t < d->count; t++)
             sum += (uint32_t)((int32_t)d->x[d->taps[t] + (ptrdiff_t)i * d->step] * d->weights[t]);
-        d->sums[i] = (int32_t)sum;
+        const nnd_int8_bytes *b = d->bytes;
+        if (b)
+            b->y[i] = code_of((int32_t)sum, b->row_scale[0], b->zero, b->low, b->high);
+        else
+            d->sums[i] = (int32_t)sum;
     }
 }
 

@@ -11,8 +11,9 @@
  *   vi_codes(p, is_signed)  LANES bytes, widened
  *   vi_round(v, low, high) → vi  the nearest integers within these limits, low for a NaN
  *   vi_bytes(v, to), vi_bytes_part(v, to, n)  the low byte of each lane, of the first n lanes
- *   vp  PAIR_LANES running sums of a depthwise kernel: vp_set1, vp_store,
+ *   vp  PAIR_LANES running sums of a depthwise kernel: vp_set1, vp_get(sums, i) → vi,
  *       vp_tap(sums, x, weight, step)
+ *   with DEPTHWISE_QUADS: vi_quad(sums, x, weights, step), LANES sums of four neighbours
  *   int8_interleave_some(rows, at, flip, to)  INTERLEAVED columns
  *
  * Conversions and vf_mul, vf_div, vf_fma and vi_round are single roundings, so that all ISAs give
@@ -23,6 +24,40 @@
 #include "engine/kernels/int8_set.h"
 
 #define NND_INLINE static inline __attribute__((always_inline))
+
+/* What all lanes of a conversion to bytes share. Limits of the rounded value before the zero point
+   is added: they are integers, so that limiting first and rounding then is the same. */
+typedef struct scaled_limits {
+    vi zero;
+    vf low, high;
+} scaled_limits;
+
+NND_INLINE scaled_limits limits_of(int32_t zero, int32_t low, int32_t high)
+{
+    return (scaled_limits){vi_set1(zero), vf_set1((float)(low - zero)),
+                           vf_set1((float)(high - zero))};
+}
+
+NND_INLINE vi scaled_code(vi sum, vf scale, scaled_limits l)
+{
+    return vi_add(vi_round(vf_mul(vf_of(sum), scale), l.low, l.high), l.zero);
+}
+
+NND_INLINE void tile_bytes(const int rows, const int vectors, const nnd_int8_bytes *b,
+                           vi sums[ROWS][VECTORS])
+{
+    const scaled_limits limits = limits_of(b->zero, b->low, b->high);
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; i++) {
+        vf scale = vf_set1(b->row_scale ? b->row_scale[i] : 0.0f);
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; v++) {
+            if (!b->row_scale) scale = vf_load(b->column_scale + v * LANES);
+            vi_bytes(scaled_code(sums[i][v], scale, limits),
+                     b->y + (size_t)i * b->y_stride + v * LANES);
+        }
+    }
+}
 
 /* The corrections, one after another: nearly always only one of them is there. */
 NND_INLINE void tile_finish(const int rows, const int vectors, const nnd_int8_tile_args *t,
@@ -58,8 +93,15 @@ NND_INLINE void tile_finish(const int rows, const int vectors, const nnd_int8_ti
             for (int i = 0; i < rows; i++)
                 sums[i][v] = vi_add(sums[i][v], vi_mul(vi_set1(t->row_factor[i]), column));
         }
+    }
+    if (t->bytes) {
+        tile_bytes(rows, vectors, t->bytes, sums);
+        return;
+    }
 #pragma GCC unroll 16
-        for (int i = 0; i < rows; i++)
+    for (int i = 0; i < rows; i++) {
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; v++)
             vi_store(t->sums + (size_t)i * t->stride + v * LANES, sums[i][v]);
     }
 }
@@ -129,18 +171,13 @@ static void int8_tile(int rows, int vectors, const nnd_int8_tile_args *t)
 static void int8_finish(const nnd_int8_block *b, const nnd_int8_result *result, uint8_t *y,
                         size_t y_stride)
 {
-    /* Limits of the rounded value before the zero point is added: they are integers, so that
-       limiting first and rounding then is the same. */
-    const vi zero = vi_set1(result->zero);
-    const vf low = vf_set1((float)(result->low - result->zero));
-    const vf high = vf_set1((float)(result->high - result->zero));
+    const scaled_limits limits = limits_of(result->zero, result->low, result->high);
     for (size_t r = 0; r < b->rows; r++, y += y_stride) {
         const int32_t *sums = b->sums + r * b->stride;
         vf scale = vf_set1(b->row_scale ? b->row_scale[r * b->row_step] : 0.0f);
         for (size_t i = 0; i < b->columns; i += LANES) {
             if (b->column_scale) scale = vf_load(b->column_scale + i);
-            vf v = vf_mul(vf_of(vi_load(sums + i)), scale);
-            vi code = vi_add(vi_round(v, low, high), zero);
+            vi code = scaled_code(vi_load(sums + i), scale, limits);
             if (b->columns - i >= LANES)
                 vi_bytes(code, y + i);
             else
@@ -158,13 +195,26 @@ static void int8_interleave(const uint8_t *const rows[4], uint8_t flip, size_t p
     }
 }
 
+NND_INLINE void depthwise_store(const nnd_int8_depthwise_args *d, size_t i, vi sums, vf scale,
+                                scaled_limits limits)
+{
+    if (d->bytes)
+        vi_bytes(scaled_code(sums, scale, limits), d->bytes->y + i);
+    else
+        vi_store(d->sums + i, sums);
+}
+
 NND_INLINE void depthwise(const int64_t step, const nnd_int8_depthwise_args *d)
 {
+    const nnd_int8_bytes none = {0}, *b = d->bytes ? d->bytes : &none;
+    const scaled_limits limits = limits_of(b->zero, b->low, b->high);
+    const vf scale = vf_set1(b->row_scale ? b->row_scale[0] : 0.0f);
     for (size_t i = 0; i < d->n; i += PAIR_LANES) {
         vp sum = vp_set1(d->start);
         for (size_t t = 0; t < d->count; t++)
             sum = vp_tap(sum, d->x + d->taps[t] + (ptrdiff_t)i * step, d->weights[t], step);
-        vp_store(d->sums + i, sum);
+        depthwise_store(d, i, vp_get(sum, 0), scale, limits);
+        depthwise_store(d, i + LANES, vp_get(sum, 1), scale, limits);
     }
 }
 
@@ -175,6 +225,40 @@ static void int8_depthwise(const nnd_int8_depthwise_args *d)
     else
         depthwise(2, d);
 }
+
+#ifdef DEPTHWISE_QUADS
+/* Two vectors at a time: their sums do not wait for each other. count: a constant where it is
+   known, so that the offsets and weights stay in registers. */
+NND_INLINE void quads(const size_t count, const int64_t step, const nnd_int8_depthwise_args *d)
+{
+    const nnd_int8_bytes none = {0}, *b = d->bytes ? d->bytes : &none;
+    const scaled_limits limits = limits_of(b->zero, b->low, b->high);
+    const vf scale = vf_set1(b->row_scale ? b->row_scale[0] : 0.0f);
+    for (size_t i = 0; i < d->n; i += 2 * LANES) {
+        vi first = vi_set1(d->start), second = first;
+        for (size_t t = 0; t < count; t++) {
+            const uint8_t *x = d->x + d->taps[t] + (ptrdiff_t)i * step;
+            first = vi_quad(first, x, d->weights[t], step);
+            second = vi_quad(second, x + LANES * step, d->weights[t], step);
+        }
+        depthwise_store(d, i, first, scale, limits);
+        depthwise_store(d, i + LANES, second, scale, limits);
+    }
+}
+
+static void int8_depthwise_quads(const nnd_int8_depthwise_args *d)
+{
+    const bool three = d->count == 3;
+    if (d->step == 1 && three)
+        quads(3, 1, d);
+    else if (d->step == 1)
+        quads(d->count, 1, d);
+    else if (three)
+        quads(3, 2, d);
+    else
+        quads(d->count, 2, d);
+}
+#endif
 
 static void int8_quantise(const float *x, float scale, int32_t zero, int32_t low, int32_t high,
                           uint8_t *y, size_t n)
@@ -249,5 +333,8 @@ const nnd_int8_set SET_NAME = {.isa = SET_ISA,
                                .interleave = int8_interleave,
                                .finish = int8_finish,
                                .depthwise = int8_depthwise,
+#ifdef DEPTHWISE_QUADS
+                               .depthwise_quads = int8_depthwise_quads,
+#endif
                                .quantise = int8_quantise,
                                .pair = int8_pair};

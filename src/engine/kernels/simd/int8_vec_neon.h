@@ -127,8 +127,7 @@ static inline vp vp_tap(vp sums, const uint8_t *x, int32_t weight, int64_t step)
     sums.v[1] = vmlal_n_s16(sums.v[1], vget_high_s16(v), (int16_t)weight);
     return sums;
 }
-static inline void vp_store(int32_t *to, vp sums)
+static inline vi vp_get(vp sums, int i)
 {
-    vi_store(to, sums.v[0]);
-    vi_store(to + LANES, sums.v[1]);
+    return sums.v[i];
 }

@@ -158,10 +158,37 @@ static inline vp vp_tap(vp sums, const uint8_t *x, int32_t weight, int64_t step)
     }
     return sums;
 }
-static inline void vp_store(int32_t *to, vp sums)
+static inline vi vp_get(vp sums, int i)
 {
-    vi_store(to, sums.v[0]);
-    vi_store(to + LANES, sums.v[1]);
+    return sums.v[i];
+}
+
+#define DEPTHWISE_QUADS
+/* Pairs of neighbours in 16 bits, twice: every product is exact. Index −1 picks 0. */
+static inline vi vi_quad(vi sums, const uint8_t *x, int32_t weights, int64_t step)
+{
+    const __m128i *low = (const __m128i *)(const void *)x;
+    const __m128i *high = (const __m128i *)(const void *)(x + 4 * step);
+    __m256i v = _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128(low)),
+                                        _mm_loadu_si128(high), 1);
+    __m256i first, last;
+    if (step == 1) {
+        first = _mm256_broadcastsi128_si256(
+            _mm_setr_epi8(0, -1, 1, -1, 1, -1, 2, -1, 2, -1, 3, -1, 3, -1, 4, -1));
+        last = _mm256_broadcastsi128_si256(
+            _mm_setr_epi8(2, -1, 3, -1, 3, -1, 4, -1, 4, -1, 5, -1, 5, -1, 6, -1));
+    } else {
+        first = _mm256_broadcastsi128_si256(
+            _mm_setr_epi8(0, -1, 1, -1, 2, -1, 3, -1, 4, -1, 5, -1, 6, -1, 7, -1));
+        last = _mm256_broadcastsi128_si256(
+            _mm_setr_epi8(2, -1, 3, -1, 4, -1, 5, -1, 6, -1, 7, -1, 8, -1, 9, -1));
+    }
+    /* Four i8, widened: the lower two and the upper two. */
+    __m128i w = _mm_cvtepi8_epi16(_mm_cvtsi32_si128(weights));
+    __m256i w_first = _mm256_broadcastd_epi32(w);
+    __m256i w_last = _mm256_broadcastd_epi32(_mm_srli_epi64(w, 32));
+    sums = _mm256_add_epi32(sums, _mm256_madd_epi16(_mm256_shuffle_epi8(v, first), w_first));
+    return _mm256_add_epi32(sums, _mm256_madd_epi16(_mm256_shuffle_epi8(v, last), w_last));
 }
 
 #include "engine/kernels/simd/int8_body.h"

@@ -106,7 +106,7 @@ static inline void vi_bytes(vi v, uint8_t *to)
 
 static inline void vi_bytes_part(vi v, uint8_t *to, size_t n)
 {
-    _mm512_mask_cvtepi32_storeu_epi8(to, (__mmask16)((1u << n) - 1u), v);
+    _mm_mask_storeu_epi8(to, (__mmask16)((1u << n) - 1u), _mm512_cvtepi32_epi8(v));
 }
 
 /* Two pieces of 16 bytes from different halves of a register. */
@@ -153,10 +153,30 @@ static inline vp vp_tap(vp sums, const uint8_t *x, int32_t weight, int64_t step)
     }
     return sums;
 }
-static inline void vp_store(int32_t *to, vp sums)
+static inline vi vp_get(vp sums, int i)
 {
-    vi_store(to, sums.v[0]);
-    vi_store(to + LANES, sums.v[1]);
+    return sums.v[i];
+}
+
+#define DEPTHWISE_QUADS
+/* Lane by lane of 16 bytes, the neighbours of four outputs. */
+static inline vi vi_quad(vi sums, const uint8_t *x, int32_t weights, int64_t step)
+{
+    __m512i v, parts, neighbours;
+    if (step == 1) {
+        parts = _mm512_set_epi32(6, 5, 4, 3, 5, 4, 3, 2, 4, 3, 2, 1, 3, 2, 1, 0);
+        neighbours =
+            _mm512_broadcast_i32x4(_mm_set_epi32(0x06050403, 0x05040302, 0x04030201, 0x03020100));
+        v = _mm512_castsi256_si512(_mm256_loadu_si256((const __m256i *)(const void *)x));
+    } else {
+        parts = _mm512_set_epi32(9, 8, 7, 6, 7, 6, 5, 4, 5, 4, 3, 2, 3, 2, 1, 0);
+        neighbours =
+            _mm512_broadcast_i32x4(_mm_set_epi32(0x09080706, 0x07060504, 0x05040302, 0x03020100));
+        v = _mm512_loadu_si512(x);
+    }
+    v = _mm512_shuffle_epi8(_mm512_permutexvar_epi32(parts, v), neighbours);
+    __asm__("vpdpbusd %2, %1, %0" : "+v"(sums) : "v"(v), "v"(_mm512_set1_epi32(weights)));
+    return sums;
 }
 
 #include "engine/kernels/simd/int8_body.h"
