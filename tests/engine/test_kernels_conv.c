@@ -263,6 +263,27 @@ static void usual_shapes(nnd_isa isa)
     }
 }
 
+/* Windows that have kernels of their own: every remainder of rows and columns, every border. */
+static void usual_depthwise(nnd_isa isa)
+{
+    (void)isa;
+    for (int i = 0; i < 160; i++) {
+        int64_t kernel = i % 4 ? 3 : 5;
+        nnd_conv_desc d = plain_desc(rng_int(1, 20), 1, 1, kernel, 1 + i / 4 % 2, 0);
+        d.groups = d.out_channels = d.in_channels;
+        d.pad_top = rng_int(0, 2);
+        d.pad_left = rng_int(0, 2);
+        d.pad_bottom = rng_int(0, 2);
+        d.pad_right = rng_int(0, 2);
+        d.in_h = kernel + rng_int(0, 9);
+        d.in_w = kernel + rng_int(0, 24);
+        d.in_layout = d.out_layout = NND_KERNEL_NCHWC;
+        d.act = random_act();
+        d.residual = rng_int(0, 1);
+        check_problem(d, NND_CONV_DEPTHWISE);
+    }
+}
+
 /* Groups that begin and end inside of blocks, on either side and on both. */
 static void groups_share_blocks(nnd_isa isa)
 {
@@ -360,6 +381,12 @@ static void test_usual_shapes(void **state)
 {
     (void)state;
     each_isa(usual_shapes);
+}
+
+static void test_usual_depthwise(void **state)
+{
+    (void)state;
+    each_isa(usual_depthwise);
 }
 
 static void test_groups_share_blocks(void **state)
@@ -461,6 +488,7 @@ int main(void)
         cmocka_unit_test(test_usual_shapes),
         cmocka_unit_test(test_random_shapes),
         cmocka_unit_test(test_depthwise_both_ways),
+        cmocka_unit_test(test_usual_depthwise),
         cmocka_unit_test(test_groups_share_blocks),
         cmocka_unit_test(test_winograd_shapes),
         cmocka_unit_test(test_long_rows),

@@ -111,14 +111,36 @@ NND_INLINE void blocked_pixels(const window_job job, const nnd_window_args *p,
     }
 }
 
+/* Which columns of the input under a group of outputs do not exist: none, the first, the last, or
+   some, which only the loop can tell. */
+typedef enum window_edge { NO_EDGE, LEFT_EDGE, RIGHT_EDGE, ANY_EDGE } window_edge;
+
+static window_edge edge_of(const nnd_window_args *p, int64_t left, int64_t columns)
+{
+    bool some = left < -1 || left + columns > p->in_w + 1;
+    if (some || (left < 0 && left + columns > p->in_w)) return ANY_EDGE;
+    if (left < 0) return LEFT_EDGE;
+    return left + columns > p->in_w ? RIGHT_EDGE : NO_EDGE;
+}
+
+/* Column j of a group is one of those. */
+NND_INLINE bool beyond_edge(const nnd_window_args *p, const window_edge edge, int64_t left,
+                            const int j, const int columns)
+{
+    if (edge == LEFT_EDGE) return j == 0;
+    if (edge == RIGHT_EDGE) return j == columns - 1;
+    return edge == ANY_EDGE && (left + j < 0 || left + j >= p->in_w);
+}
+
 /*
  * Depthwise, `taps` × `taps` next to each other: each pixel of the input is loaded once for all the
  * outputs that it takes part in. At a border, columns outside of the row are left out.
  */
 NND_INLINE void depthwise_pixels(const nnd_window_args *p, const window_row *row, int64_t ow,
                                  const int count, const int taps, const int stride,
-                                 const bool border)
+                                 const window_edge edge)
 {
+    const int columns = (count - 1) * stride + taps;
     vf acc[PIXELS], bias = v_load(p->bias), low = v_set1(p->low), high = v_set1(p->high);
     int64_t left = ow * stride - p->pad_left;
 #pragma GCC unroll 8
@@ -132,8 +154,8 @@ NND_INLINE void depthwise_pixels(const nnd_window_args *p, const window_row *row
         for (int k = 0; k < taps; k++)
             w[k] = v_load(weights + k * VLEN);
 #pragma GCC unroll 16
-        for (int j = 0; j < (count - 1) * stride + taps; j++) {
-            if (border && (left + j < 0 || left + j >= p->in_w)) continue;
+        for (int j = 0; j < columns; j++) {
+            if (beyond_edge(p, edge, left, j, columns)) continue;
             vf v = v_load(x + j * VLEN);
 #pragma GCC unroll 8
             for (int i = 0; i < count; i++) {
@@ -151,42 +173,152 @@ NND_INLINE void depthwise_pixels(const nnd_window_args *p, const window_row *row
 }
 
 NND_INLINE void depthwise_group(const nnd_window_args *p, const window_row *row, int64_t ow,
-                                tap_range inside, const int count, const int taps, const int stride)
+                                const int count, const int taps, const int stride)
 {
-    if (ow >= inside.first && ow + count <= inside.end)
-        depthwise_pixels(p, row, ow, count, taps, stride, false);
+    window_edge edge = edge_of(p, ow * stride - p->pad_left, (count - 1) * stride + taps);
+    if (edge == NO_EDGE)
+        depthwise_pixels(p, row, ow, count, taps, stride, NO_EDGE);
+    else if (edge == LEFT_EDGE && count > 1 && taps == 3)
+        depthwise_pixels(p, row, ow, count, taps, stride, LEFT_EDGE);
+    else if (edge == RIGHT_EDGE && count > 1 && taps == 3)
+        depthwise_pixels(p, row, ow, count, taps, stride, RIGHT_EDGE);
     else
-        depthwise_pixels(p, row, ow, count, taps, stride, true);
+        depthwise_pixels(p, row, ow, count, taps, stride, ANY_EDGE);
+}
+
+/* What does not fill a group at the end of a row is done by one of so many pixels that overlaps the
+   one before: the same bits again, unless the residual lies where the result goes. */
+NND_INLINE int last_group(const nnd_window_args *p, int64_t left)
+{
+    if (left == 1 || p->out_w < 4 || p->residual == p->y) return 1;
+    if (left <= 4) return 4;
+    return p->out_w < PIXELS ? 1 : PIXELS;
 }
 
 /* A whole row for one kind of window. */
-NND_INLINE void depthwise_row(const nnd_window_args *p, const window_row *row, tap_range inside,
-                              const int taps, const int stride)
+NND_INLINE void depthwise_row(const nnd_window_args *p, const window_row *row, const int taps,
+                              const int stride)
 {
-    int64_t ow = 0;
-    for (; ow + PIXELS <= p->out_w; ow += PIXELS)
-        depthwise_group(p, row, ow, inside, PIXELS, taps, stride);
-    if (ow + 4 <= p->out_w) {
-        depthwise_group(p, row, ow, inside, 4, taps, stride);
-        ow += 4;
-    }
-    for (; ow < p->out_w; ow++)
-        depthwise_group(p, row, ow, inside, 1, taps, stride);
+    int64_t ow = 0, left = p->out_w % PIXELS, end = p->out_w - left;
+    for (; ow < end; ow += PIXELS)
+        depthwise_group(p, row, ow, PIXELS, taps, stride);
+    if (left == 0) return;
+    int count = last_group(p, left);
+    if (count == PIXELS)
+        depthwise_group(p, row, p->out_w - PIXELS, PIXELS, taps, stride);
+    else if (count == 4)
+        depthwise_group(p, row, p->out_w - 4, 4, taps, stride);
+    for (; count == 1 && ow < p->out_w; ow++)
+        depthwise_group(p, row, ow, 1, taps, stride);
 }
 
+#if VEC_REGISTERS >= 32
+/*
+ * 3 × 3 where every tap row exists for both of two output rows: all weights and sums are in
+ * registers, and each pixel of the input is loaded once.
+ */
+NND_INLINE void pair_pixels(const nnd_window_args *p, const vf w[9], int64_t oh, int64_t ow,
+                            const int count, const int stride, const window_edge edge)
+{
+    const int columns = (count - 1) * stride + 3;
+    vf acc[2][PIXELS], bias = v_load(p->bias), low = v_set1(p->low), high = v_set1(p->high);
+    int64_t left = ow * stride - p->pad_left, top = oh * stride - p->pad_top;
+#pragma GCC unroll 8
+    for (int i = 0; i < count; i++)
+        acc[0][i] = acc[1][i] = bias;
+#pragma GCC unroll 8
+    for (int row = 0; row < stride + 3; row++) {
+        const float *x = p->x + ((top + row) * p->in_w + left) * VLEN;
+#pragma GCC unroll 16
+        for (int j = 0; j < columns; j++) {
+            if (beyond_edge(p, edge, left, j, columns)) continue;
+            vf v = v_load(x + j * VLEN);
+#pragma GCC unroll 8
+            for (int i = 0; i < count; i++) {
+                int k = j - i * stride, below = row - stride;
+                if (k < 0 || k > 2) continue;
+                if (row < 3) acc[0][i] = v_fma(v, w[row * 3 + k], acc[0][i]);
+                if (below >= 0) acc[1][i] = v_fma(v, w[below * 3 + k], acc[1][i]);
+            }
+        }
+    }
+#pragma GCC unroll 2
+    for (int r = 0; r < 2; r++) {
+        int64_t at = ((oh + r) * p->out_w + ow) * VLEN;
+#pragma GCC unroll 8
+        for (int i = 0; i < count; i++) {
+            vf sum = acc[r][i];
+            if (p->residual) sum = v_add(sum, v_load(p->residual + at + i * VLEN));
+            v_store(p->y + at + i * VLEN, v_min(high, v_max(low, sum)));
+        }
+    }
+}
+
+NND_INLINE void pair_group(const nnd_window_args *p, const vf w[9], int64_t oh, int64_t ow,
+                           const int count, const int stride)
+{
+    window_edge edge = edge_of(p, ow * stride - p->pad_left, (count - 1) * stride + 3);
+    if (edge == NO_EDGE)
+        pair_pixels(p, w, oh, ow, count, stride, NO_EDGE);
+    else if (edge == LEFT_EDGE && count > 1)
+        pair_pixels(p, w, oh, ow, count, stride, LEFT_EDGE);
+    else if (edge == RIGHT_EDGE && count > 1)
+        pair_pixels(p, w, oh, ow, count, stride, RIGHT_EDGE);
+    else
+        pair_pixels(p, w, oh, ow, count, stride, ANY_EDGE);
+}
+
+/* Rows [row, end) in pairs while there are any; returns the first that is left. */
+NND_INLINE int64_t depthwise_pairs(const nnd_window_args *p, int64_t row, int64_t end,
+                                   const int stride)
+{
+    int64_t left = p->out_w % PIXELS, whole = p->out_w - left;
+    int count = last_group(p, left);
+    vf w[9];
+#pragma GCC unroll 9
+    for (int k = 0; k < 9; k++)
+        w[k] = v_load(p->weights + k * VLEN);
+    for (; row + 2 <= end; row += 2) {
+        int64_t ow = 0;
+        for (; ow < whole; ow += PIXELS)
+            pair_group(p, w, row, ow, PIXELS, stride);
+        if (left == 0) continue;
+        if (count == PIXELS)
+            pair_group(p, w, row, p->out_w - PIXELS, PIXELS, stride);
+        else if (count == 4)
+            pair_group(p, w, row, p->out_w - 4, 4, stride);
+        for (; count == 1 && ow < p->out_w; ow++)
+            pair_group(p, w, row, ow, 1, stride);
+    }
+    return row;
+}
+
+/* Pairs of rows from `oh` on whose windows lie inside the input; the first row that is left. */
+NND_INLINE int64_t usual_pairs(const nnd_window_args *p, int64_t oh)
+{
+    int64_t stride = p->stride_h, top = oh * stride - p->pad_top;
+    if (p->kernel_h != 3 || p->kernel_w != 3 || p->dilation_h != 1 || p->dilation_w != 1 ||
+        p->stride_w != stride || stride > 2 || top < 0)
+        return oh;
+    int64_t room = p->in_h - 3 + p->pad_top;
+    int64_t end = room < 0 ? 0 : NND_MIN(p->row_end, room / stride + 1);
+    if (stride == 1) return depthwise_pairs(p, oh, end, 1);
+    return depthwise_pairs(p, oh, end, 2);
+}
+#endif
+
 /* Usual windows have kernels of their own: false for any other. */
-NND_INLINE bool usual_depthwise_row(const nnd_window_args *p, const window_row *row,
-                                    tap_range inside)
+NND_INLINE bool usual_depthwise_row(const nnd_window_args *p, const window_row *row)
 {
     if (p->kernel_w != p->kernel_h || p->dilation_w != 1 || p->stride_w > 2) return false;
     if (p->kernel_w == 3 && p->stride_w == 1)
-        depthwise_row(p, row, inside, 3, 1);
+        depthwise_row(p, row, 3, 1);
     else if (p->kernel_w == 3)
-        depthwise_row(p, row, inside, 3, 2);
+        depthwise_row(p, row, 3, 2);
     else if (p->kernel_w == 5 && p->stride_w == 1)
-        depthwise_row(p, row, inside, 5, 1);
+        depthwise_row(p, row, 5, 1);
     else if (p->kernel_w == 5)
-        depthwise_row(p, row, inside, 5, 2);
+        depthwise_row(p, row, 5, 2);
     else
         return false;
     return true;
@@ -206,9 +338,13 @@ NND_INLINE void blocked_window(const window_job job, const nnd_window_args *p)
 {
     tap_range inside = interior(p), all = {0, p->kernel_w};
     for (int64_t oh = p->row_begin; oh < p->row_end; oh++) {
+#if VEC_REGISTERS >= 32
+        if (job == DEPTHWISE) oh = usual_pairs(p, oh);
+        if (oh == p->row_end) break;
+#endif
         window_row row = {.top = oh * p->stride_h - p->pad_top, .oh = oh};
         row.rows = taps_inside(row.top, p->in_h, p->kernel_h, p->dilation_h);
-        if (job == DEPTHWISE && usual_depthwise_row(p, &row, inside)) continue;
+        if (job == DEPTHWISE && usual_depthwise_row(p, &row)) continue;
         blocked_border(job, p, &row, 0, inside.first);
         int64_t ow = inside.first;
         for (; ow + PIXELS <= inside.end; ow += PIXELS)

@@ -5,6 +5,7 @@
  *
  *   VLEN                    floats per vector, also the block of NCHWc
  *   VEC_NAME(stem)          stem with the ISA's suffix
+ *   VEC_REGISTERS           how many vectors the processor holds
  *   TILE_ROWS, TILE_VECTORS the register tile
  *   vf, vm                  a vector, a mask of its lanes
  *   v_load_n, v_store_n     the first n lanes only, 0 < n < VLEN (absent lanes read 0)

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #define VLEN           8
+#define VEC_REGISTERS  16
 #define VEC_NAME(stem) stem##_avx2
 /* Register tile: 6 × 2 sums, 2 weights and a broadcast operand. */
 #define TILE_ROWS    6

@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #define VLEN           16
+#define VEC_REGISTERS  32
 #define VEC_NAME(stem) stem##_avx512
 /* Register tile: 14 × 2 sums, 2 weights and a broadcast operand. */
 #define TILE_ROWS    14

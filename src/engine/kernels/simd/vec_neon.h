@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define VLEN           4
+#define VEC_REGISTERS  32
 #define VEC_NAME(stem) stem##_neon
 /* Register tile: 8 × 2 sums, 2 weights, 8 broadcast operands. */
 #define TILE_ROWS    8
