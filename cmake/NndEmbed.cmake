@@ -1,8 +1,22 @@
 # Files that travel inside the library. nnd_embed_locale(room) turns every locale/<language>.json
 # into a C array in the build folder and compiles it into that room; the table's declaration is
-# src/nodes/locale_files.h. nnd_embed_catalog(room) does so with models/catalog.json. Run as a script
-# (cmake -DOUT=… -DFILES=… -P, or -DFILE=… and -DSYMBOL=…) it writes the C file.
+# src/nodes/locale_files.h. nnd_embed_catalog(room) does so with models/catalog.json.
+# nnd_embed_fingerprint(room) compiles in a hash of the room's source files. Run as a script
+# (cmake -DOUT=… -DFILES=… -P, or -DFILE=… and -DSYMBOL=…, or -DFOLDER=… and -DSYMBOL=…) it writes the
+# C file.
 
+if(CMAKE_SCRIPT_MODE_FILE AND FOLDER)
+  file(GLOB_RECURSE files RELATIVE ${FOLDER} ${FOLDER}/*.c ${FOLDER}/*.h)
+  set(hashes "")
+  foreach(file ${files})
+    file(SHA256 ${FOLDER}/${file} hash)
+    string(APPEND hashes "${file} ${hash}\n")
+  endforeach()
+  string(SHA256 hash "${hashes}")
+  file(WRITE ${OUT} "/* Made by cmake/NndEmbed.cmake. */\nextern const char ${SYMBOL}[];\n"
+    "const char ${SYMBOL}[] = \"${hash}\";\n")
+  return()
+endif()
 set(NND_EMBED_ROW "(0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,)")
 if(CMAKE_SCRIPT_MODE_FILE AND FILE)
   file(READ ${FILE} hex HEX)
@@ -48,5 +62,15 @@ function(nnd_embed_catalog room)
   add_custom_command(OUTPUT ${out} VERBATIM COMMENT "Embedding the catalogue of models"
     COMMAND ${CMAKE_COMMAND} -DOUT=${out} -DFILE=${file} -DSYMBOL=nnd_catalog_builtin -P ${NND_EMBED_SCRIPT}
     DEPENDS ${file} ${NND_EMBED_SCRIPT})
+  target_sources(nnd_obj_${room} PRIVATE ${out})
+endfunction()
+
+function(nnd_embed_fingerprint room)
+  set(folder ${CMAKE_SOURCE_DIR}/src/${room})
+  file(GLOB_RECURSE files CONFIGURE_DEPENDS ${folder}/*.c ${folder}/*.h)
+  set(out ${CMAKE_BINARY_DIR}/generated/${room}_fingerprint.c)
+  add_custom_command(OUTPUT ${out} VERBATIM COMMENT "Hashing the sources of ${room}"
+    COMMAND ${CMAKE_COMMAND} -DOUT=${out} -DFOLDER=${folder} -DSYMBOL=nnd_${room}_fingerprint -P ${NND_EMBED_SCRIPT}
+    DEPENDS ${files} ${NND_EMBED_SCRIPT})
   target_sources(nnd_obj_${room} PRIVATE ${out})
 endfunction()

@@ -97,8 +97,8 @@ static uint64_t measured_bytes(const bench *b)
 
 static void memory_json(const bench *b, nnd_json_writer *w)
 {
-    static const char *const keys[] = {"weight_bytes", "packed_bytes", "resident_bytes",
-                                       "predicted_bytes"};
+    static const char *const keys[] = {"weight_bytes", "packed_bytes", "mapped_bytes",
+                                       "resident_bytes", "predicted_bytes"};
     nnd_json_key(w, "memory");
     nnd_json_begin_object(w);
     for (size_t i = 0; i < NND_COUNT(keys); i++)
@@ -132,13 +132,15 @@ static int bench_json(const bench *b, const cli_profile *profile)
 
 static void print_memory(const bench *b)
 {
-    char measured[32], predicted[32], packed[32];
+    char measured[32], predicted[32], packed[32], mapped[32];
     cli_bytes_text(measured_bytes(b), measured);
     cli_bytes_text((uint64_t)inspected_bytes(b, "predicted_bytes"), predicted);
     cli_bytes_text((uint64_t)inspected_bytes(b, "packed_bytes"), packed);
+    cli_bytes_text((uint64_t)inspected_bytes(b, "mapped_bytes"), mapped);
     printf("the model took %s", measured);
     if (inspected_bytes(b, "predicted_bytes") > 0)
         printf(", predicted %s, of which packed weights %s", predicted, packed);
+    if (inspected_bytes(b, "mapped_bytes") > 0) printf("; %s are mapped and shared", mapped);
     putchar('\n');
 }
 

@@ -114,6 +114,8 @@ static void print_inspection(const nnd_model *model, const nnd_json *root)
     print_bytes("arena      ", nnd_json_get(memory, "arena_bytes"));
     print_bytes("unshared   ", nnd_json_get(memory, "without_sharing_bytes"));
     print_bytes("packed     ", nnd_json_get(root, "packed_bytes"));
+    if (nnd_json_number(nnd_json_get(root, "mapped_bytes"), 0) > 0)
+        print_bytes("  mapped   ", nnd_json_get(root, "mapped_bytes"));
     print_bytes("resident   ", nnd_json_get(root, "resident_bytes"));
     if (nnd_json_number(nnd_json_get(root, "predicted_bytes"), 0) > 0)
         print_bytes("predicted  ", nnd_json_get(root, "predicted_bytes"));
@@ -137,10 +139,11 @@ static void print_wanted(const cli *c, const nnd_model *model, const nnd_json *r
 static nnd_status load(const cli *c, nnd_cancel *cancel, nnd_model **model)
 {
     const char *after = cli_text(c, "dump-after", NULL), *backend = cli_text(c, "backend", NULL);
+    const char *given = cli_text(c, "config", NULL);
     if (!backend && (after || cli_has(c, "passes"))) backend = "builtin";
-    if (!after) return cli_model_load_with(c, cancel, backend, NULL, model);
+    if (!after) return cli_model_load_with(c, cancel, backend, given, model);
     nnd_str config = {0};
-    nnd_str_printf(&config, "dump-after=\"%s\"", after);
+    nnd_str_printf(&config, "%s dump-after=\"%s\"", given ? given : "", after);
     nnd_status status =
         config.data ? cli_model_load_with(c, cancel, backend, config.data, model) : cli_no_memory();
     nnd_str_free(&config);

@@ -10,6 +10,11 @@
         "backend", CLI_BACKEND, 0, "NAME", 0, 0, NULL,                                             \
             "inference backend ('nndeploy backends' lists them); default: as tuned, or the first"  \
     }
+#define CONFIG                                                                                     \
+    {                                                                                              \
+        "config", CLI_TEXT, 0, "KEY=VALUE", 0, 0, NULL,                                            \
+            "options of the backend, separated by blanks: 'cache=DIR arena=shared'"                \
+    }
 #define TUNING                                                                                     \
     {                                                                                              \
         "tuning", CLI_FILE, 0, "FILE", 0, 0, NULL,                                                 \
@@ -138,6 +143,7 @@ static const cli_arg help_options[] = {
 static const cli_arg model_operand[] = {MODEL};
 static const cli_arg inspect_options[] = {
     BACKEND,
+    CONFIG,
     FLAG("passes", "only the passes of the built-in engine: nodes before and after, what became of "
                    "which operators, time"),
     {"dump-after", CLI_TEXT, 0, "PASS", 0, 0, NULL,
@@ -153,6 +159,7 @@ static const cli_arg infer_options[] = {
     {"output-dir", CLI_FOLDER, CLI_REQUIRED, "DIR", 0, 0, NULL,
      "folder for the results, made when it is not there"},
     BACKEND,
+    CONFIG,
     THREADS,
     FLAG("random", "fill inputs that are not given with random numbers"),
     {"seed", CLI_INT, 0, "N", 0, 9007199254740991.0, NULL, "start of the random numbers"},
@@ -180,6 +187,7 @@ static const cli_arg compare_models_options[] = {
 };
 static const cli_arg bench_model_options[] = {
     BACKEND,
+    CONFIG,
     THREADS,
     {"runs", CLI_INT, 0, "N", 1, 1000000, NULL, "measured runs (default 30)"},
     {"warmup", CLI_INT, 0, "N", 0, 1000000, NULL, "runs before measuring (default 3)"},

@@ -59,7 +59,8 @@ nnd_status cli_model_find(const cli *c, size_t operand, const char *backend, cha
 
 nnd_status cli_model_load(const cli *c, nnd_cancel *cancel, nnd_model **out)
 {
-    return cli_model_load_with(c, cancel, cli_text(c, "backend", NULL), NULL, out);
+    return cli_model_load_with(c, cancel, cli_text(c, "backend", NULL), cli_text(c, "config", NULL),
+                               out);
 }
 
 nnd_status cli_model_load_with(const cli *c, nnd_cancel *cancel, const char *backend,

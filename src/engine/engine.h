@@ -81,11 +81,17 @@ typedef struct nnd_engine_options {
        can take are named in one warning. */
     const nnd_engine_kernel *kernels;
     size_t kernel_count;
+    /* A folder where packed weights are kept in files that all processes map and share, at most
+       max_cache_bytes of them (0 = 4 GiB); made when it is not there. NULL or "" = every model
+       packs its own. Not for graphs built by hand nor for models with operators of plug-ins.
+       Whoever may write to the folder decides what the models that use it compute. */
+    const char *cache;
+    uint64_t max_cache_bytes;
 } nnd_engine_options;
 #define NND_ENGINE_OPTIONS_INIT                                                                    \
     {                                                                                              \
         sizeof(nnd_engine_options), NULL, NULL, NULL, NND_PASSES_DEFAULT, 0, 0, false, NULL,       \
-            false, NULL, 0                                                                         \
+            false, NULL, 0, NULL, 0                                                                \
     }
 
 /* Loads an ONNX model (ModelProto bytes) or a saved graph (nndeploy/ir.h). Takes its own reference
@@ -147,6 +153,8 @@ typedef struct nnd_engine_model_info {
     uint64_t parameters;         /* elements of the file's weights */
     uint64_t weight_bytes;       /* in the file */
     uint64_t packed_bytes;       /* weights rearranged for the kernels */
+    uint64_t mapped_bytes;       /* of these, what lies in a mapped file of the cache folder: memory
+                                    that all processes with that model share */
     uint64_t flops;              /* of one run at the declared shapes (multiply and add count
                                     as two); 0 when a declared shape is open */
     uint64_t arena_bytes;        /* activations at the declared shapes; 0 as above */

@@ -17,18 +17,35 @@
 #if defined(__APPLE__)
 #include <mach-o/dyld.h>
 #define st_mtim st_mtimespec
+#define st_ctim st_ctimespec
 #endif
+
+static int64_t time_ns(struct timespec t)
+{
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static void fill_info(const struct stat *st, nnd_port_file_info *out)
+{
+    out->is_dir = S_ISDIR(st->st_mode);
+    out->is_file = S_ISREG(st->st_mode);
+    out->size = out->is_dir || st->st_size < 0 ? 0 : (uint64_t)st->st_size;
+    out->mtime = time_ns(st->st_mtim);
+    out->changed = time_ns(st->st_ctim);
+    out->id = (uint64_t)st->st_ino;
+}
 
 int nnd_port_file_stat(const char *path, nnd_port_file_info *out)
 {
     struct stat st;
     if (stat(path, &st) != 0) return nnd_port_from_errno(errno);
-    out->is_dir = S_ISDIR(st.st_mode);
-    out->is_file = S_ISREG(st.st_mode);
-    out->size = out->is_dir || st.st_size < 0 ? 0 : (uint64_t)st.st_size;
-    out->mtime = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
-    out->id = (uint64_t)st.st_ino;
+    fill_info(&st, out);
     return 0;
+}
+
+int nnd_port_file_touch(const char *path)
+{
+    return utimensat(AT_FDCWD, path, NULL, 0) == 0 ? 0 : nnd_port_from_errno(errno);
 }
 
 int nnd_port_file_open(const char *path, const char *mode, FILE **out)
@@ -60,11 +77,25 @@ static int write_all(int fd, const char *data, size_t size)
     return 0;
 }
 
-static int write_and_rename(int fd, const char *temp, const char *path, const void *data,
-                            size_t size)
+/* What a file shall hold, and whether it is flushed to the disk. */
+typedef struct content {
+    const nnd_port_piece *pieces;
+    size_t count;
+    bool durable;
+} content;
+
+static int write_content(int fd, const content *c)
 {
-    int rc = write_all(fd, data, size);
-    if (rc == 0 && fsync(fd) != 0) rc = nnd_port_from_errno(errno);
+    int rc = 0;
+    for (size_t i = 0; i < c->count && rc == 0; i++)
+        rc = write_all(fd, c->pieces[i].data, c->pieces[i].size);
+    return rc;
+}
+
+static int write_and_rename(int fd, const char *temp, const char *path, const content *c)
+{
+    int rc = write_content(fd, c);
+    if (rc == 0 && c->durable && fsync(fd) != 0) rc = nnd_port_from_errno(errno);
     if (close(fd) != 0 && rc == 0) rc = nnd_port_from_errno(errno);
     if (rc == 0 && rename(temp, path) != 0) rc = nnd_port_from_errno(errno);
     return rc;
@@ -87,16 +118,16 @@ static void sync_parent(const char *path)
 }
 
 /* Devices and pipes are not replaced: they take the bytes. */
-static int write_in_place(const char *path, const void *data, size_t size)
+static int write_in_place(const char *path, const content *c)
 {
     int fd = open(path, O_WRONLY | O_CLOEXEC);
     if (fd < 0) return nnd_port_from_errno(errno);
-    int rc = write_all(fd, data, size);
+    int rc = write_content(fd, c);
     if (close(fd) != 0 && rc == 0) rc = nnd_port_from_errno(errno);
     return rc;
 }
 
-static int replace_file(const char *path, const struct stat *old, const void *data, size_t size)
+static int replace_file(const char *path, const struct stat *old, const content *c)
 {
     char *temp;
     int rc = nnd_port_temp_name(path, &temp);
@@ -108,28 +139,30 @@ static int replace_file(const char *path, const struct stat *old, const void *da
         return rc;
     }
     if (old) (void)fchmod(fd, old->st_mode & 07777);
-    rc = write_and_rename(fd, temp, path, data, size);
+    rc = write_and_rename(fd, temp, path, c);
     if (rc)
         unlink(temp);
-    else
+    else if (c->durable)
         sync_parent(path);
     nnd_port_free(temp);
     return rc;
 }
 
-int nnd_port_file_write_atomic(const char *path, const void *data, size_t size)
+int nnd_port_file_write_pieces(const char *path, const nnd_port_piece *pieces, size_t count,
+                               bool durable)
 {
+    const content c = {pieces, count, durable};
     struct stat st, link;
     bool exists = stat(path, &st) == 0;
     if (exists && S_ISDIR(st.st_mode)) return NND_PORT_E_IS_DIR;
-    if (exists && !S_ISREG(st.st_mode)) return write_in_place(path, data, size);
+    if (exists && !S_ISREG(st.st_mode)) return write_in_place(path, &c);
     /* A link stays, what it names is replaced. */
     char *real = NULL;
     if (exists && lstat(path, &link) == 0 && S_ISLNK(link.st_mode)) {
         int rc = nnd_port_path_real(path, &real);
         if (rc) return rc;
     }
-    int rc = replace_file(real ? real : path, exists ? &st : NULL, data, size);
+    int rc = replace_file(real ? real : path, exists ? &st : NULL, &c);
     nnd_port_free(real);
     return rc;
 }
@@ -365,8 +398,12 @@ int nnd_port_map_open(const char *path, nnd_port_map *out)
         if (data == MAP_FAILED) {
             rc = nnd_port_from_errno(errno);
         } else {
+            nnd_port_file_info info;
             map.data = data;
             map.size = (size_t)st.st_size;
+            fill_info(&st, &info);
+            rc = nnd_port_map_remember(&map, &info);
+            if (rc) munmap(data, map.size);
         }
     }
     close(fd);
@@ -409,6 +446,7 @@ void nnd_port_map_forget(const void *data, size_t size)
 
 void nnd_port_map_close(nnd_port_map *map)
 {
+    nnd_port_map_drop(map);
     if (map->data) munmap((void *)(uintptr_t)map->data, map->size);
     memset(map, 0, sizeof(*map));
 }

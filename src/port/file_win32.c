@@ -87,30 +87,59 @@ static int widen(const char *path, wchar_t **out)
     return *out ? 0 : NND_PORT_E_INVALID;
 }
 
-int nnd_port_file_stat(const char *path, nnd_port_file_info *out)
+/* Ticks of 100 ns since 1601 → ns since 1970. */
+static int64_t time_ns(int64_t ticks)
+{
+    return (ticks - INT64_C(116444736000000000)) * 100;
+}
+
+static int file_info(HANDLE file, nnd_port_file_info *out)
+{
+    BY_HANDLE_FILE_INFORMATION info;
+    FILE_BASIC_INFO times;
+    if (!GetFileInformationByHandle(file, &info)) return last_error();
+    if (!GetFileInformationByHandleEx(file, FileBasicInfo, &times, sizeof(times)))
+        return last_error();
+    out->is_dir = (info.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY) != 0;
+    out->is_file = !out->is_dir && GetFileType(file) == FILE_TYPE_DISK;
+    out->size = out->is_dir ? 0 : (uint64_t)info.nFileSizeHigh << 32 | info.nFileSizeLow;
+    out->mtime = time_ns(times.LastWriteTime.QuadPart);
+    out->changed = time_ns(times.ChangeTime.QuadPart);
+    out->id = (uint64_t)info.nFileIndexHigh << 32 | info.nFileIndexLow;
+    return 0;
+}
+
+/* Opens a file or folder for what `access` allows of its attributes. */
+static int open_attributes(const char *path, DWORD access, HANDLE *out)
 {
     wchar_t *wide;
     int rc = widen(path, &wide);
     if (rc) return rc;
-    HANDLE file = CreateFileW(wide, FILE_READ_ATTRIBUTES,
-                              FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, NULL,
-                              OPEN_EXISTING, FILE_FLAG_BACKUP_SEMANTICS, NULL);
-    if (file == INVALID_HANDLE_VALUE) rc = last_error();
+    *out = CreateFileW(wide, access, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, NULL,
+                       OPEN_EXISTING, FILE_FLAG_BACKUP_SEMANTICS, NULL);
+    if (*out == INVALID_HANDLE_VALUE) rc = last_error();
     nnd_port_free(wide);
+    return rc;
+}
+
+int nnd_port_file_stat(const char *path, nnd_port_file_info *out)
+{
+    HANDLE file;
+    int rc = open_attributes(path, FILE_READ_ATTRIBUTES, &file);
     if (rc) return rc;
-    BY_HANDLE_FILE_INFORMATION info;
-    if (GetFileInformationByHandle(file, &info)) {
-        const int64_t epoch = INT64_C(116444736000000000);
-        uint64_t ticks = (uint64_t)info.ftLastWriteTime.dwHighDateTime << 32 |
-                         info.ftLastWriteTime.dwLowDateTime;
-        out->is_dir = (info.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY) != 0;
-        out->is_file = !out->is_dir && GetFileType(file) == FILE_TYPE_DISK;
-        out->size = out->is_dir ? 0 : (uint64_t)info.nFileSizeHigh << 32 | info.nFileSizeLow;
-        out->mtime = ((int64_t)ticks - epoch) * 100;
-        out->id = (uint64_t)info.nFileIndexHigh << 32 | info.nFileIndexLow;
-    } else {
-        rc = last_error();
-    }
+    rc = file_info(file, out);
+    CloseHandle(file);
+    return rc;
+}
+
+int nnd_port_file_touch(const char *path)
+{
+    HANDLE file;
+    FILETIME now;
+    int rc = open_attributes(path, FILE_WRITE_ATTRIBUTES, &file);
+    if (rc) return rc;
+    GetSystemTimeAsFileTime(&now);
+    if (!SetFileTime(file, NULL, NULL, &now)) rc = last_error();
     CloseHandle(file);
     return rc;
 }
@@ -141,30 +170,42 @@ static int write_all(HANDLE file, const char *data, size_t size)
         data += written;
         size -= written;
     }
-    return FlushFileBuffers(file) ? 0 : last_error();
+    return 0;
 }
 
-static int write_wide(const wchar_t *temp, const wchar_t *path, const void *data, size_t size)
+/* What a file shall hold, and whether it is flushed to the disk. */
+typedef struct content {
+    const nnd_port_piece *pieces;
+    size_t count;
+    bool durable;
+} content;
+
+static int write_wide(const wchar_t *temp, const wchar_t *path, const content *c)
 {
+    DWORD how = MOVEFILE_REPLACE_EXISTING | (c->durable ? MOVEFILE_WRITE_THROUGH : 0);
     HANDLE file =
         CreateFileW(temp, GENERIC_WRITE, 0, NULL, CREATE_NEW, FILE_ATTRIBUTE_NORMAL, NULL);
     if (file == INVALID_HANDLE_VALUE) return last_error();
-    int rc = write_all(file, data, size);
+    int rc = 0;
+    for (size_t i = 0; i < c->count && rc == 0; i++)
+        rc = write_all(file, c->pieces[i].data, c->pieces[i].size);
+    if (rc == 0 && c->durable && !FlushFileBuffers(file)) rc = last_error();
     CloseHandle(file);
-    if (rc == 0 && !MoveFileExW(temp, path, MOVEFILE_REPLACE_EXISTING | MOVEFILE_WRITE_THROUGH))
-        rc = last_error();
+    if (rc == 0 && !MoveFileExW(temp, path, how)) rc = last_error();
     if (rc) DeleteFileW(temp);
     return rc;
 }
 
-int nnd_port_file_write_atomic(const char *path, const void *data, size_t size)
+int nnd_port_file_write_pieces(const char *path, const nnd_port_piece *pieces, size_t count,
+                               bool durable)
 {
+    const content c = {pieces, count, durable};
     char *temp;
     if (nnd_port_dir_exists(path)) return NND_PORT_E_IS_DIR;
     int rc = nnd_port_temp_name(path, &temp);
     if (rc) return rc;
     wchar_t *wide_temp = nnd_port_wide(temp), *wide = nnd_port_wide(path);
-    rc = wide_temp && wide ? write_wide(wide_temp, wide, data, size) : NND_PORT_E_INVALID;
+    rc = wide_temp && wide ? write_wide(wide_temp, wide, &c) : NND_PORT_E_INVALID;
     nnd_port_free(wide_temp);
     nnd_port_free(wide);
     nnd_port_free(temp);
@@ -502,9 +543,15 @@ int nnd_port_map_open(const char *path, nnd_port_map *out)
     rc = file == INVALID_HANDLE_VALUE ? last_error() : 0;
     nnd_port_free(wide);
     if (rc) return rc;
-    rc = map_handle(file, &map);
+    nnd_port_file_info info;
+    rc = file_info(file, &info);
+    if (rc == 0) rc = map_handle(file, &map);
     CloseHandle(file); /* the mapping keeps the file open */
-    if (rc == 0) *out = map;
+    if (rc == 0) rc = nnd_port_map_remember(&map, &info);
+    if (rc == 0)
+        *out = map;
+    else
+        nnd_port_map_close(&map);
     return rc;
 }
 
@@ -515,6 +562,7 @@ void nnd_port_map_forget(const void *data, size_t size)
 
 void nnd_port_map_close(nnd_port_map *map)
 {
+    nnd_port_map_drop(map);
     if (map->data) UnmapViewOfFile(map->data);
     if (map->handle) CloseHandle(map->handle);
     memset(map, 0, sizeof(*map));

@@ -12,6 +12,10 @@ int nnd_port_sort_names(nnd_port_dir_list *list); /* by bytes; always 0 */
 /* Appends a copy; *capacity is the room in list->names. */
 int nnd_port_dir_list_add(nnd_port_dir_list *list, size_t *capacity, const char *name);
 
+/* Keeps what nnd_port_map_info says of a mapping; forgets it. */
+int nnd_port_map_remember(const nnd_port_map *map, const nnd_port_file_info *info);
+void nnd_port_map_drop(const nnd_port_map *map);
+
 #if defined(_WIN32)
 #include <wchar.h>
 int nnd_port_from_win32(unsigned long code);

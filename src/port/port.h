@@ -194,10 +194,11 @@ size_t nnd_port_page_size(void);
 
 typedef struct nnd_port_file_info {
     bool is_dir;
-    bool is_file;  /* a regular file */
-    uint64_t size; /* bytes; 0 for folders */
-    int64_t mtime; /* ns since 1970 */
-    uint64_t id;   /* changes when the path names another file (inode); 0 when unknown */
+    bool is_file;    /* a regular file */
+    uint64_t size;   /* bytes; 0 for folders */
+    int64_t mtime;   /* ns since 1970 */
+    int64_t changed; /* ns since 1970: as mtime, but no program can set it back */
+    uint64_t id;     /* changes when the path names another file (inode); 0 when unknown */
 } nnd_port_file_info;
 int nnd_port_file_stat(const char *path, nnd_port_file_info *out); /* follows links */
 bool nnd_port_file_exists(const char *path);
@@ -213,6 +214,15 @@ int nnd_port_stream_read(FILE *stream, size_t limit, char **data, size_t *size);
    failure the old file is untouched and nothing is left behind. Keeps the mode bits of a file
    that is replaced, and a link to it. Devices and pipes are written to. */
 int nnd_port_file_write_atomic(const char *path, const void *data, size_t size);
+/* The same with the pieces of a file that nobody has in one. durable false: not flushed to the disk
+   first, for what can be made anew; after a crash of the machine the file may hold anything. */
+typedef struct nnd_port_piece {
+    const void *data;
+    size_t size;
+} nnd_port_piece;
+int nnd_port_file_write_pieces(const char *path, const nnd_port_piece *pieces, size_t count,
+                               bool durable);
+int nnd_port_file_touch(const char *path);                  /* mtime becomes now */
 int nnd_port_file_rename(const char *from, const char *to); /* replaces `to` */
 int nnd_port_file_remove(const char *path);                 /* a file, a link or an empty folder */
 int nnd_port_dir_create(const char *path);                  /* with parents; exists: fine */
@@ -258,6 +268,9 @@ typedef struct nnd_port_map {
 } nnd_port_map;
 int nnd_port_map_open(const char *path, nnd_port_map *out);
 void nnd_port_map_close(nnd_port_map *map); /* zeroes it; a zeroed map is allowed */
+/* What the bytes are, if they are the whole of a file that nnd_port_map_open has mapped: the file
+   as it was when it was opened. NND_PORT_E_NOT_FOUND for any other memory. */
+int nnd_port_map_info(const void *data, size_t size, nnd_port_file_info *out);
 /* The bytes will hardly be read again: where they are a read-only mapping of a file, its pages
    leave this process's memory (and come back from the file when somebody does read them). Any other
    memory is left alone. Linux; nothing happens elsewhere. */

@@ -203,3 +203,9 @@ bool nnd_port_env_copy(const char *name, char *buffer, size_t size)
     nnd_port_free(value);
     return fits;
 }
+
+int nnd_port_file_write_atomic(const char *path, const void *data, size_t size)
+{
+    const nnd_port_piece whole = {data, size};
+    return nnd_port_file_write_pieces(path, &whole, 1, true);
+}

@@ -151,6 +151,27 @@ wait $pid
 code=$?
 if [ $code -eq 130 ]; then pass; else fail "an interrupted bench ended with $code, not 130"; fi
 
+# Options of the backend; packed weights in a folder, which every process maps.
+run 0 infer "$model" --random --seed 5 --output-dir plain
+for round in packed mapped; do
+    run 0 infer "$model" --random --seed 5 --backend builtin --config 'cache="packed weights"' --output-dir $round
+    if cmp -s plain/logits.npy $round/logits.npy; then pass; else fail "$round weights give other results"; fi
+done
+if [ "$(ls 'packed weights' | wc -l)" -eq 1 ]; then pass; else fail 'not one file of packed weights'; fi
+run 0 bench model "$model" --runs 1 --config 'cache="packed weights" arena=shared' --json
+conforms bench_model
+json "d['memory']['mapped_bytes'] == d['memory']['packed_bytes'] > 0"
+run 0 bench model "$model" --runs 1 --config 'cache="packed weights"'
+says out.txt 'are mapped and shared'
+run 0 inspect "$model" --config 'cache="packed weights"' --json
+conforms inspect
+json "d['mapped_bytes'] == d['packed_bytes'] > 0"
+run 0 inspect "$model" --config 'passes=none' --dump-after layout
+run 0 inspect "$model" --json
+json "d['mapped_bytes'] == 0"
+run 3 infer "$model" --random --output-dir plain --config cash=packed
+says err.txt "did you mean 'cache'"
+
 # A backend that a plug-in brings.
 if [ -f "${3:-}" ]; then
     printf echo >model.echo

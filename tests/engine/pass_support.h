@@ -11,6 +11,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "engine/packed/packed.h"
 #include "engine/passes/pass.h"
 #include "engine/plan/plan.h"
 #include "engine/runtime/bind.h"
@@ -118,10 +119,9 @@ static inline nnd_graph *pt_graph(pt_build build, int64_t opset, int variant)
     return t.g;
 }
 
-static inline void pt_packed(void *user, uint64_t bytes)
+static inline void pt_packed(void *user)
 {
     (void)user;
-    (void)bytes;
 }
 
 /* The outputs at the declared shapes for inputs that depend on their position only. Freed with
@@ -144,7 +144,9 @@ static inline void pt_run(nnd_graph *g, nnd_tensor *out)
         in[i].data = data;
         given[i] = &in[i];
     }
-    assert_ok(nnd_graph_prepare(g, pt_packed, NULL));
+    nnd_packed *packed;
+    assert_ok(nnd_packed_create(&packed));
+    assert_ok(nnd_graph_prepare(g, packed, pt_packed, NULL));
     nnd_plan_cache cache = {.options = {false, (uint64_t)1 << 30}};
     nnd_exec_env env = {.cache = &cache};
     nnd_exec exec = {0};
@@ -164,6 +166,7 @@ static inline void pt_run(nnd_graph *g, nnd_tensor *out)
     nnd_block_fini(&env.lanes);
     nnd_plan_destroy(plan);
     nnd_graph_release(g);
+    nnd_packed_destroy(packed);
     nnd_free_aligned(arena);
     for (size_t i = 0; i < g->input_count; i++)
         nnd_free(in[i].data);

@@ -3,6 +3,7 @@
 #include "nodes/nodes_support.h"
 
 #include "engine/onnx_writer.h"
+#include "port/port.h"
 
 static char folder[512], outside[512];
 
@@ -327,11 +328,11 @@ static void put_model(const char *name, const char *location)
     nnd_str_free(&model);
 }
 
-static nnd_status compile_model(nnd_io *io, const char *model, char **text)
+static nnd_status compile_configured(nnd_io *io, const char *model, const char *config, char **text)
 {
     bench b;
-    char params[256];
-    snprintf(params, sizeof params, "model='%s'", model);
+    char params[1400];
+    snprintf(params, sizeof params, "model='%s';config='%s'", model, config);
     bench_begin(&b, io);
     bench_node(&b, "net", "infer.model", params);
     assert_ok(nnd_workflow_add_input(b.wf, "x", "tensor"));
@@ -341,6 +342,11 @@ static nnd_status compile_model(nnd_io *io, const char *model, char **text)
     *text = nnd_diagnostics_to_string(b.diags);
     bench_end(&b);
     return status;
+}
+
+static nnd_status compile_model(nnd_io *io, const char *model, char **text)
+{
+    return compile_configured(io, model, "", text);
 }
 
 /* Weights beside a model are inside its folder and inside the policy. */
@@ -369,6 +375,53 @@ static void weights_of_a_model_stay_below_the_roots(void **state)
     put_model("good.onnx", "./weights.bin");
     assert_status(compile_model(io, "good.onnx", &text), NND_E_VALIDATION);
     assert_text_has(text, (const char *const[]){"weights.bin", NULL});
+    nnd_free(text);
+    nnd_io_unref(io);
+}
+
+/* y = x·b, whose weights are packed. */
+static void put_product(const char *name)
+{
+    nnd_str graph = {0}, model = {0};
+    float b[6 * 5];
+    for (size_t i = 0; i < NND_COUNT(b); i++)
+        b[i] = (float)i;
+    ow_initializer(&graph, "b", OW_F32, 2, (int64_t[]){6, 5}, b, sizeof b);
+    ow_value(&graph, OW_INPUT, "x", OW_F32, 2, (int64_t[]){1, 6}, NULL);
+    ow_node(&graph, "MatMul", "x,b", "y", NULL);
+    ow_value(&graph, OW_OUTPUT, "y", OW_F32, 2, (int64_t[]){1, 5}, NULL);
+    ow_model(&model, &graph, 13);
+    put_file(path_in(folder, name), model.data, model.size);
+    nnd_str_free(&model);
+}
+
+/* The folder where a backend keeps what it makes of a model: relative to the workflow, and only
+   where the policy allows writing. */
+static void caches_of_models_stay_below_the_roots(void **state)
+{
+    (void)state;
+    static const char *const inside[] = {"cache=packed", "cache-limit=64 cache=packed",
+                                         "arena=own,cache=\\\"packed\\\",cache-limit=64"};
+    static const char *const forms[] = {"cache=%s", "arena=own cache=%s/new", "cache=\\\"%s\\\"",
+                                        "cache_dir=%s"};
+    char config[1200], *text = NULL;
+    nnd_io *io = io_below(folder);
+    put_product("product.onnx");
+    for (size_t i = 0; i < NND_COUNT(inside); i++) {
+        assert_ok(compile_configured(io, "product.onnx", inside[i], &text));
+        nnd_free(text);
+        assert_true(nnd_port_dir_exists(path_in(folder, "packed")));
+        assert_int_equal(nnd_port_dir_remove_tree(path_in(folder, "packed")), 0);
+    }
+    for (size_t i = 0; i < NND_COUNT(forms); i++) {
+        snprintf(config, sizeof config, forms[i], outside);
+        assert_status(compile_configured(io, "product.onnx", config, &text), NND_E_VALIDATION);
+        assert_text_has(text, (const char *const[]){outside, "outside", NULL});
+        nnd_free(text);
+    }
+    assert_status(compile_configured(io, "product.onnx", "cache=../packed", &text),
+                  NND_E_VALIDATION);
+    assert_text_has(text, (const char *const[]){"..", NULL});
     nnd_free(text);
     nnd_io_unref(io);
 }
@@ -435,6 +488,7 @@ int main(void)
         cmocka_unit_test(nodes_stay_below_the_roots),
         cmocka_unit_test(compiling_stays_below_the_roots),
         cmocka_unit_test(weights_of_a_model_stay_below_the_roots),
+        cmocka_unit_test(caches_of_models_stay_below_the_roots),
         cmocka_unit_test(contents_as_parameters_stay_below_the_roots),
         cmocka_unit_test(referenced_workflows_stay_below_the_roots),
     };

@@ -113,6 +113,64 @@ static void test_large_file(void **state)
     free(data);
 }
 
+static void test_pieces_become_one_file(void **state)
+{
+    (void)state;
+    const nnd_port_piece pieces[] = {{"ab", 2}, {"", 0}, {NULL, 0}, {"cde", 3}};
+    for (int durable = 0; durable < 2; durable++) {
+        assert_int_equal(nnd_port_file_write_pieces(in_folder("p"), pieces, 4, durable), 0);
+        assert_content("p", "abcde");
+        assert_int_equal(nnd_port_file_write_pieces(in_folder("p"), pieces, 0, durable), 0);
+        assert_content("p", "");
+    }
+    assert_int_equal(nnd_port_file_write_pieces(in_folder("none/p"), pieces, 4, false),
+                     NND_PORT_E_NOT_FOUND);
+    assert_int_equal(count_entries(folder), 1);
+}
+
+static void test_mappings_are_known(void **state)
+{
+    (void)state;
+    nnd_port_map first, second;
+    nnd_port_file_info info, now;
+    put("a", "some bytes");
+    assert_int_equal(nnd_port_map_open(in_folder("a"), &first), 0);
+    assert_int_equal(nnd_port_map_info(first.data, first.size, &info), 0);
+    assert_true(info.is_file && !info.is_dir && info.size == 10 && info.id);
+    /* Another file of that name is none of the mapping's business. */
+    put("a", "other bytes");
+    assert_int_equal(nnd_port_map_info(first.data, first.size, &info), 0);
+    assert_int_equal(info.size, 10);
+    assert_int_equal(nnd_port_map_open(in_folder("a"), &second), 0);
+    assert_int_equal(nnd_port_map_info(second.data, second.size, &now), 0);
+    assert_int_equal(now.size, 11);
+    assert_true(now.id != info.id);
+    assert_true(now.changed >= info.changed);
+    /* Parts of a file and other memory are not files. */
+    const char *data = first.data;
+    assert_int_equal(nnd_port_map_info(data, 9, &info), NND_PORT_E_NOT_FOUND);
+    assert_int_equal(nnd_port_map_info(data + 1, 9, &info), NND_PORT_E_NOT_FOUND);
+    assert_int_equal(nnd_port_map_info(NULL, 0, &info), NND_PORT_E_NOT_FOUND);
+    nnd_port_map_close(&first);
+    assert_int_equal(nnd_port_map_info(data, 10, &info), NND_PORT_E_NOT_FOUND);
+    nnd_port_map_close(&second);
+}
+
+static void test_touch(void **state)
+{
+    (void)state;
+    nnd_port_file_info before, after;
+    put("a", "x");
+    assert_int_equal(nnd_port_file_stat(in_folder("a"), &before), 0);
+    nnd_port_sleep(20 * MS);
+    assert_int_equal(nnd_port_file_touch(in_folder("a")), 0);
+    assert_int_equal(nnd_port_file_stat(in_folder("a"), &after), 0);
+    assert_true(after.mtime > before.mtime);
+    assert_true(after.changed > before.changed);
+    assert_content("a", "x");
+    assert_int_equal(nnd_port_file_touch(in_folder("none")), NND_PORT_E_NOT_FOUND);
+}
+
 static void test_failed_write_leaves_nothing(void **state)
 {
     (void)state;
@@ -280,10 +338,19 @@ static void test_watch(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_read_and_write), TEST(test_large_file), TEST(test_failed_write_leaves_nothing),
-        TEST(test_folders),        TEST(test_paths),      TEST(test_environment),
-        TEST(test_modules),        TEST(test_watch),      TEST(test_locks),
+        TEST(test_read_and_write),
+        TEST(test_large_file),
+        TEST(test_failed_write_leaves_nothing),
+        TEST(test_folders),
+        TEST(test_paths),
+        TEST(test_environment),
+        TEST(test_modules),
+        TEST(test_watch),
+        TEST(test_locks),
         TEST(test_sync),
+        TEST(test_pieces_become_one_file),
+        TEST(test_mappings_are_known),
+        TEST(test_touch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

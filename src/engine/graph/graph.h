@@ -144,7 +144,7 @@ struct nnd_graph {
     nnd_graph *children; /* sub-graphs, linked by `sibling` */
     nnd_graph *sibling;
     nnd_names *names;            /* name → value */
-    uint64_t packed_bytes;       /* of the operators' prepared weights */
+    struct nnd_packed *packed;   /* of the operators' prepared weights; by nnd_graph_prepare */
     struct nnd_choices *choices; /* of the main graph, while it is prepared; NULL = none */
     nnd_folding folding;         /* of the main graph, for its sub-graphs as well */
     bool nominal_exact;          /* the nominal shapes are the only ones possible */

@@ -24,6 +24,11 @@ const nnd_int8_set *nnd_int8_set_current(void)
     return sets[i];
 }
 
+nnd_isa nnd_int8_isa(void)
+{
+    return nnd_int8_set_current()->isa;
+}
+
 void nnd_int8_quantise(const float *x, float scale, int32_t zero, bool is_signed, void *y, size_t n)
 {
     nnd_int8_set_current()->quantise(x, scale, zero, is_signed ? -128 : 0, is_signed ? 127 : 255, y,

@@ -10,10 +10,14 @@
 #ifndef NND_ENGINE_KERNELS_INT8_H
 #define NND_ENGINE_KERNELS_INT8_H
 
+#include "base/isa.h"
 #include "engine/kernels/kernels.h"
 #include "nndeploy/data.h"
 
 struct nnd_int8_set;
+
+/* Which ISA's byte kernels are the best ones not above nnd_isa_current(). */
+nnd_isa nnd_int8_isa(void);
 
 /* ---- 1 results -------------------------------------------------------------------------- */
 

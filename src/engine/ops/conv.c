@@ -11,6 +11,7 @@
 #include "engine/ops/blocks.h"
 #include "engine/ops/epilogue.h"
 #include "engine/ops/window.h"
+#include "engine/packed/packed.h"
 
 /* ---- shapes -------------------------------------------------------------------------------- */
 
@@ -120,8 +121,7 @@ typedef struct packed_conv {
     nnd_op_choice choice;
     const char *able[NND_COUNT(algorithms)]; /* names of the algorithms that can */
     char shape[256];
-    size_t bytes;
-    void *data;
+    nnd_packed_blob *weights;
 } packed_conv;
 
 /* A window over depth only, 3 × 1 × 1, moves over rows of whole pictures. */
@@ -196,12 +196,21 @@ static bool kernel_desc(const nnd_op_ctx *c, const nnd_window *window, int64_t g
     return true;
 }
 
-static void release_packed(void *state)
+/* Only here are the weights read: those in a file may have to be copied to be aligned. */
+static nnd_status pack_with(nnd_graph *g, const nnd_graph_node *n, const nnd_conv *conv,
+                            packed_conv *p)
 {
-    packed_conv *p = state;
-    if (!p) return;
-    nnd_free_aligned(p->data);
-    nnd_free(p);
+    const nnd_tensor *weight, *bias = NULL;
+    void *fill;
+    p->algorithm = nnd_conv_get_algorithm(conv);
+    p->choice.kernel = nnd_conv_algorithm_name(p->algorithm);
+    NND_TRY(
+        nnd_packed_take(g, n, p->choice.kernel, nnd_conv_packed_bytes(conv), &p->weights, &fill));
+    if (!fill) return NND_OK;
+    NND_TRY(nnd_graph_constant(g, n->inputs[1], &weight));
+    if (n->formal_count > 2) NND_TRY(nnd_graph_constant(g, n->inputs[2], &bias));
+    nnd_conv_pack(conv, weight->data, bias ? bias->data : NULL, fill);
+    return NND_OK;
 }
 
 /* Everything that the choice of an algorithm depends on, as text: the key of measured kernels. */
@@ -236,30 +245,20 @@ static nnd_conv_algorithm choose(const nnd_graph *g, const nnd_conv_desc *desc, 
 }
 
 /* The packing does not depend on the picture's size: any size on which the window fits will do. */
-static nnd_status pack(const nnd_graph *g, const nnd_op_ctx *c, const nnd_conv_desc *desc,
+static nnd_status pack(nnd_graph *g, const nnd_graph_node *n, const nnd_conv_desc *desc,
                        packed_conv **out)
 {
     nnd_conv *conv = NULL;
     packed_conv *p = nnd_calloc(1, sizeof(*p));
-    nnd_status status = p ? nnd_conv_create(desc, choose(g, desc, p), &conv) : NND_OK;
-    if (conv) {
-        p->algorithm = nnd_conv_get_algorithm(conv);
-        p->choice.kernel = nnd_conv_algorithm_name(p->algorithm);
-        p->bytes = nnd_conv_packed_bytes(conv);
-        p->data = nnd_alloc_aligned(p->bytes ? p->bytes : 1, NND_KERNEL_ALIGN);
-    }
-    if (!p || !p->data) {
-        release_packed(p);
-        nnd_conv_destroy(conv);
-        if (status != NND_OK) return status;
-        return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory to pack the weights of '%s'",
-                             c->node->name);
-    }
-    const nnd_tensor *bias = nnd_op_in(c, 2);
-    nnd_conv_pack(conv, c->in[1]->data, bias ? bias->data : NULL, p->data);
+    if (!p) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory to prepare '%s'", n->name);
+    nnd_status status = nnd_conv_create(desc, choose(g, desc, p), &conv);
+    if (status == NND_OK) status = pack_with(g, n, conv, p);
     nnd_conv_destroy(conv);
-    *out = p;
-    return NND_OK;
+    if (status == NND_OK)
+        *out = p;
+    else
+        nnd_free(p);
+    return status;
 }
 
 /* The input at the nominal shapes, which the choice of the algorithm goes by; else one is invented,
@@ -285,12 +284,17 @@ static nnd_tensor nominal_input(const nnd_graph *g, const nnd_graph_node *n,
     return x;
 }
 
+/* A constant whose elements may lie at any address; NULL when the value is none. */
+static const nnd_tensor *constant_of(const nnd_graph *g, uint32_t value)
+{
+    return g->values[value].is_constant ? &g->values[value].constant : NULL;
+}
+
 static nnd_status conv_prepare(nnd_graph *g, nnd_graph_node *n)
 {
-    const nnd_tensor *weight = NULL, *bias = NULL;
     bool has_bias = n->formal_count > 2 && n->inputs[2] != NND_NO_ID;
-    NND_TRY(nnd_graph_constant(g, n->inputs[1], &weight));
-    if (has_bias) NND_TRY(nnd_graph_constant(g, n->inputs[2], &bias));
+    const nnd_tensor *weight = constant_of(g, n->inputs[1]);
+    const nnd_tensor *bias = has_bias ? constant_of(g, n->inputs[2]) : NULL;
     if (!weight || !weight->data || weight->dtype != NND_F32 || weight->rank < 3 ||
         weight->rank > 5)
         return NND_OK;
@@ -310,10 +314,9 @@ static nnd_status conv_prepare(nnd_graph *g, nnd_graph_node *n)
         return NND_OK;
     }
     packed_conv *p = NULL;
-    NND_TRY(pack(g, &c, &desc, &p));
+    NND_TRY(pack(g, n, &desc, &p));
     n->state = p;
     if (p->choice.count > 1) n->choice = &p->choice;
-    g->packed_bytes += p->bytes;
     if (g->values[n->inputs[1]].uses == 1) nnd_graph_release_constant(g, n->inputs[1]);
     return NND_OK;
 }
@@ -461,7 +464,7 @@ static nnd_status run_kernel(nnd_op_ctx *c)
     kernel_job j = {.c = c, .s = s, .conv = s->conv};
     const nnd_tensor *residual = residual_of(c);
     j.args = (nnd_conv_args){.x = c->in[0]->data,
-                             .packed = p->data,
+                             .packed = p->weights->data,
                              .residual = residual ? residual->data : NULL,
                              .y = c->out[0].data,
                              .workspace = c->workspace};
@@ -596,7 +599,7 @@ static nnd_status conv_run(nnd_op_ctx *c)
 #define CONV(flags)                                                                                \
     {                                                                                              \
         "", "Conv", 1, 0, 2, 3, 1, 1, NND_OP_EPILOGUE | (flags), conv_infer, conv_run,             \
-            conv_prepare, release_packed, conv_plan, conv_unplan, conv_flops, 0                    \
+            conv_prepare, nnd_free, conv_plan, conv_unplan, conv_flops, 0                          \
     }
 static const nnd_op ops[] = {CONV(0u)};
 const nnd_op nnd_op_conv_blocked = CONV(NND_OP_PLANNED | NND_OP_BLOCKED_IN | NND_OP_BLOCKED_OUT);

@@ -296,3 +296,8 @@ nnd_status nnd_operator_register(const nnd_operator *op)
     nnd_port_mutex_unlock(&list_lock);
     return status;
 }
+
+bool nnd_op_is_custom(const nnd_op *op)
+{
+    return op->infer == custom_infer;
+}

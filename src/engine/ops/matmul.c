@@ -7,6 +7,7 @@
 #include "engine/kernels/kernels.h"
 #include "engine/ops/blocks.h"
 #include "engine/ops/epilogue.h"
+#include "engine/packed/packed.h"
 #include "port/port.h"
 
 enum { MATMUL, GEMM, FUSED_MATMUL };
@@ -248,19 +249,13 @@ static nnd_status gemm_prepare(nnd_graph *g, nnd_graph_node *n)
     nnd_gemm_desc d = {
         .m = 1, .k = b->dims[trans], .n = b->dims[!trans], .trans_b = trans, .alpha = 1.0f};
     NND_TRY(nnd_gemm_plan(&d, &gemm));
-    float *packed = nnd_alloc_aligned(nnd_gemm_packed_bytes(&gemm), NND_KERNEL_ALIGN);
-    if (!packed)
-        return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory to pack the weights of '%s'", n->name);
-    pack_weights(&gemm, b->data, packed);
+    nnd_packed_blob *packed;
+    void *fill;
+    NND_TRY(nnd_packed_take(g, n, "gemm", nnd_gemm_packed_bytes(&gemm), &packed, &fill));
+    if (fill) pack_weights(&gemm, b->data, fill);
     n->state = packed;
-    g->packed_bytes += nnd_gemm_packed_bytes(&gemm);
     if (g->values[n->inputs[1]].uses == 1) nnd_graph_release_constant(g, n->inputs[1]);
     return NND_OK;
-}
-
-static void gemm_release(void *state)
-{
-    nnd_free_aligned(state);
 }
 
 static nnd_status gemm_plan(nnd_op_ctx *c)
@@ -325,18 +320,19 @@ static nnd_status run_kernel(nnd_op_ctx *c)
     const gemm_step *s = c->step;
     const product *p = &s->p;
     const nnd_tensor *r = nnd_op_in(c, 2), *z = s->adds ? residual_of(c) : NULL;
+    const nnd_packed_blob *weights = c->node->state;
     size_t packed_matrix = SIZE_MAX, matrix = (size_t)(p->m * p->n);
     for (size_t i = 0; i < p->batches; i++) {
         size_t a, b;
         locate(p, i, &a, &b);
         kernel_job j = {.c = c, .s = s, .packed = c->workspace};
         j.args = (nnd_gemm_args){.a = (const float *)c->in[0]->data + a * (size_t)(p->m * p->k),
-                                 .packed_b = c->node->state ? c->node->state : c->workspace,
+                                 .packed_b = weights ? weights->data : c->workspace,
                                  .bias = r && s->bias_is_c ? r->data : NULL,
                                  .r = r && !s->bias_is_c ? r->data : NULL,
                                  .c = (float *)c->out[0].data + i * matrix};
         if (z) j.args.r = (const float *)z->data + i * matrix;
-        if (!c->node->state && packed_matrix != b) {
+        if (!weights && packed_matrix != b) {
             j.b = (const float *)c->in[1]->data + b * (size_t)(p->k * p->n);
             NND_TRY(nnd_op_for(c, nnd_gemm_pack_tiles(&s->gemm), pack_tile, &j));
             packed_matrix = b;
@@ -464,7 +460,7 @@ static nnd_status product_run(nnd_op_ctx *c)
 #define ROW(domain, name, high, v)                                                                 \
     {                                                                                              \
         domain, name, 1, 0, 2, high, 1, 1, NND_OP_EPILOGUE, product_infer, product_run,            \
-            gemm_prepare, gemm_release, gemm_plan, gemm_unplan, product_flops, v                   \
+            gemm_prepare, NULL, gemm_plan, gemm_unplan, product_flops, v                           \
     }
 static const nnd_op ops[] = {
     ROW("", "MatMul", 2, MATMUL),

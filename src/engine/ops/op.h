@@ -203,6 +203,7 @@ const nnd_op *nnd_op_at(size_t index);
 const nnd_op *nnd_op_custom_find(const char *domain, const char *name, int64_t opset);
 size_t nnd_op_custom_count(void);
 const nnd_op *nnd_op_custom_at(size_t index);
+bool nnd_op_is_custom(const nnd_op *op);
 
 typedef struct nnd_op_family {
     const nnd_op *ops;

@@ -180,7 +180,7 @@ static double qgemm_flops(const nnd_op_ctx *c)
 
 static const nnd_op ops[] = {
     {"com.microsoft", "QGemm", 1, 0, 6, INPUTS, 1, 1, 0, qgemm_infer, qgemm_run,
-     nnd_qmatmul_prepare, nnd_qproduct_release, nnd_qmatmul_plan, nnd_qmatmul_unplan, qgemm_flops,
+     nnd_qmatmul_prepare, NULL, nnd_qmatmul_plan, nnd_qmatmul_unplan, qgemm_flops,
      NND_QPRODUCT_GEMM},
 };
 const nnd_op_family nnd_ops_qgemm = {ops, NND_COUNT(ops)};

@@ -487,13 +487,13 @@ static double conv_flops(const nnd_op_ctx *c)
 
 #define MATMUL(domain, name, since, low, high, run, v)                                             \
     {                                                                                              \
-        domain, name, since, 0, low, high, 1, 1, 0, matmul_infer, run, nnd_qmatmul_prepare,        \
-            nnd_qproduct_release, nnd_qmatmul_plan, nnd_qmatmul_unplan, matmul_flops, v            \
+        domain, name, since, 0, low, high, 1, 1, 0, matmul_infer, run, nnd_qmatmul_prepare, NULL,  \
+            nnd_qmatmul_plan, nnd_qmatmul_unplan, matmul_flops, v                                  \
     }
 #define CONV(name, low, high, v)                                                                   \
     {                                                                                              \
-        "", name, 10, 0, low, high, 1, 1, 0, conv_infer, conv_run, nnd_qconv_prepare,              \
-            nnd_qproduct_release, nnd_qconv_plan, nnd_qconv_unplan, conv_flops, v                  \
+        "", name, 10, 0, low, high, 1, 1, 0, conv_infer, conv_run, nnd_qconv_prepare, NULL,        \
+            nnd_qconv_plan, nnd_qconv_unplan, conv_flops, v                                        \
     }
 #define MS "com.microsoft"
 static const nnd_op ops[] = {

@@ -9,38 +9,7 @@
 
 #include "engine/kernels/int8.h"
 #include "engine/ops/blocks.h"
-
-typedef struct packed_weights {
-    size_t bytes;
-    void *data;
-} packed_weights;
-
-void nnd_qproduct_release(void *state)
-{
-    packed_weights *p = state;
-    if (!p) return;
-    nnd_free_aligned(p->data);
-    nnd_free(p);
-}
-
-static nnd_status packed_make(size_t bytes, packed_weights **out)
-{
-    packed_weights *p = nnd_calloc(1, sizeof(*p));
-    if (p) p->data = nnd_alloc_aligned(bytes ? bytes : 1, NND_KERNEL_ALIGN);
-    if (!p || !p->data) {
-        nnd_qproduct_release(p);
-        return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory to pack weights");
-    }
-    p->bytes = bytes;
-    *out = p;
-    return NND_OK;
-}
-
-static void keep(nnd_graph *g, nnd_graph_node *n, packed_weights *p)
-{
-    n->state = p;
-    g->packed_bytes += p->bytes;
-}
+#include "engine/packed/packed.h"
 
 /* The constant of bytes that input `role` is, or NULL. */
 static nnd_status constant_bytes(nnd_graph *g, const nnd_graph_node *n, int role,
@@ -169,7 +138,8 @@ nnd_status nnd_qmatmul_prepare(nnd_graph *g, nnd_graph_node *n)
     const nnd_qroles *r = &nnd_qroles_of[n->op->variant];
     const nnd_tensor *b;
     nnd_int8_gemm gemm;
-    packed_weights *p;
+    nnd_packed_blob *packed;
+    void *fill;
     NND_TRY(constant_bytes(g, n, r->w, &b));
     if (!b || b->rank != 2) return NND_OK;
     bool is_gemm = n->op->variant == NND_QPRODUCT_GEMM;
@@ -178,9 +148,9 @@ nnd_status nnd_qmatmul_prepare(nnd_graph *g, nnd_graph_node *n)
     nnd_int8_gemm_desc d = {
         .m = 1, .k = b->dims[turned], .n = b->dims[!turned], .b_signed = is_signed(b)};
     NND_TRY(nnd_int8_gemm_plan(&d, &gemm));
-    NND_TRY(packed_make(nnd_int8_gemm_packed_bytes(&gemm), &p));
-    keep(g, n, p);
-    NND_TRY(pack_matrix(&gemm, b, turned, p->data));
+    NND_TRY(nnd_packed_take(g, n, "gemm", nnd_int8_gemm_packed_bytes(&gemm), &packed, &fill));
+    if (fill) NND_TRY(pack_matrix(&gemm, b, turned, fill));
+    n->state = packed;
     uint32_t value = n->inputs[r->w];
     if (g->values[value].uses == 1 && !may_need_weights(g, n, d.n))
         nnd_graph_release_constant(g, value);
@@ -267,7 +237,7 @@ nnd_status nnd_qmatmul_run(nnd_op_ctx *c, const nnd_tensor *a, int32_t a_zero, f
     const nnd_qroles *r = &nnd_qroles_of[c->op->variant];
     const matmul_step *s = c->step;
     const nnd_int8_gemm *g = &s->gemm;
-    const packed_weights *w = c->node->state;
+    const nnd_packed_blob *w = c->node->state;
     const nnd_tensor *b = c->in[r->w], *b_zero = nnd_qproduct_at(c, r->w_zero);
     matmul_space m = space_of(s, c->workspace, !w);
     size_t n = (size_t)s->p.n, zeros = is_single(b_zero) ? 1 : n, last = SIZE_MAX;
@@ -301,16 +271,15 @@ nnd_status nnd_qmatmul_run(nnd_op_ctx *c, const nnd_tensor *a, int32_t a_zero, f
  */
 
 static nnd_status pack_conv(const nnd_int8_conv *conv, const nnd_tensor *w, const nnd_tensor *zero,
-                            packed_weights **out)
+                            void *fill)
 {
     size_t count = is_single(zero) ? 1 : (size_t)w->dims[0];
     int32_t *zeros = nnd_alloc(count * sizeof(*zeros));
     if (!zeros) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory to pack weights");
     read_zeros(zero, zeros, count);
-    nnd_status status = packed_make(nnd_int8_conv_packed_bytes(conv), out);
-    if (status == NND_OK) nnd_int8_conv_pack(conv, w->data, zeros, count, (*out)->data);
+    nnd_int8_conv_pack(conv, w->data, zeros, count, fill);
     nnd_free(zeros);
-    return status;
+    return NND_OK;
 }
 
 nnd_status nnd_qconv_prepare(nnd_graph *g, nnd_graph_node *n)
@@ -318,7 +287,8 @@ nnd_status nnd_qconv_prepare(nnd_graph *g, nnd_graph_node *n)
     const nnd_qroles *r = &nnd_qroles_of[n->op->variant];
     const nnd_tensor *w, *zero;
     nnd_int8_conv *conv;
-    packed_weights *p = NULL;
+    nnd_packed_blob *packed;
+    void *fill = NULL;
     NND_TRY(constant_bytes(g, n, r->w, &w));
     NND_TRY(constant_bytes(g, n, r->w_zero, &zero));
     if (!w || w->rank < 3 || w->rank > 4 || (!zero && !is_absent(n, r->w_zero))) return NND_OK;
@@ -342,10 +312,12 @@ nnd_status nnd_qconv_prepare(nnd_graph *g, nnd_graph_node *n)
         nnd_error_clear();
         return NND_OK;
     }
-    nnd_status status = pack_conv(conv, w, zero, &p);
+    nnd_status status = nnd_packed_take(g, n, nnd_int8_conv_name(conv),
+                                        nnd_int8_conv_packed_bytes(conv), &packed, &fill);
+    if (fill) status = pack_conv(conv, w, zero, fill);
     nnd_int8_conv_destroy(conv);
     NND_TRY(status);
-    keep(g, n, p);
+    n->state = packed;
     if (g->values[n->inputs[r->w]].uses == 1) nnd_graph_release_constant(g, n->inputs[r->w]);
     return NND_OK;
 }
@@ -404,7 +376,7 @@ static nnd_status conv_tile(void *user, size_t index, int lane)
 nnd_status nnd_qconv_run(nnd_op_ctx *c)
 {
     const nnd_qroles *r = &nnd_qroles_of[c->op->variant];
-    const packed_weights *p = c->node->state;
+    const nnd_packed_blob *p = c->node->state;
     const nnd_tensor *bias = nnd_qproduct_at(c, r->bias);
     size_t channels = (size_t)c->out[0].dims[1];
     int32_t *start = c->workspace;

@@ -50,7 +50,6 @@ nnd_status nnd_qmatmul_run(nnd_op_ctx *c, const nnd_tensor *a, int32_t a_zero, f
 nnd_status nnd_qconv_prepare(nnd_graph *graph, nnd_graph_node *node);
 nnd_status nnd_qconv_plan(nnd_op_ctx *c);
 nnd_status nnd_qconv_run(nnd_op_ctx *c);
-void nnd_qproduct_release(void *state);
 void nnd_qmatmul_unplan(void *step);
 void nnd_qconv_unplan(void *step);
 

@@ -9,6 +9,7 @@
 #include "base/isa.h"
 #include "engine/kernels/kernels.h"
 #include "engine/ops/op.h"
+#include "engine/packed/packed.h"
 
 enum { RNN, GRU, LSTM };
 
@@ -220,20 +221,18 @@ static void pack_direction(const step_plan *s, const float *w, const float *rec,
         nnd_gemm_pack_b(&s->gemm[i], from[i], (float *)(void *)(packed + s->packed[i]));
 }
 
-static nnd_status pack_both(nnd_graph_node *node, const step_plan *s, const float *w,
-                            const float *rec, size_t *bytes)
+static nnd_status pack_both(nnd_graph *g, nnd_graph_node *node, const step_plan *s, const float *w,
+                            const float *rec)
 {
     const recurrence *r = &s->r;
     int64_t rows = r->gates * r->hidden;
     size_t each = s->packed[s->products];
-    *bytes = each * (size_t)r->directions;
-    char *packed = nnd_alloc_aligned(*bytes ? *bytes : 1, NND_KERNEL_ALIGN);
-    if (!packed)
-        return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory to pack the weights of '%s'",
-                             node->name);
-    for (int64_t d = 0; d < r->directions; d++)
+    nnd_packed_blob *packed;
+    void *fill;
+    NND_TRY(nnd_packed_take(g, node, "gemm", each * (size_t)r->directions, &packed, &fill));
+    for (int64_t d = 0; fill && d < r->directions; d++)
         pack_direction(s, w + d * rows * r->input, rec + d * rows * r->hidden,
-                       packed + (size_t)d * each);
+                       (char *)fill + (size_t)d * each);
     node->state = packed;
     return NND_OK;
 }
@@ -257,17 +256,10 @@ static nnd_status rnn_prepare(nnd_graph *g, nnd_graph_node *n)
         nnd_error_clear(); /* the plan says what is wrong, with the real shapes */
         return NND_OK;
     }
-    size_t bytes;
-    NND_TRY(pack_both(n, &s, in[1]->data, in[2]->data, &bytes));
-    g->packed_bytes += bytes;
+    NND_TRY(pack_both(g, n, &s, in[1]->data, in[2]->data));
     for (size_t i = 1; i < 3; i++)
         if (g->values[n->inputs[i]].uses == 1) nnd_graph_release_constant(g, n->inputs[i]);
     return NND_OK;
-}
-
-static void rnn_release(void *state)
-{
-    nnd_free_aligned(state);
 }
 
 static size_t take(step_plan *s, int64_t rows, int64_t columns)
@@ -540,7 +532,8 @@ static nnd_status run_direction(const nnd_op_ctx *c, int64_t d)
     const float *bias = part(c, 3, d * 2 * all);
     if (bias && r->kind == GRU) j.last_bias = bias + 5 * n;
     if (c->node->state) {
-        j.packed = (const char *)c->node->state + (size_t)d * s->packed[s->products];
+        const nnd_packed_blob *weights = c->node->state;
+        j.packed = (const char *)weights->data + (size_t)d * s->packed[s->products];
     } else {
         char *packed = (char *)(memory + s->weights);
         pack_direction(s, part(c, 1, d * all * r->input), part(c, 2, d * all * n), packed);
@@ -583,7 +576,7 @@ static double rnn_flops(const nnd_op_ctx *c)
 #define ROW(name, inputs, outputs, v)                                                              \
     {                                                                                              \
         "", name, 1, 0, 3, inputs, 0, outputs, NND_OP_PLANNED, rnn_infer, rnn_run, rnn_prepare,    \
-            rnn_release, rnn_plan, rnn_unplan, rnn_flops, v                                        \
+            NULL, rnn_plan, rnn_unplan, rnn_flops, v                                               \
     }
 static const nnd_op ops[] = {ROW("RNN", 6, 2, RNN), ROW("GRU", 6, 2, GRU), ROW("LSTM", 8, 3, LSTM)};
 const nnd_op_family nnd_ops_rnn = {ops, NND_COUNT(ops)};

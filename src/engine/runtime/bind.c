@@ -111,16 +111,16 @@ nnd_status nnd_graph_bind(nnd_graph *graph)
     return status;
 }
 
-nnd_status nnd_graph_prepare(nnd_graph *g, void (*packed)(void *user, uint64_t bytes), void *user)
+nnd_status nnd_graph_prepare(nnd_graph *g, struct nnd_packed *packed, void (*after)(void *user),
+                             void *user)
 {
-    for (nnd_graph *child = g->children; child; child = child->sibling) {
-        NND_TRY(nnd_graph_prepare(child, packed, user));
-        g->packed_bytes += child->packed_bytes;
-    }
+    g->packed = packed;
+    for (nnd_graph *child = g->children; child; child = child->sibling)
+        NND_TRY(nnd_graph_prepare(child, packed, after, user));
     for (size_t i = 0; i < g->node_count; i++) {
         if (!g->nodes[i].op->prepare) continue;
         NND_TRY(g->nodes[i].op->prepare(g, &g->nodes[i]));
-        packed(user, g->packed_bytes);
+        after(user);
     }
     return NND_OK;
 }

@@ -7,9 +7,9 @@
 /* Finds the operator of every node, sub-graphs included. NND_E_UNSUPPORTED with one message that
    lists every node without one and why. */
 nnd_status nnd_graph_bind(nnd_graph *graph);
-/* Calls every operator's prepare / release, sub-graphs included. packed: called after each
-   operator with the bytes that weights have been packed into so far. */
-nnd_status nnd_graph_prepare(nnd_graph *graph, void (*packed)(void *user, uint64_t bytes),
+/* Calls every operator's prepare / release, sub-graphs included. Packed weights go to `packed`,
+   which has to live as long as the graph; `after` is called after each operator. */
+nnd_status nnd_graph_prepare(nnd_graph *graph, struct nnd_packed *packed, void (*after)(void *user),
                              void *user);
 void nnd_graph_release(nnd_graph *graph);
 

@@ -189,6 +189,7 @@ static void write_info(const nnd_engine_model *m, nnd_json_writer *w)
     put_key_int(w, "parameters", info.parameters);
     put_key_int(w, "weight_bytes", info.weight_bytes);
     put_key_int(w, "packed_bytes", info.packed_bytes);
+    put_key_int(w, "mapped_bytes", info.mapped_bytes);
     put_key_int(w, "resident_bytes", info.resident_bytes);
     put_key_int(w, "predicted_bytes", info.predicted_bytes);
     put_key_int(w, "flops", info.flops);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/ir/ir.h"
+#include "engine/ops/op.h"
 #include "engine/runtime/bind.h"
 #include "port/port.h"
 
@@ -128,12 +129,48 @@ static void forget_files(const source *s)
     }
 }
 
-static void forget_packed(void *user, uint64_t packed)
+static void forget_packed(void *user)
 {
     source *s = user;
+    uint64_t packed = nnd_packed_bytes(s->m->packed);
     if (packed - s->last < FORGET_BYTES) return;
     s->last = packed;
     forget_files(s);
+}
+
+/* ---- cached weights ------------------------------------------------------------------------ */
+
+/* What operators of plug-ins make of constants is not for us to keep. */
+static bool has_custom_operators(const nnd_graph *g)
+{
+    for (const nnd_graph *child = g->children; child; child = child->sibling)
+        if (has_custom_operators(child)) return true;
+    for (size_t i = 0; i < g->node_count; i++)
+        if (nnd_op_is_custom(g->nodes[i].op)) return true;
+    return false;
+}
+
+/* Before the passes, which may replace nodes. The files describe all of the graph. */
+static void open_cache(nnd_engine_model *m, const source *from, const nnd_engine_options *o)
+{
+    size_t count = m->onnx.external_count + 1;
+    nnd_packed_key key;
+    if (!o->cache || !o->cache[0] || has_custom_operators(m->graph)) return;
+    nnd_packed_source *files = nnd_alloc(count * sizeof(*files));
+    if (!files) return; /* a cache can be done without */
+    files[0] = (nnd_packed_source){from->bytes, from->size};
+    for (size_t i = 1; i < count; i++) {
+        const nnd_buffer *file = m->onnx.externals[i - 1].buffer;
+        files[i] = (nnd_packed_source){nnd_buffer_data(file), nnd_buffer_size(file)};
+    }
+    const nnd_packed_origin origin = {.files = files,
+                                      .file_count = count,
+                                      .passes = m->passes,
+                                      .kernels = o->kernels,
+                                      .kernel_count = o->kernel_count};
+    nnd_packed_key_of(&origin, &key);
+    nnd_free(files);
+    nnd_packed_open(m->packed, o->cache, o->max_cache_bytes, &key, m->name);
 }
 
 /* ---- loading ------------------------------------------------------------------------------- */
@@ -169,7 +206,7 @@ static nnd_status prepare(nnd_engine_model *m, const nnd_engine_options *o, sour
     choices.fates = nnd_calloc(choices.count + 1, sizeof(*choices.fates));
     if (!choices.fates) return out_of_memory();
     m->graph->choices = &choices;
-    nnd_status status = nnd_graph_prepare(m->graph, forget_packed, from);
+    nnd_status status = nnd_graph_prepare(m->graph, m->packed, forget_packed, from);
     m->graph->choices = NULL;
     if (status == NND_OK) nnd_choices_report(&choices, m->name);
     nnd_free(choices.fates);
@@ -187,17 +224,20 @@ static nnd_status load(nnd_engine_model *m, const void *bytes, size_t size,
     m->graph = m->onnx.graph;
     NND_TRY(make_ports(m));
     NND_TRY(nnd_graph_bind(m->graph));
+    NND_TRY(nnd_packed_create(&m->packed));
+    source from = {.m = m, .bytes = bytes, .size = size};
+    if (from.size >= FORGET_BYTES) forget_files(&from); /* what reading the file has touched */
+    if (bytes) open_cache(m, &from, o);
     NND_TRY(nnd_passes_run(m->graph, m->passes, &m->report));
     drop_unused_constants(m->graph);
-    source from = {.m = m, .bytes = bytes, .size = size};
     if (!bytes && m->bytes) {
         from.bytes = nnd_buffer_data(m->bytes);
         from.size = nnd_buffer_size(m->bytes);
     }
     if (from.size >= FORGET_BYTES) forget_files(&from); /* what the passes have made copies of */
     NND_TRY(prepare(m, o, &from));
+    nnd_packed_seal(m->packed);
     NND_TRY(align_constants(m->graph));
-    m->packed_bytes = m->graph->packed_bytes;
     return plan_declared(m);
 }
 
@@ -291,6 +331,7 @@ void nnd_engine_model_unref(nnd_engine_model *m)
     if (m->shared_arena) nnd_shared_arena_leave();
     nnd_plan_destroy(m->plan);
     if (m->graph) nnd_graph_release(m->graph);
+    nnd_packed_destroy(m->packed);
     nnd_pass_report_fini(&m->report);
     nnd_onnx_fini(&m->onnx);
     nnd_buffer_unref(m->bytes);
@@ -335,7 +376,7 @@ static uint64_t resident_bytes(const nnd_graph *g)
 static uint64_t predicted_bytes(const nnd_engine_model *m)
 {
     const nnd_plan *plan = m->plan;
-    uint64_t sum = resident_bytes(m->graph) + m->packed_bytes + plan->arena_bytes +
+    uint64_t sum = resident_bytes(m->graph) + nnd_packed_bytes(m->packed) + plan->arena_bytes +
                    plan->lane_bytes + plan->folded_bytes;
     for (size_t i = 0; i < m->graph->input_count; i++)
         sum += nnd_tensor_bytes(&plan->slots[m->graph->inputs[i]].tensor);
@@ -362,7 +403,8 @@ void nnd_engine_model_get_info(const nnd_engine_model *m, nnd_engine_model_info 
         .nodes = m->graph->node_count,
         .parameters = o->parameters,
         .weight_bytes = o->weight_bytes,
-        .packed_bytes = m->packed_bytes,
+        .packed_bytes = nnd_packed_bytes(m->packed),
+        .mapped_bytes = nnd_packed_mapped_bytes(m->packed),
         .flops = m->plan ? m->plan->flops : 0,
         .arena_bytes = m->plan ? m->plan->arena_bytes : 0,
         .resident_bytes = resident_bytes(m->graph),

@@ -6,6 +6,7 @@
 
 #include "engine/engine.h"
 #include "engine/onnx/onnx.h"
+#include "engine/packed/packed.h"
 #include "engine/passes/pass.h"
 #include "engine/plan/plan.h"
 
@@ -20,7 +21,7 @@ struct nnd_engine_model {
     nnd_pass_report report;
     nnd_plan_options plan_options;
     nnd_plan *plan; /* at the declared shapes; NULL when they are open */
-    uint64_t packed_bytes;
+    nnd_packed *packed;
     char *name;
     bool shared_arena;
 };

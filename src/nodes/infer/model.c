@@ -5,6 +5,7 @@
 #include "base/str.h"
 #include "infer/infer.h"
 #include "infer/tuning.h"
+#include "nodes/infer/config_folders.h"
 #include "nodes/infer/plan_models.h"
 #include "nodes/infer/port_form.h"
 #include "nodes/infer/port_names.h"
@@ -52,11 +53,12 @@ static nnd_status make_model(void *user, void **object)
     const nnd_params *p = nnd_prepare_params(request->prepare);
     nnd_io *io = nnd_prepare_io(request->prepare);
     nnd_model_options options = NND_MODEL_OPTIONS_INIT;
-    char *real = NULL;
+    char *real = NULL, *config = NULL;
     nnd_model *model = NULL;
+    if (io) NND_TRY(nnd_config_folders(io, nnd_params_text(p, "config"), &config));
     options.backend = nnd_params_text(p, "backend");
     options.precision = request->precision;
-    options.config = nnd_params_text(p, "config");
+    options.config = io ? config : nnd_params_text(p, "config");
     options.cancel = nnd_prepare_cancel(request->prepare);
     /* A file that the policy covers reads its external data through the policy; one that the host
        found elsewhere (a catalogue) through the backend's own check of the folder. */
@@ -71,6 +73,7 @@ static nnd_status make_model(void *user, void **object)
     }
     nnd_status status = nnd_model_load(request->path, &options, &model);
     nnd_free(real);
+    nnd_free(config);
     request->folder = NULL;
     if (status == NND_OK) *object = model;
     return status;

@@ -144,6 +144,27 @@ void conformance_manual_builtin(bool zh)
                "once the pool is smaller",
                "激活张量的位置：每个请求自己的内存（默认），或进程的一个内存池，每次运行从中借用。"
                "模型很多而同时运行的很少时，池更小");
+    put_option(
+        zh, "cache=FOLDER",
+        "keep packed weights in this folder, one file for each model, set of passes and "
+        "instruction set. Every process that loads the model maps the file: nothing is packed, and "
+        "all of them share the same memory. The folder is made when it is not there. A file that "
+        "is damaged, cut off or from another build is replaced, a folder that cannot be written to "
+        "is done without; the log tells. `rm FOLDER/*.nndpacked` is safe at any time. Whoever may "
+        "write to the folder decides what its models compute. A path with blanks stands in double "
+        "quotes; in a workflow it has to lie where the workflow may write. Not for models with "
+        "operators of plug-ins",
+        "把打包后的权重保存在此文件夹，每个模型、遍的集合和指令集一个文件；加载该模型的每个进程都映"
+        "射这个文件：不再打包，且共享同一份内存。文件夹不存在时会创建。损坏、截断或来自其他构建的文"
+        "件会被替换，无法写入的文件夹则不使用缓存；两种情况都写入日志。文件可随时删除（`rm "
+        "FOLDER/"
+        "*.nndpacked`"
+        "）。能写此文件夹的人决定其中模型的计算结果。含空格的路径写在双引号中；在工作流中它必须位于"
+        "工作流可写的位置。不用于含插件算子的模型");
+    put_option(
+        zh, "cache-limit=MIB",
+        "what this folder may hold, default 4096; files that were not used for longest go first",
+        "此文件夹的容量上限，默认 4096；最久未使用的文件先删除");
     put_option(zh, "separate-tensors=true\\|false", "debug: every activation in memory of its own",
                "调试：每个激活张量使用自己的内存");
 }

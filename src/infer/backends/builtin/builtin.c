@@ -73,6 +73,8 @@ typedef struct builtin_config {
     char *passes, *dump_after, *kernels;
     bool separate_tensors;
     int arena; /* ARENA_… */
+    char *cache;
+    int64_t cache_mib;
 } builtin_config;
 
 static const nnd_option config_options[] = {
@@ -88,15 +90,22 @@ static const nnd_option config_options[] = {
                     "debug: every activation in memory of its own"),
     NND_OPTION_ENUM(builtin_config, arena, "arena", "own|shared",
                     "activations in memory of each request, or borrowed for each run from a pool"),
+    NND_OPTION_STRING(builtin_config, cache, "cache",
+                      "folder for packed weights, which all processes share"),
+    NND_OPTION_INT(builtin_config, cache_mib, "cache-limit", 1, INT64_C(1) << 40,
+                   "MiB that this folder may hold"),
 };
 
-/* "key=value  key=value" as the public options have it → the comma form of base/options.h. */
+/* "key=value  key=value" as the public options have it → the comma form of base/options.h. Blanks
+   within quotes stay. */
 static nnd_status parse_config(const char *text, builtin_config *config)
 {
     char *list = nnd_strdup(text ? text : ""), *end = list;
+    bool quoted = false;
     if (!list) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for options");
     for (const char *p = list; *p; p++) {
-        if (*p != ' ')
+        quoted = quoted != (*p == '"');
+        if (*p != ' ' || quoted)
             *end++ = *p;
         else if (end != list && p[1] != ' ' && p[1] != '\0')
             *end++ = ',';
@@ -177,6 +186,8 @@ static nnd_status load_configured(const model_source *from, const nnd_model_opti
     engine.separate_tensors = config->separate_tensors;
     engine.shared_arena = config->arena == ARENA_SHARED;
     engine.dump_after = config->dump_after;
+    engine.cache = config->cache;
+    engine.max_cache_bytes = (uint64_t)config->cache_mib << 20;
     nnd_status status =
         config->passes ? nnd_engine_passes_parse(config->passes, &engine.passes) : NND_OK;
     if (status == NND_OK)

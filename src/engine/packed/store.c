@@ -1,0 +1,227 @@
+/* The store of one model: where the memory of its packed weights comes from. */
+#include <string.h>
+
+#include "base/port_status.h"
+#include "base/str.h"
+#include "engine/kernels/kernels.h"
+#include "engine/packed/folder.h"
+
+/* The weights of one operator, in the order of taking. */
+typedef struct entry {
+    nnd_packed_blob blob; /* first: what operators see */
+    struct entry *next;
+    uint64_t form;
+    void *own; /* memory of the weights; NULL = in the mapped file */
+} entry;
+
+struct nnd_packed {
+    nnd_arena arena; /* of the entries */
+    entry *first, **end;
+    size_t count, private_count;
+    uint64_t bytes, mapped_bytes;
+    /* The cache; path NULL = none. */
+    char *folder, *path, *name;
+    uint64_t max_bytes;
+    nnd_packed_key key;
+    nnd_packed_map *map;
+    size_t next_row, next_offset; /* of the mapped file */
+    bool trusted;                 /* its rows were the expected ones so far */
+};
+
+static const char channel[] = "engine";
+
+static nnd_status out_of_memory(void)
+{
+    return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for packed weights");
+}
+
+nnd_status nnd_packed_create(nnd_packed **out)
+{
+    nnd_packed *p = nnd_calloc(1, sizeof(*p));
+    if (!p) return out_of_memory();
+    p->end = &p->first;
+    *out = p;
+    return NND_OK;
+}
+
+/* A store without a cache from now on; what was mapped stays. */
+static void forget_cache(nnd_packed *p)
+{
+    nnd_free(p->folder);
+    nnd_free(p->path);
+    nnd_free(p->name);
+    p->folder = p->path = p->name = NULL;
+}
+
+void nnd_packed_destroy(nnd_packed *p)
+{
+    if (!p) return;
+    for (entry *e = p->first; e; e = e->next)
+        nnd_free_aligned(e->own);
+    nnd_packed_map_close(p->map);
+    forget_cache(p);
+    nnd_arena_fini(&p->arena);
+    nnd_free(p);
+}
+
+uint64_t nnd_packed_bytes(const nnd_packed *p)
+{
+    return p->bytes;
+}
+
+uint64_t nnd_packed_mapped_bytes(const nnd_packed *p)
+{
+    return p->mapped_bytes;
+}
+
+/* ---- the cache ----------------------------------------------------------------------------- */
+
+/* The error record goes to the log: a cache is never a reason to fail. */
+static void tell(const nnd_packed *p, nnd_log_level level, const char *what)
+{
+    nnd_error *e = nnd_error_take();
+    char *why = e ? nnd_error_to_string(e) : NULL;
+    nnd_log(level, channel, "model '%s': %s '%s'%s%s", p->name, what, p->path, why ? ": " : "",
+            why ? why : "");
+    nnd_free(why);
+    nnd_error_destroy(e);
+}
+
+void nnd_packed_open(nnd_packed *p, const char *folder, uint64_t max_bytes,
+                     const nnd_packed_key *key, const char *name)
+{
+    p->key = *key;
+    p->max_bytes = max_bytes ? max_bytes : NND_PACKED_FOLDER_BYTES;
+    p->folder = nnd_strdup(folder);
+    p->name = nnd_strdup(name);
+    p->path = nnd_packed_path(folder, key);
+    if (!p->folder || !p->name || !p->path) {
+        forget_cache(p);
+        return;
+    }
+    nnd_status status = nnd_packed_map_open(p->path, key, &p->map);
+    p->trusted = status == NND_OK;
+    if (p->map) p->next_offset = p->map->table.payload;
+    if (status == NND_E_NOT_FOUND)
+        nnd_error_clear();
+    else if (status != NND_OK)
+        tell(p, NND_LOG_WARN, "the weights are packed anew, because of");
+}
+
+/* The next row of the mapped file, if it is the expected one. */
+static const void *from_file(nnd_packed *p, const entry *e)
+{
+    if (!p->trusted) return NULL;
+    const nnd_packed_table *t = &p->map->table;
+    nnd_packed_row row = {0, 0};
+    if (p->next_row < t->count) row = nnd_packed_table_row(t, p->next_row);
+    p->trusted = p->next_row < t->count && row.form == e->form && row.bytes == e->blob.bytes;
+    if (!p->trusted) {
+        nnd_packed_map_unlist(p->map);
+        tell(p, NND_LOG_WARN,
+             "the rest of the weights is packed anew, the model needs others than");
+        return NULL;
+    }
+    const void *data = t->bytes + p->next_offset;
+    p->next_row++;
+    p->next_offset += (size_t)nnd_packed_whole_lines(row.bytes);
+    return data;
+}
+
+/* ---- taking -------------------------------------------------------------------------------- */
+
+nnd_status nnd_packed_take(nnd_graph *g, const nnd_graph_node *n, const char *form, size_t bytes,
+                           nnd_packed_blob **out, void **fill)
+{
+    nnd_packed *p = g->packed;
+    nnd_hash128 h;
+    entry *e = nnd_arena_calloc(&p->arena, 1, sizeof(*e));
+    if (!e) return out_of_memory();
+    nnd_hash128_init(&h, 0);
+    nnd_hash128_add_str(&h, n->type);
+    nnd_hash128_add_str(&h, form);
+    e->form = nnd_hash128_end(&h).lo;
+    e->blob.bytes = bytes;
+    e->blob.data = from_file(p, e);
+    if (e->blob.data) {
+        p->mapped_bytes += bytes;
+    } else {
+        e->blob.data = e->own = nnd_alloc_aligned(bytes ? bytes : 1, NND_KERNEL_ALIGN);
+        if (!e->own)
+            return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory to pack the weights of '%s'",
+                                 n->name);
+        /* Gaps that no kernel reads go to the file as well: always the same bytes, and none of
+           what memory held before. */
+        if (p->path) memset(e->own, 0, bytes);
+        p->private_count++;
+    }
+    *p->end = e;
+    p->end = &e->next;
+    p->count++;
+    p->bytes += bytes;
+    *fill = e->own;
+    *out = &e->blob;
+    return NND_OK;
+}
+
+/* ---- sealing ------------------------------------------------------------------------------- */
+
+/* Whether the file holds what the model needs, no less and no more. */
+static bool is_complete(const nnd_packed *p)
+{
+    return p->trusted && p->private_count == 0 && p->next_row == p->map->table.count;
+}
+
+static nnd_status write_map(const nnd_packed *p, nnd_packed_map **out)
+{
+    nnd_packed_row *rows = nnd_alloc(p->count * sizeof(*rows));
+    const void **weights = nnd_alloc(p->count * sizeof(*weights));
+    size_t i = 0;
+    nnd_status status = rows && weights ? NND_OK : out_of_memory();
+    for (const entry *e = p->first; e && status == NND_OK; e = e->next, i++) {
+        rows[i] = (nnd_packed_row){e->form, e->blob.bytes};
+        weights[i] = e->blob.data;
+    }
+    int rc = status == NND_OK ? nnd_port_dir_create(p->folder) : 0;
+    if (rc) status = nnd_error_from_port(rc, "cannot make the folder", p->folder);
+    if (status == NND_OK)
+        status = nnd_packed_map_write(p->path, &p->key, rows, weights, p->count, out);
+    nnd_free(rows);
+    nnd_free(weights);
+    return status;
+}
+
+/* Private copies go, operators read the file. */
+static void move_to(nnd_packed *p, nnd_packed_map *map)
+{
+    const uint8_t *at = map->table.bytes + map->table.payload;
+    for (entry *e = p->first; e; e = e->next) {
+        nnd_free_aligned(e->own);
+        e->own = NULL;
+        e->blob.data = at;
+        at += nnd_packed_whole_lines(e->blob.bytes);
+    }
+    nnd_packed_map_close(p->map);
+    p->map = map;
+    p->mapped_bytes = p->bytes;
+    p->private_count = 0;
+}
+
+void nnd_packed_seal(nnd_packed *p)
+{
+    nnd_packed_map *map = NULL;
+    if (!p->path || !p->count || is_complete(p)) return;
+    if (p->bytes > p->max_bytes) {
+        nnd_log(NND_LOG_INFO, channel,
+                "model '%s': %llu bytes of packed weights are more than the cache folder '%s' may "
+                "hold",
+                p->name, (unsigned long long)p->bytes, p->folder);
+        return;
+    }
+    if (write_map(p, &map) != NND_OK) {
+        tell(p, NND_LOG_WARN, "the packed weights are not kept in");
+        return;
+    }
+    move_to(p, map);
+    nnd_packed_folder_trim(p->folder, p->max_bytes, p->path);
+}
