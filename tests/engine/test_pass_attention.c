@@ -279,14 +279,17 @@ static void memory_does_not_grow_with_the_square(void **state)
     assert_int_equal(changes, 1);
     assert_ok(nnd_pass_dead_code(g, &changes));
     assert_int_equal(g->node_count, 1);
-    assert_ok(nnd_graph_prepare(plain, pt_packed, NULL));
-    assert_ok(nnd_graph_prepare(g, pt_packed, NULL));
+    nnd_packed *packed;
+    assert_ok(nnd_packed_create(&packed));
+    assert_ok(nnd_graph_prepare(plain, packed, pt_packed, NULL));
+    assert_ok(nnd_graph_prepare(g, packed, pt_packed, NULL));
     size_t few = plan_bytes(g, 512), many = plan_bytes(g, 8192);
     assert_true(many <= 17 * few);
     assert_true(plan_bytes(plain, 8192) >= (size_t)8192 * 8192 * sizeof(float));
     assert_true(many < (size_t)1 << 19);
     nnd_graph_release(plain);
     nnd_graph_release(g);
+    nnd_packed_destroy(packed);
     nnd_graph_destroy(plain);
     nnd_graph_destroy(g);
 }
