@@ -415,6 +415,39 @@ static void samples_of_pictures(void **state)
     }
 }
 
+typedef struct region_case {
+    const char *mode;
+    int64_t ratio;
+} region_case;
+
+static void align_regions(net *n, const void *what)
+{
+    const region_case *k = what;
+    const int64_t batch[] = {0, 1, 0, 1}, count = 4;
+    const double corners[] = {0, 0, 7, 5, 1.5, 2.25, 1.5, 2.25, -3, -2, 12, 9, 3, 1, 20, 2.5};
+    float narrow[NND_COUNT(corners)];
+    for (size_t i = 0; i < NND_COUNT(corners); i++)
+        narrow[i] = (float)corners[i];
+    input(n, "x", DIMS(2, 70, 6, 8));
+    ow_initializer(&n->graph, "r", n->wide ? OW_F64 : OW_F32, 2, (int64_t[]){4, 4},
+                   n->wide ? (const void *)corners : narrow,
+                   n->wide ? sizeof(corners) : sizeof(narrow));
+    ow_initializer(&n->graph, "b", OW_I64, 1, &count, batch, sizeof(batch));
+    ow_attr_text(&n->attrs, "mode", k->mode);
+    ow_attr_int(&n->attrs, "output_height", 3);
+    ow_attr_int(&n->attrs, "output_width", 5);
+    ow_attr_int(&n->attrs, "sampling_ratio", k->ratio);
+    node(n, "RoiAlign", "x,r,b", "y");
+}
+
+static void regions_of_pictures(void **state)
+{
+    static const region_case cases[] = {{"avg", 0}, {"avg", 2}, {"max", 2}};
+    (void)state;
+    for (size_t i = 0; i < NND_COUNT(cases); i++)
+        compare(align_regions, &cases[i], 1e-5);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -422,6 +455,7 @@ int main(void)
         cmocka_unit_test(convolutions_of_volumes), cmocka_unit_test(pools_of_volumes),
         cmocka_unit_test(sums_of_products),        cmocka_unit_test(softmax_over_any_axis),
         cmocka_unit_test(elements_by_index),       cmocka_unit_test(samples_of_pictures),
+        cmocka_unit_test(regions_of_pictures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -179,11 +179,32 @@ static void add_sample(const job *j, const size_t *planes, size_t n, const size_
     }
 }
 
+/* The mean of f32, which is nearly always asked for: offsets and weights are those of all channels.
+ */
+static void add_plain_sample(const job *j, const size_t *planes, size_t n, const size_t *row,
+                             const double *down, const size_t *col, const double *across,
+                             double *result)
+{
+    const float *x = j->c->in[0]->data;
+    size_t at[4], width = (size_t)j->width;
+    float weight[4];
+    for (size_t k = 0; k < 4; k++) {
+        at[k] = row[k / 2] * width + col[k % 2];
+        weight[k] = (float)(down[k / 2] * across[k % 2]);
+    }
+    for (size_t c = 0; c < n; c++) {
+        const float *plane = x + planes[c];
+        result[c] += (double)(weight[0] * plane[at[0]] + weight[1] * plane[at[1]] +
+                              weight[2] * plane[at[2]] + weight[3] * plane[at[3]]);
+    }
+}
+
 static void align_cell(const job *j, const side *sides, int64_t y, int64_t x, const size_t *planes,
                        size_t n, double *result)
 {
     const size_t origin[2] = {0};
     const double nothing[2] = {0};
+    bool plain = !j->maximum && j->c->in[0]->dtype == NND_F32;
     size_t row[2], col[2];
     double down[2], across[2];
     memset(result, 0, CHANNELS * sizeof(*result));
@@ -191,7 +212,11 @@ static void align_cell(const job *j, const side *sides, int64_t y, int64_t x, co
         bool inside = neighbours(&sides[0], y, i, row, down);
         for (int64_t k = 0; k < sides[1].samples; k++) {
             /* A sample outside counts as zero: that matters for the maximum only. */
-            if (inside && neighbours(&sides[1], x, k, col, across))
+            if (!inside && !j->maximum) break;
+            bool hit = inside && neighbours(&sides[1], x, k, col, across);
+            if (hit && plain)
+                add_plain_sample(j, planes, n, row, down, col, across, result);
+            else if (hit)
                 add_sample(j, planes, n, row, down, col, across, i == 0 && k == 0, result);
             else if (j->maximum)
                 add_sample(j, planes, n, origin, nothing, origin, nothing, i == 0 && k == 0,
