@@ -201,6 +201,43 @@ static void onnx_files_find_it(void **state)
     nnd_str_free(&m);
 }
 
+/* Nobody knows when the code behind an operator of a plug-in changes, so no packed weights of a
+   model that has one are kept. */
+static void their_models_are_not_cached(void **state)
+{
+    nnd_str g = {0}, m = {0}, opset = {0};
+    float w[2] = {1, 2}, matrix[100 * 4] = {1};
+    nnd_engine_options options = NND_ENGINE_OPTIONS_INIT;
+    nnd_engine_model *model;
+    nnd_engine_model_info info;
+    nnd_port_dir_list list;
+    char *folder;
+    (void)state;
+    ow_value(&g, OW_INPUT, "x", 1, 1, (int64_t[]){100}, NULL);
+    ow_initializer(&g, "w", 1, 1, (int64_t[]){2}, w, sizeof(w));
+    ow_initializer(&g, "m", 1, 2, (int64_t[]){100, 4}, matrix, sizeof(matrix));
+    ow_node_of(&g, "test.domain", "Line", "x,w", "h", NULL);
+    ow_node(&g, "MatMul", "h,m", "y", NULL);
+    ow_value(&g, OW_OUTPUT, "y", 1, 1, (int64_t[]){4}, NULL);
+    ow_model(&m, &g, 17);
+    ow_text(&opset, 1, "test.domain");
+    ow_int(&opset, 2, 3);
+    ow_message(&m, 8, &opset);
+    assert_int_equal(nnd_port_dir_create_temp("nnd-custom", &folder), 0);
+    options.cache = folder;
+    assert_ok(nnd_engine_model_load_memory(m.data, m.size, &options, &model));
+    nnd_engine_model_get_info(model, &info);
+    assert_true(info.packed_bytes > 0);
+    assert_int_equal(info.mapped_bytes, 0);
+    assert_int_equal(nnd_port_dir_read(folder, &list), 0);
+    assert_int_equal(list.count, 0);
+    nnd_port_dir_list_free(&list);
+    nnd_engine_model_unref(model);
+    assert_int_equal(nnd_port_dir_remove_tree(folder), 0);
+    nnd_port_free(folder);
+    nnd_str_free(&m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -210,6 +247,7 @@ int main(void)
         cmocka_unit_test(faults_of_an_operator_are_named),
         cmocka_unit_test(bad_tables_are_refused),
         cmocka_unit_test(onnx_files_find_it),
+        cmocka_unit_test(their_models_are_not_cached),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
