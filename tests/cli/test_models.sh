@@ -166,6 +166,10 @@ says out.txt 'are mapped and shared'
 run 0 inspect "$model" --config 'cache="packed weights"' --json
 conforms inspect
 json "d['mapped_bytes'] == d['packed_bytes'] > 0"
+NNDEPLOY_PACKED=by-variable run 0 inspect "$model" --json
+json "d['mapped_bytes'] == d['packed_bytes'] > 0"
+NNDEPLOY_PACKED=by-variable run 0 inspect "$model" --config 'cache=""' --json
+json "d['mapped_bytes'] == 0"
 run 0 inspect "$model" --config 'passes=none' --dump-after layout
 run 0 inspect "$model" --json
 json "d['mapped_bytes'] == 0"

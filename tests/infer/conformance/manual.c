@@ -146,7 +146,8 @@ void conformance_manual_builtin(bool zh)
                "模型很多而同时运行的很少时，池更小");
     put_option(
         zh, "cache=FOLDER",
-        "keep packed weights in this folder, one file for each model, set of passes and "
+        "(default: the variable `NNDEPLOY_PACKED`, else none) keep packed weights in this folder, "
+        "one file for each model, set of passes and "
         "instruction set. Every process that loads the model maps the file: nothing is packed, and "
         "all of them share the same memory. The folder is made when it is not there. A file that "
         "is damaged, cut off or from another build is replaced, a folder that cannot be written to "
@@ -154,7 +155,10 @@ void conformance_manual_builtin(bool zh)
         "write to the folder decides what its models compute. A path with blanks stands in double "
         "quotes; in a workflow it has to lie where the workflow may write. Not for models with "
         "operators of plug-ins",
-        "把打包后的权重保存在此文件夹，每个模型、遍的集合和指令集一个文件；加载该模型的每个进程都映"
+        "（默认取环境变量 "
+        "`NNDEPLOY_PACKED`"
+        "，未设置则不用）把打包后的权重保存在此文件夹，每个模型、遍的集合和指令集一个文件；加载该模"
+        "型的每个进程都映"
         "射这个文件：不再打包，且共享同一份内存。文件夹不存在时会创建。损坏、截断或来自其他构建的文"
         "件会被替换，无法写入的文件夹则不使用缓存；两种情况都写入日志。文件可随时删除（`rm "
         "FOLDER/"

@@ -182,11 +182,13 @@ static nnd_status load_configured(const model_source *from, const nnd_model_opti
     file_source source = {options};
     nnd_engine_options engine = NND_ENGINE_OPTIONS_INIT;
     nnd_builtin_kernels kernels;
+    char *folder = NULL;
+    if (!config->cache) (void)nnd_port_env_dup("NNDEPLOY_PACKED", &folder);
     engine.name = from->name;
     engine.separate_tensors = config->separate_tensors;
     engine.shared_arena = config->arena == ARENA_SHARED;
     engine.dump_after = config->dump_after;
-    engine.cache = config->cache;
+    engine.cache = config->cache ? config->cache : folder;
     engine.max_cache_bytes = (uint64_t)config->cache_mib << 20;
     nnd_status status =
         config->passes ? nnd_engine_passes_parse(config->passes, &engine.passes) : NND_OK;
@@ -195,6 +197,7 @@ static nnd_status load_configured(const model_source *from, const nnd_model_opti
                                           &kernels);
     if (status != NND_OK) {
         nnd_ir_destroy(from->ir);
+        nnd_port_free(folder);
         return nnd_error_wrap(status, "backend builtin");
     }
     if (options->open_file) {
@@ -206,6 +209,7 @@ static nnd_status load_configured(const model_source *from, const nnd_model_opti
     status = from->ir ? nnd_engine_model_load_ir(from->ir, &engine, out)
                       : nnd_engine_model_load_memory(from->bytes, from->size, &engine, out);
     nnd_builtin_kernels_fini(&kernels);
+    nnd_port_free(folder);
     return status;
 }
 
