@@ -1,0 +1,260 @@
+/* Every pass with every allocation failing: a clean error, nothing left, and never a graph that is
+   half changed and taken for whole. */
+#include "pass_support.h"
+
+#include "support/oom.h"
+
+/* ---- a graph for each pass, in which it finds something to do ----------------------------------
+ */
+
+static const int64_t picture[4] = {1, 16, 6, 6}, kernel[4] = {16, 16, 3, 3}, channels[1] = {16};
+
+static uint32_t conv(pass_test *t, uint32_t x)
+{
+    return pt_binary(t, "Conv", x, pt_weights(t, 4, kernel));
+}
+
+/* What bytes make of `x`; i8: of constant weights. */
+static uint32_t dequantised(pass_test *t, uint32_t x, nnd_dtype type)
+{
+    static const uint8_t bytes[16 * 16 * 9];
+    nnd_tensor zero;
+    uint32_t in[3] = {x, pt_number(t, 0.5f), 0};
+    assert_ok(nnd_tensor_init(&zero, type, 0, NULL, (void *)(uintptr_t)bytes));
+    assert_ok(nnd_graph_add_constant(t->g, NULL, &zero, &in[2]));
+    if (type == NND_I8) {
+        nnd_tensor w;
+        assert_ok(nnd_tensor_init(&w, type, 4, kernel, (void *)(uintptr_t)bytes));
+        assert_ok(nnd_graph_add_constant(t->g, NULL, &w, &in[0]));
+    } else {
+        in[0] = pt_node_of(t, "QuantizeLinear", 3, in)->outputs[0];
+    }
+    return pt_node_of(t, "DequantizeLinear", 3, in)->outputs[0];
+}
+
+static void build_qdq(pass_test *t)
+{
+    uint32_t x = dequantised(t, pt_input(t, "x", 4, picture), NND_U8);
+    uint32_t y = pt_unary(t, "Relu", pt_binary(t, "Conv", x, dequantised(t, 0, NND_I8)));
+    pt_output(t, dequantised(t, y, NND_U8));
+}
+
+static void build_constants(pass_test *t)
+{
+    uint32_t sum = pt_binary(t, "Add", pt_weights(t, 1, channels), pt_number(t, 2));
+    pt_output(t, pt_binary(t, "Mul", pt_input(t, "x", 1, channels), pt_unary(t, "Exp", sum)));
+}
+
+static void build_identity(pass_test *t)
+{
+    pt_output(t, pt_unary(t, "Neg", pt_unary(t, "Identity", pt_input(t, "x", 4, picture))));
+}
+
+static void build_batchnorm(pass_test *t)
+{
+    uint32_t in[5] = {conv(t, pt_input(t, "x", 4, picture))};
+    float variance[16];
+    nnd_tensor list;
+    for (int i = 1; i < 4; i++)
+        in[i] = pt_weights(t, 1, channels);
+    for (size_t i = 0; i < NND_COUNT(variance); i++)
+        variance[i] = 1.5f;
+    assert_ok(nnd_tensor_init(&list, NND_F32, 1, channels, variance));
+    assert_ok(nnd_graph_add_constant(t->g, NULL, &list, &in[4]));
+    pt_output(t, pt_node_of(t, "BatchNormalization", 5, in)->outputs[0]);
+}
+
+static void build_activation(pass_test *t)
+{
+    uint32_t y = pt_unary(t, "Relu", conv(t, pt_input(t, "x", 4, picture)));
+    const uint32_t limits[3] = {conv(t, y), pt_number(t, 0), pt_number(t, 6)};
+    pt_output(t, pt_node_of(t, "Clip", 3, limits)->outputs[0]);
+}
+
+static void build_dead(pass_test *t)
+{
+    uint32_t x = pt_input(t, "x", 4, picture);
+    pt_unary(t, "Exp", pt_unary(t, "Neg", x));
+    pt_output(t, pt_unary(t, "Abs", x));
+}
+
+static void build_residual(pass_test *t)
+{
+    const int64_t small[4] = {16, 16, 1, 1};
+    uint32_t x = pt_input(t, "x", 4, picture);
+    uint32_t y = pt_binary(t, "Conv", x, pt_weights(t, 4, small));
+    pt_output(t, pt_binary(t, "Add", y, pt_unary(t, "Neg", x)));
+}
+
+static void build_layout(pass_test *t)
+{
+    uint32_t y = conv(t, pt_unary(t, "Relu", conv(t, pt_input(t, "x", 4, picture))));
+    nnd_graph_node *pool = pt_node_of(t, "MaxPool", 1, &y);
+    uint32_t pooled = pool->outputs[0];
+    assert_ok(nnd_node_add_ints(t->g, pool, "kernel_shape", (int64_t[]){2, 2}, 2));
+    pt_output(t, pt_unary(t, "Flatten", pooled));
+}
+
+static void build_pad(pass_test *t)
+{
+    const int64_t pads[8] = {0, 0, 1, 1, 0, 0, 1, 1};
+    uint32_t x = pt_input(t, "x", 4, picture);
+    pt_output(t, conv(t, pt_binary(t, "Pad", x, pt_ints(t, 8, pads))));
+}
+
+static void build_twins(pass_test *t)
+{
+    uint32_t x = pt_input(t, "x", 4, picture);
+    uint32_t a = pt_unary(t, "Tanh", pt_binary(t, "Add", x, pt_number(t, 0.5f)));
+    uint32_t b = pt_unary(t, "Tanh", pt_binary(t, "Add", x, pt_number(t, 0.5f)));
+    pt_output(t, pt_binary(t, "Mul", a, b));
+}
+
+static void build_scale(pass_test *t)
+{
+    const int64_t per[3] = {16, 1, 1};
+    uint32_t y = conv(t, pt_input(t, "x", 4, picture));
+    y = pt_binary(t, "Mul", y, pt_number(t, 2.5f));
+    pt_output(t, pt_binary(t, "Add", y, pt_weights(t, 3, per)));
+}
+
+static uint32_t mean(pass_test *t, uint32_t x)
+{
+    nnd_graph_node *n = pt_node_of(t, "ReduceMean", 1, &x);
+    uint32_t y = n->outputs[0];
+    assert_ok(nnd_node_add_ints(t->g, n, "axes", (int64_t[]){-1}, 1));
+    return y;
+}
+
+static void build_norm(pass_test *t)
+{
+    const int64_t dims[3] = {2, 5, 24};
+    uint32_t x = pt_input(t, "x", 3, dims), d = pt_binary(t, "Sub", x, mean(t, x));
+    uint32_t v = mean(t, pt_binary(t, "Pow", d, pt_number(t, 2)));
+    uint32_t root = pt_unary(t, "Sqrt", pt_binary(t, "Add", v, pt_number(t, 1e-5f)));
+    uint32_t n = pt_binary(t, "Div", d, root);
+    n = pt_binary(t, "Mul", n, pt_weights(t, 1, dims + 2));
+    pt_output(t, pt_binary(t, "Add", n, pt_weights(t, 1, dims + 2)));
+}
+
+static void build_gelu(pass_test *t)
+{
+    uint32_t x = pt_input(t, "x", 4, picture);
+    uint32_t erf = pt_unary(t, "Erf", pt_binary(t, "Div", x, pt_number(t, 1.41421356f)));
+    uint32_t step = pt_binary(t, "Add", erf, pt_number(t, 1));
+    uint32_t gelu = pt_binary(t, "Mul", pt_binary(t, "Mul", x, step), pt_number(t, 0.5f));
+    pt_output(t, pt_binary(t, "Mul", gelu, pt_unary(t, "Sigmoid", gelu)));
+}
+
+static void build_transposes(pass_test *t)
+{
+    const int64_t to_last[4] = {0, 2, 3, 1}, to_first[4] = {0, 3, 1, 2};
+    uint32_t y = pt_transpose(t, pt_input(t, "x", 4, picture), 4, to_last);
+    y = pt_unary(t, "Relu", pt_binary(t, "Mul", pt_number(t, 3), y));
+    pt_output(t, pt_unary(t, "Exp", pt_transpose(t, y, 4, to_first)));
+}
+
+static void build_views(pass_test *t)
+{
+    const int64_t first[2] = {16, 36}, last[2] = {-1, 2};
+    uint32_t y = pt_binary(t, "Reshape", pt_input(t, "x", 4, picture), pt_ints(t, 2, first));
+    pt_output(t, pt_unary(t, "Exp", pt_binary(t, "Reshape", y, pt_ints(t, 2, last))));
+}
+
+static void build_attention(pass_test *t)
+{
+    const int64_t rows[4] = {2, 3, 5, 8}, turned[4] = {2, 3, 8, 7}, values[4] = {2, 3, 7, 6};
+    uint32_t q = pt_input(t, "q", 4, rows), k = pt_input(t, "k", 4, turned);
+    uint32_t scores = pt_binary(t, "Div", pt_binary(t, "MatMul", q, k), pt_number(t, 3));
+    scores = pt_binary(t, "Add", scores, pt_weights(t, 1, values + 2));
+    nnd_graph_node *softmax = pt_node_of(t, "Softmax", 1, &scores);
+    uint32_t w = softmax->outputs[0];
+    assert_ok(nnd_node_add_int(t->g, softmax, "axis", -1));
+    pt_output(t, pt_binary(t, "MatMul", w, pt_input(t, "v", 4, values)));
+}
+
+static const struct {
+    nnd_pass_fn run;
+    pt_build build;
+} cases[NND_PASS_COUNT] = {
+    [NND_PASS_QDQ] = {nnd_pass_qdq, build_qdq},
+    [NND_PASS_CONSTANT_FOLDING] = {nnd_pass_constant_folding, build_constants},
+    [NND_PASS_IDENTITY] = {nnd_pass_identity, build_identity},
+    [NND_PASS_BATCHNORM] = {nnd_pass_batchnorm, build_batchnorm},
+    [NND_PASS_ACTIVATION] = {nnd_pass_activation, build_activation},
+    [NND_PASS_DEAD_CODE] = {nnd_pass_dead_code, build_dead},
+    [NND_PASS_RESIDUAL] = {nnd_pass_residual, build_residual},
+    [NND_PASS_LAYOUT] = {nnd_pass_layout, build_layout},
+    [NND_PASS_PAD] = {nnd_pass_pad, build_pad},
+    [NND_PASS_COMMON] = {nnd_pass_common, build_twins},
+    [NND_PASS_SCALE] = {nnd_pass_scale, build_scale},
+    [NND_PASS_NORMALIZATION] = {nnd_pass_normalization, build_norm},
+    [NND_PASS_GELU] = {nnd_pass_gelu, build_gelu},
+    [NND_PASS_TRANSPOSE] = {nnd_pass_transpose, build_transposes},
+    [NND_PASS_RESHAPE] = {nnd_pass_reshape, build_views},
+    [NND_PASS_ATTENTION] = {nnd_pass_attention, build_attention},
+};
+
+/* ---- what has to hold ------------------------------------------------------------------------ */
+
+static void every_pass_alone(void **state)
+{
+    (void)state;
+    for (int pass = 0; pass < NND_PASS_COUNT; pass++) {
+        const char *name = nnd_engine_pass_name((nnd_engine_pass)pass);
+        if (!cases[pass].run) fail_msg("the pass '%s' has no graph here", name);
+        bool hit = true;
+        oom_begin();
+        for (long n = 0; hit; n++) {
+            nnd_graph *g = pt_graph(cases[pass].build, 17, 0);
+            size_t changes = 0;
+            oom_fail_after(n);
+            nnd_status status = nnd_passes_shapes(g);
+            if (status == NND_OK) status = cases[pass].run(g, &changes);
+            hit = oom_hit();
+            oom_never();
+            nnd_error_clear();
+            nnd_graph_destroy(g);
+            if (status != (hit ? NND_E_OUT_OF_MEMORY : NND_OK))
+                fail_msg("'%s', allocation %ld: %s", name, n, nnd_status_name(status));
+            if (!hit && !changes) fail_msg("'%s' finds nothing to do in its graph", name);
+            if (oom_live_blocks() != 0)
+                fail_msg("'%s', allocation %ld: %ld blocks left", name, n, oom_live_blocks());
+        }
+        oom_end();
+    }
+}
+
+/* All of them one behind the other, with everything that can be reported. */
+static void all_passes_together(void **state)
+{
+    (void)state;
+    for (int built = 0; built < NND_PASS_COUNT; built++) {
+        bool hit = true;
+        oom_begin();
+        for (long n = 0; hit; n++) {
+            nnd_graph *g = pt_graph(cases[built].build, 17, 0);
+            nnd_pass_report report = NND_PASS_REPORT_INIT;
+            report.dump_after = NND_PASS_LAYOUT;
+            oom_fail_after(n);
+            nnd_status status = nnd_passes_run(g, NND_PASSES_ALL, &report);
+            hit = oom_hit();
+            oom_never();
+            nnd_error_clear();
+            nnd_pass_report_fini(&report);
+            nnd_graph_destroy(g);
+            assert_int_equal(status, hit ? NND_E_OUT_OF_MEMORY : NND_OK);
+            assert_int_equal(oom_live_blocks(), 0);
+        }
+        oom_end();
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_pass_alone),
+        cmocka_unit_test(all_passes_together),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
