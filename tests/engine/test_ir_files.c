@@ -3,6 +3,7 @@
 
 #include "engine/ir/safetensors.h"
 #include "ir_support.h"
+#include "support/oom.h"
 
 /* ---- saving and loading -------------------------------------------------------------------- */
 
@@ -40,18 +41,16 @@ static void the_same_graph_gives_the_same_bytes(void **state)
 }
 
 /* Attributes and constants of kinds that JSON or safetensors have no word for. */
-static void odd_forms_come_back(void **state)
+/* Every kind of type, constant and attribute. */
+static nnd_ir *odd_graph(void)
 {
     static const float floats[] = {0.1f, -0.0f, INFINITY, -INFINITY, NAN, 3.4e38f};
     static const int64_t ints[] = {0, -1, INT64_MAX, INT64_MIN};
     static const nnd_string strings[] = {{"plain", 5}, {"\xff\x00\xfe", 3}, {"", 0}};
     static uint8_t nibbles[2] = {0x21, 0x03};
-    char path[700], *before, *after;
-    nnd_ir *ir, *again;
+    nnd_ir *ir;
     nnd_tensor t;
     nnd_string words[2] = {{"a", 1}, {"b\0c", 3}};
-    (void)state;
-    const char *folder = scratch_folder();
     assert_ok(nnd_ir_create("odd \"names\"", 21, &ir));
     assert_ok(nnd_ir_import(ir, "my.domain", 3));
     nnd_ir_graph *g = nnd_ir_main(ir);
@@ -84,6 +83,15 @@ static void odd_forms_come_back(void **state)
                                                 .attributes = attributes,
                                                 .attribute_count = 7}));
     assert_ok(nnd_ir_add_output(g, "y", NULL));
+    return ir;
+}
+
+static void odd_forms_come_back(void **state)
+{
+    char path[700], *before, *after;
+    nnd_ir *ir = odd_graph(), *again;
+    const char *folder = scratch_folder();
+    (void)state;
     snprintf(path, sizeof(path), "%s/odd.nnd.json", folder);
     assert_ok(nnd_ir_save(ir, path));
     assert_ok(nnd_ir_load(path, &again));
@@ -99,6 +107,48 @@ static void odd_forms_come_back(void **state)
     nnd_port_free(after);
     nnd_ir_destroy(ir);
     nnd_ir_destroy(again);
+    (void)nnd_port_dir_remove_tree(folder);
+}
+
+/* A file that cannot be written leaves the old one, and nothing beside it. */
+static void lack_of_memory_is_survived(void **state)
+{
+    char path[700];
+    const char *folder = scratch_folder();
+    size_t size;
+    (void)state;
+    snprintf(path, sizeof(path), "%s/odd.nnd.json", folder);
+    nnd_ir *ir = odd_graph();
+    assert_ok(nnd_ir_save(ir, path));
+    char *wanted = read_file(path, &size);
+    nnd_ir_destroy(ir);
+    oom_begin();
+    for (int saving = 0; saving < 2; saving++) {
+        bool hit = true;
+        for (long n = 0; hit; n++) {
+            nnd_ir *given = saving ? odd_graph() : NULL, *loaded = NULL;
+            oom_fail_after(n);
+            nnd_status status = saving ? nnd_ir_save(given, path) : nnd_ir_load(path, &loaded);
+            hit = oom_hit();
+            oom_never();
+            nnd_error_clear();
+            nnd_ir_destroy(given);
+            nnd_ir_destroy(loaded);
+            /* A whole file whose folder could not be flushed is a whole file. */
+            if (!saving || status != NND_OK)
+                assert_int_equal(status, hit ? NND_E_OUT_OF_MEMORY : NND_OK);
+            assert_int_equal(oom_live_blocks(), 0);
+            char *now = read_file(path, &size);
+            assert_string_equal(now, wanted);
+            nnd_port_free(now);
+        }
+    }
+    oom_end();
+    nnd_port_dir_list list = {0};
+    assert_int_equal(nnd_port_dir_read(folder, &list), 0);
+    assert_int_equal(list.count, 2);
+    nnd_port_dir_list_free(&list);
+    nnd_port_free(wanted);
     (void)nnd_port_dir_remove_tree(folder);
 }
 
@@ -308,6 +358,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_same_graph_gives_the_same_bytes),
         cmocka_unit_test(odd_forms_come_back),
+        cmocka_unit_test(lack_of_memory_is_survived),
         cmocka_unit_test(real_models_come_back_bit_by_bit),
         cmocka_unit_test(strict_about_tensors),
         cmocka_unit_test(strict_about_graphs),
