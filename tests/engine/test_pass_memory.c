@@ -173,6 +173,27 @@ static void build_attention(pass_test *t)
     pt_output(t, pt_binary(t, "MatMul", w, pt_input(t, "v", 4, values)));
 }
 
+static void build_half(pass_test *t)
+{
+    static const uint16_t numbers[4] = {0x3f80, 0x4000, 0x3f00, 0xbf80};
+    const int64_t dims[2] = {2, 2};
+    uint32_t in[2];
+    nnd_tensor w;
+    assert_ok(nnd_tensor_init(&w, NND_BF16, 2, dims, (void *)(uintptr_t)numbers));
+    assert_ok(nnd_graph_add_input(t->g, "x", NND_BF16, 2, dims, &in[0]));
+    assert_ok(nnd_graph_add_constant(t->g, NULL, &w, &in[1]));
+    uint32_t y = pt_node_of(t, "MatMul", 2, in)->outputs[0];
+    t->g->values[y].dtype = NND_BF16;
+    pt_output(t, y);
+}
+
+static void build_product(pass_test *t)
+{
+    const int64_t rows[2] = {3, 4}, turn[2] = {1, 0};
+    uint32_t x = pt_transpose(t, pt_input(t, "x", 2, rows), 2, turn);
+    pt_output(t, pt_binary(t, "MatMul", x, pt_input(t, "w", 2, rows)));
+}
+
 static const struct {
     nnd_pass_fn run;
     pt_build build;
@@ -193,7 +214,16 @@ static const struct {
     [NND_PASS_TRANSPOSE] = {nnd_pass_transpose, build_transposes},
     [NND_PASS_RESHAPE] = {nnd_pass_reshape, build_views},
     [NND_PASS_ATTENTION] = {nnd_pass_attention, build_attention},
+    [NND_PASS_HALF] = {nnd_pass_half, build_half},
+    [NND_PASS_PRODUCT] = {nnd_pass_product, build_product},
 };
+
+static nnd_graph *graph_for(int pass)
+{
+    const char *name = nnd_engine_pass_name((nnd_engine_pass)pass);
+    if (!cases[pass].run) fail_msg("the pass '%s' has no graph here", name);
+    return pt_graph(cases[pass].build, 17, 0);
+}
 
 /* ---- what has to hold ------------------------------------------------------------------------ */
 
@@ -202,11 +232,10 @@ static void every_pass_alone(void **state)
     (void)state;
     for (int pass = 0; pass < NND_PASS_COUNT; pass++) {
         const char *name = nnd_engine_pass_name((nnd_engine_pass)pass);
-        if (!cases[pass].run) fail_msg("the pass '%s' has no graph here", name);
         bool hit = true;
         oom_begin();
         for (long n = 0; hit; n++) {
-            nnd_graph *g = pt_graph(cases[pass].build, 17, 0);
+            nnd_graph *g = graph_for(pass);
             size_t changes = 0;
             oom_fail_after(n);
             nnd_status status = nnd_passes_shapes(g);
@@ -233,7 +262,7 @@ static void all_passes_together(void **state)
         bool hit = true;
         oom_begin();
         for (long n = 0; hit; n++) {
-            nnd_graph *g = pt_graph(cases[built].build, 17, 0);
+            nnd_graph *g = graph_for(built);
             nnd_pass_report report = NND_PASS_REPORT_INIT;
             report.dump_after = NND_PASS_LAYOUT;
             oom_fail_after(n);
