@@ -2,6 +2,7 @@
  * GEMM under every ISA against a double-precision loop: random shapes with all tails, transposed
  * operands, strides, biases, residuals, activations; guards around C; equal bits for 1 … 4 threads.
  * Error bound: (k + 4)·2^-24·(|alpha|·Σ|a||b| + |bias| + |beta·r|), times the activation's slope.
+ * In bf16 the same bound holds for the rounded operands.
  */
 #include "kernels_support.h"
 
@@ -17,9 +18,11 @@ static int64_t size_with_tails(void)
     return rng_int(1, 100);
 }
 
+static nnd_gemm_precision precision = NND_GEMM_F32; /* of the problems to come */
+
 static problem problem_make(int64_t m, int64_t n, int64_t k)
 {
-    problem p = {.d = {.m = m, .n = n, .k = k, .alpha = 1.0f}};
+    problem p = {.d = {.m = m, .n = n, .k = k, .alpha = 1.0f, .precision = precision}};
     nnd_gemm_desc *d = &p.d;
     d->trans_a = rng_int(0, 1);
     d->trans_b = rng_int(0, 1);
@@ -58,6 +61,14 @@ static void problem_free(problem *p)
     guarded_free(&p->bias);
 }
 
+static double rounded(float x)
+{
+    uint16_t half;
+    nnd_f32_to_bf16(&x, &half, 1);
+    nnd_bf16_to_f32(&half, &x, 1);
+    return (double)x;
+}
+
 static void check_element(const problem *p, int64_t i, int64_t j, float got)
 {
     const nnd_gemm_desc *d = &p->d;
@@ -67,6 +78,8 @@ static void check_element(const problem *p, int64_t i, int64_t j, float got)
     for (int64_t k = 0; k < d->k; k++) {
         double a = p->a.data[d->trans_a ? k * lda + i : i * lda + k];
         double b = p->b.data[d->trans_b ? j * ldb + k : k * ldb + j];
+        if (d->precision != NND_GEMM_F32) b = rounded((float)b);
+        a = d->precision == NND_GEMM_BF16 ? rounded(d->alpha * (float)a) : d->alpha * a;
         sum += a * b;
         size += fabs(a * b);
     }
@@ -75,8 +88,8 @@ static void check_element(const problem *p, int64_t i, int64_t j, float got)
                   : d->bias == NND_GEMM_BIAS_SCALAR ? p->bias.data[0]
                                                     : 0.0;
     double rest = d->beta == 0.0f ? 0.0 : d->beta * (double)p->r.data[i * stride(d->ldr, d->n) + j];
-    double expected = exact_act(&d->act, d->alpha * sum + bias + rest);
-    double bound = ((double)d->k + 4) * 0x1p-24 * (fabs(d->alpha) * size + fabs(bias) + fabs(rest));
+    double expected = exact_act(&d->act, sum + bias + rest);
+    double bound = ((double)d->k + 4) * 0x1p-24 * (size + fabs(bias) + fabs(rest));
     bound = bound * ACT_SLOPE + ACT_ERROR * fmax(1.0, fabs(expected));
     if (!(fabs(got - expected) <= bound)) {
         fprintf(stderr, "%s m %lld n %lld k %lld ta %d tb %d at %lld,%lld: %g, expected %g ± %g\n",
@@ -195,6 +208,61 @@ static void same_bits_for_any_threads(nnd_isa isa)
     problem_free(&p);
 }
 
+/* Each of the others in the precisions with weights in bf16, the instruction for them included. */
+static void each_bf16_isa(void (*body)(nnd_isa isa))
+{
+    for (precision = NND_GEMM_BF16_WEIGHTS; precision <= NND_GEMM_BF16; precision++) {
+        each_isa(body);
+        if (nnd_isa_detected() == NND_ISA_AVX512BF16) body(NND_ISA_AVX512BF16);
+    }
+    precision = NND_GEMM_F32;
+}
+
+/* Weights that are exact in bf16: as in f32 to the last bit, but for the order in a single row. */
+static void exact_weights_give_the_bits_of_f32(nnd_isa isa)
+{
+    (void)isa;
+    for (int i = 0; i < 40; i++) {
+        problem p = problem_make(rng_int(2, 6), size_with_tails(), rng_int(1, 900));
+        problem_fill(&p);
+        for (size_t k = 0; k < p.b.n; k++)
+            p.b.data[k] = (float)rounded(p.b.data[k]);
+        p.d.precision = NND_GEMM_F32;
+        guarded wide = run_gemm(&p, false);
+        p.d.precision = NND_GEMM_BF16_WEIGHTS;
+        guarded narrow = run_gemm(&p, false);
+        assert_memory_equal(wide.data, narrow.data, wide.n * sizeof(float));
+        guarded_free(&wide);
+        guarded_free(&narrow);
+        problem_free(&p);
+    }
+}
+
+static void weights_take_half_the_memory(nnd_isa isa)
+{
+    nnd_gemm wide, narrow;
+    nnd_gemm_desc d = {.m = 1, .n = 100, .k = 1001, .alpha = 1.0f};
+    assert_ok(nnd_gemm_plan(&d, &wide));
+    d.precision = NND_GEMM_BF16;
+    assert_ok(nnd_gemm_plan(&d, &narrow));
+    size_t bytes = nnd_gemm_packed_bytes(&narrow);
+    if (isa == NND_ISA_REFERENCE)
+        assert_int_equal(bytes, nnd_gemm_packed_bytes(&wide));
+    else
+        assert_int_equal(bytes, nnd_gemm_packed_bytes(&wide) / 1001 * 501);
+}
+
+static void test_bf16(void **state)
+{
+    (void)state;
+    each_bf16_isa(random_shapes);
+    each_bf16_isa(special_shapes);
+    each_bf16_isa(accumulation_in_place);
+    each_bf16_isa(same_bits_for_any_threads);
+    each_isa(exact_weights_give_the_bits_of_f32);
+    each_isa(weights_take_half_the_memory);
+}
+
 static void test_random_shapes(void **state)
 {
     (void)state;
@@ -242,6 +310,7 @@ int main(void)
         cmocka_unit_test(test_special_shapes),
         cmocka_unit_test(test_accumulation_in_place),
         cmocka_unit_test(test_same_bits_for_any_threads),
+        cmocka_unit_test(test_bf16),
         cmocka_unit_test(test_bad_shapes_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,13 +2,15 @@
  * The GEMM driver: cuts C into tiles, packs A, walks the register-tile kernel over each tile.
  *
  * Packed B: for each chunk of kc rows of op(B), for each panel of `panel` columns (the last one
- * narrowed to whole vectors): kc × width floats, columns beyond n are 0. The reference keeps op(B)
- * dense instead.
+ * narrowed to whole vectors): kc × width floats, columns beyond n are 0. Weights in bf16 lie in the
+ * same order as pairs of two k in one 32-bit lane (an odd last k with a 0), so kc is even and every
+ * count of rows of B is one of pairs. The reference keeps op(B) dense instead.
  */
 #include <math.h>
 #include <string.h>
 
 #include "engine/kernels/reference/reference.h"
+#include "engine/kernels/sets.h"
 
 #define MAX_ROWS    16
 #define MAX_PANEL   64
@@ -71,14 +73,36 @@ static void choose_tiles(nnd_gemm *g, int64_t rows)
     g->n_tiles = nnd_ceil_div(d->n, g->nc);
 }
 
+/* The best tile for weights in bf16, best first; NULL for the reference. */
+static const nnd_bf16_tile *bf16_tile(nnd_gemm_precision precision)
+{
+    static const nnd_bf16_tile *const all[] = {
+#if defined(__x86_64__)
+        &nnd_bf16_tile_avx512bf16,
+        &nnd_bf16_tile_avx512,
+        &nnd_bf16_tile_avx2,
+#elif defined(__aarch64__)
+        &nnd_bf16_tile_neon,
+#endif
+        NULL
+    };
+    if (precision == NND_GEMM_F32) return NULL;
+    const nnd_bf16_tile *const *t = all;
+    while (*t && ((*t)->isa > nnd_isa_current() || ((*t)->pairs && precision != NND_GEMM_BF16)))
+        t++;
+    return *t;
+}
+
 nnd_status nnd_gemm_plan(const nnd_gemm_desc *desc, nnd_gemm *out)
 {
     nnd_gemm g = {.desc = *desc, .set = nnd_kernel_set_current()};
     NND_TRY(check_gemm(&g.desc));
     bool vector = g.set->tile_planar != NULL;
+    g.bf16 = vector ? bf16_tile(desc->precision) : NULL;
     g.panel = vector ? g.set->tile_vectors * g.set->block : NND_REFERENCE_BLOCK;
     int64_t k = g.desc.k;
     g.kc = k <= CHUNK + CHUNK / 2 ? NND_MAX(1, k) : nnd_ceil_div(k, nnd_ceil_div(k, CHUNK));
+    if (g.bf16) g.kc = nnd_round_up(g.kc, 2);
     choose_tiles(&g, vector ? g.set->tile_rows : 1);
     *out = g;
     return NND_OK;
@@ -95,15 +119,21 @@ static int64_t packed_columns(const nnd_gemm *g)
     return is_reference(g) ? g->desc.n : nnd_round_up(g->desc.n, g->set->block);
 }
 
+/* Rows of packed B that `depth` rows of B make. */
+static int64_t packed_rows(const nnd_gemm *g, int64_t depth)
+{
+    return g->bf16 ? nnd_ceil_div(depth, 2) : depth;
+}
+
 /* Where the panel of column n0 in the chunk of row k0 begins. */
 static size_t packed_offset(const nnd_gemm *g, int64_t k0, int64_t depth, int64_t n0)
 {
-    return (size_t)(k0 * packed_columns(g) + n0 * depth);
+    return (size_t)(packed_rows(g, k0) * packed_columns(g) + n0 * packed_rows(g, depth));
 }
 
 size_t nnd_gemm_packed_bytes(const nnd_gemm *g)
 {
-    return (size_t)(g->desc.k * packed_columns(g)) * sizeof(float);
+    return (size_t)(packed_rows(g, g->desc.k) * packed_columns(g)) * sizeof(float);
 }
 
 size_t nnd_gemm_pack_tiles(const nnd_gemm *g)
@@ -129,11 +159,34 @@ static void pack_panel(const nnd_gemm *g, const float *b, int64_t k0, int64_t de
     }
 }
 
+/* The same in pairs of bf16. */
+static void pack_pairs(const nnd_gemm *g, const float *b, int64_t k0, int64_t depth, int64_t n0,
+                       int64_t width, int64_t stored, float *to)
+{
+    const nnd_gemm_desc *d = &g->desc;
+    int64_t k_step = d->trans_b ? 1 : d->ldb, n_step = d->trans_b ? d->ldb : 1;
+    uint16_t *halves = (uint16_t *)(void *)to;
+    const float *from = b + k0 * k_step + n0 * n_step;
+    for (int64_t k = 0; k < nnd_round_up(depth, 2); k++) {
+        float row[MAX_PANEL] = {0};
+        uint16_t narrow[MAX_PANEL], *pairs = halves + (k / 2 * width) * 2 + k % 2;
+        /* B may lie at any address. */
+        for (int64_t j = 0; j < stored && k < depth; j++)
+            memcpy(row + j, from + k * k_step + j * n_step, sizeof *row);
+        g->set->f32_to_bf16(row, narrow, (size_t)width);
+        for (int64_t j = 0; j < width; j++)
+            pairs[2 * j] = narrow[j];
+    }
+}
+
 static void pack_dense(const nnd_gemm_desc *d, const float *b, int64_t n0, int64_t n1, float *to)
 {
     for (int64_t k = 0; k < d->k; k++) {
-        for (int64_t j = n0; j < n1; j++)
-            to[k * d->n + j] = d->trans_b ? b[j * d->ldb + k] : b[k * d->ldb + j];
+        for (int64_t j = n0; j < n1; j++) {
+            float value = d->trans_b ? b[j * d->ldb + k] : b[k * d->ldb + j];
+            to[k * d->n + j] =
+                d->precision == NND_GEMM_F32 ? value : nnd_round_to_bf16_reference(value);
+        }
     }
 }
 
@@ -150,7 +203,8 @@ void nnd_gemm_pack_b_tile(const nnd_gemm *g, const float *b, float *packed, size
         for (int64_t n = n0; n < n1; n += g->panel) {
             int64_t stored = NND_MIN(g->panel, n1 - n);
             int64_t width = nnd_round_up(stored, g->set->block);
-            pack_panel(g, b, k0, depth, n, width, stored, packed + packed_offset(g, k0, depth, n));
+            float *to = packed + packed_offset(g, k0, depth, n);
+            (g->bf16 ? pack_pairs : pack_panel)(g, b, k0, depth, n, width, stored, to);
         }
     }
 }
@@ -168,14 +222,21 @@ size_t nnd_gemm_tiles(const nnd_gemm *g)
 }
 
 /* A single row is read where it lies. */
-static bool reads_a(const nnd_gemm_desc *d)
+static bool reads_a(const nnd_gemm *g)
 {
-    return d->m == 1 && d->alpha == 1.0f;
+    return g->desc.m == 1 && g->desc.alpha == 1.0f && !g->bf16;
+}
+
+/* Rounding works on the rows of one piece as they lie in A, and on one in bf16. */
+static int64_t rounding_floats(const nnd_gemm *g)
+{
+    return g->bf16 ? (g->set->tile_rows + 1) * g->kc : 0;
 }
 
 size_t nnd_gemm_lane_bytes(const nnd_gemm *g)
 {
-    return is_reference(g) || reads_a(&g->desc) ? 0 : (size_t)(g->mc * g->kc) * sizeof(float);
+    if (is_reference(g) || reads_a(g)) return 0;
+    return (size_t)(g->mc * g->kc + rounding_floats(g)) * sizeof(float);
 }
 
 /* Packs `count` ≤ rows rows from row m0 as [k][rows], scaled by alpha. */
@@ -196,10 +257,58 @@ static void pack_rows(const nnd_kernel_set *set, const nnd_gemm_desc *d, const f
     }
 }
 
+/* A row of alpha·op(A) rounded to bf16: `pairs` 32-bit lanes, an odd last element with a 0. Without
+   the instruction for pairs it is widened again. */
+static void round_row(const nnd_gemm *g, const float *from, int64_t step, int64_t depth, float *to,
+                      uint16_t *halves)
+{
+    const float *row = from;
+    if (step != 1 || g->desc.alpha != 1.0f) {
+        for (int64_t k = 0; k < depth; k++)
+            to[k] = g->desc.alpha * from[k * step];
+        row = to;
+    }
+    if (g->desc.precision == NND_GEMM_BF16_WEIGHTS) {
+        if (row != to) memcpy(to, row, (size_t)depth * sizeof *to);
+    } else {
+        g->set->f32_to_bf16(row, halves, (size_t)depth);
+        if (g->bf16->pairs)
+            memcpy(to, halves, (size_t)depth * sizeof *halves);
+        else
+            g->set->bf16_to_f32(halves, to, (size_t)depth);
+    }
+    bool as_pairs = g->bf16->pairs && g->desc.precision == NND_GEMM_BF16;
+    if (depth % 2 == 0) return;
+    if (as_pairs)
+        ((uint16_t *)(void *)to)[depth] = 0;
+    else
+        to[depth] = 0.0f;
+}
+
+/* As pack_rows, for a tile with weights in bf16: [pair][rows], or [k][rows] with an even k. */
+static void pack_rounded(const nnd_gemm *g, const float *a, int64_t m0, int64_t count, int64_t k0,
+                         int64_t depth, float *to, float *room)
+{
+    const nnd_gemm_desc *d = &g->desc;
+    int64_t row_step = d->trans_a ? 1 : d->lda, k_step = d->trans_a ? d->lda : 1;
+    int64_t even = nnd_round_up(depth, 2), lanes = g->bf16->pairs ? even / 2 : even;
+    uint16_t *halves = (uint16_t *)(void *)(room + g->set->tile_rows * g->kc);
+    for (int64_t i = 0; i < count; i++)
+        round_row(g, a + (m0 + i) * row_step + k0 * k_step, k_step, depth, room + i * g->kc,
+                  halves);
+    g->set->transpose(room, (size_t)g->kc, to, (size_t)g->set->tile_rows, (size_t)count,
+                      (size_t)lanes);
+}
+
 /* One register tile's place in the product. */
 typedef struct spot {
     int64_t m, rows, n, columns, k, depth;
 } spot;
+
+static void run_tile(const nnd_gemm *g, int64_t rows, int64_t vectors, const nnd_tile_args *t)
+{
+    (g->bf16 ? g->bf16->run : g->set->tile_planar)((int)rows, (int)vectors, t);
+}
 
 /* A register tile whose last vector sticks out over column n: it works on copies. */
 static void run_narrow(const nnd_gemm *g, const nnd_gemm_args *args, const spot *at,
@@ -223,7 +332,7 @@ static void run_narrow(const nnd_gemm *g, const nnd_gemm_args *args, const spot 
     if (t->r) t->r = r;
     t->c = c;
     t->c_row = t->r_row = width;
-    g->set->tile_planar((int)at->rows, (int)(width / g->set->block), t);
+    run_tile(g, at->rows, width / g->set->block, t);
     for (int64_t i = 0; i < at->rows; i++)
         memcpy(real + i * c_row, c + i * width, bytes);
 }
@@ -238,10 +347,10 @@ static void run_spot(const nnd_gemm *g, const nnd_gemm_args *args, const spot *a
     float scalar[MAX_ROWS];
     nnd_tile_args t = {
         .a = packed_a,
-        .a_step = !reads_a(d)  ? g->set->tile_rows
+        .a_step = !reads_a(g)  ? g->set->tile_rows
                   : d->trans_a ? d->lda
                                : 1,
-        .segments = {{&origin, 1, (size_t)at->depth}},
+        .segments = {{&origin, 1, (size_t)packed_rows(g, at->depth)}},
         .b = args->packed_b + packed_offset(g, at->k, at->depth, at->n),
         .c = args->c + at->m * d->ldc + at->n,
         .c_row = d->ldc,
@@ -253,6 +362,7 @@ static void run_spot(const nnd_gemm *g, const nnd_gemm_args *args, const spot *a
         .low = -INFINITY,
         .high = INFINITY,
     };
+    if (g->bf16 && !g->bf16->pairs) t.a_step *= 2;
     if (first && d->beta != 0.0f) t.r = args->r + at->m * d->ldr + at->n;
     if (first && bias && d->bias == NND_GEMM_BIAS_COLUMN) t.bias_vector = bias + at->n;
     if (first && bias && d->bias == NND_GEMM_BIAS_ROW) t.bias_row = bias + at->m;
@@ -266,7 +376,7 @@ static void run_spot(const nnd_gemm *g, const nnd_gemm_args *args, const spot *a
     if (at->columns % g->set->block)
         run_narrow(g, args, at, &t);
     else
-        g->set->tile_planar((int)at->rows, (int)(at->columns / g->set->block), &t);
+        run_tile(g, at->rows, at->columns / g->set->block, &t);
     if (clamp) return;
     for (int64_t i = 0; i < at->rows; i++) {
         float *row = args->c + (at->m + i) * d->ldc + at->n;
@@ -279,12 +389,16 @@ static void run_chunk(const nnd_gemm *g, const nnd_gemm_args *args, int64_t m0, 
                       int64_t n0, int64_t n1, int64_t k0, int64_t depth, float *packed_a)
 {
     int64_t rows = m1 - m0, pieces = nnd_ceil_div(rows, g->set->tile_rows);
-    int64_t piece_floats = g->set->tile_rows * depth;
+    int64_t piece_floats = g->set->tile_rows * (g->bf16 ? nnd_round_up(depth, 2) : depth);
     const nnd_gemm_desc *d = &g->desc;
-    const float *a = reads_a(d) ? args->a + k0 * (d->trans_a ? d->lda : 1) : packed_a;
+    const float *a = reads_a(g) ? args->a + k0 * (d->trans_a ? d->lda : 1) : packed_a;
     for (int64_t i = 0; i < pieces && a == packed_a; i++) {
         int64_t m = m0 + nnd_part(rows, pieces, i), end = m0 + nnd_part(rows, pieces, i + 1);
-        pack_rows(g->set, d, args->a, m, end - m, k0, depth, packed_a + i * piece_floats);
+        float *to = packed_a + i * piece_floats;
+        if (g->bf16)
+            pack_rounded(g, args->a, m, end - m, k0, depth, to, packed_a + g->mc * g->kc);
+        else
+            pack_rows(g->set, d, args->a, m, end - m, k0, depth, to);
     }
     for (int64_t n = n0; n < n1; n += g->panel) {
         for (int64_t i = 0; i < pieces; i++) {

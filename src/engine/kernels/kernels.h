@@ -96,6 +96,16 @@ typedef enum nnd_gemm_bias {
     NND_GEMM_BIAS_SCALAR  /* bias[1] */
 } nnd_gemm_bias;
 
+/* What is multiplied; sums are f32 always. B packed in bf16 takes half the memory, except in the
+   reference. */
+typedef enum nnd_gemm_precision {
+    NND_GEMM_F32 = 0,
+    NND_GEMM_BF16_WEIGHTS, /* B is rounded to bf16, A stays f32 */
+    NND_GEMM_BF16          /* alpha·A is rounded as well, and products of pairs are exact. With
+                              AVX-512 BF16 its instruction multiplies, which takes subnormal
+                              numbers for 0; elsewhere the rounded numbers are multiplied in f32 */
+} nnd_gemm_precision;
+
 typedef struct nnd_gemm_desc {
     int64_t m, n, k;
     bool trans_a;               /* A is stored k×m */
@@ -105,15 +115,18 @@ typedef struct nnd_gemm_desc {
     float beta;                 /* 0: R is not read */
     nnd_gemm_bias bias;
     nnd_act act;
+    nnd_gemm_precision precision;
 } nnd_gemm_desc;
 
 struct nnd_kernel_set;
+struct nnd_bf16_tile;
 
 /* A plan: plain data, copied freely, nothing to destroy. Fields beside `desc` are private. */
 typedef struct nnd_gemm {
     nnd_gemm_desc desc;
     const struct nnd_kernel_set *set;
-    int64_t mc, nc, kc; /* extent of a tile in m and n; k is summed in chunks of kc */
+    const struct nnd_bf16_tile *bf16; /* NULL: f32, or the reference */
+    int64_t mc, nc, kc;               /* extent of a tile in m and n; k is summed in chunks of kc */
     int64_t m_tiles, n_tiles;
     int64_t panel; /* columns of a packed panel */
 } nnd_gemm;

@@ -11,6 +11,7 @@
 /* Channels per block of the reference's NCHWc. */
 #define NND_REFERENCE_BLOCK 8
 
+float nnd_round_to_bf16_reference(float x);
 /* Rows [m0, m1) and columns [n0, n1) of a GEMM; packed_b is op(B), dense k×n. */
 void nnd_f32_gemm_reference(const nnd_gemm_desc *desc, const nnd_gemm_args *args, int64_t m0,
                             int64_t m1, int64_t n0, int64_t n1);

@@ -3,68 +3,8 @@
  * vectors is a function of its own, with all sums in registers.
  */
 #include "engine/kernels/set.h"
+#include "engine/kernels/simd/tile_ends.h"
 #include "engine/kernels/simd/vec.h"
-
-NND_INLINE void tile_start(const int rows, const int vectors, const nnd_tile_args *t,
-                           vf acc[TILE_ROWS][TILE_VECTORS])
-{
-#pragma GCC unroll 16
-    for (int i = 0; i < rows; i++) {
-#pragma GCC unroll 4
-        for (int v = 0; v < vectors; v++) {
-            if (t->accumulate)
-                acc[i][v] = v_load(t->c + i * t->c_row + v * t->c_vector);
-            else if (t->bias_row)
-                acc[i][v] = v_set1(t->bias_row[i]);
-            else if (t->bias_vector)
-                acc[i][v] = v_load(t->bias_vector + v * VLEN);
-            else
-                acc[i][v] = v_set1(0.0f);
-        }
-    }
-    if (!t->r) return;
-    vf beta = v_set1(t->beta);
-#pragma GCC unroll 16
-    for (int i = 0; i < rows; i++) {
-#pragma GCC unroll 4
-        for (int v = 0; v < vectors; v++)
-            acc[i][v] = v_fma(beta, v_load(t->r + i * t->r_row + v * t->r_vector), acc[i][v]);
-    }
-}
-
-/* Lanes that belong to somebody else get the value that they have. */
-NND_INLINE void tile_keep_foreign(const int rows, const int vectors, const nnd_tile_args *t,
-                                  vf acc[TILE_ROWS][TILE_VECTORS])
-{
-#pragma GCC unroll 4
-    for (int v = 0; v < vectors; v++) {
-        vm foreign = v_less(v_set1(0.0f), v_load(t->foreign + v * VLEN));
-#pragma GCC unroll 16
-        for (int i = 0; i < rows; i++) {
-            vf now = v_load(t->c + i * t->c_row + v * t->c_vector);
-            acc[i][v] = v_select(foreign, now, acc[i][v]);
-        }
-    }
-}
-
-NND_INLINE void tile_finish(const int rows, const int vectors, const nnd_tile_args *t,
-                            vf acc[TILE_ROWS][TILE_VECTORS])
-{
-    vf low = v_set1(t->low), high = v_set1(t->high);
-#pragma GCC unroll 16
-    for (int i = 0; i < rows; i++) {
-#pragma GCC unroll 4
-        for (int v = 0; v < vectors; v++)
-            acc[i][v] = v_min(high, v_max(low, acc[i][v]));
-    }
-    if (t->foreign) tile_keep_foreign(rows, vectors, t, acc);
-#pragma GCC unroll 16
-    for (int i = 0; i < rows; i++) {
-#pragma GCC unroll 4
-        for (int v = 0; v < vectors; v++)
-            v_store(t->c + i * t->c_row + v * t->c_vector, acc[i][v]);
-    }
-}
 
 NND_INLINE void tile(const int rows, const int vectors, const int a_row, ptrdiff_t a_step,
                      const nnd_tile_args *t)
