@@ -87,11 +87,13 @@ typedef struct nnd_engine_options {
        Whoever may write to the folder decides what the models that use it compute. */
     const char *cache;
     uint64_t max_cache_bytes;
+    bool bf16; /* Gemm and MatMul with constant weights round their operands to
+                  bfloat16, sums stay f32; weights take half the memory */
 } nnd_engine_options;
 #define NND_ENGINE_OPTIONS_INIT                                                                    \
     {                                                                                              \
         sizeof(nnd_engine_options), NULL, NULL, NULL, NND_PASSES_DEFAULT, 0, 0, false, NULL,       \
-            false, NULL, 0, NULL, 0                                                                \
+            false, NULL, 0, NULL, 0, false                                                         \
     }
 
 /* Loads an ONNX model (ModelProto bytes) or a saved graph (nndeploy/ir.h). Takes its own reference

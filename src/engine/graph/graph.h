@@ -111,6 +111,7 @@ typedef struct nnd_graph_node {
     float epilogue_a,
         epilogue_b; /* CLIP: low, high; LEAKY_RELU: slope; HARD_SIGMOID: alpha, beta */
     void *state;    /* what the operator's prepare made */
+    int32_t packed; /* Gemm, MatMul: nnd_gemm_precision of the weights in state */
     const struct nnd_op_choice *choice; /* what it could choose from, in `state`; NULL = nothing */
     bool dead;                          /* removed by a pass, gone at the next nnd_graph_index */
 } nnd_graph_node;
@@ -148,6 +149,7 @@ struct nnd_graph {
     struct nnd_choices *choices; /* of the main graph, while it is prepared; NULL = none */
     nnd_folding folding;         /* of the main graph, for its sub-graphs as well */
     bool nominal_exact;          /* the nominal shapes are the only ones possible */
+    bool bf16;                   /* of the main graph: products may round their operands to bf16 */
 };
 
 nnd_status nnd_graph_create(nnd_graph *parent, const char *name, nnd_graph **out);

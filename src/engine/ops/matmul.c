@@ -201,6 +201,7 @@ static nnd_status make_gemm(const nnd_op_ctx *c, gemm_step *s, bool *ok)
                        .trans_a = p->trans_a,
                        .trans_b = p->trans_b,
                        .alpha = p->alpha,
+                       .precision = (nnd_gemm_precision)c->node->packed,
                        .beta = s->adds ? 1.0f : 0.0f};
     if (!z || s->adds) d.act = nnd_epilogue_act(c->node);
     *ok = c->in[0]->dtype == NND_F32;
@@ -235,6 +236,26 @@ static void pack_weights(const nnd_gemm *gemm, const float *b, float *packed)
     }
 }
 
+/* Weights that lose nothing in bf16, as those of a model in bf16 do not. At any address. */
+static bool is_exact_in_bf16(const nnd_tensor *t)
+{
+    const char *at = t->data;
+    for (int64_t i = 0; i < nnd_tensor_count(t); i++, at += sizeof(float)) {
+        uint32_t bits;
+        memcpy(&bits, at, sizeof(bits));
+        if (bits & 0xffff) return false;
+    }
+    return true;
+}
+
+static nnd_gemm_precision precision_for(const nnd_graph *g, const nnd_tensor *weights)
+{
+    while (g->parent)
+        g = g->parent;
+    if (g->bf16) return NND_GEMM_BF16;
+    return is_exact_in_bf16(weights) ? NND_GEMM_BF16_WEIGHTS : NND_GEMM_F32;
+}
+
 static nnd_status gemm_prepare(nnd_graph *g, nnd_graph_node *n)
 {
     /* Weights in a file may lie at odd addresses; a copy of large ones, only to pack it, would be
@@ -246,14 +267,20 @@ static nnd_status gemm_prepare(nnd_graph *g, nnd_graph_node *n)
         return NND_OK;
     nnd_gemm gemm;
     bool trans = n->op->variant && nnd_node_int(n, "transB", 0);
-    nnd_gemm_desc d = {
-        .m = 1, .k = b->dims[trans], .n = b->dims[!trans], .trans_b = trans, .alpha = 1.0f};
+    nnd_gemm_desc d = {.m = 1,
+                       .k = b->dims[trans],
+                       .n = b->dims[!trans],
+                       .trans_b = trans,
+                       .alpha = 1.0f,
+                       .precision = precision_for(g, b)};
     NND_TRY(nnd_gemm_plan(&d, &gemm));
     nnd_packed_blob *packed;
     void *fill;
-    NND_TRY(nnd_packed_take(g, n, "gemm", nnd_gemm_packed_bytes(&gemm), &packed, &fill));
+    NND_TRY(nnd_packed_take(g, n, d.precision == NND_GEMM_F32 ? "gemm" : "gemm bf16",
+                            nnd_gemm_packed_bytes(&gemm), &packed, &fill));
     if (fill) pack_weights(&gemm, b->data, fill);
     n->state = packed;
+    n->packed = (int32_t)d.precision;
     if (g->values[n->inputs[1]].uses == 1) nnd_graph_release_constant(g, n->inputs[1]);
     return NND_OK;
 }
@@ -271,7 +298,9 @@ static nnd_status gemm_plan(nnd_op_ctx *c)
     c->step = s;
     c->lane_bytes = nnd_gemm_lane_bytes(&s->gemm);
     if (!c->node->state) c->workspace_bytes = nnd_gemm_packed_bytes(&s->gemm);
-    c->kernel = "gemm";
+    c->kernel = c->node->packed == NND_GEMM_BF16           ? "gemm bf16"
+                : c->node->packed == NND_GEMM_BF16_WEIGHTS ? "gemm bf16 weights"
+                                                           : "gemm";
     return NND_OK;
 }
 

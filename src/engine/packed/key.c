@@ -56,6 +56,7 @@ void nnd_packed_key_of(const nnd_packed_origin *origin, nnd_packed_key *out)
     add_text(&h, nnd_isa_name(nnd_isa_current()));
     add_text(&h, nnd_isa_name(nnd_int8_isa()));
     add_u64(&h, origin->passes);
+    add_u64(&h, origin->bf16);
     add_u64(&h, origin->kernel_count);
     for (size_t i = 0; i < origin->kernel_count; i++) {
         add_text(&h, origin->kernels[i].op);

@@ -65,6 +65,7 @@ typedef struct nnd_packed_origin {
     uint32_t passes;
     const nnd_engine_kernel *kernels; /* wanted instead of the cost model's choice */
     size_t kernel_count;
+    bool bf16; /* products in bf16 are allowed */
 } nnd_packed_origin;
 
 /* The key of what this build makes of them with the instruction set in force. A file that port

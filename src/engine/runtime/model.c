@@ -167,7 +167,8 @@ static void open_cache(nnd_engine_model *m, const source *from, const nnd_engine
                                       .file_count = count,
                                       .passes = m->passes,
                                       .kernels = o->kernels,
-                                      .kernel_count = o->kernel_count};
+                                      .kernel_count = o->kernel_count,
+                                      .bf16 = o->bf16};
     nnd_packed_key_of(&origin, &key);
     nnd_free(files);
     nnd_packed_open(m->packed, o->cache, o->max_cache_bytes, &key, m->name);
@@ -223,6 +224,7 @@ static nnd_status load(nnd_engine_model *m, const void *bytes, size_t size,
         NND_TRY(nnd_onnx_read(&m->onnx, bytes, size));
     m->graph = m->onnx.graph;
     NND_TRY(make_ports(m));
+    m->graph->bf16 = m->bf16;
     NND_TRY(nnd_graph_bind(m->graph));
     NND_TRY(nnd_packed_create(&m->packed));
     source from = {.m = m, .bytes = bytes, .size = size};
@@ -274,6 +276,7 @@ static nnd_status create(nnd_buffer *buffer, const void *bytes, size_t size, nnd
     if (ir) take_ir(m, ir);
     m->passes = o.passes;
     m->shared_arena = o.shared_arena;
+    m->bf16 = o.bf16;
     if (m->shared_arena) nnd_shared_arena_join();
     m->report = (nnd_pass_report)NND_PASS_REPORT_INIT;
     m->onnx.open = o.open;

@@ -23,7 +23,7 @@ struct nnd_engine_model {
     nnd_plan *plan; /* at the declared shapes; NULL when they are open */
     nnd_packed *packed;
     char *name;
-    bool shared_arena;
+    bool shared_arena, bf16;
 };
 
 #endif

@@ -69,10 +69,11 @@ static nnd_status open_external(void *user, const char *relative, nnd_buffer **o
 }
 
 enum { ARENA_OWN, ARENA_SHARED };
+enum { PRECISION_F32, PRECISION_BF16 };
 typedef struct builtin_config {
     char *passes, *dump_after, *kernels;
     bool separate_tensors;
-    int arena; /* ARENA_… */
+    int arena, precision; /* ARENA_…, PRECISION_… */
     char *cache;
     int64_t cache_mib;
 } builtin_config;
@@ -94,6 +95,8 @@ static const nnd_option config_options[] = {
                       "folder for packed weights, which all processes share"),
     NND_OPTION_INT(builtin_config, cache_mib, "cache-limit", 1, INT64_C(1) << 40,
                    "MiB that this folder may hold"),
+    NND_OPTION_ENUM(builtin_config, precision, "precision", "f32|bf16",
+                    "what Gemm and MatMul with constant weights round their operands to"),
 };
 
 /* "key=value  key=value" as the public options have it → the comma form of base/options.h. Blanks
@@ -122,12 +125,20 @@ static nnd_status check_options(const nnd_model_options *options)
     if (options->device && options->device[0] && strcmp(options->device, "cpu") != 0)
         return nnd_error_set(NND_E_UNSUPPORTED, "backend builtin runs on 'cpu' only, not on '%s'",
                              options->device);
-    if (options->precision && options->precision[0] && strcmp(options->precision, "f32") != 0)
-        return nnd_error_set(NND_E_UNSUPPORTED,
-                             "backend builtin computes in the precision of the model; '%s' is not "
-                             "offered",
-                             options->precision);
     return NND_OK;
+}
+
+/* The option itself counts, `config` where it is not given. */
+static nnd_status read_precision(const nnd_model_options *options, builtin_config *config)
+{
+    const char *name = options->precision;
+    if (!name || !name[0]) return NND_OK;
+    config->precision = strcmp(name, "bf16") == 0 ? PRECISION_BF16 : PRECISION_F32;
+    if (config->precision == PRECISION_BF16 || strcmp(name, "f32") == 0) return NND_OK;
+    return nnd_error_set(NND_E_UNSUPPORTED,
+                         "backend builtin computes in the precision of the model, or in 'bf16'; "
+                         "'%s' is not offered",
+                         name);
 }
 
 static void port_from_engine(nnd_model_port *port, const nnd_engine_port *from)
@@ -190,6 +201,7 @@ static nnd_status load_configured(const model_source *from, const nnd_model_opti
     engine.dump_after = config->dump_after;
     engine.cache = config->cache ? config->cache : folder;
     engine.max_cache_bytes = (uint64_t)config->cache_mib << 20;
+    engine.bf16 = config->precision == PRECISION_BF16;
     nnd_status status =
         config->passes ? nnd_engine_passes_parse(config->passes, &engine.passes) : NND_OK;
     if (status == NND_OK)
@@ -221,6 +233,7 @@ static nnd_status load_any(const model_source *from, const nnd_model_options *op
     if (status == NND_OK && !m)
         status = nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a model");
     if (status == NND_OK) status = parse_config(options->config, &config);
+    if (status == NND_OK) status = read_precision(options, &config);
     if (status == NND_OK)
         status = load_configured(from, options, &config, &m->engine);
     else
@@ -402,4 +415,5 @@ const nnd_backend nnd_backend_builtin = {
     .close = builtin_close,
     .run = builtin_run,
     .profile = builtin_profile,
+    .precisions = "bf16",
 };
