@@ -115,6 +115,9 @@ static const struct check_case {
      "unexpected-graph", 3, "a", "", ""},
     {F IMAGE " \"nodes\": [{\"id\": \"a\", \"type\": \"test.filter\", \"until\": \"x\"}]}",
      "unexpected-field", 3, "a", "", ""},
+    {F IMAGE
+     " \"nodes\": [{\"id\": \"a\", \"type\": \"test.filter\", \"input_policy\": \"latest\"}]}",
+     "unsupported-input-policy", 3, "a", "input_policy", "sync"},
     {F IMAGE " \"nodes\": [{\"id\": \"a\", \"type\": \"test.filter\", \"on_error\": \"panic\"}]}",
      "bad-on-error", 3, "a", "on_error", ""},
     {F IMAGE " \"nodes\": [{\"id\": \"a\", \"type\": \"test.filter\", \"on_error\": {\"fallback\": "

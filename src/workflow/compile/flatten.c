@@ -219,15 +219,6 @@ static nnd_status parse_on_error(wf_compiler *c, const wf_node *node, wf_plan_ac
                            "{\"retry\": n} or {\"fallback\": \"node\"}");
 }
 
-/* The executor synchronises inputs by sequence number; the file may say so. */
-static nnd_status check_input_policy(wf_compiler *c, const wf_node *node, wf_plan_actor *actor)
-{
-    if (!node->input_policy || strcmp(node->input_policy, "\"sync\"") == 0) return NND_OK;
-    return wf_report_actor(c, actor, NND_SEVERITY_ERROR, NND_E_UNSUPPORTED,
-                           "unsupported-input-policy", NULL, "\"sync\"",
-                           "input_policy %s is not available in this version", node->input_policy);
-}
-
 static nnd_status fill_common(wf_compiler *c, const wf_scope *scope, const wf_node *node,
                               wf_plan_actor *actor)
 {
@@ -241,8 +232,7 @@ static nnd_status fill_common(wf_compiler *c, const wf_scope *scope, const wf_no
     }
     double ms = node->deadline_ms;
     if (ms > 0) actor->deadline_ns = ms < 9e12 ? (int64_t)(ms * 1e6) : INT64_MAX / 2;
-    NND_TRY(parse_on_error(c, node, actor));
-    return check_input_policy(c, node, actor);
+    return parse_on_error(c, node, actor);
 }
 
 /* *known = false when the node itself cannot tell, which is reported. */

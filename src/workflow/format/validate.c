@@ -431,9 +431,18 @@ static nnd_status check_on_error(const scope *s, const member *m, const nnd_json
     return NND_OK;
 }
 
+/* Runs synchronise inputs by sequence number; the file may say so. */
+static nnd_status check_input_policy(const scope *s, const wf_node *n)
+{
+    if (!n->input_policy || strcmp(n->input_policy, "\"sync\"") == 0) return NND_OK;
+    return REPORT(s, n->place, n->id, "input_policy", "unsupported-input-policy", "sync",
+                  "input_policy %.100s is not available in this version", n->input_policy);
+}
+
 static nnd_status check_settings(const scope *s, const member *m)
 {
     nnd_json_doc *doc = NULL;
+    NND_TRY(check_input_policy(s, m->node));
     if (!m->node->on_error) return NND_OK;
     NND_TRY(nnd_json_parse(m->node->on_error, strlen(m->node->on_error), NULL, &doc));
     nnd_status status = check_on_error(s, m, nnd_json_root(doc));
