@@ -324,6 +324,82 @@ static void strict_about_graphs(void **state)
     (void)nnd_port_dir_remove_tree(folder);
 }
 
+/* A graph of one constant. */
+static void save_scaled(const char *path, float factor)
+{
+    nnd_ir *ir;
+    nnd_tensor t;
+    const nnd_ir_type type = {.dtype = NND_F32, .rank = 1, .dims = {{4, NULL}}};
+    const char *in[] = {"x", "w"}, *out[] = {"y"};
+    assert_ok(nnd_ir_create("scaled", 17, &ir));
+    nnd_ir_graph *g = nnd_ir_main(ir);
+    assert_ok(nnd_ir_add_input(g, "x", &type));
+    assert_ok(nnd_tensor_init(&t, NND_F32, 1, (int64_t[]){1}, &factor));
+    assert_ok(nnd_ir_add_constant(g, "w", &t));
+    assert_ok(nnd_ir_add_node(
+        g, &(nnd_ir_node){
+               .op = "Mul", .inputs = in, .input_count = 2, .outputs = out, .output_count = 1}));
+    assert_ok(nnd_ir_add_output(g, "y", NULL));
+    assert_ok(nnd_ir_save(ir, path));
+    nnd_ir_destroy(ir);
+}
+
+/* Puts `text` in the place of the first `from` of the same length. */
+static void change(const char *path, const char *from, const char *text)
+{
+    size_t size;
+    char *bytes = read_file(path, &size);
+    assert_non_null(bytes);
+    for (size_t i = 0; i + strlen(from) <= size; i++) {
+        if (memcmp(bytes + i, from, strlen(from)) != 0) continue;
+        memcpy(bytes + i, text, strlen(text));
+        assert_int_equal(nnd_port_file_write_atomic(path, bytes, size), 0);
+        nnd_port_free(bytes);
+        return;
+    }
+    fail_msg("'%s' is not in %s", from, path);
+}
+
+/* As after a crash between the two files: the constants of one version, the graph of another. */
+static void two_versions_are_refused(void **state)
+{
+    char path[700], weights[700];
+    size_t size;
+    nnd_ir *ir;
+    (void)state;
+    const char *folder = scratch_folder();
+    snprintf(path, sizeof(path), "%s/pair.nnd.json", folder);
+    snprintf(weights, sizeof(weights), "%s/pair.safetensors", folder);
+    save_scaled(path, 2);
+    char *old_graph = read_file(path, &size);
+    assert_non_null(old_graph);
+    save_scaled(path, 3);
+    assert_ok(nnd_ir_load(path, &ir));
+    nnd_ir_destroy(ir);
+    assert_int_equal(nnd_port_file_write_atomic(path, old_graph, size), 0);
+    assert_status(nnd_ir_load(path, &ir), NND_E_FORMAT);
+    const char *text = error_text();
+    if (!strstr(text, "'pair.safetensors' is not the file of constants") ||
+        !strstr(text, "weights_id"))
+        fail_msg("%s", text);
+    nnd_error_clear();
+    /* Without the id, whoever changes the files by hand answers for them. */
+    char *at = strstr(old_graph, ",\n  \"weights_id\"");
+    assert_non_null(at);
+    memcpy(at, "\n}\n", 4);
+    assert_int_equal(nnd_port_file_write_atomic(path, old_graph, strlen(old_graph)), 0);
+    assert_ok(nnd_ir_load(path, &ir));
+    nnd_ir_destroy(ir);
+    /* Constants that another program has written hold no id. */
+    save_scaled(path, 3);
+    change(weights, "nndeploy_id", "another_one");
+    assert_status(nnd_ir_load(path, &ir), NND_E_FORMAT);
+    assert_non_null(strstr(error_text(), "its id is missing"));
+    nnd_error_clear();
+    nnd_port_free(old_graph);
+    (void)nnd_port_dir_remove_tree(folder);
+}
+
 /* A saved model cut off anywhere is refused; never a crash. */
 static void cut_files_are_refused(void **state)
 {
@@ -362,6 +438,7 @@ int main(void)
         cmocka_unit_test(real_models_come_back_bit_by_bit),
         cmocka_unit_test(strict_about_tensors),
         cmocka_unit_test(strict_about_graphs),
+        cmocka_unit_test(two_versions_are_refused),
         cmocka_unit_test(cut_files_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

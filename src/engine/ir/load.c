@@ -456,7 +456,22 @@ static nnd_status read_envelope(loader *l, const nnd_json *root)
     return each(l, NULL, root, "metadata", read_metadata);
 }
 
-static nnd_status open_weights(loader *l, const nnd_json *json)
+/* Both files are replaced one after the other; when that was cut off between them, the constants
+   are those of another version, and nothing else would tell. */
+static nnd_status check_weights(loader *l, const nnd_json *json, const char *path)
+{
+    const char *wanted = text_of(json), *id = nnd_safetensors_id(&l->weights);
+    if (!json || (wanted && id && strcmp(wanted, id) == 0)) return NND_OK;
+    if (!wanted) return complain(l, json, "'weights_id' is a text");
+    l->ir->line = nnd_json_line(json);
+    return nnd_ir_problem(l->ir,
+                          "'%s' is not the file of constants that this graph was saved with (its "
+                          "id is %.40s, wanted %.40s): save both again, or remove 'weights_id' "
+                          "from the graph if they belong together",
+                          path, id ? id : "missing", wanted);
+}
+
+static nnd_status open_weights(loader *l, const nnd_json *json, const nnd_json *id)
 {
     const char *path = text_of(json);
     nnd_buffer *buffer;
@@ -464,8 +479,9 @@ static nnd_status open_weights(loader *l, const nnd_json *json)
     if (path) path = nnd_arena_strdup(&l->ir->source.arena, path);
     if (!path) return complain(l, json, "'weights' is the name of a file");
     NND_TRY(nnd_onnx_open_external(&l->ir->source, path, &buffer));
-    return nnd_safetensors_open(&l->weights, nnd_buffer_data(buffer), nnd_buffer_size(buffer),
-                                path);
+    NND_TRY(
+        nnd_safetensors_open(&l->weights, nnd_buffer_data(buffer), nnd_buffer_size(buffer), path));
+    return check_weights(l, id, path);
 }
 
 static nnd_status read_document(loader *l, const nnd_json *root)
@@ -478,11 +494,11 @@ static nnd_status read_document(loader *l, const nnd_json *root)
             format ? format : "");
     NND_TRY(go_on(want_object(l, root, "",
                               "format producer producer_version doc ir_version model_version "
-                              "opsets metadata graph weights")));
+                              "opsets metadata graph weights weights_id")));
     NND_TRY(nnd_graph_create(NULL, name, &l->ir->source.graph));
     l->ir->main.graph = l->ir->source.graph;
     NND_TRY(read_envelope(l, root));
-    NND_TRY(open_weights(l, nnd_json_get(root, "weights")));
+    NND_TRY(open_weights(l, nnd_json_get(root, "weights"), nnd_json_get(root, "weights_id")));
     NND_TRY(go_on(read_graph(l, &l->ir->main, nnd_json_get(root, "graph"))));
     if (!l->ir->source.graph->output_count)
         (void)!nnd_ir_problem(l->ir, "the graph has no outputs");

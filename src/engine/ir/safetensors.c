@@ -8,6 +8,9 @@
 
 enum { PREFIX = 8, ALIGNMENT = 64 };
 
+#define METADATA "__metadata__"
+#define ID       "nndeploy_id"
+
 static const struct {
     const char *name;
     nnd_dtype dtype;
@@ -115,7 +118,7 @@ static nnd_status check_metadata(const nnd_json *json)
     bool fine = nnd_json_get_type(json) == NND_JSON_OBJECT;
     for (size_t i = 0; i < nnd_json_count(json) && fine; i++)
         fine = nnd_json_get_type(nnd_json_at(json, i)) == NND_JSON_STRING;
-    return fine ? NND_OK : malformed(json, "__metadata__", "it is no object of texts");
+    return fine ? NND_OK : malformed(json, METADATA, "it is no object of texts");
 }
 
 static nnd_status check_entries(const nnd_safetensors *st)
@@ -128,7 +131,7 @@ static nnd_status check_entries(const nnd_safetensors *st)
     for (size_t i = 0; i < members && status == NND_OK; i++) {
         const char *name = nnd_json_key_at(root, i);
         nnd_tensor ignored;
-        if (strcmp(name, "__metadata__") == 0)
+        if (strcmp(name, METADATA) == 0)
             status = check_metadata(nnd_json_at(root, i));
         else
             status = read_entry(st, name, nnd_json_at(root, i), &ignored, &ranges[count++]);
@@ -170,9 +173,15 @@ nnd_status nnd_safetensors_find(const nnd_safetensors *st, const char *name, nnd
 {
     const nnd_json *json = st->header ? nnd_json_get(nnd_json_root(st->header), name) : NULL;
     range place;
-    if (!json || strcmp(name, "__metadata__") == 0)
+    if (!json || strcmp(name, METADATA) == 0)
         return nnd_error_set(NND_E_NOT_FOUND, "there is no tensor '%s'", name);
     return read_entry(st, name, json, out, &place);
+}
+
+const char *nnd_safetensors_id(const nnd_safetensors *st)
+{
+    const nnd_json *root = st->header ? nnd_json_root(st->header) : NULL;
+    return nnd_json_string(nnd_json_get(nnd_json_get(root, METADATA), ID), NULL);
 }
 
 /* ---- writing ------------------------------------------------------------------------------- */
@@ -205,7 +214,34 @@ static void put_entry(nnd_json_writer *w, const nnd_safetensors_item *item, uint
     nnd_json_end_object(w);
 }
 
-static nnd_status make_header(const nnd_safetensors_item *items, size_t count, nnd_str *out)
+void nnd_safetensors_sort(nnd_safetensors_item *items, size_t count, char id[NND_KEY128_TEXT])
+{
+    nnd_hash128 h;
+    if (count) qsort(items, count, sizeof(*items), compare_items);
+    nnd_hash128_init(&h, 0);
+    for (size_t i = 0; i < count; i++) {
+        const nnd_tensor *t = &items[i].tensor;
+        nnd_hash128_add_str(&h, items[i].name);
+        nnd_hash128_add_u64(&h, (uint64_t)t->dtype);
+        nnd_hash128_add_u64(&h, (uint64_t)t->rank);
+        for (int d = 0; d < t->rank; d++)
+            nnd_hash128_add_u64(&h, (uint64_t)t->dims[d]);
+        if (nnd_tensor_bytes(t)) nnd_hash128_add(&h, t->data, nnd_tensor_bytes(t));
+    }
+    nnd_key128_text(nnd_hash128_end(&h), id);
+}
+
+static void put_metadata(nnd_json_writer *w, const char *id)
+{
+    nnd_json_key(w, METADATA);
+    nnd_json_begin_object(w);
+    nnd_json_key(w, ID);
+    nnd_json_put_string(w, id);
+    nnd_json_end_object(w);
+}
+
+static nnd_status make_header(const nnd_safetensors_item *items, size_t count, const char *id,
+                              nnd_str *out)
 {
     nnd_json_writer *w;
     char *text;
@@ -213,6 +249,7 @@ static nnd_status make_header(const nnd_safetensors_item *items, size_t count, n
     uint64_t at = 0;
     NND_TRY(nnd_json_writer_create(0, &w));
     nnd_json_begin_object(w);
+    put_metadata(w, id);
     for (size_t i = 0; i < count; i++) {
         uint64_t bytes = nnd_tensor_bytes(&items[i].tensor);
         put_entry(w, &items[i], at, at + bytes);
@@ -237,11 +274,11 @@ static nnd_status make_header(const nnd_safetensors_item *items, size_t count, n
     return out->failed ? nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a header") : NND_OK;
 }
 
-nnd_status nnd_safetensors_write(nnd_safetensors_item *items, size_t count, FILE *file)
+nnd_status nnd_safetensors_write(const nnd_safetensors_item *items, size_t count, const char *id,
+                                 FILE *file)
 {
     nnd_str header = {0};
-    if (count) qsort(items, count, sizeof(*items), compare_items);
-    nnd_status status = make_header(items, count, &header);
+    nnd_status status = make_header(items, count, id, &header);
     bool fine = status == NND_OK && fwrite(header.data, 1, header.size, file) == header.size;
     for (size_t i = 0; i < count && fine; i++) {
         size_t bytes = nnd_tensor_bytes(&items[i].tensor);

@@ -11,6 +11,7 @@
 
 #include <stdio.h>
 
+#include "base/hash.h"
 #include "nndeploy/data.h"
 
 enum { NND_SAFETENSORS_MAX_HEADER = 100 << 20 };
@@ -28,6 +29,9 @@ void nnd_safetensors_close(nnd_safetensors *st); /* a zeroed one too */
 /* The tensor of that name; its data lies in the file, perhaps unaligned. NND_E_NOT_FOUND. */
 nnd_status nnd_safetensors_find(const nnd_safetensors *st, const char *name, nnd_tensor *out);
 
+/* The id that the file was written with; NULL for a file that has none. */
+const char *nnd_safetensors_id(const nnd_safetensors *st);
+
 /* "F32"; NULL for types that the format does not have. */
 const char *nnd_safetensors_dtype(nnd_dtype dtype);
 
@@ -36,8 +40,11 @@ typedef struct nnd_safetensors_item {
     const char *name;
     nnd_tensor tensor; /* of a dtype that the format has */
 } nnd_safetensors_item;
-/* Sorts the items (widest elements first, then by name: every tensor is aligned) and writes the
-   file; NND_E_IO. Names are unique. */
-nnd_status nnd_safetensors_write(nnd_safetensors_item *items, size_t count, FILE *file);
+/* Sorts the items (widest elements first, then by name: every tensor is aligned). Names are unique.
+   The id is made of their names, types, shapes and elements. */
+void nnd_safetensors_sort(nnd_safetensors_item *items, size_t count, char id[NND_KEY128_TEXT]);
+/* Writes a file of sorted items, with the id among its metadata; NND_E_IO. */
+nnd_status nnd_safetensors_write(const nnd_safetensors_item *items, size_t count, const char *id,
+                                 FILE *file);
 
 #endif

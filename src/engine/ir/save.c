@@ -13,6 +13,7 @@ typedef struct saver {
     nnd_arena arena; /* names of tensors, elements of strings */
     nnd_safetensors_item *items;
     size_t count, capacity;
+    char id[NND_KEY128_TEXT]; /* of all items; they are complete once the graph is written */
 } saver;
 
 static nnd_status out_of_memory(void)
@@ -409,7 +410,11 @@ static nnd_status make_text(saver *s, const nnd_ir *ir, const char *weights, cha
     put_envelope(s, &ir->source);
     nnd_json_key(s->w, "graph");
     nnd_status status = put_graph(s, ir->source.graph);
-    if (status == NND_OK && s->count) put_text(s, "weights", weights);
+    if (status == NND_OK && s->count) {
+        nnd_safetensors_sort(s->items, s->count, s->id);
+        put_text(s, "weights", weights);
+        put_text(s, "weights_id", s->id);
+    }
     nnd_json_end_object(s->w);
     if (status == NND_OK) status = nnd_json_writer_take(s->w, text, size);
     if (status == NND_OK) (*text)[(*size)++] = '\n'; /* in the place of the NUL */
@@ -427,7 +432,7 @@ static nnd_status write_weights(saver *s, const char *path)
     nnd_status status =
         nnd_error_from_port(nnd_port_file_open(part, "wb", &file), "cannot write", part);
     if (status == NND_OK) {
-        status = nnd_safetensors_write(s->items, s->count, file);
+        status = nnd_safetensors_write(s->items, s->count, s->id, file);
         if (status == NND_OK)
             status = nnd_error_from_port(nnd_port_file_sync(file), "cannot write", part);
         if (fclose(file) != 0 && status == NND_OK)

@@ -157,7 +157,8 @@ NND_API nnd_status nnd_ir_print(const nnd_ir *ir, char **text);
 NND_API bool nnd_ir_is_path(const char *path);
 /* Writes PATH, which ends in ".nnd.json", and beside it the constants as ".safetensors" (none when
    there are no constants). Both files are replaced in one step each, and the same graph always
-   gives the same bytes; they are not mapped by a graph that was loaded from PATH itself. Operators
+   gives the same bytes; they are not mapped by a graph that was loaded from PATH itself. Both hold
+   an id made of the constants: loading refuses two files that were not saved together. Operators
    need not be known here. Errors: NND_E_FORMAT with what building remembered,
    NND_E_INVALID_ARGUMENT for another suffix, NND_E_UNSUPPORTED for attributes that have no form,
    NND_E_IO. */
