@@ -228,6 +228,32 @@ static void auto_goes_by_the_suffix(void **state)
     assert_int_equal(remove(path) | remove(foreign) | rmdir(folder), 0);
 }
 
+/* The model's option and the one in `config` say the same. */
+static void the_engine_offers_bf16(void **state)
+{
+    (void)state;
+    nnd_str bytes = add_model();
+    const char *const good[][2] = {{"bf16", ""}, {"f32", "precision=bf16"}, {"", "precision=bf16"}};
+    nnd_model *model = NULL;
+    nnd_model_options o = NND_MODEL_OPTIONS_INIT;
+    o.backend = "builtin";
+    for (size_t i = 0; i < NND_COUNT(good); i++) {
+        o.precision = good[i][0];
+        o.config = good[i][1];
+        assert_ok(nnd_model_load_memory(bytes.data, bytes.size, &o, &model));
+        nnd_model_unref(model);
+    }
+    o.precision = "f16";
+    assert_fails(nnd_model_load_memory(bytes.data, bytes.size, &o, &model), NND_E_UNSUPPORTED,
+                 "bf16", "'f16'");
+    o.precision = "";
+    o.config = "precision=f16";
+    assert_fails(nnd_model_load_memory(bytes.data, bytes.size, &o, &model), NND_E_INVALID_ARGUMENT,
+                 "f32", "bf16");
+    assert_string_equal(nnd_backend_precisions(nnd_backend_at(0)), "bf16");
+    nnd_str_free(&bytes);
+}
+
 static nnd_model *plus_from_memory(void)
 {
     nnd_model_options o = NND_MODEL_OPTIONS_INIT;
@@ -300,6 +326,7 @@ int main(void)
         cmocka_unit_test(the_list_has_both),
         cmocka_unit_test(incomplete_tables_are_refused),
         cmocka_unit_test(auto_goes_by_the_suffix),
+        cmocka_unit_test(the_engine_offers_bf16),
         cmocka_unit_test(optional_inputs_may_be_missing),
         cmocka_unit_test(inspect_and_profile_without_callbacks),
     };

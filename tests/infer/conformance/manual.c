@@ -169,6 +169,18 @@ void conformance_manual_builtin(bool zh)
         zh, "cache-limit=MIB",
         "what this folder may hold, default 4096; files that were not used for longest go first",
         "此文件夹的容量上限，默认 4096；最久未使用的文件先删除");
+    put_option(zh, "precision=f32\\|bf16",
+               "bf16: Gemm and MatMul with constant weights round weights and inputs to "
+               "bfloat16 and sum in f32 (the model's option `precision` says the same). "
+               "Weights take half the memory. With AVX-512 BF16 (`nndeploy backends` names "
+               "the instruction set) its instruction multiplies; everywhere else the rounded "
+               "numbers are multiplied in f32, so results agree but for the order of sums. "
+               "Convolutions stay in f32. Default f32",
+               "bf16：权重为常量的 Gemm 与 MatMul 把权重和输入舍入到 bfloat16，以 f32 "
+               "累加（与模型选项 `precision`"
+               " 相同）。权重占用的内存减半。有 AVX-512 BF16 时（`nndeploy backends` "
+               "会显示指令集）由其指令相乘；其他处理器以 f32 "
+               "相乘舍入后的数，因此除求和顺序外结果一致。卷积仍用 f32。默认 f32");
     put_option(zh, "separate-tensors=true\\|false", "debug: every activation in memory of its own",
                "调试：每个激活张量使用自己的内存");
 }
