@@ -14,7 +14,7 @@ static nnd_status build(nnd_workflow *wf)
     NND_TRY(nnd_workflow_set_param(wf, "frame", "right", "8"));
     NND_TRY(nnd_workflow_set_param(wf, "frame", "top", "8"));
     NND_TRY(nnd_workflow_set_param(wf, "frame", "bottom", "8"));
-    NND_TRY(nnd_workflow_set_param(wf, "frame", "color", "[40, 44, 52, 255]"));
+    NND_TRY(nnd_workflow_set_param(wf, "frame", "color", "[40, 44, 52]"));
     NND_TRY(nnd_workflow_connect(wf, "@", "image", "small", "image"));
     NND_TRY(nnd_workflow_connect(wf, "small", "image", "frame", "image"));
     return nnd_workflow_add_output(wf, "thumbnail", "frame", "image");

@@ -22,9 +22,16 @@ for h in "$prefix"/include/nndeploy/*.h; do
 done
 
 export PKG_CONFIG_PATH=$lib/pkgconfig
-# shellcheck disable=SC2046
-cc -std=c11 examples/run_workflow.c -o "$work/run" $(pkg-config --cflags --libs nndeploy) -Wl,-rpath,"$lib"
-"$work/run" workflows/read-digits.json examples/media/meter.jpg >"$work/run.json"
+for program in run_workflow build_workflow build_model; do
+    # shellcheck disable=SC2046
+    cc -std=c11 -Wall -Wextra -Werror "examples/$program.c" -o "$work/$program" $(pkg-config --cflags --libs nndeploy) \
+        -Wl,-rpath,"$lib"
+done
+(cd "$work" && ./build_workflow "$root/examples/media/sheet.png" thumbnail.png >log)
+[ -s "$work/thumbnail.png" ]
+"$work/build_model" "$work" >"$work/log"
+[ -s "$work/classify.nnd.json" ] && [ -s "$work/classify.safetensors" ]
+"$work/run_workflow" workflows/read-digits.json examples/media/meter.jpg >"$work/run.json"
 grep -q '0358926' "$work/run.json" || { echo "the program built with pkg-config read something else:"; cat "$work/run.json"; exit 1; }
 
 mkdir "$work/consumer"
