@@ -45,6 +45,7 @@ static nnd_status options_of(quantize_job *j, nnd_quantize_options *o)
         .percentile = cli_number(c, "percentile", 99.99),
         .signed_activations = wants(c, "activations", "s8"),
         .per_tensor = cli_has(c, "per-tensor"),
+        .equalise = !cli_has(c, "no-equalize"),
         .seven_bits = cli_has(c, "seven-bits"),
         .keep_first = cli_has(c, "keep-first"),
         .keep_last = cli_has(c, "keep-last"),

@@ -244,6 +244,7 @@ static const cli_arg quantize_options[] = {
     {"activations", CLI_CHOICE, 0, "TYPE", 0, 0, "u8|s8",
      "integers of activations: u8 with a zero point (default), or s8 around zero"},
     FLAG("per-tensor", "one scale for each weight tensor instead of one per channel"),
+    FLAG("no-equalize", "leave channels of a tensor as unlike as they are"),
     FLAG("seven-bits", "weights in -63 ... 63, for processors whose 16-bit sums overflow"),
     {"exclude", CLI_TEXT, CLI_REPEAT, "NAME", 0, 0, NULL,
      "leave this node, operator or maker of this tensor float"},

@@ -360,7 +360,7 @@ static uint32_t conv_at(const conv_case *t, int64_t n, int64_t m, int64_t oy, in
 
 static conv_case conv_make(const nnd_conv_desc *d)
 {
-    static const nnd_dtype types[] = {NND_I32, NND_U8, NND_I8};
+    static const nnd_dtype types[] = {NND_I32, NND_U8, NND_I8, NND_F32};
     conv_case t = {.d = *d, .has_bias = rng_int(0, 1) != 0};
     size_t taps = (size_t)(d->in_channels / d->groups * d->kernel_h * d->kernel_w);
     t.x = random_bytes((size_t)(d->batch * d->in_channels * d->in_h * d->in_w), rng_int(0, 1) != 0);
@@ -369,7 +369,7 @@ static conv_case conv_make(const nnd_conv_desc *d)
     t.w_zeros = random_zeros(t.w.is_signed, (size_t)d->out_channels, t.w_zero);
     for (int64_t i = 0; i < d->out_channels; i++)
         t.bias[i] = (int32_t)rng_int(-100000, 100000);
-    t.result = random_result(types[rng_int(0, 2)], t.scale, (size_t)d->out_channels);
+    t.result = random_result(types[rng_int(0, 3)], t.scale, (size_t)d->out_channels);
     return t;
 }
 

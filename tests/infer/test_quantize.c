@@ -86,6 +86,53 @@ static nnd_status quantised(const nnd_str *model, const nnd_quantize_options *op
     return nnd_quantize_finish(*q, bytes, size);
 }
 
+/* x → Conv whose channels reach from 10 to 0.05 → SiLU, HardSwish written out, Sigmoid or Relu →
+   depthwise Conv that brings them together → y. */
+enum { SILU, HARD_SWISH, SIGMOID, RELU, ACTIVATIONS };
+
+static nnd_str uneven_model(int activation)
+{
+    static const float reach[4] = {10, 1, 0.2f, 0.05f};
+    nnd_str graph = {0}, attrs = {0}, model = {0};
+    float w[4 * 2], d[4 * 9], b[4];
+    const float three = 3, zero = 0, six = 6;
+    for (size_t i = 0; i < NND_COUNT(w); i++)
+        w[i] = reach[i / 2] * (0.5f + sinf((float)i));
+    for (size_t i = 0; i < NND_COUNT(d); i++)
+        d[i] = cosf((float)i) / reach[i / 9];
+    for (size_t i = 0; i < NND_COUNT(b); i++)
+        b[i] = reach[i] / 4;
+    ow_initializer(&graph, "w", OW_F32, 4, (int64_t[]){4, 2, 1, 1}, w, sizeof w);
+    ow_initializer(&graph, "b", OW_F32, 1, (int64_t[]){4}, b, sizeof b);
+    ow_initializer(&graph, "d", OW_F32, 4, (int64_t[]){4, 1, 3, 3}, d, sizeof d);
+    ow_initializer(&graph, "three", OW_F32, 0, NULL, &three, sizeof three);
+    ow_initializer(&graph, "zero", OW_F32, 0, NULL, &zero, sizeof zero);
+    ow_initializer(&graph, "six", OW_F32, 0, NULL, &six, sizeof six);
+    ow_value(&graph, OW_INPUT, "x", OW_F32, 4, x_dims, NULL);
+    ow_node(&graph, "Conv", "x,w,b", "c", NULL);
+    if (activation == SILU) {
+        ow_node(&graph, "Sigmoid", "c", "s", NULL);
+        ow_node(&graph, "Mul", "c,s", "a", NULL);
+    } else if (activation == HARD_SWISH) {
+        ow_node(&graph, "Add", "c,three", "h1", NULL);
+        ow_node(&graph, "Clip", "h1,zero,six", "h2", NULL);
+        ow_node(&graph, "Div", "h2,six", "h3", NULL);
+        ow_node(&graph, "Mul", "h3,c", "a", NULL);
+    } else {
+        ow_node(&graph, activation == RELU ? "Relu" : "Sigmoid", "c", "a", NULL);
+    }
+    ow_attr_ints(&attrs, "pads", (int64_t[]){1, 1, 1, 1}, 4);
+    nnd_str group = {0};
+    ow_text(&group, 1, "group");
+    ow_int(&group, 3, 4);
+    ow_int(&group, 20, 2);
+    ow_message(&attrs, 5, &group);
+    ow_node(&graph, "Conv", "a,d", "y", &attrs);
+    ow_value(&graph, OW_OUTPUT, "y", OW_F32, 4, (int64_t[]){1, 4, 4, 4}, NULL);
+    ow_model(&model, &graph, 13);
+    return model;
+}
+
 static size_t count_of(const nnd_onnx_outline *o, const char *op)
 {
     size_t count = 0;
@@ -146,6 +193,48 @@ static void a_chain_becomes_integers(void **state)
 }
 
 /* Every sum of integers is one of floats: scale by scale, the bias has that of the products. */
+/* The figure of y, and how many nodes of that operator the new file has. */
+static double uneven_error(int activation, bool equalise, const char *op, size_t *nodes)
+{
+    nnd_str model = uneven_model(activation);
+    const nnd_quantize_options options = {.check_samples = 4, .equalise = equalise};
+    nnd_quantize *q = NULL;
+    const void *bytes;
+    size_t size;
+    nnd_onnx_outline o = {0};
+    assert_ok(quantised(&model, &options, &q, &bytes, &size));
+    assert_ok(nnd_onnx_outline_read(&o, bytes, size, NULL, NULL));
+    /* x, what the activation gives, and y: nothing is rounded within the activation. */
+    assert_int_equal(count_of(&o, "QuantizeLinear"), 3);
+    *nodes = count_of(&o, op);
+    nnd_onnx_outline_fini(&o);
+    const nnd_quantized_tensor *y = row_of(q, NND_QUANTIZED_OUTPUT, "y");
+    assert_true(y && y->is_measured);
+    /* What is divided in the new model is compared as it was. */
+    const nnd_quantized_tensor *a = row_of(q, NND_QUANTIZED_ACTIVATION, "a");
+    assert_true(a && a->cosine > 0.999);
+    const double sqnr = y->sqnr;
+    nnd_quantize_destroy(q);
+    nnd_str_free(&model);
+    return sqnr;
+}
+
+static void channels_are_brought_together(void **state)
+{
+    /* The product that divides; a Relu's layer divides itself. */
+    static const size_t products[ACTIVATIONS] = {[SILU] = 2, [HARD_SWISH] = 2, [SIGMOID] = 1};
+    (void)state;
+    for (int activation = 0; activation < ACTIVATIONS; activation++) {
+        size_t without, with;
+        const double before = uneven_error(activation, false, "Mul", &without);
+        const double after = uneven_error(activation, true, "Mul", &with);
+        assert_int_equal(with, products[activation]);
+        assert_int_equal(without, activation == SILU || activation == HARD_SWISH);
+        if (activation != SIGMOID) assert_true(after > before + 6);
+        assert_true(after > 25 && after > before - 1);
+    }
+}
+
 static void a_bias_has_the_scale_of_the_products(void **state)
 {
     (void)state;
@@ -259,8 +348,11 @@ static void external_weights_come_into_the_file(void **state)
 
 static void work(nnd_quantize_weights_as weights)
 {
-    const nnd_quantize_options options = {
-        .weights = weights, .method = NND_RANGE_ENTROPY, .check_samples = 1, .threads = 1};
+    const nnd_quantize_options options = {.weights = weights,
+                                          .method = NND_RANGE_ENTROPY,
+                                          .check_samples = 1,
+                                          .equalise = true,
+                                          .threads = 1};
     nnd_quantize *q = NULL;
     const void *bytes = NULL;
     size_t size = 0;
@@ -302,7 +394,7 @@ static void damaged_files_are_survived(void **state)
 {
     (void)state;
     nnd_str model = chain_model(8);
-    const nnd_quantize_options options = {.threads = 1};
+    const nnd_quantize_options options = {.equalise = true, .threads = 1};
     for (size_t i = 0; i < model.size; i++) {
         nnd_quantize *q = NULL;
         void *upgraded = NULL;
@@ -478,6 +570,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_chain_becomes_integers),
+        cmocka_unit_test(channels_are_brought_together),
         cmocka_unit_test(a_bias_has_the_scale_of_the_products),
         cmocka_unit_test(layers_can_stay_float),
         cmocka_unit_test(bad_samples_are_named),

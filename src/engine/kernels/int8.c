@@ -35,6 +35,27 @@ void nnd_int8_quantise(const float *x, float scale, int32_t zero, bool is_signed
                                      n);
 }
 
+/* Plain loops that compilers turn into vectors, for step 1 into the machine's own maximum. */
+void nnd_int8_max(const void *x, int64_t step, bool is_signed, void *y, size_t n)
+{
+    const uint8_t *u = x;
+    const int8_t *s = x;
+    uint8_t *uy = y;
+    int8_t *sy = y;
+    if (step == 1 && is_signed)
+        for (size_t i = 0; i < n; i++)
+            sy[i] = NND_MAX(sy[i], s[i]);
+    else if (step == 1)
+        for (size_t i = 0; i < n; i++)
+            uy[i] = NND_MAX(uy[i], u[i]);
+    else if (is_signed)
+        for (size_t i = 0; i < n; i++)
+            sy[i] = NND_MAX(sy[i], s[(int64_t)i * step]);
+    else
+        for (size_t i = 0; i < n; i++)
+            uy[i] = NND_MAX(uy[i], u[(int64_t)i * step]);
+}
+
 void nnd_int8_pair_run(const nnd_int8_pair *p, const void *a, size_t a_step, const void *b,
                        size_t b_step, void *y, size_t n)
 {
@@ -85,7 +106,10 @@ void nnd_int8_store(const nnd_int8_set *set, const nnd_int8_result *result, cons
         for (size_t i = 0; i < b->rows; i++) {
             const int32_t *sums = b->sums + i * b->stride;
             float *to = (float *)y + i * width;
-            for (size_t x = 0; x < b->columns; x++)
+            const float scale = b->row_scale ? b->row_scale[i * b->row_step] : 0.0f;
+            for (size_t x = 0; b->row_scale && x < b->columns; x++)
+                to[x] = (float)sums[x] * scale;
+            for (size_t x = 0; !b->row_scale && x < b->columns; x++)
                 to[x] = (float)sums[x] * b->column_scale[x];
             for (size_t x = 0; b->column_bias && x < b->columns; x++)
                 to[x] += b->column_bias[x];

@@ -25,7 +25,7 @@ nnd_isa nnd_int8_isa(void);
  * I32: the sums. F32: sum·scale + bias, rounded after each operation. U8, I8: sum·scale rounded to
  * the nearest integer, halves to even, plus zero, limited to [low, high]; a NaN becomes low. scale
  * and bias have one value per column of a GEMM, scale one per output channel of a convolution,
- * which has no F32.
+ * which takes no bias here.
  */
 typedef struct nnd_int8_result {
     nnd_dtype type;
@@ -33,6 +33,9 @@ typedef struct nnd_int8_result {
     const float *scale;      /* not read for I32 */
     const float *bias;       /* F32 only; NULL = none */
 } nnd_int8_result;
+
+/* y[i] = the larger of y[i] and x[i·step]. */
+void nnd_int8_max(const void *x, int64_t step, bool is_signed, void *y, size_t n);
 
 /* y[i] = x[i]/scale rounded to the nearest integer, halves to even, plus zero, limited to what the
    type holds; a NaN becomes zero. y is i8 or u8. */

@@ -2,7 +2,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "engine/kernels/kernels.h"
+#include "engine/kernels/int8.h"
 #include "engine/ops/blocked.h"
 #include "engine/ops/blocks.h"
 #include "engine/ops/window.h"
@@ -124,6 +124,82 @@ static nnd_status kernel_tile(void *user, size_t index, int lane)
     (void)lane;
     nnd_pool_run_tile(j->pool, j->x, j->y, index);
     return NND_OK;
+}
+
+/* ---- the largest byte ------------------------------------------------------------------------ */
+
+enum { BYTE_ROW = 4096 };
+
+/* One or two dimensions of bytes without indices, rows of at most BYTE_ROW. */
+static bool is_byte_pool(const nnd_op_ctx *c, const nnd_window *w)
+{
+    const nnd_tensor *x = c->in[0];
+    bool wants_indices = c->out_count > 1 && c->node->outputs[1] != NND_NO_ID;
+    return c->op->variant == MAX && (x->dtype == NND_U8 || x->dtype == NND_I8) && w->spatial <= 2 &&
+           !wants_indices && !is_blocked(c) && w->in[w->spatial - 1] <= BYTE_ROW;
+}
+
+typedef struct byte_job {
+    const nnd_op_ctx *c;
+    int64_t in_h, in_w, out_h, out_w, kernel_h, kernel_w, stride_h, stride_w, dilation_h,
+        dilation_w, top, left;
+} byte_job;
+
+/* The columns of one row. */
+static void max_columns(const byte_job *j, const uint8_t *row, bool is_signed, uint8_t *to)
+{
+    for (int64_t k = 0; k < j->kernel_w; k++) {
+        int64_t start = k * j->dilation_w - j->left, step = j->stride_w;
+        int64_t first = start < 0 ? (step - 1 - start) / step : 0;
+        int64_t end = start < j->in_w ? (j->in_w - start + step - 1) / step : 0;
+        if (end > j->out_w) end = j->out_w;
+        if (first < end)
+            nnd_int8_max(row + start + first * step, step, is_signed, to + first,
+                         (size_t)(end - first));
+    }
+}
+
+/* The rows of a window first, then columns of what remains. */
+static nnd_status byte_plane(void *user, size_t plane, int lane)
+{
+    const byte_job *j = user;
+    const nnd_tensor *x = j->c->in[0];
+    const bool is_signed = x->dtype == NND_I8;
+    const int least = is_signed ? -128 : 0;
+    const uint8_t *from = (const uint8_t *)x->data + plane * (size_t)(j->in_h * j->in_w);
+    uint8_t *to = (uint8_t *)j->c->out[0].data + plane * (size_t)(j->out_h * j->out_w);
+    uint8_t row[BYTE_ROW];
+    (void)lane;
+    for (int64_t oy = 0; oy < j->out_h; oy++, to += j->out_w) {
+        memset(row, least, (size_t)j->in_w);
+        for (int64_t k = 0; k < j->kernel_h; k++) {
+            int64_t y = oy * j->stride_h - j->top + k * j->dilation_h;
+            if (y >= 0 && y < j->in_h)
+                nnd_int8_max(from + y * j->in_w, 1, is_signed, row, (size_t)j->in_w);
+        }
+        memset(to, least, (size_t)j->out_w);
+        max_columns(j, row, is_signed, to);
+    }
+    return NND_OK;
+}
+
+static nnd_status run_bytes(const nnd_op_ctx *c, const nnd_window *w)
+{
+    int col = w->spatial - 1, row = col - 1; /* a row of −1: one dimension */
+    byte_job j = {.c = c,
+                  .in_h = row < 0 ? 1 : w->in[row],
+                  .in_w = w->in[col],
+                  .out_h = row < 0 ? 1 : w->out[row],
+                  .out_w = w->out[col],
+                  .kernel_h = row < 0 ? 1 : w->kernel[row],
+                  .kernel_w = w->kernel[col],
+                  .stride_h = row < 0 ? 1 : w->stride[row],
+                  .stride_w = w->stride[col],
+                  .dilation_h = row < 0 ? 1 : w->dilation[row],
+                  .dilation_w = w->dilation[col],
+                  .top = row < 0 ? 0 : w->begin[row],
+                  .left = w->begin[col]};
+    return nnd_op_for(c, (size_t)nnd_op_span(c->in[0], 0, 2), byte_plane, &j);
 }
 
 /* ---- reference ----------------------------------------------------------------------------- */
@@ -307,6 +383,7 @@ static nnd_status pool_run(nnd_op_ctx *c)
     j.p = !p ? 2.0 : p->kind == NND_ATTR_FLOAT ? (double)p->u.f : (double)p->u.i;
     j.indices = c->out_count > 1 ? c->out[1].data : NULL;
     if (nnd_tensor_count(&c->out[0]) == 0) return NND_OK;
+    if (is_byte_pool(c, &j.w)) return run_bytes(c, &j.w);
     if (j.w.spatial == 3 && c->in[0]->dtype == NND_F32 && j.variant != LP && !j.indices)
         return nnd_op_for(c, (size_t)(nnd_op_span(c->in[0], 0, 2) * j.w.out[0]), volume_tile, &j);
     return nnd_op_for(c, (size_t)nnd_op_span(c->in[0], 0, 2) * j.lanes, reference_tile, &j);

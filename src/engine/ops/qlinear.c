@@ -21,9 +21,12 @@ enum {
 };
 
 const nnd_qroles nnd_qroles_of[] = {
-    [INTEGER] = {0, -1, 2, 1, -1, 3, -1, -1, -1},      [QLINEAR] = {0, 1, 2, 3, 4, 5, 6, 7, 8},
-    [TO_FLOAT] = {0, 2, 4, 1, 3, 5, -1, -1, 6},        [DYNAMIC] = {0, -1, -1, 1, 2, 3, -1, -1, 4},
+    [INTEGER] = {0, -1, 2, 1, -1, 3, -1, -1, -1},
+    [QLINEAR] = {0, 1, 2, 3, 4, 5, 6, 7, 8},
+    [TO_FLOAT] = {0, 2, 4, 1, 3, 5, -1, -1, 6},
+    [DYNAMIC] = {0, -1, -1, 1, 2, 3, -1, -1, 4},
     [NND_QPRODUCT_GEMM] = {0, 1, 2, 3, 4, 5, 7, 8, 6},
+    [NND_QPRODUCT_CONV_TO_FLOAT] = {0, 1, 2, 3, 4, 5, -1, -1, 6},
 };
 
 const nnd_tensor *nnd_qproduct_at(const nnd_op_ctx *c, int i)
@@ -121,7 +124,7 @@ static rescale rescale_of(const nnd_op_ctx *c, float x_scale, size_t channel)
         nnd_codes codes = nnd_codes_of(c->node, c->out[0].dtype);
         s.low = (float)codes.low;
         s.high = (float)codes.high;
-    } else if (c->op->variant != INTEGER) {
+    } else if (c->op->variant == TO_FLOAT || c->op->variant == DYNAMIC) {
         s.bias = nnd_qproduct_value(nnd_qproduct_at(c, r->bias), channel, 0);
     }
     return s;
@@ -504,4 +507,5 @@ static const nnd_op ops[] = {
     MATMUL(MS, "MatMulIntegerToFloat", 1, 4, 7, matmul_run, TO_FLOAT),
     MATMUL(MS, "DynamicQuantizeMatMul", 1, 3, 5, dynamic_run, DYNAMIC),
 };
+const nnd_op nnd_op_conv_to_float = CONV("ConvIntegerToFloat", 6, 7, NND_QPRODUCT_CONV_TO_FLOAT);
 const nnd_op_family nnd_ops_qlinear = {ops, NND_COUNT(ops)};

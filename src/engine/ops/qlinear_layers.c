@@ -52,7 +52,30 @@ static nnd_status concat_infer(nnd_op_ctx *c)
 typedef struct concat_job {
     const nnd_op_ctx *c;
     int axis;
+    uint8_t *tables; /* NND_TABLE_CODES per operand: its codes as codes of the result */
 } concat_job;
+
+static nnd_status concat_tables(concat_job *j)
+{
+    const nnd_op_ctx *c = j->c;
+    static const int64_t dims[1] = {NND_TABLE_CODES};
+    uint8_t all[NND_TABLE_CODES];
+    nnd_scaling result = nnd_scaling_result(c, 0);
+    size_t n = (c->in_count - FIRST) / EACH;
+    j->tables = nnd_alloc(n * NND_TABLE_CODES);
+    if (!j->tables) return nnd_op_fail(c, NND_E_OUT_OF_MEMORY, "no memory for tables");
+    for (size_t i = 0; i < NND_TABLE_CODES; i++)
+        all[i] = (uint8_t)i;
+    for (size_t k = 0; k < n; k++) {
+        nnd_tensor from, to;
+        nnd_scaling s = nnd_scaling_at(c, FIRST + k * EACH + 1);
+        NND_TRY(nnd_tensor_init(&from, c->in[1]->dtype, 1, dims, all));
+        NND_TRY(nnd_tensor_init(&to, c->in[1]->dtype, 1, dims, j->tables + k * NND_TABLE_CODES));
+        for (size_t i = 0; i < NND_TABLE_CODES; i++)
+            nnd_quantise(&to, i, nnd_dequantise(&from, i, s), result);
+    }
+    return NND_OK;
+}
 
 /* One row of the dimensions before the axis. */
 static nnd_status concat_tile(void *user, size_t row, int lane)
@@ -60,16 +83,17 @@ static nnd_status concat_tile(void *user, size_t row, int lane)
     const concat_job *j = user;
     const nnd_op_ctx *c = j->c;
     const nnd_tensor *y = &c->out[0];
-    nnd_scaling result = nnd_scaling_result(c, 0);
+    const uint8_t *table = j->tables;
     size_t to = row * (size_t)nnd_op_span(y, j->axis, y->rank);
     (void)lane;
     for (size_t k = FIRST; k < c->in_count; k += EACH) {
         const nnd_tensor *x = c->in[k];
-        nnd_scaling s = nnd_scaling_at(c, k + 1);
         size_t n = (size_t)nnd_op_span(x, j->axis, x->rank);
+        const uint8_t *codes = (const uint8_t *)x->data + row * n;
         for (size_t i = 0; i < n; i++)
-            nnd_quantise(y, to + i, nnd_dequantise(x, row * n + i, s), result);
+            ((uint8_t *)y->data)[to + i] = table[codes[i]];
         to += n;
+        table += NND_TABLE_CODES;
     }
     return NND_OK;
 }
@@ -80,7 +104,11 @@ static nnd_status concat_run(nnd_op_ctx *c)
     int64_t dims[NND_MAX_RANK];
     NND_TRY(concat_read(c, &j.axis, dims));
     if (nnd_tensor_count(&c->out[0]) == 0) return NND_OK;
-    return nnd_op_for(c, (size_t)nnd_op_span(&c->out[0], 0, j.axis), concat_tile, &j);
+    nnd_status status = concat_tables(&j);
+    if (status == NND_OK)
+        status = nnd_op_for(c, (size_t)nnd_op_span(&c->out[0], 0, j.axis), concat_tile, &j);
+    nnd_free(j.tables);
+    return status;
 }
 
 /* ---- QLinearGlobalAveragePool --------------------------------------------------------------- */

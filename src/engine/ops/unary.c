@@ -268,6 +268,10 @@ static void find_kernel(job *j)
             j->has_act = true;
             j->act = (nnd_act){acts[i].kind, (float)j->p.a, (float)j->p.b};
         }
+    if (j->variant == SWISH && j->p.a == 1) {
+        j->has_act = true;
+        j->act = (nnd_act){NND_ACT_SILU, 0, 0};
+    }
     if (j->variant == GELU) {
         j->has_act = true;
         j->act = (nnd_act){j->p.flag ? NND_ACT_GELU_TANH : NND_ACT_GELU, 0, 0};

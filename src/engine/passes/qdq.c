@@ -279,6 +279,11 @@ nnd_status nnd_pass_qdq(nnd_graph *g, size_t *changes)
     for (size_t i = 0; i < g->node_count; i++)
         if (nnd_match_is(&g->nodes[i], "QuantizeLinear"))
             NND_TRY(try_quantize(g, &g->nodes[i], changes));
+    for (size_t i = 0; i < g->node_count; i++) {
+        bool done;
+        NND_TRY(nnd_qdq_to_float(g, &g->nodes[i], &done));
+        if (done) (*changes)++;
+    }
     nnd_graph_index(g);
     return NND_OK;
 }

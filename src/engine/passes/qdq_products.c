@@ -1,6 +1,10 @@
-/* Conv, Gemm and MatMul between QDQ: QLinearConv, QGemm, QLinearMatMul. */
+/*
+ * Conv, Gemm and MatMul between QDQ: QLinearConv, QGemm, QLinearMatMul. Where no Quantize follows
+ * (an activation that squashes lies between, say), the sums of a Conv or Gemm are scaled to floats.
+ */
 #include <math.h>
 
+#include "engine/ops/qproduct.h"
 #include "engine/passes/qdq.h"
 
 /* How far the scale of a bias may be from the product of the two others. */
@@ -51,16 +55,23 @@ static nnd_status read_bias(nnd_graph *g, const nnd_graph_node *n, const nnd_qdq
     return NND_OK;
 }
 
+/* The operands of a Conv: bytes, weights, bias. */
+static nnd_status read_conv(nnd_graph *g, const nnd_graph_node *n, nnd_qdq_operand *x,
+                            nnd_qdq_operand *w, uint32_t *bias, bool *is)
+{
+    NND_TRY(nnd_qdq_read(g, n->inputs[0], x, is));
+    if (*is) NND_TRY(nnd_qdq_read_weights(g, n->inputs[1], 0, w, is));
+    *is = *is && g->values[w->codes].rank >= 3;
+    if (!*is) return NND_OK;
+    return read_bias(g, n, x, w, g->values[w->codes].constant.dims[0], bias, is);
+}
+
 static nnd_status try_conv(nnd_graph *g, const nnd_qdq_result *r, bool *done)
 {
-    const nnd_graph_node *n = r->core;
     nnd_qdq_operand x, w;
     uint32_t bias;
     bool is;
-    NND_TRY(nnd_qdq_read(g, n->inputs[0], &x, &is));
-    if (is) NND_TRY(nnd_qdq_read_weights(g, n->inputs[1], 0, &w, &is));
-    if (!is || g->values[w.codes].rank < 3) return NND_OK;
-    NND_TRY(read_bias(g, n, &x, &w, g->values[w.codes].constant.dims[0], &bias, &is));
+    NND_TRY(read_conv(g, r->core, &x, &w, &bias, &is));
     if (!is) return NND_OK;
     const uint32_t inputs[] = {x.codes, x.scale,     x.zero,     w.codes, w.scale,
                                w.zero,  r->to.scale, r->to.zero, bias};
@@ -68,25 +79,50 @@ static nnd_status try_conv(nnd_graph *g, const nnd_qdq_result *r, bool *done)
     return nnd_qdq_become(g, r, "", "QLinearConv", bias == NND_NO_ID ? 8 : 9, inputs);
 }
 
+/* The operands of a Gemm whose sums are all that there is. */
+static nnd_status read_gemm(nnd_graph *g, const nnd_graph_node *n, nnd_qdq_operand *a,
+                            nnd_qdq_operand *b, uint32_t *bias, bool *is)
+{
+    int columns = nnd_node_int(n, "transB", 0) ? 0 : 1;
+    *is = !nnd_node_int(n, "transA", 0) && nnd_node_float(n, "alpha", 1.0f) == 1.0f &&
+          nnd_node_float(n, "beta", 1.0f) == 1.0f;
+    if (*is) NND_TRY(nnd_qdq_read(g, n->inputs[0], a, is));
+    if (*is) NND_TRY(nnd_qdq_read_weights(g, n->inputs[1], columns, b, is));
+    *is = *is && g->values[b->codes].rank == 2;
+    if (!*is) return NND_OK;
+    return read_bias(g, n, a, b, g->values[b->codes].constant.dims[columns], bias, is);
+}
+
 static nnd_status try_gemm(nnd_graph *g, const nnd_qdq_result *r, bool *done)
 {
-    const nnd_graph_node *n = r->core;
-    int columns = nnd_node_int(n, "transB", 0) ? 0 : 1;
     nnd_qdq_operand a, b;
     uint32_t bias;
     bool is;
-    if (nnd_node_int(n, "transA", 0) || nnd_node_float(n, "alpha", 1.0f) != 1.0f ||
-        nnd_node_float(n, "beta", 1.0f) != 1.0f)
-        return NND_OK;
-    NND_TRY(nnd_qdq_read(g, n->inputs[0], &a, &is));
-    if (is) NND_TRY(nnd_qdq_read_weights(g, n->inputs[1], columns, &b, &is));
-    if (!is || g->values[b.codes].rank != 2) return NND_OK;
-    NND_TRY(read_bias(g, n, &a, &b, g->values[b.codes].constant.dims[columns], &bias, &is));
+    NND_TRY(read_gemm(g, r->core, &a, &b, &bias, &is));
     if (!is) return NND_OK;
     const uint32_t inputs[] = {a.codes, a.scale, a.zero,      b.codes,   b.scale,
                                b.zero,  bias,    r->to.scale, r->to.zero};
     *done = true;
     return nnd_qdq_become(g, r, "com.microsoft", "QGemm", NND_COUNT(inputs), inputs);
+}
+
+nnd_status nnd_qdq_to_float(nnd_graph *g, nnd_graph_node *n, bool *done)
+{
+    bool conv = nnd_match_is(n, "Conv");
+    nnd_qdq_operand x, w;
+    uint32_t bias;
+    *done = false;
+    if ((!conv && !nnd_match_is(n, "Gemm")) || n->epilogue || n->formal_count < 2 ||
+        n->inputs[1] == NND_NO_ID)
+        return NND_OK;
+    NND_TRY(conv ? read_conv(g, n, &x, &w, &bias, done) : read_gemm(g, n, &x, &w, &bias, done));
+    if (!*done) return NND_OK;
+    const uint32_t inputs[] = {x.codes, x.scale, x.zero, w.codes, w.scale, w.zero, bias};
+    size_t attributes = n->attr_count;
+    const nnd_op *op = conv ? &nnd_op_conv_to_float : nnd_op_find("com.microsoft", "QGemm", 1);
+    NND_TRY(nnd_qdq_replace(g, n, op, bias == NND_NO_ID ? 6 : 7, inputs));
+    n->attr_count = attributes;
+    return NND_OK;
 }
 
 static nnd_status try_matmul(nnd_graph *g, const nnd_qdq_result *r, bool *done)

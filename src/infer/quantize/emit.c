@@ -20,6 +20,7 @@ static nnd_status choose_range(const nnd_quantize *q, quant_tensor *t)
 /* Tensors that share a scale come behind the one that they share it with. */
 static nnd_status choose_scales(nnd_quantize *q)
 {
+    NND_TRY(quant_equalise(q));
     for (size_t i = 0; i < q->tensors.count; i++) {
         quant_tensor *t = &q->tensors.items[i];
         const quant_tensor *like = &q->tensors.items[t->like];
@@ -28,7 +29,7 @@ static nnd_status choose_scales(nnd_quantize *q)
             t->scale = like->scale;
             continue;
         }
-        NND_TRY(choose_range(q, t));
+        if (!t->channels) NND_TRY(choose_range(q, t));
         t->scale = q->options.signed_activations ? nnd_scale_s8(t->range) : nnd_scale_u8(t->range);
     }
     for (size_t i = 0; i < q->layers.count; i++)
@@ -46,6 +47,11 @@ static nnd_status name_tensor(nnd_quantize *q, quant_tensor *t)
                          : quant_name(q, t->name, ".dq", &t->after_name));
     NND_TRY(quant_name(q, t->name, ".q", &t->integer_name));
     const quant_tensor *like = &q->tensors.items[t->like];
+    t->divided_name = t->float_name;
+    if (t->channels && !t->is_folded) {
+        NND_TRY(quant_name(q, t->name, ".divided", &t->divided_name));
+        NND_TRY(quant_name(q, t->name, ".factors", &t->factors_name));
+    }
     if (like != t) {
         t->scale_name = like->scale_name;
         t->zero_name = like->zero_name;
@@ -64,6 +70,26 @@ static nnd_status put_scale(quant_file *f, const quant_tensor *t)
                               0, NULL, &zero);
 }
 
+static nnd_status put_division(quant_file *f, const quant_tensor *t)
+{
+    const int64_t dims[NND_MAX_RANK] = {(int64_t)t->channels, 1, 1, 1, 1, 1, 1, 1};
+    const nnd_onnx_new_node node = {
+        .op = "Mul",
+        .domain = "",
+        .name = t->divided_name,
+        .inputs = {t->float_name, t->factors_name},
+        .output = t->divided_name,
+    };
+    float *inverse = nnd_calloc(t->channels, sizeof *inverse);
+    if (!inverse) return quant_no_memory();
+    for (size_t c = 0; c < t->channels; c++)
+        inverse[c] = 1.0f / t->factors[c];
+    nnd_status status =
+        quant_put_constant(f, t->factors_name, NND_F32, t->spatial + 1, dims, inverse);
+    nnd_free(inverse);
+    return status == NND_OK ? quant_put_node(f, &node) : status;
+}
+
 static nnd_status put_pair(quant_file *f, const quant_tensor *t)
 {
     const char *node_name = t->after_name;
@@ -73,7 +99,7 @@ static nnd_status put_pair(quant_file *f, const quant_tensor *t)
         .op = "QuantizeLinear",
         .domain = "",
         .name = t->integer_name,
-        .inputs = {t->float_name, t->scale_name, t->zero_name},
+        .inputs = {t->divided_name, t->scale_name, t->zero_name},
         .output = t->integer_name,
     };
     const nnd_onnx_new_node dequantise = {
@@ -83,6 +109,7 @@ static nnd_status put_pair(quant_file *f, const quant_tensor *t)
         .inputs = {t->integer_name, t->scale_name, t->zero_name},
         .output = t->after_name,
     };
+    if (t->divided_name != t->float_name) NND_TRY(put_division(f, t));
     NND_TRY(put_scale(f, t));
     NND_TRY(quant_put_node(f, &quantise));
     return quant_put_node(f, &dequantise);

@@ -21,6 +21,15 @@ typedef struct quant_tensor {
     const char *float_name; /* in the new model: before, as integers, and after */
     const char *integer_name, *after_name;
     const char *scale_name, *zero_name;
+
+    size_t reads; /* that are no layers' */
+    /* What is equalised: values are divided by these before they are integers, and multiplied back
+       in the weights of all that read them. channels 0 = not. */
+    size_t channels;
+    int spatial; /* dimensions behind the channels */
+    float *lows, *highs, *factors;
+    bool is_folded; /* the layer that makes it divides */
+    const char *divided_name, *factors_name;
 } quant_tensor;
 
 /* A node with weights that become integers. */
@@ -29,7 +38,9 @@ typedef struct quant_layer {
     size_t folded[2]; /* nodes behind it that its weights take over, in order */
     size_t folded_count;
     const char *made; /* tensor that the node gives in the new model */
-    size_t input;     /* tensor that it reads */
+    size_t input;     /* tensor that it reads, and the one behind its activation */
+    size_t output;
+    bool is_homogeneous; /* a Relu at most between the two */
     const nnd_onnx_constant *weight;
     float *w, *bias;               /* after folding; bias NULL = none, or one that stays as it is */
     size_t outer, channels, inner; /* of w; channels 1 = one scale */
@@ -95,6 +106,12 @@ nnd_status quant_layer_fold(const nnd_quantize *q, quant_layer *layer, size_t no
 /* Scales and integers, once the input's scale is known. */
 nnd_status quant_layer_settle(const nnd_quantize *q, quant_layer *layer);
 void quant_layer_fini(quant_layer *layer);
+
+/* equalise.c: which tensors can be; what a sample says about one; factors, and weights with them,
+   before scales are chosen. */
+nnd_status quant_equalise_plan(nnd_quantize *q);
+void quant_equalise_observe(quant_tensor *t, const nnd_tensor *values);
+nnd_status quant_equalise(nnd_quantize *q);
 
 /* emit.c: the new file into q->result. */
 nnd_status quant_emit(nnd_quantize *q);

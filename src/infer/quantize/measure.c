@@ -58,7 +58,8 @@ static nnd_status add_weight(nnd_quantize *q, const quant_layer *layer)
 
 /* A tensor of both models. */
 typedef struct pair {
-    const char *ours, *theirs; /* in the float model, in the new one */
+    const char *ours, *theirs;   /* in the float model, in the new one */
+    const quant_tensor *divided; /* theirs is divided by its factors; NULL = it is not */
     quant_sums sums;
     bool comparable;
 } pair;
@@ -76,7 +77,10 @@ static nnd_status list_pairs(trial *t)
     const nnd_quantize *q = t->q;
     for (size_t i = 0; i < q->tensors.count; i++) {
         const quant_tensor *tensor = &q->tensors.items[i];
-        const pair p = {.ours = tensor->name, .theirs = tensor->after_name, .comparable = true};
+        const pair p = {.ours = tensor->name,
+                        .theirs = tensor->after_name,
+                        .divided = tensor->channels ? tensor : NULL,
+                        .comparable = true};
         if (!nnd_vec_push(&t->pairs, p)) return quant_no_memory();
     }
     for (size_t i = 0; i < q->outline.outputs.count; i++) {
@@ -130,8 +134,12 @@ static void add_values(pair *p, const nnd_value *ours, const nnd_value *theirs)
     const size_t count = (size_t)nnd_tensor_count(a);
     p->comparable = count == (size_t)nnd_tensor_count(b);
     const float *x = a->data, *y = b->data;
-    for (size_t i = 0; p->comparable && i < count; i++)
-        quant_sums_add(&p->sums, (double)x[i], (double)y[i]);
+    const quant_tensor *d = p->divided;
+    const size_t inner = d ? count / (size_t)(a->dims[0] * a->dims[1]) : 1;
+    for (size_t i = 0; p->comparable && i < count; i++) {
+        const double factor = d ? (double)d->factors[i / inner % d->channels] : 1;
+        quant_sums_add(&p->sums, (double)x[i], (double)y[i] * factor);
+    }
 }
 
 static nnd_status compare_sample(trial *t, nnd_value *const *sample)

@@ -10,7 +10,8 @@
 
 #include <string.h>
 
-static char many; /* in `uses`: more than one node, or something else than a node, reads it */
+/* In `uses`: two nodes read it; more, or something else than a node. */
+static char two, many;
 
 nnd_status quant_no_memory(void)
 {
@@ -30,7 +31,8 @@ static nnd_status note_use(nnd_quantize *q, const char *name, void *user)
     if (!name[0]) return NND_OK;
     NND_TRY(nnd_map_put(&q->names, name, q, NULL));
     void *known = nnd_map_get(&q->uses, name);
-    return nnd_map_put(&q->uses, name, known && known != user ? &many : user, NULL);
+    if (known && known != user) user = known == &two || user == &many ? &many : &two;
+    return nnd_map_put(&q->uses, name, user, NULL);
 }
 
 nnd_status quant_note_names(nnd_quantize *q)
@@ -65,7 +67,7 @@ static int64_t index_of(const nnd_quantize *q, const nnd_onnx_outline_node *node
 static int64_t only_reader(const nnd_quantize *q, const char *tensor)
 {
     void *user = nnd_map_get(&q->uses, tensor);
-    return user && user != &many ? index_of(q, user) : QUANT_NONE;
+    return user && user != &two && user != &many ? index_of(q, user) : QUANT_NONE;
 }
 
 /* ---- tensors ------------------------------------------------------------------------------- */
@@ -127,6 +129,80 @@ static const char *behind_merged(nnd_quantize *q, const char *tensor, bool with_
     return tensor;
 }
 
+/* ---- activations that squash --------------------------------------------------------------- */
+
+/* Works element by element on input 0 alone: what else it reads is constant. */
+static bool is_unary(const nnd_quantize *q, const nnd_onnx_outline_node *n)
+{
+    static const char *const ops[] = {"Sigmoid", "HardSigmoid", "HardSwish", "Tanh",     "Swish",
+                                      "Mish",    "Gelu",        "Erf",       "Softplus", "Relu",
+                                      "Clip",    "Add",         "Sub",       "Mul",      "Div"};
+    bool known = false;
+    for (size_t i = 0; i < NND_COUNT(ops); i++)
+        known |= quant_is_op(n, ops[i]);
+    for (size_t i = 1; i < n->input_count; i++)
+        known = known && (!n->inputs[i][0] || nnd_onnx_outline_constant(&q->outline, n->inputs[i]));
+    return known && n->input_count > 0 && n->output_count == 1;
+}
+
+/* Large numbers come out small, so that steps that are right for what goes in are far too coarse
+   for what comes out: nothing is rounded between the two. */
+static bool squashes(const nnd_onnx_outline_node *n)
+{
+    static const char *const ops[] = {"Sigmoid", "HardSigmoid", "HardSwish", "Tanh",
+                                      "Swish",   "Mish",        "Gelu"};
+    for (size_t i = 0; i < NND_COUNT(ops); i++)
+        if (quant_is_op(n, ops[i])) return true;
+    return false;
+}
+
+enum { GATE_NODES = 5 };
+
+/* x·f(x): the product that reads x and a chain of nodes from x; NONE, or the chain's nodes. x is
+   read by these two only. */
+static int64_t find_gate(const nnd_quantize *q, const char *x, int64_t *chain, size_t *count)
+{
+    const int64_t maker = index_of(q, nnd_map_get(&q->made_by, x));
+    if (nnd_map_get(&q->uses, x) != &two || maker == QUANT_NONE) return QUANT_NONE;
+    /* Both readers lie close behind in files that tools write. */
+    for (int64_t i = maker + 1;
+         i < maker + 1 + 2 * GATE_NODES && i < (int64_t)q->outline.nodes.count; i++) {
+        const nnd_onnx_outline_node *mul = &q->outline.nodes.items[i];
+        if (!quant_is_op(mul, "Mul") || mul->input_count != 2) continue;
+        for (size_t k = 0; k < 2; k++) {
+            const char *at = mul->inputs[1 - k];
+            if (strcmp(mul->inputs[k], x) != 0) continue;
+            for (*count = 0; *count < GATE_NODES && strcmp(at, x) != 0; (*count)++) {
+                const int64_t n = index_of(q, nnd_map_get(&q->made_by, at));
+                if (n == QUANT_NONE || only_reader(q, at) == QUANT_NONE ||
+                    !is_unary(q, &q->outline.nodes.items[n]))
+                    break;
+                chain[*count] = n;
+                at = q->outline.nodes.items[n].inputs[0];
+            }
+            if (*count && strcmp(at, x) == 0) return i;
+        }
+    }
+    return QUANT_NONE;
+}
+
+/* The last tensor of the activation behind one, which is part of the layer. */
+static const char *behind_activation(nnd_quantize *q, const char *tensor)
+{
+    int64_t chain[GATE_NODES];
+    size_t count;
+    const int64_t next = only_reader(q, tensor), gate = find_gate(q, tensor, chain, &count);
+    if (gate != QUANT_NONE) {
+        for (size_t i = 0; i < count; i++)
+            q->roles[chain[i]] = QUANT_MERGED;
+        q->roles[gate] = QUANT_MERGED;
+        return q->outline.nodes.items[gate].outputs[0];
+    }
+    if (next == QUANT_NONE || !squashes(&q->outline.nodes.items[next])) return tensor;
+    q->roles[next] = QUANT_MERGED;
+    return q->outline.nodes.items[next].outputs[0];
+}
+
 static nnd_status keep(nnd_quantize *q, const nnd_onnx_outline_node *n, const char *reason)
 {
     const nnd_quantize_kept kept = {n->name, n->op, n->outputs[0], reason};
@@ -145,6 +221,15 @@ static nnd_status fold_behind(nnd_quantize *q, quant_layer *layer)
     return NND_OK;
 }
 
+/* A tensor and what behind_merged found behind it: nothing but a Relu lies between them, which
+   multiplies along with what it is given. */
+static bool is_clipped(const nnd_quantize *q, const char *made, const char *last)
+{
+    if (strcmp(made, last) == 0) return false;
+    const nnd_onnx_outline_node *n = nnd_map_get(&q->made_by, last);
+    return !quant_is_op(n, "Relu") || strcmp(n->inputs[0], made) != 0;
+}
+
 static nnd_status plan_layer(nnd_quantize *q, size_t index)
 {
     const nnd_onnx_outline_node *n = &q->outline.nodes.items[index];
@@ -154,13 +239,17 @@ static nnd_status plan_layer(nnd_quantize *q, size_t index)
     if (status == NND_OK && !reason) status = fold_behind(q, &layer);
     if (status == NND_OK && !reason) status = add_tensor(q, n->inputs[0], QUANT_NONE, &layer.input);
     if (status == NND_OK && reason) status = keep(q, n, reason);
-    const bool taken = status == NND_OK && !reason && nnd_vec_push(&q->layers, layer);
-    if (!taken) quant_layer_fini(&layer);
+    const bool pushed = status == NND_OK && !reason && nnd_vec_push(&q->layers, layer);
+    if (!pushed) quant_layer_fini(&layer);
     if (status != NND_OK || reason) return status;
-    if (!taken) return quant_no_memory();
+    if (!pushed) return quant_no_memory();
     q->roles[index] = QUANT_LAYER;
     const bool matmul = quant_is_op(n, "MatMul");
-    return add_tensor(q, behind_merged(q, layer.made, matmul), QUANT_NONE, NULL);
+    quant_layer *taken = &q->layers.items[q->layers.count - 1];
+    const char *merged = behind_merged(q, layer.made, matmul);
+    const char *last = behind_activation(q, merged);
+    taken->is_homogeneous = last == merged && !is_clipped(q, layer.made, last);
+    return add_tensor(q, last, QUANT_NONE, &taken->output);
 }
 
 /* ---- what lies between layers -------------------------------------------------------------- */

@@ -101,6 +101,7 @@ static nnd_status read_model(nnd_quantize *q, const char *path)
                              "another file; save the model as one file first");
     NND_TRY(quant_note_names(q));
     if (q->options.weights == NND_WEIGHTS_I8) NND_TRY(quant_plan(q));
+    if (q->options.equalise) NND_TRY(quant_equalise_plan(q));
     return load_float(q);
 }
 
@@ -195,6 +196,7 @@ static nnd_status observe(nnd_quantize *q, quant_tensor *t, nnd_value *const *in
     if (status == NND_OK)
         status = nnd_observer_add(&t->observer, tensor->data, (size_t)nnd_tensor_count(tensor),
                                   q->options.method != NND_RANGE_MIN_MAX);
+    if (status == NND_OK) quant_equalise_observe(t, tensor);
     nnd_value_unref(value);
     if (status == NND_OK) return status;
     const nnd_onnx_outline_node *n =

@@ -7,7 +7,9 @@
  * ONNX can run and engines with integer kernels merge into these: weights of Conv, ConvTranspose,
  * Gemm and MatMul as int8 with a scale per output channel, biases as int32, and the activations
  * that these layers, and what lies between them, read and write. BatchNormalization and additions
- * of constants behind a convolution go into its weights; older operator sets become 13. f16 and
+ * of constants behind a convolution go into its weights; nothing is rounded between a layer and an
+ * activation that squashes; channels of a tensor that only convolutions read are brought together
+ * by factors that go into weights, if that is wanted. Older operator sets become 13. f16 and
  * bf16 only store weights in half the bytes, with a Cast behind each; no samples are needed.
  *
  * One thread at a time.
@@ -30,6 +32,7 @@ typedef struct nnd_quantize_options {
     double percentile;          /* for its method */
     bool signed_activations;    /* int8 around zero instead of uint8 with a zero point */
     bool per_tensor;            /* one scale per weight tensor */
+    bool equalise;              /* channels of a tensor that only convolutions read */
     bool seven_bits;            /* weights in -63 … 63: no kernel's 16-bit sums saturate */
     bool keep_first;            /* layers that read the inputs stay float */
     bool keep_last;             /* layers without another one behind them stay float */
