@@ -415,5 +415,4 @@ const nnd_backend nnd_backend_builtin = {
     .close = builtin_close,
     .run = builtin_run,
     .profile = builtin_profile,
-    .precisions = "bf16",
 };
