@@ -124,7 +124,12 @@ static void processes_write_and_map_at_once(void **state)
     assert_int_equal(nnd_port_path_executable(&program), 0);
     const char *const argv[] = {program, pk_folder, NULL};
     const nnd_port_spawn spawn = {.argv = argv};
-    for (int i = 0; i < CHILDREN; i++)
+    if (nnd_port_process_spawn(&spawn, &children[0]) != 0) {
+        fprintf(stderr, "skipped: this program cannot start itself (an emulator?)\n");
+        nnd_port_free(program);
+        skip();
+    }
+    for (int i = 1; i < CHILDREN; i++)
         assert_int_equal(nnd_port_process_spawn(&spawn, &children[i]), 0);
     for (int i = 0; i < CHILDREN; i++) {
         int code = -1;
