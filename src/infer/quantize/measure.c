@@ -135,7 +135,7 @@ static void add_values(pair *p, const nnd_value *ours, const nnd_value *theirs)
     p->comparable = count == (size_t)nnd_tensor_count(b);
     const float *x = a->data, *y = b->data;
     const quant_tensor *d = p->divided;
-    const size_t inner = d ? count / (size_t)(a->dims[0] * a->dims[1]) : 1;
+    const size_t inner = d && count ? count / (size_t)(a->dims[0] * a->dims[1]) : 1;
     for (size_t i = 0; p->comparable && i < count; i++) {
         const double factor = d ? (double)d->factors[i / inner % d->channels] : 1;
         quant_sums_add(&p->sums, (double)x[i], (double)y[i] * factor);
