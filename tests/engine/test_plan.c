@@ -62,7 +62,26 @@ static void impossible_sizes_are_refused(void **state)
 
 enum { SIDE = 24, NODES = 40, OUTPUTS = 3 };
 
-/* A chain-and-branch graph of element-wise operators, views and transposes over SIDE×SIDE. */
+/* Two values one above the other, and the halves of what an operator makes of them. */
+static uint32_t join_and_split(nnd_graph *g, uint32_t a, uint32_t b, bool negate, uint32_t *second)
+{
+    uint32_t in[2] = {a, b}, joined;
+    nnd_graph_node *n;
+    assert_ok(nnd_graph_add_node(g, "", "Concat", 13, NULL, 2, in, 1, NULL, &n));
+    assert_ok(nnd_node_add_int(g, n, "axis", 0));
+    joined = n->outputs[0];
+    if (negate) {
+        assert_ok(nnd_graph_add_node(g, "", "Neg", 13, NULL, 1, &joined, 1, NULL, &n));
+        joined = n->outputs[0];
+    }
+    assert_ok(nnd_graph_add_node(g, "", "Split", 13, NULL, 1, &joined, 2, NULL, &n));
+    assert_ok(nnd_node_add_int(g, n, "axis", 0));
+    *second = n->outputs[1];
+    return n->outputs[0];
+}
+
+/* A chain-and-branch graph of element-wise operators, views, transposes and joins over SIDE×SIDE.
+ */
 static nnd_graph *random_graph(uint32_t seed)
 {
     static const char *const unary[] = {"Relu", "Neg", "Abs", "Tanh", "Transpose", "Identity"};
@@ -77,6 +96,11 @@ static nnd_graph *random_graph(uint32_t seed)
         uint32_t a = ids[count - 1 - next_random(&seed) % recent];
         uint32_t in[2] = {a, ids[count - 1 - next_random(&seed) % recent]};
         bool two = next_random(&seed) % 2;
+        if (next_random(&seed) % 4 == 0 && count < NODES) {
+            ids[count] = join_and_split(g, in[0], in[1], two, &ids[count + 1]);
+            count += 2;
+            continue;
+        }
         const char *type = two ? binary[next_random(&seed) % NND_COUNT(binary)]
                                : unary[next_random(&seed) % NND_COUNT(unary)];
         nnd_graph_node *n;

@@ -178,7 +178,7 @@ static void pick_piece(const void *user, size_t plane, size_t pixel, size_t pixe
     size_t per_image = (size_t)y->dims[1], image = plane / per_image;
     size_t lanes = lane_sources(c, (int64_t)(plane % per_image), from, stride);
     float *to = (float *)y->data + (plane * spatial + pixel) * block;
-    bool whole = lanes == block;
+    bool run = true;
     if (lanes == 0) return;
     for (size_t l = 0; l < block; l++) {
         if (l >= lanes) { /* behind the last channel: anything will do */
@@ -186,9 +186,10 @@ static void pick_piece(const void *user, size_t plane, size_t pixel, size_t pixe
             continue;
         }
         from[l] += image * stride[l] + pixel * block;
-        whole = whole && from[l] == from[0] + l;
+        run = run && from[l] == from[0] + l;
     }
-    if (whole) {
+    if (run && from[0] == to) return;
+    if (run && lanes == block) {
         memcpy(to, from[0], pixels * block * sizeof(*to));
         return;
     }
@@ -197,18 +198,50 @@ static void pick_piece(const void *user, size_t plane, size_t pixel, size_t pixe
             to[l] = from[l][p * block];
 }
 
+/* Whole blocks of one input after the other, only the last one may end inside of a block. */
+static bool pick_joined(const nnd_op_ctx *c)
+{
+    size_t count, at = 0;
+    const int64_t *map = nnd_node_ints(c->node, "map", &count);
+    if (c->out[0].dims[0] != 1) return false;
+    for (size_t k = 0; k < c->in_count; k++) {
+        size_t block = (size_t)nnd_kernel_block(), channel = 0;
+        size_t channels = (size_t)c->in[k]->dims[1] * block;
+        for (; channel < channels && at < count / 2; channel++, at++)
+            if (map[2 * at] != (int64_t)k || map[2 * at + 1] != (int64_t)channel) return false;
+        if (channels - channel >= block || (channel < channels && k + 1 < c->in_count))
+            return false;
+    }
+    return at == count / 2;
+}
+
+static nnd_status pick_plan(nnd_op_ctx *c)
+{
+    c->joined = pick_joined(c);
+    return NND_OK;
+}
+
+static bool all_there(const nnd_op_ctx *c)
+{
+    const char *at = c->out[0].data;
+    for (size_t k = 0; k < c->in_count; at += nnd_tensor_bytes(c->in[k++]))
+        if (c->in[k]->data != at) return false;
+    return true;
+}
+
 static nnd_status pick_run(nnd_op_ctx *c)
 {
+    if (all_there(c)) return NND_OK;
     return for_pieces(c, &c->out[0], pick_piece, c);
 }
 
-#define BLOCKED(name, flags, infer, run)                                                           \
+#define BLOCKED(name, flags, infer, run, plan_it)                                                  \
     {                                                                                              \
-        "", name, 1, 0, 1, -1, 1, 1, flags, infer, run, .variant = 0                               \
+        "", name, 1, 0, 1, -1, 1, 1, flags, infer, run, .plan = plan_it                            \
     }
 const nnd_op nnd_op_to_blocked =
-    BLOCKED("ToBlocked", NND_OP_BLOCKED_OUT, to_blocked_infer, to_blocked_run);
+    BLOCKED("ToBlocked", NND_OP_BLOCKED_OUT, to_blocked_infer, to_blocked_run, NULL);
 const nnd_op nnd_op_from_blocked =
-    BLOCKED("FromBlocked", NND_OP_BLOCKED_IN, from_blocked_infer, from_blocked_run);
-const nnd_op nnd_op_pick_channels =
-    BLOCKED("PickChannels", NND_OP_BLOCKED_IN | NND_OP_BLOCKED_OUT, pick_infer, pick_run);
+    BLOCKED("FromBlocked", NND_OP_BLOCKED_IN, from_blocked_infer, from_blocked_run, NULL);
+const nnd_op nnd_op_pick_channels = BLOCKED("PickChannels", NND_OP_BLOCKED_IN | NND_OP_BLOCKED_OUT,
+                                            pick_infer, pick_run, pick_plan);

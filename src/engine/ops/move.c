@@ -415,6 +415,15 @@ static nnd_status concat_infer(nnd_op_ctx *c)
     return nnd_op_output(c, 0, x->dtype, x->rank, dims);
 }
 
+static nnd_status concat_plan(nnd_op_ctx *c)
+{
+    int axis;
+    const nnd_tensor *y = &c->out[0];
+    NND_TRY(nnd_op_axis(c, nnd_node_int(c->node, "axis", 1), y->rank, &axis));
+    c->joined = nnd_op_span(y, 0, axis) == 1;
+    return NND_OK;
+}
+
 static nnd_status concat_run(nnd_op_ctx *c)
 {
     int axis;
@@ -424,7 +433,8 @@ static nnd_status concat_run(nnd_op_ctx *c)
     size_t row = (size_t)nnd_op_span(y, axis, y->rank) * size;
     for (size_t k = 0; k < c->in_count; k++) {
         size_t piece = (size_t)nnd_op_span(c->in[k], axis, y->rank) * size;
-        for (size_t i = 0; i < outer && piece; i++)
+        bool there = c->in[k]->data == (char *)y->data + at;
+        for (size_t i = 0; i < outer && piece && !there; i++)
             memcpy((char *)y->data + i * row + at, (const char *)c->in[k]->data + i * piece, piece);
         at += piece;
         NND_TRY(nnd_cancel_check(c->cancel));
@@ -483,7 +493,7 @@ static const nnd_op ops[] = {
     {"", "Tile", 6, 0, 2, 2, 1, 1, 0, tile_infer, tile_run, .variant = 0},
     {"", "DepthToSpace", 1, 0, 1, 1, 1, 1, 0, block_infer, block_run, .variant = 0},
     {"", "SpaceToDepth", 1, 0, 1, 1, 1, 1, 0, block_infer, block_run, .variant = 1},
-    {"", "Concat", 1, 0, 1, -1, 1, 1, 0, concat_infer, concat_run, .variant = 0},
+    {"", "Concat", 1, 0, 1, -1, 1, 1, 0, concat_infer, concat_run, .plan = concat_plan},
     {"", "Split", 1, 0, 1, 2, 1, -1, 0, split_infer, split_run, .variant = 0},
 };
 const nnd_op_family nnd_ops_move = {ops, NND_COUNT(ops)};

@@ -85,6 +85,9 @@ struct nnd_op_ctx {
     const nnd_cancel *cancel;
     struct nnd_exec *exec; /* for sub-graphs and dynamic outputs */
     const char *kernel;    /* set by plan for the profile; NULL = "reference" */
+    /* Set by plan when the inputs, one after the other, have the bytes of output 0 (Concat). They
+       may then be made where they belong: run leaves alone what is there. */
+    bool joined;
 };
 
 /* ---- 3 helpers for operators ----------------------------------------------------------- */

@@ -131,6 +131,7 @@ static void count_work(const nnd_op_ctx *c, nnd_plan_step *step)
 static nnd_status plan_kernels(nnd_op_ctx *c, nnd_plan_step *step)
 {
     if (c->op->plan) NND_TRY(c->op->plan(c));
+    step->joined = c->joined;
     step->op_step = c->step;
     step->kernel = c->kernel ? c->kernel : "reference";
     step->workspace_bytes = c->workspace_bytes;
@@ -222,11 +223,18 @@ static nnd_status drop_idle_steps(planner *p)
 
 /* ---- lives and sharing --------------------------------------------------------------------- */
 
+uint32_t nnd_plan_root(const nnd_plan *plan, uint32_t id, size_t *shift)
+{
+    *shift = 0;
+    for (; plan->slots[id].root != id; id = plan->slots[id].root)
+        *shift += plan->slots[id].shift;
+    return id;
+}
+
 static uint32_t root_of(const nnd_plan *plan, uint32_t id)
 {
-    while (plan->slots[id].root != id)
-        id = plan->slots[id].root;
-    return id;
+    size_t shift;
+    return nnd_plan_root(plan, id, &shift);
 }
 
 static void live(nnd_plan *plan, uint32_t id, uint32_t step)
@@ -253,7 +261,7 @@ static void find_lives(planner *p)
 /* `child` takes over the memory of `parent`'s group, whose life grows by the child's. */
 static void share(nnd_plan *plan, uint32_t child, uint32_t parent)
 {
-    uint32_t root = root_of(plan, parent);
+    uint32_t root = nnd_plan_root(plan, parent, &plan->slots[child].shift);
     plan->slots[child].root = root;
     if (plan->slots[child].last > plan->slots[root].last)
         plan->slots[root].last = plan->slots[child].last;
@@ -271,6 +279,45 @@ static void share_views(planner *p)
         if (in->kind != NND_SLOT_ARENA || out->kind != NND_SLOT_ARENA) continue;
         share(p->plan, n->outputs[0], n->inputs[0]);
         step->bytes_read = step->bytes_written = 0;
+    }
+}
+
+/* Inputs of a joining operator are made where they belong in its result, whose life begins with the
+   first of them. Each has to be whole lines of memory. */
+static void share_joined(planner *p)
+{
+    nnd_plan *plan = p->plan;
+    for (uint32_t i = 0; i < plan->step_count; i++) {
+        const nnd_graph_node *n = &p->graph->nodes[plan->steps[i].node];
+        size_t at = 0, bytes = 0;
+        if (!plan->steps[i].joined || n->outputs[0] == NND_NO_ID) continue;
+        nnd_slot *whole = &plan->slots[n->outputs[0]];
+        for (size_t k = 0; k < n->input_count && whole->kind == NND_SLOT_ARENA; k++, at += bytes) {
+            nnd_slot *part = &plan->slots[n->inputs[k]];
+            bytes = nnd_tensor_bytes(&part->tensor);
+            if (part->kind != NND_SLOT_ARENA || part->root != n->inputs[k] || !bytes ||
+                bytes % NND_MEMORY_ALIGN || at % NND_MEMORY_ALIGN)
+                continue;
+            part->root = n->outputs[0];
+            part->shift = at;
+            if (part->first < whole->first) whole->first = part->first;
+            if (part->last > whole->last) whole->last = part->last;
+        }
+    }
+}
+
+/* What lies where it belongs is neither read nor written. */
+static void count_joined(planner *p)
+{
+    for (uint32_t i = 0; i < p->plan->step_count; i++) {
+        nnd_plan_step *step = &p->plan->steps[i];
+        const nnd_graph_node *n = &p->graph->nodes[step->node];
+        for (size_t k = 0; k < n->input_count && step->joined; k++) {
+            const nnd_slot *part = &p->plan->slots[n->inputs[k]];
+            if (part->root != n->outputs[0]) continue;
+            step->bytes_read -= nnd_tensor_bytes(&part->tensor);
+            step->bytes_written -= nnd_tensor_bytes(&part->tensor);
+        }
     }
 }
 
@@ -306,12 +353,14 @@ static void share_in_place(planner *p)
     }
 }
 
-/* A group of which one value is a graph output lies in that output's memory. */
+/* A group lies in the memory of a graph output that is all of it. */
 static void place_outputs(planner *p)
 {
     for (uint32_t i = 0; i < p->graph->output_count; i++) {
+        const nnd_tensor *y = &p->plan->slots[p->graph->outputs[i]].tensor;
         nnd_slot *root = &p->plan->slots[root_of(p->plan, p->graph->outputs[i])];
         if (root->kind != NND_SLOT_ARENA) continue;
+        if (nnd_tensor_bytes(y) != nnd_tensor_bytes(&root->tensor)) continue;
         root->kind = NND_SLOT_OUTPUT;
         root->index = i;
     }
@@ -334,10 +383,6 @@ static nnd_status place_arena(planner *p)
         if (plan->steps[i].workspace_bytes)
             items[n++] = (nnd_memory_item){plan->steps[i].workspace_bytes, i, i, 0};
     nnd_status status = nnd_memory_assign(items, n, &plan->arena_bytes);
-    if (status == NND_OK && plan->arena_bytes > p->options->max_arena_bytes)
-        status =
-            nnd_error_set(NND_E_LIMIT, "the model's activations need %zu bytes, the limit is %llu",
-                          plan->arena_bytes, (unsigned long long)p->options->max_arena_bytes);
     n = 0;
     for (uint32_t i = 0; i < p->graph->value_count && status == NND_OK; i++) {
         nnd_slot *s = &plan->slots[i];
@@ -404,15 +449,49 @@ static nnd_status make_steps(planner *p, const nnd_tensor *inputs)
     return NND_OK;
 }
 
+/* Lives, sharing and places, anew. */
+static nnd_status place(planner *p, bool joins)
+{
+    for (uint32_t i = 0; i < p->graph->value_count; i++) {
+        nnd_slot *s = &p->plan->slots[i];
+        if (s->kind == NND_SLOT_OUTPUT) s->kind = NND_SLOT_ARENA;
+        s->root = i;
+        s->shift = 0;
+        s->first = s->last = NO_STEP;
+    }
+    find_lives(p);
+    share_views(p);
+    if (joins) share_joined(p);
+    share_in_place(p);
+    place_outputs(p);
+    return place_arena(p);
+}
+
+/* Parts that are made in place save copies, but keep the memory of the whole from early on: not
+   when that makes the arena larger. */
+static nnd_status place_all(planner *p)
+{
+    nnd_plan *plan = p->plan;
+    bool joins = false;
+    NND_TRY(place(p, false));
+    for (size_t i = 0; i < plan->step_count; i++)
+        joins = joins || plan->steps[i].joined;
+    if (joins) {
+        size_t apart = plan->arena_bytes;
+        NND_TRY(place(p, true));
+        if (plan->arena_bytes > apart) NND_TRY(place(p, false));
+        count_joined(p);
+    }
+    if (plan->arena_bytes <= p->options->max_arena_bytes) return NND_OK;
+    return nnd_error_set(NND_E_LIMIT, "the model's activations need %zu bytes, the limit is %llu",
+                         plan->arena_bytes, (unsigned long long)p->options->max_arena_bytes);
+}
+
 static nnd_status make(planner *p, const nnd_tensor *inputs)
 {
     NND_TRY(make_steps(p, inputs));
     NND_TRY(drop_idle_steps(p));
-    find_lives(p);
-    share_views(p);
-    share_in_place(p);
-    place_outputs(p);
-    NND_TRY(place_arena(p));
+    NND_TRY(place_all(p));
     return list_frees(p);
 }
 

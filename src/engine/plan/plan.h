@@ -26,6 +26,7 @@ typedef struct nnd_slot {
     bool known;        /* dtype and shape are known */
     nnd_tensor tensor; /* dtype, shape; data for constants */
     uint32_t root;     /* value whose memory this one shares; itself when it shares none */
+    size_t shift;      /* where in it */
     uint32_t index;
     size_t offset;
     uint32_t first, last; /* steps of its life (of the root: of all that share) */
@@ -34,6 +35,7 @@ typedef struct nnd_slot {
 typedef struct nnd_plan_step {
     uint32_t node;
     bool dynamic; /* infer and plan again at run time */
+    bool joined;  /* as in nnd_op_ctx */
     void *op_step;
     const char *kernel;
     size_t workspace_bytes, workspace_offset, lane_bytes;
@@ -73,6 +75,8 @@ nnd_status nnd_plan_nominal(nnd_graph *graph, const nnd_tensor *inputs);
 nnd_status nnd_plan_create(nnd_graph *graph, const nnd_tensor *inputs,
                            const nnd_plan_options *options, nnd_plan **out);
 void nnd_plan_destroy(nnd_plan *plan); /* takes NULL */
+/* The value whose memory `id` lies in, by way of all that share it; shift: where in it. */
+uint32_t nnd_plan_root(const nnd_plan *plan, uint32_t id, size_t *shift);
 bool nnd_plan_matches(const nnd_plan *plan, const nnd_graph *graph, const nnd_tensor *inputs);
 /* The plan as one JSON object: size, peak, one entry per value in memory. */
 void nnd_plan_write(const nnd_plan *plan, nnd_json_writer *w);

@@ -18,9 +18,8 @@ static const char *kind_name(nnd_slot_kind kind)
 static void write_value(const nnd_plan *plan, uint32_t id, nnd_json_writer *w)
 {
     const nnd_slot *s = &plan->slots[id];
-    uint32_t root_id = id;
-    while (plan->slots[root_id].root != root_id)
-        root_id = plan->slots[root_id].root;
+    size_t shift;
+    uint32_t root_id = nnd_plan_root(plan, id, &shift);
     const nnd_slot *root = &plan->slots[root_id];
     nnd_json_begin_object(w);
     nnd_json_key(w, "value");
@@ -37,7 +36,7 @@ static void write_value(const nnd_plan *plan, uint32_t id, nnd_json_writer *w)
     }
     if (root->kind == NND_SLOT_ARENA) {
         nnd_json_key(w, "offset");
-        nnd_json_put_int(w, (int64_t)root->offset);
+        nnd_json_put_int(w, (int64_t)(root->offset + shift));
     }
     if (s->first != UINT32_MAX) {
         nnd_json_key(w, "first");

@@ -32,10 +32,8 @@ static void place_values(nnd_exec *x, const nnd_tensor *const *inputs, nnd_value
     for (uint32_t i = 0; i < plan->graph->value_count; i++) {
         const nnd_slot *s = &plan->slots[i];
         x->values[i] = s->tensor;
-        uint32_t root = s->root;
-        while (plan->slots[root].root != root)
-            root = plan->slots[root].root;
-        const nnd_slot *r = &plan->slots[root];
+        size_t shift;
+        const nnd_slot *r = &plan->slots[nnd_plan_root(plan, i, &shift)];
         if (r->kind == NND_SLOT_INPUT) {
             x->values[i].data = inputs[r->index]->data;
             if (boxes && boxes[r->index]) {
@@ -43,8 +41,8 @@ static void place_values(nnd_exec *x, const nnd_tensor *const *inputs, nnd_value
                 x->boxed = true;
             }
         }
-        if (r->kind == NND_SLOT_OUTPUT) x->values[i].data = outputs[r->index];
-        if (r->kind == NND_SLOT_ARENA) x->values[i].data = x->arena + r->offset;
+        if (r->kind == NND_SLOT_OUTPUT) x->values[i].data = (char *)outputs[r->index] + shift;
+        if (r->kind == NND_SLOT_ARENA) x->values[i].data = x->arena + r->offset + shift;
     }
 }
 

@@ -293,19 +293,13 @@ static nnd_status find_plan(nnd_engine_request *r, const nnd_plan **out)
     return NND_OK;
 }
 
-static const nnd_slot *root_slot(const nnd_plan *plan, uint32_t id)
-{
-    while (plan->slots[id].root != id)
-        id = plan->slots[id].root;
-    return &plan->slots[id];
-}
-
 /* Outputs that the plan writes in place get their memory before the run. */
 static nnd_status prepare_outputs(nnd_engine_request *r, const nnd_plan *plan)
 {
     const nnd_graph *g = plan->graph;
     for (size_t i = 0; i < g->output_count; i++) {
-        const nnd_slot *root = root_slot(plan, g->outputs[i]);
+        size_t shift;
+        const nnd_slot *root = &plan->slots[nnd_plan_root(plan, g->outputs[i], &shift)];
         r->memory[i] = NULL;
         if (root->kind != NND_SLOT_OUTPUT || root->index != i) continue;
         NND_TRY(output_memory(r, i, &plan->slots[g->outputs[i]].tensor));
