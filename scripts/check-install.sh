@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the release build into a scratch folder and uses it as a stranger would: headers alone in C
-# and C++, a program through pkg-config and through CMake, a plug-in built outside of the tree, only
+# and C++, a program through pkg-config and through CMake, plug-ins built outside of the tree, only
 # nnd_ symbols exported. Needs build/release.
 set -eu
 cd "$(dirname "$0")/.."
@@ -30,6 +30,7 @@ done
 (cd "$work" && ./build_workflow "$root/examples/media/sheet.png" thumbnail.png >log)
 [ -s "$work/thumbnail.png" ]
 "$work/build_model" "$work" >"$work/log"
+grep -q 'y = 0.7979 0.1780 0.0241' "$work/log" || { echo "examples/build_model gave something else:"; cat "$work/log"; exit 1; }
 [ -s "$work/classify.nnd.json" ] && [ -s "$work/classify.safetensors" ]
 "$work/run_workflow" workflows/read-digits.json examples/media/meter.jpg >"$work/run.json"
 grep -q '0358926' "$work/run.json" || { echo "the program built with pkg-config read something else:"; cat "$work/run.json"; exit 1; }
@@ -51,10 +52,29 @@ for program in shared_program static_program; do
     "$work/consumer/build/$program" workflows/read-digits.json examples/media/meter.jpg | grep -q '0358926'
 done
 
-cmake -S examples/plugin -B "$work/plugin" -DNNDEPLOY_INCLUDE="$prefix/include" >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
-cmake --build "$work/plugin" >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
+for plugin in plugin operator-plugin kernel-plugin; do
+    cmake -S "examples/$plugin" -B "$work/$plugin" -DNNDEPLOY_INCLUDE="$prefix/include" >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
+    cmake --build "$work/$plugin" >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
+done
 cd "$work"
-"$prefix/bin/nndeploy" --plugin "$work/plugin/demo_sharpen.so" run "$root/examples/plugin/sharpen.json" \
+nndeploy=$prefix/bin/nndeploy
+"$nndeploy" --plugin "$work/plugin/demo_sharpen.so" run "$root/examples/plugin/sharpen.json" \
     --input image="$root/examples/media/sheet.png" --output picture="$work/sharp.png"
 [ -s "$work/sharp.png" ]
+cat >bend.nnd.json <<'GRAPH'
+{
+  "format": "nndeploy-graph/1",
+  "opsets": [{"domain": "", "version": 17}, {"domain": "com.example", "version": 1}],
+  "graph": {
+    "inputs": [{"name": "x", "type": "f32", "shape": [4, 8]}],
+    "nodes": [{"op": "ScaledMish", "domain": "com.example", "inputs": ["x"], "outputs": ["bent"]},
+              {"op": "Softmax", "inputs": ["bent"], "outputs": ["y"]}],
+    "outputs": [{"name": "y"}]
+  }
+}
+GRAPH
+"$nndeploy" --plugin "$work/operator-plugin/demo_mish.so" infer bend.nnd.json --random --output-dir bent
+[ -s bent/y.npy ]
+"$nndeploy" --plugin "$work/operator-plugin/demo_mish.so" --plugin "$work/kernel-plugin/demo_softmax.so" \
+    inspect bend.nnd.json --json | grep -q '"kernel": "demo.softmax"' || { echo "the kernel of the plug-in was not taken"; exit 1; }
 echo "installed, found, linked and run"

@@ -2,7 +2,8 @@
  * nndeploy/ir.h: models by hand. A graph of operators is built call by call, checked, printed,
  * saved, loaded, and made a model by nnd_model_from_ir (infer.h). Also: operators of one's own.
  *
- * Sections: 1 types · 2 building · 3 checking and printing · 4 files · 5 operators of your own
+ * Sections: 1 types · 2 building · 3 checking and printing · 4 files · 5 operators of your own ·
+ *           6 kernels of your own
  *
  * Values (inputs, constants, results of nodes) have names, as in ONNX, whose operators these are:
  * "Conv", "Gemm", … of the version that the graph imports.
@@ -249,6 +250,50 @@ typedef struct nnd_operator {
    NND_E_EXISTS when the name is taken in one of these versions, NND_E_INVALID_ARGUMENT. The same
    table again is fine. */
 NND_API nnd_status nnd_operator_register(const nnd_operator *op);
+
+/* ---- 6 kernels of your own ------------------------------------------------------------- */
+
+/* Another way to compute an operator that the built-in engine or a plug-in has. The engine takes it
+   for the nodes that it says it can do, and computes all others itself. A plug-in gives a const
+   nnd_kernel to the host as the extension "engine.kernel/1", behind the operators that it brings; a
+   program calls nnd_kernel_register.
+
+   The operator stays what it is: its types and shapes are found by the engine, which brings the
+   memory of the outputs; describe_output is an error here. A node that a kernel takes is closed to
+   the passes: nothing is fused into it. Nodes in the bodies of If, Loop and Scan, those whose input
+   shapes are not known when the model is loaded, and operators that compute nothing (Reshape,
+   Shape, …) are not offered.
+
+   supports  when a model is loaded, at its declared shapes (sizes that are open are guessed), and
+             again for each set of input shapes. Inputs have data when they are constants; outputs
+             have types and shapes, and no data.
+   run       fills the outputs. It fails the run when it fails.
+   Callbacks of one kernel run on several threads at once, for different calls. */
+typedef struct nnd_kernel {
+    size_t struct_size;   /* = sizeof(nnd_kernel) */
+    const char *domain;   /* of the operator; "" = ONNX's own */
+    const char *op;       /* "Softmax" */
+    const char *name;     /* in profile and inspect: "example.softmax" */
+    int32_t since, until; /* versions of the domain, both included; until 0 = no end */
+    uint64_t dtypes;      /* of input 0: UINT64_C(1) << NND_F32, joined by |; 0 = any */
+    const char *isa;      /* instruction set that has to be in force, "avx2"; NULL = any */
+    int32_t priority;     /* of those that can, the highest; of equals the one registered first */
+    bool (*supports)(const nnd_operator_call *call);
+    nnd_status (*run)(nnd_operator_call *call);
+    /* Optional. prepare: once per node when a model is loaded; NND_E_UNSUPPORTED = not for me: the
+       next kernel is asked, and then the engine. release frees what it made. */
+    nnd_status (*prepare)(nnd_operator_call *call, void **state);
+    void (*release)(void *state);
+    /* Optional: bytes of workspace that run needs. NND_E_UNSUPPORTED = the engine computes it. */
+    nnd_status (*plan)(nnd_operator_call *call, size_t *workspace_bytes);
+} nnd_kernel;
+
+/* Makes a kernel known to models that are loaded from now on. Any thread; it stays for ever.
+   NND_E_NOT_FOUND when there is no such operator in one of these versions, NND_E_UNSUPPORTED when
+   there is nothing to compute in it, NND_E_EXISTS when the name is taken, NND_E_INVALID_ARGUMENT.
+   An instruction set that this build does not know is fine: the kernel is never offered anything.
+   The same table again is fine. */
+NND_API nnd_status nnd_kernel_register(const nnd_kernel *kernel);
 
 #ifdef __cplusplus
 }

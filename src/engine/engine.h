@@ -83,17 +83,19 @@ typedef struct nnd_engine_options {
     size_t kernel_count;
     /* A folder where packed weights are kept in files that all processes map and share, at most
        max_cache_bytes of them (0 = 4 GiB); made when it is not there. NULL or "" = every model
-       packs its own. Not for graphs built by hand nor for models with operators of plug-ins.
-       Whoever may write to the folder decides what the models that use it compute. */
+       packs its own. Not for graphs built by hand, models with operators of plug-ins, nor while
+       kernels are there that somebody brought. Whoever may write to the folder decides what the
+       models that use it compute. */
     const char *cache;
     uint64_t max_cache_bytes;
-    bool bf16; /* Gemm and MatMul with constant weights round their operands to
-                  bfloat16, sums stay f32; weights take half the memory */
+    bool bf16;             /* Gemm and MatMul with constant weights round their operands to
+                              bfloat16, sums stay f32; weights take half the memory */
+    bool only_own_kernels; /* those of plug-ins and programs are not asked */
 } nnd_engine_options;
 #define NND_ENGINE_OPTIONS_INIT                                                                    \
     {                                                                                              \
         sizeof(nnd_engine_options), NULL, NULL, NULL, NND_PASSES_DEFAULT, 0, 0, false, NULL,       \
-            false, NULL, 0, NULL, 0, false                                                         \
+            false, NULL, 0, NULL, 0, false, false                                                  \
     }
 
 /* Loads an ONNX model (ModelProto bytes) or a saved graph (nndeploy/ir.h). Takes its own reference

@@ -45,7 +45,7 @@ static bool ends_tuning(nnd_status status)
     return status == NND_E_CANCELLED || status == NND_E_TIMEOUT || status == NND_E_OUT_OF_MEMORY;
 }
 
-/* ---- one variant -------------------------------------------------------------------------- */
+/* ---- one variant ----------------------------------------------------------------------------- */
 
 static void variant_close(variant *v)
 {
@@ -130,7 +130,7 @@ static nnd_status variant_open(comparison *c, variant *v, const char *kernels)
     return NND_OK;
 }
 
-/* ---- which variants there are ------------------------------------------------------------- */
+/* ---- which variants there are ---------------------------------------------------------------- */
 
 /* Whether the outputs are those of the engine's own choices, within the tolerance. */
 static nnd_status agrees(const comparison *c, const variant *v, bool *out)
@@ -200,7 +200,7 @@ static nnd_status add_variants(comparison *c)
     return NND_OK;
 }
 
-/* ---- comparing ---------------------------------------------------------------------------- */
+/* ---- comparing ------------------------------------------------------------------------------- */
 
 static nnd_status take_turns(comparison *c)
 {

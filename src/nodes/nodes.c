@@ -97,6 +97,7 @@ nnd_status nnd_nodes_load_plugin(nnd_registry *registry, const char *path)
     for (size_t i = 0; nnd_registry_extension(registry, i, &kind, &extension); i++) {
         const nnd_backend *backend = extension;
         if (strcmp(kind, "engine.operator/1") == 0) NND_TRY(nnd_operator_register(extension));
+        if (strcmp(kind, "engine.kernel/1") == 0) NND_TRY(nnd_kernel_register(extension));
         if (strcmp(kind, "infer.backend/1") != 0) continue;
         if (backend->name && nnd_backend_find(backend->name) == backend) continue;
         NND_TRY(nnd_backend_register(backend));

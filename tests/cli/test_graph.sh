@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Models as graphs: printed, saved, run from the saved form; an operator that a plug-in brings.
-mish=${5:-}
+# Models as graphs: printed, saved, run from the saved form; an operator and a kernel that plug-ins bring.
+mish=${5:-} softmax=${6:-}
 . "$(dirname "$0")/lib.sh"
 model="$source_dir/models/digits-32/digits-32.onnx"
 image="$source_dir/models/digits-32/test_image.npy"
@@ -51,5 +51,30 @@ if [ -f "$mish" ]; then
     [ -s mish/y.npy ] && pass || fail 'the operator of the plug-in gave nothing'
     run 0 --plugin "$mish" inspect mish.nnd.json
     says out.txt ScaledMish
+fi
+
+# A kernel for an operator that exists: taken where it says that it can, and nowhere else.
+cat >rows.nnd.json <<'GRAPH'
+{
+  "format": "nndeploy-graph/1",
+  "opsets": [{"domain": "", "version": 17}],
+  "graph": {
+    "inputs": [{"name": "x", "type": "f32", "shape": ["n", 7]}],
+    "nodes": [{"op": "Softmax", "name": "last", "inputs": ["x"], "outputs": ["y"]},
+              {"op": "Softmax", "name": "first", "inputs": ["x"], "outputs": ["z"], "attributes": {"axis": {"int": 0}}}],
+    "outputs": [{"name": "y"}, {"name": "z"}]
+  }
+}
+GRAPH
+if [ -f "$softmax" ]; then
+    run 0 bench model rows.nnd.json --shape x=5,7 --runs 1 --profile --json
+    json "'demo.softmax' not in [s['kernel'] for s in d['profile']]"
+    run 0 --plugin "$softmax" bench model rows.nnd.json --shape x=5,7 --runs 1 --profile --json
+    json "{s['name']: s['kernel'] == 'demo.softmax' for s in d['profile']} == {'last': True, 'first': False}"
+    json "all(s['flops'] == 5 * 35 and s['of_peak'] > 0 for s in d['profile'])"
+    run 0 --plugin "$softmax" inspect rows.nnd.json --json
+    json "[n['op'] for n in d['nodes']] == ['Softmax', 'Softmax'] and not any('domain' in n for n in d['nodes'])"
+    run 0 --plugin "$softmax" compare-models rows.nnd.json --shape x=5,7 \
+        --backends builtin:plugin-kernels=off,builtin
 fi
 summary

@@ -153,8 +153,7 @@ static size_t own_nodes(node nodes[MAX_NODES])
     return count;
 }
 
-/* ---- writing tuning files ----------------------------------------------------------------------
- */
+/* ---- writing tuning files -------------------------------------------------------------------- */
 
 /* A result of tuning with one run, to which the kernels are put; the file in force. */
 static void write_tuning(const nnd_tuning_kernel *kernels, size_t count)
@@ -220,8 +219,7 @@ static void expect_refused(const char *const *words)
 }
 #define expect_warning(...) expect_refused((const char *const[]){__VA_ARGS__, NULL})
 
-/* ---- results ------------------------------------------------------------------------------------
- */
+/* ---- results --------------------------------------------------------------------------------- */
 
 static double weight_of(bool is_wide, int64_t m, int64_t c, int64_t tap)
 {
@@ -304,8 +302,7 @@ static void check_results(nnd_model *model, const node *nodes, size_t count)
     nnd_value_unref(x);
 }
 
-/* ---- tests
- * --------------------------------------------------------------------------------------- */
+/* ---- tests ----------------------------------------------------------------------------------- */
 
 static void a_file_forces_each_kernel(void **state)
 {

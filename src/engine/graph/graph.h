@@ -69,6 +69,7 @@ typedef struct nnd_graph_value {
        graph's inputs are fixed, else a guess that may only guide choices of speed. */
     int32_t nominal_rank;
     int64_t nominal[NND_MAX_RANK];
+    nnd_dtype nominal_dtype;
     uint32_t producer; /* node, NND_NO_ID = input, constant or capture */
     bool held;         /* an attribute points to its elements */
     uint32_t uses;     /* node inputs and graph outputs; by nnd_graph_index, as the next two */

@@ -4,8 +4,7 @@
 #include <string.h>
 
 #include "base/str.h"
-#include "engine/ops/op.h"
-#include "nndeploy/ir.h"
+#include "engine/ops/call.h"
 #include "port/port.h"
 
 enum { MAX_OPERATORS = 1024 };
@@ -20,21 +19,13 @@ static nnd_port_mutex list_lock = NND_PORT_MUTEX_INIT;
 static custom_op list[MAX_OPERATORS];
 static atomic_size_t list_count;
 
-/* Tables of plug-ins may be older, and shorter, than today's. */
-#define HAS(op, member)                                                                            \
-    ((op)->struct_size >= offsetof(nnd_operator, member) + sizeof((op)->member) && (op)->member)
+#define HAS(op, member) NND_TABLE_HAS(op, nnd_operator, member)
 
 /* ---- the tools ----------------------------------------------------------------------------- */
 
-/* What a call stands for: a step of the plan, or only a node while it is prepared. */
-typedef struct origin {
-    const nnd_graph_node *node;
-    nnd_op_ctx *ctx;
-} origin;
-
 static const nnd_graph_node *node_of(const nnd_operator_call *call)
 {
-    return ((const origin *)call->host)->node;
+    return ((const nnd_op_origin *)call->host)->node;
 }
 
 static int64_t attribute_int(const nnd_operator_call *call, const char *name, int64_t fallback)
@@ -72,7 +63,7 @@ static const nnd_tensor *attribute_tensor(const nnd_operator_call *call, const c
 static nnd_status describe_output(nnd_operator_call *call, size_t index, nnd_dtype dtype, int rank,
                                   const int64_t *dims)
 {
-    origin *from = call->host;
+    nnd_op_origin *from = call->host;
     if (!from->ctx || call->outputs)
         return nnd_error_set(NND_E_STATE, "outputs are described in infer only");
     if (!nnd_dtype_bits(dtype))
@@ -83,7 +74,7 @@ static nnd_status describe_output(nnd_operator_call *call, size_t index, nnd_dty
 static nnd_status parallel_for(const nnd_operator_call *call, size_t tiles, nnd_tile_fn fn,
                                void *user)
 {
-    const origin *from = call->host;
+    const nnd_op_origin *from = call->host;
     if (from->ctx) return nnd_op_for(from->ctx, tiles, fn, user);
     return nnd_gang_for(NULL, tiles, fn, user, call->cancel);
 }
@@ -102,7 +93,7 @@ static nnd_status set_error(const nnd_operator_call *call, nnd_status status, co
     return status;
 }
 
-static const nnd_operator_tools tools = {
+const nnd_operator_tools nnd_op_tools = {
     .struct_size = sizeof(nnd_operator_tools),
     .attribute_int = attribute_int,
     .attribute_float = attribute_float,
@@ -122,11 +113,11 @@ static const nnd_operator *op_of(const nnd_op *row)
     return ((const custom_op *)row)->op;
 }
 
-static nnd_operator_call make_call(origin *from)
+nnd_operator_call nnd_op_call(nnd_op_origin *from)
 {
     nnd_op_ctx *c = from->ctx;
     return (nnd_operator_call){.struct_size = sizeof(nnd_operator_call),
-                               .tools = &tools,
+                               .tools = &nnd_op_tools,
                                .node = from->node->name,
                                .input_count = c->in_count,
                                .inputs = c->in,
@@ -136,8 +127,8 @@ static nnd_operator_call make_call(origin *from)
 
 static nnd_status custom_infer(nnd_op_ctx *c)
 {
-    origin from = {c->node, c};
-    nnd_operator_call call = make_call(&from);
+    nnd_op_origin from = {c->node, c};
+    nnd_operator_call call = nnd_op_call(&from);
     for (size_t i = 0; i < c->out_count; i++)
         c->out[i].dtype = NND_DTYPE_INVALID;
     NND_TRY(op_of(c->op)->infer(&call));
@@ -149,8 +140,8 @@ static nnd_status custom_infer(nnd_op_ctx *c)
 
 static nnd_status custom_run(nnd_op_ctx *c)
 {
-    origin from = {c->node, c};
-    nnd_operator_call call = make_call(&from);
+    nnd_op_origin from = {c->node, c};
+    nnd_operator_call call = nnd_op_call(&from);
     call.outputs = c->out;
     call.state = c->node->state;
     call.workspace = c->workspace;
@@ -160,8 +151,8 @@ static nnd_status custom_run(nnd_op_ctx *c)
 
 static nnd_status custom_plan(nnd_op_ctx *c)
 {
-    origin from = {c->node, c};
-    nnd_operator_call call = make_call(&from);
+    nnd_op_origin from = {c->node, c};
+    nnd_operator_call call = nnd_op_call(&from);
     call.outputs = c->out;
     call.state = c->node->state;
     c->kernel = "plug-in";
@@ -172,7 +163,7 @@ static nnd_status custom_plan(nnd_op_ctx *c)
 static nnd_status custom_prepare(nnd_graph *g, nnd_graph_node *node)
 {
     const nnd_operator *op = op_of(node->op);
-    origin from = {node, NULL};
+    nnd_op_origin from = {node, NULL};
     const nnd_tensor **inputs;
     if (!HAS(op, prepare)) return NND_OK;
     inputs = nnd_calloc(node->formal_count + 1, sizeof(*inputs));
@@ -181,7 +172,7 @@ static nnd_status custom_prepare(nnd_graph *g, nnd_graph_node *node)
     for (size_t i = 0; i < node->formal_count && status == NND_OK; i++)
         status = nnd_graph_constant(g, node->inputs[i], &inputs[i]);
     nnd_operator_call call = {.struct_size = sizeof(call),
-                              .tools = &tools,
+                              .tools = &nnd_op_tools,
                               .node = node->name,
                               .input_count = node->formal_count,
                               .inputs = inputs,

@@ -42,7 +42,8 @@ static bool all_nodes_are_ours(const nnd_graph *g)
     for (size_t i = 0; i < g->node_count; i++) {
         const nnd_graph_node *n = &g->nodes[i];
         bool takes_bits = !n->domain[0] && strcmp(n->type, "BitCast") == 0;
-        if (!n->op || takes_bits || nnd_op_custom_find(n->domain, n->type, n->opset) == n->op)
+        if (!n->op || takes_bits || n->op->flags & NND_OP_BROUGHT ||
+            nnd_op_custom_find(n->domain, n->type, n->opset) == n->op)
             return false;
     }
     for (const nnd_graph *child = g->children; child; child = child->sibling)

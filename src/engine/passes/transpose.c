@@ -126,6 +126,7 @@ static nnd_status add_moved(nnd_graph *g, const sinking *s, uint32_t result, uin
     v->uses = 1;
     if (from->nominal_rank != s->rank) return NND_OK;
     v->nominal_rank = s->rank;
+    v->nominal_dtype = from->nominal_dtype;
     for (int i = 0; i < s->rank; i++)
         v->nominal[s->perm[i]] = from->nominal[i];
     return NND_OK;

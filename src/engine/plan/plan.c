@@ -5,6 +5,7 @@
 
 #include "base/size.h"
 #include "engine/plan/memory.h"
+#include "engine/plan/work.h"
 
 /* Results of shape arithmetic are small and cheap; anything else is left to the run. */
 enum { FOLD_BYTES = 64 * 1024, FOLD_BYTES_IN_ALL = 64 << 20, NO_STEP = UINT32_MAX };
@@ -117,7 +118,7 @@ static nnd_status fold(planner *p, const nnd_graph_node *n, nnd_op_ctx *c)
 /* What one run computes, reads and writes, for the profile. */
 static void count_work(const nnd_op_ctx *c, nnd_plan_step *step)
 {
-    if (c->op->flops) step->flops = (uint64_t)c->op->flops(c);
+    step->flops = (uint64_t)nnd_work_flops(c);
     for (size_t k = 0; k < c->out_count; k++)
         if (c->node->outputs[k] != NND_NO_ID) step->bytes_written += nnd_tensor_bytes(&c->out[k]);
     if (c->op->flags & NND_OP_SHAPE_ONLY) return;
@@ -515,6 +516,7 @@ nnd_status nnd_plan_nominal(nnd_graph *graph, const nnd_tensor *inputs)
         graph->values[i].nominal_rank = s->known ? s->tensor.rank : -1;
         if (s->known && graph->values[i].dtype == NND_DTYPE_INVALID)
             graph->values[i].dtype = s->tensor.dtype;
+        graph->values[i].nominal_dtype = s->known ? s->tensor.dtype : NND_DTYPE_INVALID;
         memcpy(graph->values[i].nominal, s->tensor.dims, sizeof(s->tensor.dims));
     }
     nnd_free(p.in);

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "engine/ops/op.h"
+#include "engine/ops/brought.h"
 #include "engine/runtime/model.h"
 
 static void put_key_string(nnd_json_writer *w, const char *key, const char *text)
@@ -105,7 +105,8 @@ static void write_node(const nnd_engine_model *m, size_t index, nnd_json_writer 
     nnd_json_set_inline(w, true);
     put_key_string(w, "name", n->name);
     put_key_string(w, "op", n->type);
-    if (n->domain[0]) put_key_string(w, "domain", n->domain);
+    const char *domain = n->op ? nnd_brought_own(n->op)->domain : n->domain;
+    if (domain[0]) put_key_string(w, "domain", domain);
     nnd_json_key(w, "inputs");
     write_values(m->graph, n->inputs, n->input_count, w);
     nnd_json_key(w, "outputs");
@@ -124,7 +125,7 @@ static void write_kinds(const nnd_pass_stats *stats, nnd_json_writer *w)
 {
     nnd_json_begin_object(w);
     for (size_t i = 0; i < stats->kind_count; i++) {
-        const nnd_op *op = stats->kinds[i].op;
+        const nnd_op *op = nnd_brought_own(stats->kinds[i].op);
         static const char *const forms[] = {"", " (blocks in)", " (blocks out)", " (blocks)"};
         char name[128];
         if (!stats->kinds[i].more) continue;

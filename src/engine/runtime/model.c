@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/ir/ir.h"
+#include "engine/ops/brought.h"
 #include "engine/ops/op.h"
 #include "engine/runtime/bind.h"
 #include "port/port.h"
@@ -214,6 +215,19 @@ static nnd_status prepare(nnd_engine_model *m, const nnd_engine_options *o, sour
     return status;
 }
 
+/* Before the passes, so that they leave alone what a kernel of somebody else takes. What they make
+   is offered after them. The shapes are forgotten: passes wait for their own. */
+static nnd_status offer_nodes(nnd_graph *g)
+{
+    nnd_graph_index(g);
+    NND_TRY(nnd_passes_shapes(g));
+    NND_TRY(nnd_brought_bind(g));
+    g->nominal_exact = false;
+    for (size_t i = 0; i < g->value_count; i++)
+        g->values[i].nominal_rank = -1;
+    return NND_OK;
+}
+
 /* No bytes: the graph is there already. */
 static nnd_status load(nnd_engine_model *m, const void *bytes, size_t size,
                        const nnd_engine_options *o)
@@ -226,11 +240,14 @@ static nnd_status load(nnd_engine_model *m, const void *bytes, size_t size,
     NND_TRY(make_ports(m));
     m->graph->bf16 = m->bf16;
     NND_TRY(nnd_graph_bind(m->graph));
+    bool offers = !o->only_own_kernels && nnd_brought_any();
+    if (offers) NND_TRY(offer_nodes(m->graph));
     NND_TRY(nnd_packed_create(&m->packed));
     source from = {.m = m, .bytes = bytes, .size = size};
     if (from.size >= FORGET_BYTES) forget_files(&from); /* what reading the file has touched */
-    if (bytes) open_cache(m, &from, o);
+    if (bytes && !offers) open_cache(m, &from, o);
     NND_TRY(nnd_passes_run(m->graph, m->passes, &m->report));
+    if (offers) NND_TRY(nnd_brought_bind(m->graph));
     drop_unused_constants(m->graph);
     if (!bytes && m->bytes) {
         from.bytes = nnd_buffer_data(m->bytes);

@@ -138,6 +138,10 @@ void conformance_manual_builtin(bool zh)
         "当一个卷积有多种算法可用时选哪一种：`nndeploy tune` "
         "为该模型在这台机器上测得的（默认）、引擎代价模型给出的，或在可用之处使用指定的那一种（`"
         "direct`、`depthwise`、`winograd`）");
+    put_option(zh, "plugin-kernels=on\\|off",
+               "whether kernels that [plug-ins](plugins.md#a-kernel-for-an-operator-that-exists) "
+               "bring are asked, default `on`",
+               "是否使用[插件](plugins.md#已有算子的内核)带来的内核，默认 `on`");
     put_option(zh, "arena=own\\|shared",
                "where activations lie: in memory of each request (the default), or in a pool of "
                "the process from which every run borrows. With many models of which few run at "
@@ -154,7 +158,7 @@ void conformance_manual_builtin(bool zh)
         "is done without; the log tells. `rm FOLDER/*.nndpacked` is safe at any time. Whoever may "
         "write to the folder decides what its models compute. A path with blanks stands in double "
         "quotes; in a workflow it has to lie where the workflow may write. Not for models with "
-        "operators of plug-ins",
+        "operators of plug-ins, nor while plug-ins bring kernels",
         "（默认取环境变量 "
         "`NNDEPLOY_PACKED`"
         "，未设置则不用）把打包后的权重保存在此文件夹，每个模型、遍的集合和指令集一个文件；加载该模"
@@ -164,7 +168,7 @@ void conformance_manual_builtin(bool zh)
         "FOLDER/"
         "*.nndpacked`"
         "）。能写此文件夹的人决定其中模型的计算结果。含空格的路径写在双引号中；在工作流中它必须位于"
-        "工作流可写的位置。不用于含插件算子的模型");
+        "工作流可写的位置。不用于含插件算子的模型，插件带来内核时也不使用");
     put_option(
         zh, "cache-limit=MIB",
         "what this folder may hold, default 4096; files that were not used for longest go first",

@@ -70,10 +70,12 @@ static nnd_status open_external(void *user, const char *relative, nnd_buffer **o
 
 enum { ARENA_OWN, ARENA_SHARED };
 enum { PRECISION_F32, PRECISION_BF16 };
+enum { KERNELS_ON, KERNELS_OFF };
 typedef struct builtin_config {
     char *passes, *dump_after, *kernels;
     bool separate_tensors;
     int arena, precision; /* ARENA_…, PRECISION_… */
+    int brought_kernels;  /* KERNELS_… */
     char *cache;
     int64_t cache_mib;
 } builtin_config;
@@ -87,6 +89,8 @@ static const nnd_option config_options[] = {
         builtin_config, kernels, "kernels",
         "tuned: as 'nndeploy tune' has measured; own: as the engine's cost model says; "
         "or the name of a kernel, for every node that it can compute"),
+    NND_OPTION_ENUM(builtin_config, brought_kernels, "plugin-kernels", "on|off",
+                    "whether kernels that plug-ins bring are asked"),
     NND_OPTION_BOOL(builtin_config, separate_tensors, "separate-tensors",
                     "debug: every activation in memory of its own"),
     NND_OPTION_ENUM(builtin_config, arena, "arena", "own|shared",
@@ -202,6 +206,7 @@ static nnd_status load_configured(const model_source *from, const nnd_model_opti
     engine.cache = config->cache ? config->cache : folder;
     engine.max_cache_bytes = (uint64_t)config->cache_mib << 20;
     engine.bf16 = config->precision == PRECISION_BF16;
+    engine.only_own_kernels = config->brought_kernels == KERNELS_OFF;
     nnd_status status =
         config->passes ? nnd_engine_passes_parse(config->passes, &engine.passes) : NND_OK;
     if (status == NND_OK)
