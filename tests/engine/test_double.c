@@ -214,6 +214,24 @@ static void volume(net *n, const void *what)
     node(n, "Relu", "c", "y");
 }
 
+/* A sum of two becomes a convolution with a residual. */
+static void volumes_joined(net *n, const void *what)
+{
+    const volume_case *k = what;
+    input(n, "x", 5, k->x);
+    weight(n, "w", 5, k->w);
+    weight(n, "v", 5, k->w);
+    for (int i = 0; i < 2; i++) {
+        ow_attr_int(&n->attrs, "group", k->group);
+        ow_attr_ints(&n->attrs, "strides", k->strides, 3);
+        ow_attr_ints(&n->attrs, "dilations", k->dilations, 3);
+        ow_attr_ints(&n->attrs, "pads", k->pads, 6);
+        node(n, "Conv", i ? "x,w" : "x,v", i ? "c" : "d");
+    }
+    node(n, "Add", "c,d", "s");
+    node(n, "Relu", "s", "y");
+}
+
 static void convolutions_of_volumes(void **state)
 {
     (void)state;
@@ -227,8 +245,10 @@ static void convolutions_of_volumes(void **state)
         {{1, 5, 4, 9, 6}, {4, 5, 1, 3, 3}, 1, {1, 1, 1}, {1, 1, 1}, {0, 1, 1, 0, 1, 1}},
         {{1, 2, 4, 9, 6}, {4, 2, 1, 1, 1}, 1, {1, 2, 2}, {1, 1, 1}, {0, 0, 0, 0, 0, 0}},
         {{1, 3, 1, 9, 6}, {4, 3, 1, 3, 3}, 1, {1, 1, 1}, {1, 1, 1}, {0, 0, 0, 0, 0, 0}}};
-    for (size_t i = 0; i < NND_COUNT(cases); i++)
+    for (size_t i = 0; i < NND_COUNT(cases); i++) {
         compare(volume, &cases[i], 1e-5);
+        compare(volumes_joined, &cases[i], 1e-5);
+    }
 }
 
 typedef struct pool_case {

@@ -164,7 +164,7 @@ static bool kernel_desc(const nnd_op_ctx *c, const nnd_window *window, int64_t g
     const nnd_tensor *x = c->in[0], *weight = c->in[1];
     nnd_window flat = *window, *w = &flat;
     int64_t taps;
-    if (x->dtype != NND_F32 || (w->spatial > 2 && residual_of(c))) return false;
+    if (x->dtype != NND_F32) return false;
     bool sliced = flatten_window(w, &taps);
     int row = w->spatial == 2 ? 0 : -1, col = w->spatial - 1;
     *d = (nnd_conv_desc){
@@ -440,6 +440,18 @@ static nnd_status scatter_tile(void *user, size_t channel, int lane)
     return NND_OK;
 }
 
+/* The residual's slice lies where the result's will be. */
+static nnd_status residual_slice_tile(void *user, size_t channel, int lane)
+{
+    const kernel_job *j = user;
+    const nnd_tensor *z = residual_of(j->c);
+    size_t area = j->s->out_area;
+    size_t from = (size_t)((j->image * z->dims[1] + (int64_t)channel) * z->dims[2] + j->slice);
+    (void)lane;
+    memcpy(j->y + channel * area, (const float *)z->data + from * area, area * sizeof(float));
+    return NND_OK;
+}
+
 static nnd_status run_slices(nnd_op_ctx *c, kernel_job *j)
 {
     const nnd_conv_desc *d = nnd_conv_get_desc(j->conv);
@@ -447,9 +459,12 @@ static nnd_status run_slices(nnd_op_ctx *c, kernel_job *j)
     j->y = (float *)((uintptr_t)c->workspace + j->s->y_at);
     j->args.x = j->x;
     j->args.y = j->y;
+    if (residual_of(c)) j->args.residual = j->y;
     for (j->image = 0; j->image < c->out[0].dims[0]; j->image++) {
         for (j->slice = 0; j->slice < c->out[0].dims[2]; j->slice++) {
             NND_TRY(nnd_op_for(c, (size_t)d->in_channels, gather_tile, j));
+            if (residual_of(c))
+                NND_TRY(nnd_op_for(c, (size_t)d->out_channels, residual_slice_tile, j));
             NND_TRY(run_stages(j));
             NND_TRY(nnd_op_for(c, (size_t)d->out_channels, scatter_tile, j));
         }

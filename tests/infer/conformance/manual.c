@@ -95,7 +95,14 @@ void conformance_manual_builtin(bool zh)
         "taken. "
         "In place of RE2's linear time there are bounds, beyond which a match is an error: "
         "patterns of 4096 bytes, a million steps and 16 MiB for each text. A program can put its "
-        "own functions in place of both: `nnd_infer_set_hooks`.",
+        "own functions in place of both: `nnd_infer_set_hooks`.\n\n"
+        "Networks that nobody has tried here: besides the models above, about a hundred "
+        "architectures "
+        "with random weights, exported by PyTorch and scikit-learn, were compared with ONNX "
+        "Runtime at several shapes each ([inference-engine.md](../inference-engine.md) lists "
+        "them). Networks in f16 and bf16 are computed in f32. The same check for a network of "
+        "your own: `nndeploy compare-models net.onnx --backends builtin,onnxruntime --input "
+        "x=x.npy`, which also finds the first operator that differs.",
         "\n## builtin\n\n"
         "运行 ONNX 模型，算子见 [operators.md](operators.md)。ONNX 项目的 1656 个测试用例中，`make "
         "conformance` 通过 "
@@ -111,7 +118,12 @@ void conformance_manual_builtin(bool zh)
         "因代价而拒绝的反向引用和环视"
         "也被接受。RE2 保证线性时间，这里则以上限代替，超出即报错：模式 4096 "
         "字节，每个文本一百万步和 16 MiB。"
-        "程序可以用自己的函数代替两者：`nnd_infer_set_hooks`。");
+        "程序可以用自己的函数代替两者：`nnd_infer_set_hooks`。\n\n"
+        "这里没有试过的网络：除上表的模型外，还有约一百种带随机权重的架构，由 PyTorch 和 "
+        "scikit-learn 导出，各以几种形状与 ONNX Runtime "
+        "比较过（[inference-engine.md](../inference-engine.md) 列出）。f16 和 bf16 的网络以 f32 "
+        "计算。对自己的网络做同样的检查：`nndeploy compare-models net.onnx --backends "
+        "builtin,onnxruntime --input x=x.npy`，它还会找出第一个有差异的算子。");
     put(zh, "\nOptions (`config`, separated by blanks):", "\n选项（`config`，用空格分隔）：");
     put_option_head(zh);
     put_option(
