@@ -17,7 +17,8 @@ static nnd_status format_file(const char *path, nnd_diagnostics *diags, formatte
 {
     nnd_workflow *wf = NULL;
     NND_TRY(cli_read_source(path, &f->before, &f->before_size));
-    nnd_status status = nnd_workflow_parse(f->before, f->before_size, path, NULL, diags, &wf);
+    const char *name = strcmp(path, "-") == 0 ? "standard input" : path;
+    nnd_status status = nnd_workflow_parse(f->before, f->before_size, name, NULL, diags, &wf);
     if (status == NND_OK) status = nnd_workflow_save_text(wf, &f->after, &f->after_size);
     nnd_workflow_destroy(wf);
     if (status != NND_OK) return status;
