@@ -91,11 +91,54 @@ static void signals_may_lack_their_last_dimension(void **state)
     assert_memory_equal(spectrum[0], spectrum[1], 2 * 3 * 5 * 2 * sizeof(float));
 }
 
+/* More sub-graphs than plans are kept: that of the main graph stays while it runs. Scripts become
+   such networks. */
+static void many_branches_in_one_run(void **state)
+{
+    enum { BRANCHES = 40 };
+    const int64_t dims[] = {-1}, three = 3;
+    const char *const symbols[] = {"n"};
+    nnd_str graph = {0}, attrs = {0};
+    nnd_tensor x, shape;
+    float data[ROOM], y[ROOM];
+    char from[16] = "x", to[16];
+    (void)state;
+    ramp(&x, data, 1, &three);
+    ow_value(&graph, OW_INPUT, "x", OW_F32, 1, dims, symbols);
+    for (int i = 0; i < BRANCHES; i++) {
+        char inner[16];
+        snprintf(to, sizeof(to), "y%d", i);
+        for (int k = 0; k < 2; k++) {
+            nnd_str branch = {0};
+            snprintf(inner, sizeof(inner), "b%d_%d", i, k);
+            char both[40];
+            snprintf(both, sizeof(both), "%s,%s", from, from);
+            ow_node(&branch, k ? "Max" : "Min", both, inner, NULL);
+            ow_value(&branch, OW_OUTPUT, inner, OW_F32, -1, NULL, NULL);
+            ow_attr_graph(&attrs, k ? "else_branch" : "then_branch", &branch);
+        }
+        char sum[16], flag[16];
+        snprintf(sum, sizeof(sum), "s%d", i);
+        snprintf(flag, sizeof(flag), "c%d", i);
+        nnd_str keep = {0}, axis = {0};
+        ow_attr_int(&keep, "keepdims", 0);
+        ow_node(&graph, "ReduceSum", from, sum, &keep);
+        ow_attr_int(&axis, "to", OW_BOOL);
+        ow_node(&graph, "Cast", sum, flag, &axis);
+        ow_node(&graph, "If", flag, to, &attrs);
+        memcpy(from, to, sizeof(from));
+    }
+    ow_value(&graph, OW_OUTPUT, from, OW_F32, -1, NULL, NULL);
+    assert_int_equal(run(&graph, 13, &x, &shape, y), 3);
+    assert_memory_equal(y, data, 3 * sizeof(float));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(scales_of_pictures_are_rounded_as_f32),
         cmocka_unit_test(signals_may_lack_their_last_dimension),
+        cmocka_unit_test(many_branches_in_one_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

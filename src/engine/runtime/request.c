@@ -33,6 +33,7 @@ struct nnd_engine_request {
     nnd_value *empty;      /* stands for optional inputs that are not bound */
     void **memory;         /* scratch: memory of the outputs */
     nnd_plan_cache cache;
+    const nnd_plan *pinned; /* plan of the latest run, which those of sub-graphs must not replace */
     nnd_exec exec;
     nnd_exec_env env;
     nnd_block arena;
@@ -288,7 +289,8 @@ static nnd_status find_plan(nnd_engine_request *r, const nnd_plan **out)
     }
     nnd_plan *plan;
     NND_TRY(nnd_plan_cache_get(&r->cache, m->graph, r->signature, &plan));
-    nnd_plan_cache_unpin(&r->cache, plan);
+    if (r->pinned) nnd_plan_cache_unpin(&r->cache, r->pinned);
+    r->pinned = plan;
     *out = plan;
     return NND_OK;
 }
