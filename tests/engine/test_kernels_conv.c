@@ -340,6 +340,33 @@ static void long_rows(nnd_isa isa)
     }
 }
 
+/* Taps far apart, as in pyramids of dilated convolutions: most lie in the padding. */
+static void distant_taps(nnd_isa isa)
+{
+    if (isa == NND_ISA_REFERENCE) return;
+    for (int i = 0; i < 60; i++) {
+        nnd_conv_desc d = random_desc();
+        d.dilation_h = rng_int(4, 36);
+        d.dilation_w = rng_int(0, 2) ? d.dilation_h : rng_int(4, 36);
+        d.in_h = rng_int(1, 20);
+        d.in_w = rng_int(1, 34);
+        d.pad_top = d.pad_bottom = (d.kernel_h - 1) * d.dilation_h / 2 + rng_int(0, 2);
+        d.pad_left = d.pad_right = (d.kernel_w - 1) * d.dilation_w / 2 + rng_int(0, 2);
+        if (d.in_h + 2 * d.pad_top < (d.kernel_h - 1) * d.dilation_h + 1) continue;
+        if (d.in_w + 2 * d.pad_left < (d.kernel_w - 1) * d.dilation_w + 1) continue;
+        d.in_layout = (nnd_kernel_layout)rng_int(0, 1);
+        d.out_layout = d.groups > 1 ? d.in_layout : (nnd_kernel_layout)rng_int(0, 1);
+        check_problem(d, NND_CONV_AUTO);
+    }
+    /* What lies between the taps is not copied. */
+    nnd_conv_desc pyramid = plain_desc(320, 9, 256, 3, 1, 36);
+    pyramid.dilation_h = pyramid.dilation_w = 36;
+    nnd_conv *conv;
+    assert_ok(nnd_conv_create(&pyramid, NND_CONV_AUTO, &conv));
+    assert_true(nnd_conv_lane_bytes(conv) <= sizeof(float) * 320 * 32 * 32);
+    nnd_conv_destroy(conv);
+}
+
 static void same_bits_for_any_threads(nnd_isa isa)
 {
     const nnd_conv_desc shapes[] = {
@@ -405,6 +432,12 @@ static void test_long_rows(void **state)
 {
     (void)state;
     each_isa(long_rows);
+}
+
+static void test_distant_taps(void **state)
+{
+    (void)state;
+    each_isa(distant_taps);
 }
 
 static void test_same_bits_for_any_threads(void **state)
@@ -492,6 +525,7 @@ int main(void)
         cmocka_unit_test(test_groups_share_blocks),
         cmocka_unit_test(test_winograd_shapes),
         cmocka_unit_test(test_long_rows),
+        cmocka_unit_test(test_distant_taps),
         cmocka_unit_test(test_same_bits_for_any_threads),
         cmocka_unit_test(test_nan_propagates),
         cmocka_unit_test(test_bad_shapes_are_refused),

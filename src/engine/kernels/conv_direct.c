@@ -46,6 +46,25 @@ static void plan_axis(nnd_conv_axis *axis, int64_t taps, int64_t stride, int64_t
     }
 }
 
+/* Inputs along one axis that the copy for n outputs has: each one that lies between the taps once,
+   or those of each tap for itself, which are fewer where the taps lie far apart. */
+static int64_t copied(const nnd_conv_axis *axis, int64_t taps, int64_t n)
+{
+    return NND_MIN(axis->slots * (n + axis->reach), taps * n);
+}
+
+static void keep_fewer(nnd_conv_axis *axis, int64_t taps, int64_t dilation, int64_t n)
+{
+    if (copied(axis, taps, n) == axis->slots * (n + axis->reach)) return;
+    axis->slots = taps;
+    axis->reach = 0;
+    for (int64_t t = 0; t < taps; t++) {
+        axis->phase[t] = t * dilation;
+        axis->slot[t] = t;
+        axis->index[t] = 0;
+    }
+}
+
 /* The lane of its first block in which a group's first channel lies. */
 static int64_t input_lane(const nnd_conv *conv, int64_t group)
 {
@@ -111,10 +130,11 @@ static void plan_shape(nnd_conv *conv)
 }
 
 /* Floats that the copy for `rows` × `columns` outputs takes. */
-static double copy_floats(const nnd_conv_direct *p, int64_t rows, int64_t columns)
+static double copy_floats(const nnd_conv *conv, int64_t rows, int64_t columns)
 {
-    return (double)(p->rows.slots * (rows + p->rows.reach)) *
-           (double)(p->columns.slots * (columns + p->columns.reach)) *
+    const nnd_conv_direct *p = &conv->direct;
+    return (double)copied(&p->rows, conv->desc.kernel_h, rows) *
+           (double)copied(&p->columns, conv->desc.kernel_w, columns) *
            (double)(p->planes * p->lanes);
 }
 
@@ -132,9 +152,9 @@ static void plan_tiles(nnd_conv *conv)
     if ((double)columns > chunk * 2) columns = (int64_t)chunk;
     int64_t rows = NND_MIN(p->out_h, NND_MAX(1, (int64_t)(chunk / (double)columns)));
     if (p->copies) {
-        while (rows > 1 && copy_floats(p, rows, columns) > COPY_FLOATS)
+        while (rows > 1 && copy_floats(conv, rows, columns) > COPY_FLOATS)
             rows = (rows + 1) / 2;
-        while (columns > MAX_ROWS && copy_floats(p, rows, columns) > COPY_FLOATS)
+        while (columns > MAX_ROWS && copy_floats(conv, rows, columns) > COPY_FLOATS)
             columns = (columns + 1) / 2;
     }
     double panel_macs = (double)(rows * columns) * width / (double)p->panels * (double)p->k;
@@ -155,8 +175,13 @@ static void plan_input(nnd_conv *conv)
         p->plane = p->in_h * p->row_pitch;
         return;
     }
-    p->slot_rows = nnd_ceil_div(p->out_h, p->row_parts) + p->rows.reach;
-    p->slot_columns = nnd_ceil_div(p->out_w, p->column_parts) + p->columns.reach;
+    const nnd_conv_desc *d = &conv->desc;
+    int64_t rows = nnd_ceil_div(p->out_h, p->row_parts);
+    int64_t columns = nnd_ceil_div(p->out_w, p->column_parts);
+    keep_fewer(&p->rows, d->kernel_h, d->dilation_h, rows);
+    keep_fewer(&p->columns, d->kernel_w, d->dilation_w, columns);
+    p->slot_rows = rows + p->rows.reach;
+    p->slot_columns = columns + p->columns.reach;
     p->row_pitch = p->columns.slots * p->slot_columns * p->lanes;
     int64_t lines = nnd_ceil_div(p->rows.slots * p->slot_rows * p->row_pitch, 16);
     p->plane = (lines | 1) * 16;
