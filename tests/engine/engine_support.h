@@ -88,6 +88,26 @@ static inline void reference_free(reference *r)
     nnd_port_free(r->text);
 }
 
+/* How many nodes of that operator are left after the passes. */
+static inline size_t count_ops(const nnd_engine_model *m, const char *op)
+{
+    nnd_json_writer *w;
+    nnd_json_doc *doc;
+    char *text;
+    size_t size, found = 0;
+    assert_ok(nnd_json_writer_create(0, &w));
+    assert_ok(nnd_engine_model_describe(m, w));
+    assert_ok(nnd_json_writer_take(w, &text, &size));
+    assert_ok(nnd_json_parse(text, size, NULL, &doc));
+    const nnd_json *nodes = nnd_json_get(nnd_json_root(doc), "nodes");
+    for (size_t i = 0; i < nnd_json_count(nodes); i++)
+        found += strcmp(nnd_json_string(nnd_json_get(nnd_json_at(nodes, i), "op"), ""), op) == 0;
+    nnd_json_destroy(doc);
+    nnd_free(text);
+    nnd_json_writer_destroy(w);
+    return found;
+}
+
 /* Prints this thread's error record to stderr and clears it. */
 static inline void report_error(const char *what)
 {

@@ -255,26 +255,6 @@ static float *run(nnd_engine_model *m, int threads, size_t *count)
     return copy;
 }
 
-/* How many nodes of that operator are left after the passes. */
-static size_t count_ops(const nnd_engine_model *m, const char *op)
-{
-    nnd_json_writer *w;
-    nnd_json_doc *doc;
-    char *text;
-    size_t size, found = 0;
-    assert_ok(nnd_json_writer_create(0, &w));
-    assert_ok(nnd_engine_model_describe(m, w));
-    assert_ok(nnd_json_writer_take(w, &text, &size));
-    assert_ok(nnd_json_parse(text, size, NULL, &doc));
-    const nnd_json *nodes = nnd_json_get(nnd_json_root(doc), "nodes");
-    for (size_t i = 0; i < nnd_json_count(nodes); i++)
-        found += strcmp(nnd_json_string(nnd_json_get(nnd_json_at(nodes, i), "op"), ""), op) == 0;
-    nnd_json_destroy(doc);
-    nnd_free(text);
-    nnd_json_writer_destroy(w);
-    return found;
-}
-
 static void assert_close(const float *a, const float *b, size_t n)
 {
     for (size_t i = 0; i < n; i++)

@@ -10,6 +10,7 @@
 #include "engine/ops/blocked.h"
 #include "engine/ops/blocks.h"
 #include "engine/ops/epilogue.h"
+#include "engine/ops/residual.h"
 #include "engine/ops/window.h"
 #include "engine/packed/packed.h"
 
@@ -38,20 +39,14 @@ static nnd_status read_conv(const nnd_op_ctx *c, nnd_window *w, int64_t *groups)
     return NND_OK;
 }
 
-/* FusedConv's fourth input, added before the activation. */
-static const nnd_tensor *residual_of(const nnd_op_ctx *c)
+/* The same, and the shape of the result before anything is added to it. */
+static nnd_status read_result(const nnd_op_ctx *c, nnd_window *w, int64_t *groups, int64_t *dims)
 {
-    return c->node->formal_count > 3 ? nnd_op_in(c, 3) : NULL;
-}
-
-static nnd_status check_residual(const nnd_op_ctx *c, const int64_t *dims)
-{
-    const nnd_tensor *z = residual_of(c), *x = c->in[0];
-    if (!z) return NND_OK;
-    if (z->dtype == x->dtype && z->rank == x->rank &&
-        memcmp(z->dims, dims, (size_t)z->rank * sizeof(*dims)) == 0)
-        return NND_OK;
-    return nnd_op_fail(c, NND_E_SHAPE, "the residual does not have the shape of the result");
+    NND_TRY(read_conv(c, w, groups));
+    dims[0] = c->in[0]->dims[0];
+    dims[1] = c->in[1]->dims[0];
+    memcpy(dims + 2, w->out, (size_t)w->spatial * sizeof(*dims));
+    return NND_OK;
 }
 
 /* The node as if all of its tensors were NCHW. */
@@ -75,7 +70,7 @@ static nnd_status plain_view_of(const nnd_op_ctx *c, plain_view *v)
         v->x = nnd_blocked_logical(c->in[0], channels);
         v->in[0] = &v->x;
     }
-    if (c->op->flags & NND_OP_BLOCKED_OUT && residual_of(c)) {
+    if (c->op->flags & NND_OP_BLOCKED_OUT && nnd_residual_of(c)) {
         NND_TRY(nnd_blocked_check(c, 3, weight->dims[0]));
         v->z = nnd_blocked_logical(c->in[3], weight->dims[0]);
         v->in[3] = &v->z;
@@ -90,23 +85,38 @@ static nnd_status conv_infer(nnd_op_ctx *c)
     nnd_window w;
     int64_t groups, dims[NND_MAX_RANK];
     NND_TRY(plain_view_of(c, &v));
-    NND_TRY(read_conv(&v.c, &w, &groups));
-    dims[0] = c->in[0]->dims[0];
-    dims[1] = c->in[1]->dims[0];
-    memcpy(dims + 2, w.out, (size_t)w.spatial * sizeof(*dims));
-    NND_TRY(check_residual(&v.c, dims));
-    if (c->op->flags & NND_OP_BLOCKED_OUT) return nnd_blocked_output(c, dims);
-    return nnd_op_output(c, 0, c->in[0]->dtype, c->in[1]->rank, dims);
+    NND_TRY(read_result(&v.c, &w, &groups, dims));
+    NND_TRY(nnd_residual_output(&v.c, w.spatial + 2, dims));
+    if (!(c->op->flags & NND_OP_BLOCKED_OUT)) return NND_OK;
+    memcpy(dims, c->out[0].dims, sizeof(dims));
+    return nnd_blocked_output(c, dims);
+}
+
+/* The result before anything is added to it, in its layout. */
+static nnd_status own_result(const nnd_op_ctx *c, nnd_tensor *y)
+{
+    plain_view v;
+    nnd_window w;
+    int64_t groups, dims[NND_MAX_RANK];
+    nnd_op_ctx own = *c;
+    own.out = y;
+    own.out_count = 1;
+    NND_TRY(plain_view_of(c, &v));
+    NND_TRY(read_result(&v.c, &w, &groups, dims));
+    if (c->op->flags & NND_OP_BLOCKED_OUT) return nnd_blocked_output(&own, dims);
+    return nnd_op_output(&own, 0, c->in[0]->dtype, w.spatial + 2, dims);
 }
 
 static double conv_flops(const nnd_op_ctx *c)
 {
-    const nnd_tensor *weight = c->in[1], *y = &c->out[0];
-    double operations = 2.0 * (double)y->dims[0];
+    const nnd_tensor *weight = c->in[1];
+    nnd_tensor y;
+    if (own_result(c, &y) != NND_OK) return 0;
+    double operations = 2.0 * (double)y.dims[0];
     for (int i = 0; i < weight->rank; i++)
         operations *= (double)weight->dims[i];
     for (int i = 2; i < weight->rank; i++)
-        operations *= (double)y->dims[i];
+        operations *= (double)y.dims[i];
     return operations;
 }
 
@@ -184,7 +194,6 @@ static bool kernel_desc(const nnd_op_ctx *c, const nnd_window *window, int64_t g
         .pad_right = w->end[col],
         .in_layout = c->op->flags & NND_OP_BLOCKED_IN ? NND_KERNEL_NCHWC : NND_KERNEL_NCHW,
         .out_layout = c->op->flags & NND_OP_BLOCKED_OUT ? NND_KERNEL_NCHWC : NND_KERNEL_NCHW,
-        .residual = residual_of(c) != NULL,
         .act = nnd_epilogue_act(c->node)};
     if (row < 0) return true;
     d->in_h = w->in[row];
@@ -361,14 +370,16 @@ static nnd_status conv_plan(nnd_op_ctx *c)
 {
     plain_view v;
     nnd_window w;
-    int64_t groups;
+    int64_t groups, dims[NND_MAX_RANK];
     nnd_conv_desc desc;
     const packed_conv *p = c->node->state;
     NND_TRY(plain_view_of(c, &v));
-    NND_TRY(read_conv(&v.c, &w, &groups));
+    NND_TRY(read_result(&v.c, &w, &groups, dims));
     if (!p || !kernel_desc(&v.c, &w, groups, &desc) || nnd_tensor_count(&c->out[0]) == 0 ||
         nnd_tensor_count(c->in[0]) == 0)
         return NND_OK;
+    desc.residual = nnd_residual_fits(&v.c, w.spatial + 2, dims);
+    if (nnd_residual_of(c) && !desc.residual) desc.act = (nnd_act){0}; /* later, on the sum */
     conv_step *s = nnd_calloc(1, sizeof *s);
     if (!s) return nnd_op_fail(c, NND_E_OUT_OF_MEMORY, "no memory for the plan");
     int64_t taps;
@@ -444,7 +455,7 @@ static nnd_status scatter_tile(void *user, size_t channel, int lane)
 static nnd_status residual_slice_tile(void *user, size_t channel, int lane)
 {
     const kernel_job *j = user;
-    const nnd_tensor *z = residual_of(j->c);
+    const nnd_tensor *z = nnd_residual_of(j->c);
     size_t area = j->s->out_area;
     size_t from = (size_t)((j->image * z->dims[1] + (int64_t)channel) * z->dims[2] + j->slice);
     (void)lane;
@@ -459,11 +470,11 @@ static nnd_status run_slices(nnd_op_ctx *c, kernel_job *j)
     j->y = (float *)((uintptr_t)c->workspace + j->s->y_at);
     j->args.x = j->x;
     j->args.y = j->y;
-    if (residual_of(c)) j->args.residual = j->y;
+    if (d->residual) j->args.residual = j->y;
     for (j->image = 0; j->image < c->out[0].dims[0]; j->image++) {
         for (j->slice = 0; j->slice < c->out[0].dims[2]; j->slice++) {
             NND_TRY(nnd_op_for(c, (size_t)d->in_channels, gather_tile, j));
-            if (residual_of(c))
+            if (d->residual)
                 NND_TRY(nnd_op_for(c, (size_t)d->out_channels, residual_slice_tile, j));
             NND_TRY(run_stages(j));
             NND_TRY(nnd_op_for(c, (size_t)d->out_channels, scatter_tile, j));
@@ -477,10 +488,10 @@ static nnd_status run_kernel(nnd_op_ctx *c)
     const packed_conv *p = c->node->state;
     const conv_step *s = c->step;
     kernel_job j = {.c = c, .s = s, .conv = s->conv};
-    const nnd_tensor *residual = residual_of(c);
+    bool adds = nnd_conv_get_desc(s->conv)->residual;
     j.args = (nnd_conv_args){.x = c->in[0]->data,
                              .packed = p->weights->data,
-                             .residual = residual ? residual->data : NULL,
+                             .residual = adds ? nnd_residual_of(c)->data : NULL,
                              .y = c->out[0].data,
                              .workspace = c->workspace};
     return s->sliced ? run_slices(c, &j) : run_stages(&j);
@@ -561,7 +572,7 @@ static nnd_status reference_tile(void *user, size_t index, int lane)
     for (o[2] = 0; o[2] < j->w.out[2]; o[2]++) {
         double value = start + dot(j, n, m, o);
         size_t at = index * (size_t)j->w.out[2] + (size_t)o[2];
-        if (j->c->node->epilogue && !residual_of(j->c))
+        if (j->c->node->epilogue && !nnd_residual_of(j->c))
             value = (double)nnd_epilogue_apply(j->c->node, (float)value);
         nnd_dtype_set(y->dtype, y->data, at, value);
     }
@@ -577,38 +588,22 @@ static nnd_status run_reference(nnd_op_ctx *c)
     return nnd_op_for(c, count ? count / (size_t)j.w.out[2] : 0, reference_tile, &j);
 }
 
-static nnd_status residual_tile(void *user, size_t index, int lane)
-{
-    const nnd_op_ctx *c = user;
-    const nnd_tensor *y = &c->out[0], *z = residual_of(c);
-    size_t begin = index * NND_OP_GRAIN, total = (size_t)nnd_tensor_count(y);
-    size_t end = total - begin < NND_OP_GRAIN ? total : begin + NND_OP_GRAIN;
-    (void)lane;
-    if (y->dtype == NND_F32) {
-        float *to = y->data;
-        const float *more = z->data;
-        nnd_act act = nnd_epilogue_act(c->node);
-        for (size_t i = begin; i < end; i++)
-            to[i] += more[i];
-        nnd_act_apply(&act, to + begin, to + begin, end - begin);
-        return NND_OK;
-    }
-    for (size_t i = begin; i < end; i++) {
-        double sum = nnd_dtype_get(y->dtype, y->data, i) + nnd_dtype_get(z->dtype, z->data, i);
-        nnd_dtype_set(y->dtype, y->data, i, (double)nnd_epilogue_apply(c->node, (float)sum));
-    }
-    return NND_OK;
-}
-
-static nnd_status conv_run(nnd_op_ctx *c)
+static nnd_status run_layer(nnd_op_ctx *c)
 {
     if (c->step) return run_kernel(c);
     if (nnd_tensor_count(&c->out[0]) == 0) return NND_OK;
     if (c->op->flags & NND_OP_PLANNED)
         return nnd_op_fail(c, NND_E_INTERNAL, "a blocked convolution without a kernel");
-    NND_TRY(run_reference(c));
-    if (!residual_of(c)) return NND_OK;
-    return nnd_op_for(c, nnd_op_tiles((size_t)nnd_tensor_count(&c->out[0])), residual_tile, c);
+    return run_reference(c);
+}
+
+static nnd_status conv_run(nnd_op_ctx *c)
+{
+    const conv_step *s = c->step;
+    nnd_tensor own;
+    if (!nnd_residual_of(c) || (s && nnd_conv_get_desc(s->conv)->residual)) return run_layer(c);
+    NND_TRY(own_result(c, &own));
+    return nnd_residual_run(c, &own, run_layer);
 }
 
 #define CONV(flags)                                                                                \

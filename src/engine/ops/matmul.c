@@ -7,6 +7,7 @@
 #include "engine/kernels/kernels.h"
 #include "engine/ops/blocks.h"
 #include "engine/ops/epilogue.h"
+#include "engine/ops/residual.h"
 #include "engine/packed/packed.h"
 #include "port/port.h"
 
@@ -111,56 +112,11 @@ static nnd_status read_product(const nnd_op_ctx *c, product *p)
     return c->op->variant == GEMM ? gemm_shape(c, p) : matmul_shape(c, p);
 }
 
-/* A fourth input, which the pass 'residual' puts there: it is added before the activation. */
-static const nnd_tensor *residual_of(const nnd_op_ctx *c)
-{
-    return c->node->formal_count > 3 ? nnd_op_in(c, 3) : NULL;
-}
-
-static bool has_shape_of(const nnd_tensor *t, const product *p)
-{
-    return t->rank == p->out_rank &&
-           memcmp(t->dims, p->out, (size_t)t->rank * sizeof(*t->dims)) == 0;
-}
-
-/* The addition of a residual as a node of its own: to its result's shape, and where that is not the
-   product's shape, which the pass could not know. */
-typedef struct addition {
-    nnd_graph_node node;
-    const nnd_tensor *in[2];
-    nnd_op_ctx c;
-} addition;
-
-static void addition_of(const nnd_op_ctx *c, const nnd_tensor *to, addition *a)
-{
-    const nnd_op *add = nnd_op_find("", "Add", 14);
-    a->node = (nnd_graph_node){.name = c->node->name,
-                               .domain = "",
-                               .type = "Add",
-                               .opset = 14,
-                               .op = add,
-                               .input_count = 2,
-                               .formal_count = 2};
-    a->in[0] = to;
-    a->in[1] = residual_of(c);
-    a->c = *c;
-    a->c.node = &a->node;
-    a->c.op = add;
-    a->c.in = a->in;
-    a->c.in_count = 2;
-    a->c.step = NULL;
-}
-
 static nnd_status product_infer(nnd_op_ctx *c)
 {
     product p;
-    nnd_tensor y;
-    addition a;
     NND_TRY(read_product(c, &p));
-    if (!residual_of(c)) return nnd_op_output(c, 0, c->in[0]->dtype, p.out_rank, p.out);
-    NND_TRY(nnd_tensor_init(&y, c->in[0]->dtype, p.out_rank, p.out, NULL));
-    addition_of(c, &y, &a);
-    return a.c.op->infer(&a.c);
+    return nnd_residual_output(c, p.out_rank, p.out);
 }
 
 static double product_flops(const nnd_op_ctx *c)
@@ -191,8 +147,8 @@ static void merge_batches(product *p, const nnd_op_ctx *c)
 static nnd_status make_gemm(const nnd_op_ctx *c, gemm_step *s, bool *ok)
 {
     NND_TRY(read_product(c, &s->p));
-    const nnd_tensor *r = nnd_op_in(c, 2), *z = residual_of(c);
-    s->adds = z && has_shape_of(z, &s->p);
+    const nnd_tensor *r = nnd_op_in(c, 2), *z = nnd_residual_of(c);
+    s->adds = nnd_residual_fits(c, s->p.out_rank, s->p.out);
     merge_batches(&s->p, c);
     product *p = &s->p;
     nnd_gemm_desc d = {.m = p->m,
@@ -348,7 +304,7 @@ static nnd_status run_kernel(nnd_op_ctx *c)
 {
     const gemm_step *s = c->step;
     const product *p = &s->p;
-    const nnd_tensor *r = nnd_op_in(c, 2), *z = s->adds ? residual_of(c) : NULL;
+    const nnd_tensor *r = nnd_op_in(c, 2), *z = s->adds ? nnd_residual_of(c) : NULL;
     const nnd_packed_blob *weights = c->node->state;
     size_t packed_matrix = SIZE_MAX, matrix = (size_t)(p->m * p->n);
     for (size_t i = 0; i < p->batches; i++) {
@@ -423,7 +379,7 @@ static void cell_real(const job *j, size_t a, size_t b, int64_t row, int64_t col
         size_t at = (size_t)((rows == 1 ? 0 : row) * cols + (cols == 1 ? 0 : col));
         sum += (double)p->beta * nnd_dtype_get(r->dtype, r->data, at);
     }
-    if (j->c->node->epilogue && !residual_of(j->c))
+    if (j->c->node->epilogue && !nnd_residual_of(j->c))
         sum = (double)nnd_epilogue_apply(j->c->node, (float)sum);
     nnd_dtype_set(out->dtype, out->data, to, sum);
 }
@@ -454,36 +410,20 @@ static nnd_status run_product(nnd_op_ctx *c)
     return nnd_op_for(c, j.p.batches * (size_t)j.p.m, reference_tile, &j);
 }
 
-/* A residual of another shape than the product, or without a kernel: one after the other. */
+/* A residual of another shape than the product, or without a kernel. */
 static nnd_status run_then_add(nnd_op_ctx *c)
 {
     product p;
-    addition a;
-    nnd_op_ctx own = *c;
-    nnd_tensor y, *out = &c->out[0];
-    void *memory = NULL;
+    nnd_tensor own;
     NND_TRY(read_product(c, &p));
-    NND_TRY(nnd_tensor_init(&y, out->dtype, p.out_rank, p.out, out->data));
-    if (nnd_tensor_count(&y) != nnd_tensor_count(out)) {
-        y.data = memory = nnd_alloc_aligned(nnd_tensor_bytes(&y) + 1, NND_KERNEL_ALIGN);
-        if (!memory) return nnd_op_fail(c, NND_E_OUT_OF_MEMORY, "no memory for the product");
-    }
-    own.out = &y;
-    own.out_count = 1;
-    nnd_status status = run_product(&own);
-    addition_of(c, &y, &a);
-    if (status == NND_OK) status = a.c.op->run(&a.c);
-    nnd_free_aligned(memory);
-    if (status != NND_OK || out->dtype != NND_F32) return status;
-    nnd_act act = nnd_epilogue_act(c->node);
-    nnd_act_apply(&act, out->data, out->data, (size_t)nnd_tensor_count(out));
-    return NND_OK;
+    NND_TRY(nnd_tensor_init(&own, c->in[0]->dtype, p.out_rank, p.out, NULL));
+    return nnd_residual_run(c, &own, run_product);
 }
 
 static nnd_status product_run(nnd_op_ctx *c)
 {
     const gemm_step *s = c->step;
-    return residual_of(c) && !(s && s->adds) ? run_then_add(c) : run_product(c);
+    return nnd_residual_of(c) && !(s && s->adds) ? run_then_add(c) : run_product(c);
 }
 
 #define ROW(domain, name, high, v)                                                                 \

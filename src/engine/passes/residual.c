@@ -1,8 +1,8 @@
 /*
  * Moves an addition into a Conv, Gemm or MatMul with constant weights whose result only it reads:
  * the layer gets the other operand, of the shape of its result, as fourth input and takes the place
- * of the addition. The nominal shapes say whether the shapes are the same; a product copes when
- * they are not after all, a Conv does not.
+ * of the addition. The nominal shapes say whether the shapes are the same; at others the layer adds
+ * in a step of its own, which may broadcast.
  */
 #include <string.h>
 
@@ -45,7 +45,8 @@ static nnd_graph_node *host_of(nnd_graph *g, uint32_t value, uint32_t other)
         return NULL;
     const nnd_graph_value *w = &g->values[n->inputs[1]];
     if (!w->is_constant || w->dtype != NND_F32) return NULL;
-    /* A constant has one shape, the result of a Conv perhaps many. */
+    /* A constant has one shape, the result of a Conv perhaps many: the step of its own would be the
+       rule. */
     if (strcmp(n->type, "Conv") == 0)
         return g->nominal_exact || !g->values[other].is_constant ? n : NULL;
     return product_takes_residual(g, n) ? n : NULL;
