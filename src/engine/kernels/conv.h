@@ -7,8 +7,8 @@
 /*
  * How the kernel's taps of one axis find their input when each output step is a unit step: inputs
  * are sorted by their position modulo the stride ("phase"), only phases that some tap uses are
- * kept. Tap t of output o then reads element o + index[t] of phase slot[t]. Where dilation moves the
- * taps far apart, each one has a phase of its own: t·dilation, with index 0.
+ * kept. Tap t of output o then reads element o + index[t] of phase slot[t]. Where dilation moves
+ * the taps far apart, each one has a phase of its own: t·dilation, with index 0.
  */
 typedef struct nnd_conv_axis {
     int64_t slots;  /* phases in use */
