@@ -76,7 +76,7 @@ size_t nnd_attention_tiles(const nnd_attention *a)
 
 /* ---- scratch ------------------------------------------------------------------------------- */
 
-/* One block of rows and what it needs; offsets into the lane's scratch, in floats. */
+/* One block of rows and what it needs, parts of the lane's scratch. */
 typedef struct lane {
     const nnd_attention *a;
     const nnd_kernel_set *set;
@@ -92,13 +92,17 @@ static size_t in_vectors(const lane *l, size_t n)
     return (n + lanes - 1) / lanes * lanes;
 }
 
-/* Places the parts from `base` on and counts their bytes; false when they do not fit. */
-static bool place_lane(const nnd_attention *a, const nnd_kernel_set *set, float *base, lane *l,
-                       size_t *bytes)
+/* Whether the bytes of a lane can be counted. */
+static bool is_countable(const nnd_attention *a)
 {
-    const size_t limit = SIZE_MAX / 64;
+    const size_t limit = SIZE_MAX / 64 / KEYS;
+    return a->size <= limit && a->v_size <= limit;
+}
+
+/* Places the parts from `base` on, nowhere when it is NULL; returns their bytes. */
+static size_t place_lane(const nnd_attention *a, const nnd_kernel_set *set, float *base, lane *l)
+{
     *l = (lane){.a = a, .set = set, .rows = block_rows(a, set)};
-    if (a->size > limit / KEYS || a->v_size > limit / KEYS) return false;
     l->panel = (size_t)set->tile_vectors * (size_t)set->block;
     l->v_width = in_vectors(l, a->v_size);
     const struct {
@@ -115,19 +119,17 @@ static bool place_lane(const nnd_attention *a, const nnd_kernel_set *set, float 
         if (base) *parts[i].part = base + at;
         at += (parts[i].floats + MAX_VLEN - 1) / MAX_VLEN * MAX_VLEN;
     }
-    *bytes = at * sizeof(float);
-    return true;
+    return at * sizeof(float);
 }
 
 size_t nnd_attention_lane_bytes(const nnd_attention *a)
 {
     const nnd_kernel_set *set = nnd_kernel_set_current();
     lane l;
-    size_t bytes;
     if (!a->batch || !rows_of_unit(a)) return 0;
     if (row_by_row(a, set))
         return a->keys < SIZE_MAX / 8 ? (a->keys + 1) * sizeof(float) : SIZE_MAX / 2;
-    return place_lane(a, set, NULL, &l, &bytes) ? bytes : SIZE_MAX / 2;
+    return is_countable(a) ? place_lane(a, set, NULL, &l) : SIZE_MAX / 2;
 }
 
 /* ---- packing ------------------------------------------------------------------------------- */
@@ -364,12 +366,11 @@ void nnd_attention_run_tile(const nnd_attention *a, size_t tile, void *scratch)
 {
     const nnd_kernel_set *set = nnd_kernel_set_current();
     lane l;
-    size_t bytes;
     if (row_by_row(a, set)) {
         nnd_f32_attention_reference(a, tile, scratch);
         return;
     }
-    place_lane(a, set, scratch, &l, &bytes);
+    (void)place_lane(a, set, scratch, &l);
     int64_t blocks = (int64_t)blocks_of_unit(a, set), block = (int64_t)tile % blocks;
     int64_t rows = (int64_t)rows_of_unit(a);
     size_t first = (size_t)nnd_part(rows, blocks, block);

@@ -164,21 +164,27 @@ typedef struct matmul_space {
     float *scales;
     int32_t *zeros;
     void *packed;
-    size_t bytes;
 } matmul_space;
 
-static matmul_space space_of(const matmul_step *s, char *at, bool pack)
+/* Bytes of a number per column; the corrections are two lists. */
+static size_t list_bytes(const matmul_step *s)
 {
     size_t list = (size_t)s->gemm.n_padded * sizeof(int32_t);
-    list = (list + NND_KERNEL_ALIGN - 1) / NND_KERNEL_ALIGN * NND_KERNEL_ALIGN;
-    matmul_space m = {.bytes = 4 * list};
-    if (pack) m.bytes += nnd_int8_gemm_packed_bytes(&s->gemm);
-    if (!at) return m;
-    m.columns = (int32_t *)(void *)at;
-    m.scales = (float *)(void *)(at + 2 * list);
-    m.zeros = (int32_t *)(void *)(at + 3 * list);
-    m.packed = at + 4 * list;
-    return m;
+    return (list + NND_KERNEL_ALIGN - 1) / NND_KERNEL_ALIGN * NND_KERNEL_ALIGN;
+}
+
+static size_t space_bytes(const matmul_step *s, bool pack)
+{
+    return 4 * list_bytes(s) + (pack ? nnd_int8_gemm_packed_bytes(&s->gemm) : 0);
+}
+
+static matmul_space space_at(const matmul_step *s, char *at)
+{
+    size_t list = list_bytes(s);
+    return (matmul_space){.columns = (int32_t *)(void *)at,
+                          .scales = (float *)(void *)(at + 2 * list),
+                          .zeros = (int32_t *)(void *)(at + 3 * list),
+                          .packed = at + 4 * list};
 }
 
 nnd_status nnd_qmatmul_plan(nnd_op_ctx *c)
@@ -208,7 +214,7 @@ nnd_status nnd_qmatmul_plan(nnd_op_ctx *c)
     if (!step) return nnd_op_fail(c, NND_E_OUT_OF_MEMORY, "no memory for a plan");
     *step = s;
     c->step = step;
-    c->workspace_bytes = space_of(step, NULL, !c->node->state).bytes;
+    c->workspace_bytes = space_bytes(step, !c->node->state);
     c->lane_bytes = nnd_int8_gemm_lane_bytes(&step->gemm);
     c->kernel = "int8 gemm";
     return NND_OK;
@@ -239,7 +245,7 @@ nnd_status nnd_qmatmul_run(nnd_op_ctx *c, const nnd_tensor *a, int32_t a_zero, f
     const nnd_int8_gemm *g = &s->gemm;
     const nnd_packed_blob *w = c->node->state;
     const nnd_tensor *b = c->in[r->w], *b_zero = nnd_qproduct_at(c, r->w_zero);
-    matmul_space m = space_of(s, c->workspace, !w);
+    matmul_space m = space_at(s, c->workspace);
     size_t n = (size_t)s->p.n, zeros = is_single(b_zero) ? 1 : n, last = SIZE_MAX;
     size_t element = c->out[0].dtype == NND_I32 || c->out[0].dtype == NND_F32 ? 4 : 1;
     const nnd_tensor *added =
