@@ -490,6 +490,7 @@ static void run_planes(const nnd_conv *conv, const nnd_conv_args *args, const co
         t->a += (end - pixel) * conv->direct.lanes;
         pixel = end;
     }
+    t->r = t->c = NULL; /* the buffers end here */
 }
 
 /* The activation that is no clamp, over what has just been written. */
