@@ -77,7 +77,7 @@ void nnd_int8_pack_rows(const nnd_int8_set *set, const uint8_t *from, size_t str
     for (size_t i = 0; sums && i < rows; i++) {
         uint32_t sum = 0;
         for (size_t x = 0; x < k; x++) {
-            int32_t v = (int8_t)(from[i * stride + x] ^ flip);
+            const int32_t v = (int32_t)(int8_t)(from[i * stride + x] ^ flip);
             sum += (uint32_t)v;
         }
         sums[i] = (int32_t)sum;

@@ -116,7 +116,7 @@ static inline void vi_bytes(vi v, uint8_t *to)
 
 static inline void vi_bytes_part(vi v, uint8_t *to, size_t n)
 {
-    uint8_t all[LANES];
+    uint8_t all[LANES] = {0};
     vi_bytes(v, all);
     for (size_t i = 0; i < n; i++)
         to[i] = all[i];
