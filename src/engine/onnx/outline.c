@@ -39,11 +39,6 @@ static nnd_status no_memory(void)
     return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for the outline of a model");
 }
 
-static bool is_text(nnd_pb_bytes bytes, const char *text)
-{
-    return bytes.size == strlen(text) && memcmp(bytes.data, text, bytes.size) == 0;
-}
-
 static bool is_external(nnd_pb_bytes tensor)
 {
     nnd_pb_field f;
@@ -156,7 +151,7 @@ static nnd_pb_bytes find_attribute(const nnd_onnx_outline_node *node, const char
     while (nnd_pb_next(&left, &f, &bad)) {
         if (f.number != NODE_ATTRIBUTE || f.type != NND_PB_LEN) continue;
         for (nnd_pb_bytes fields = f.bytes; nnd_pb_next(&fields, &part, &bad);)
-            if (part.number == ATTRIBUTE_NAME && is_text(part.bytes, name)) found = f.bytes;
+            if (part.number == ATTRIBUTE_NAME && nnd_pb_is_text(part.bytes, name)) found = f.bytes;
     }
     return found;
 }
@@ -267,7 +262,7 @@ static nnd_status read_opset(nnd_onnx_outline *o, nnd_pb_bytes message)
         if (f.number == OPSET_DOMAIN) domain = f.bytes;
         if (f.number == OPSET_VERSION) version = (int64_t)f.bits;
     }
-    if (!domain.size || is_text(domain, "ai.onnx")) o->opset = version;
+    if (!domain.size || nnd_pb_is_text(domain, "ai.onnx")) o->opset = version;
     return bad ? nnd_onnx_malformed("an operator set") : NND_OK;
 }
 

@@ -257,11 +257,6 @@ static nnd_status parse_size(nnd_pb_bytes text, uint64_t *out)
     return NND_OK;
 }
 
-static bool key_is(nnd_pb_bytes key, const char *text)
-{
-    return key.size == strlen(text) && memcmp(key.data, text, key.size) == 0;
-}
-
 static nnd_status read_external(nnd_onnx_model *m, const tensor_fields *t, nnd_tensor *out)
 {
     nnd_pb_bytes message = t->message;
@@ -276,9 +271,9 @@ static nnd_status read_external(nnd_onnx_model *m, const tensor_fields *t, nnd_t
             if (entry.number == 1) key = entry.bytes;
             if (entry.number == 2) value = entry.bytes;
         }
-        if (key_is(key, "location")) NND_TRY(nnd_onnx_string(&m->arena, value, &path));
-        if (key_is(key, "offset")) NND_TRY(parse_size(value, &offset));
-        if (key_is(key, "length")) NND_TRY(parse_size(value, &length));
+        if (nnd_pb_is_text(key, "location")) NND_TRY(nnd_onnx_string(&m->arena, value, &path));
+        if (nnd_pb_is_text(key, "offset")) NND_TRY(parse_size(value, &offset));
+        if (nnd_pb_is_text(key, "length")) NND_TRY(parse_size(value, &length));
     }
     if (bad || !path) return nnd_onnx_malformed("external data without a location");
     nnd_buffer *buffer;

@@ -83,8 +83,7 @@ static bool is_dropped(const draft *d, nnd_pb_bytes attribute)
     while (nnd_pb_next(&attribute, &f, &bad))
         if (f.number == ATTRIBUTE_NAME) name = f.bytes;
     for (size_t i = 0; i < NND_COUNT(d->drop) && d->drop[i]; i++)
-        if (name.size == strlen(d->drop[i]) && memcmp(name.data, d->drop[i], name.size) == 0)
-            return true;
+        if (nnd_pb_is_text(name, d->drop[i])) return true;
     return false;
 }
 
@@ -442,7 +441,7 @@ static bool is_default_opset(nnd_pb_bytes opset)
     bool bad = false;
     while (nnd_pb_next(&opset, &f, &bad))
         if (f.number == OPSET_DOMAIN) domain = f.bytes;
-    return !domain.size || (domain.size == 7 && memcmp(domain.data, "ai.onnx", 7) == 0);
+    return !domain.size || nnd_pb_is_text(domain, "ai.onnx");
 }
 
 static void put_graph(upgrade *u, nnd_str *out)

@@ -1,5 +1,12 @@
 #include "engine/onnx/wire.h"
 
+#include <string.h>
+
+bool nnd_pb_is_text(nnd_pb_bytes bytes, const char *text)
+{
+    return bytes.size == strlen(text) && (!bytes.size || memcmp(bytes.data, text, bytes.size) == 0);
+}
+
 bool nnd_pb_varint(nnd_pb_bytes *left, uint64_t *out)
 {
     uint64_t value = 0;

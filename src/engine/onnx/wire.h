@@ -13,6 +13,8 @@ typedef struct nnd_pb_bytes {
     size_t size;
 } nnd_pb_bytes;
 
+bool nnd_pb_is_text(nnd_pb_bytes bytes, const char *text);
+
 typedef enum nnd_pb_type {
     NND_PB_VARINT = 0,
     NND_PB_I64 = 1,
