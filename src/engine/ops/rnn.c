@@ -212,13 +212,18 @@ static nnd_status plan_products(step_plan *s, int64_t inputs, int64_t states)
     return NND_OK;
 }
 
+static void pack_product(const step_plan *s, int product, const float *from, char *packed)
+{
+    nnd_gemm_pack_b(&s->gemm[product], from, (float *)(void *)(packed + s->packed[product]));
+}
+
 /* Weights [gates·hidden, input] and [gates·hidden, hidden] of one direction. */
 static void pack_direction(const step_plan *s, const float *w, const float *rec, char *packed)
 {
     int64_t n = s->r.hidden;
-    const float *from[PRODUCTS] = {w, rec, rec + 2 * n * n};
-    for (int i = 0; i < s->products; i++)
-        nnd_gemm_pack_b(&s->gemm[i], from[i], (float *)(void *)(packed + s->packed[i]));
+    pack_product(s, FROM_INPUT, w, packed);
+    pack_product(s, FROM_STATE, rec, packed);
+    if (s->products > FROM_RESET) pack_product(s, FROM_RESET, rec + 2 * n * n, packed);
 }
 
 static nnd_status pack_both(nnd_graph *g, nnd_graph_node *node, const step_plan *s, const float *w,
