@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "data/float_bits.h"
 #include "engine/ops/op.h"
 #include "engine/passes/pass.h"
 
@@ -25,6 +26,12 @@ typedef struct sweep {
 
 /* ---- equality ------------------------------------------------------------------------------ */
 
+/* As bits: 0 and -0 differ, a NaN equals itself. */
+static bool equal_floats(float a, float b)
+{
+    return nnd_f32_to_bits(a) == nnd_f32_to_bits(b);
+}
+
 static bool equal_attrs(const nnd_attr *a, const nnd_attr *b)
 {
     if (strcmp(a->name, b->name) != 0 || a->kind != b->kind || a->count != b->count) return false;
@@ -32,7 +39,7 @@ static bool equal_attrs(const nnd_attr *a, const nnd_attr *b)
     case NND_ATTR_INT:
         return a->u.i == b->u.i;
     case NND_ATTR_FLOAT:
-        return memcmp(&a->u.f, &b->u.f, sizeof(a->u.f)) == 0;
+        return equal_floats(a->u.f, b->u.f);
     case NND_ATTR_STRING:
         return a->u.s.size == b->u.s.size && memcmp(a->u.s.text, b->u.s.text, a->u.s.size) == 0;
     case NND_ATTR_INTS:
@@ -59,8 +66,7 @@ static bool equal_nodes(const nnd_graph_node *a, const nnd_graph_node *b)
         a->formal_count != b->formal_count || a->attr_count != b->attr_count)
         return false;
     if (a->epilogue != b->epilogue || !equal_outputs(a, b)) return false;
-    if (memcmp(&a->epilogue_a, &b->epilogue_a, sizeof(float)) != 0 ||
-        memcmp(&a->epilogue_b, &b->epilogue_b, sizeof(float)) != 0)
+    if (!equal_floats(a->epilogue_a, b->epilogue_a) || !equal_floats(a->epilogue_b, b->epilogue_b))
         return false;
     if (a->input_count && memcmp(a->inputs, b->inputs, a->input_count * sizeof(*a->inputs)) != 0)
         return false;

@@ -65,7 +65,7 @@ void nnd_pass_report_fini(nnd_pass_report *report);
 
 /* How many nodes of each operator a graph has. */
 typedef struct nnd_pass_census {
-    size_t count, capacity;
+    size_t capacity; /* of the table, a power of two */
     nnd_pass_kind *kinds;
 } nnd_pass_census;
 nnd_status nnd_pass_census_take(nnd_pass_census *census, const nnd_graph *graph);

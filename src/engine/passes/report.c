@@ -13,19 +13,22 @@ void nnd_pass_report_fini(nnd_pass_report *report)
 }
 
 /* The open-addressing table of a census: operators are rows of const tables, so that their address
-   is their name. Twice as large as there are operators, it never fills. */
+   is their name. At least twice as large as there are operators, it never fills. */
 static nnd_pass_kind *slot_of(const nnd_pass_census *c, const nnd_op *op)
 {
-    size_t i = (size_t)((uintptr_t)op / sizeof(*op) * 0x9e3779b97f4a7c15u >> 20) % c->capacity;
+    size_t mask = c->capacity - 1;
+    size_t i = (size_t)((uintptr_t)op / sizeof(*op) * 0x9e3779b97f4a7c15u >> 20) & mask;
     while (c->kinds[i].op && c->kinds[i].op != op)
-        i = (i + 1) % c->capacity;
+        i = (i + 1) & mask;
     return &c->kinds[i];
 }
 
 nnd_status nnd_pass_census_take(nnd_pass_census *c, const nnd_graph *g)
 {
     if (!c->kinds) {
-        c->capacity = 2 * nnd_op_count() + 1;
+        c->capacity = 1;
+        while (c->capacity < 2 * nnd_op_count())
+            c->capacity *= 2;
         c->kinds = nnd_calloc(c->capacity, sizeof(*c->kinds));
         if (!c->kinds) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory to count operators");
     }

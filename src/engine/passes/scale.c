@@ -108,7 +108,7 @@ static double operand_at(const folding *f, int64_t channel)
     return f->sign == '-' ? -v : f->sign == '/' ? 1.0 / v : v;
 }
 
-static nnd_status scale_weight(nnd_graph *g, folding *f)
+static nnd_status scale_weight(nnd_graph *g, const folding *f)
 {
     uint32_t id = f->layer->inputs[1];
     const nnd_tensor *aligned;
@@ -146,24 +146,26 @@ static nnd_status make_bias(nnd_graph *g, const folding *f, uint32_t *id)
     return status;
 }
 
-static nnd_status fold(nnd_graph *g, folding *f)
+static nnd_status fold(nnd_graph *g, const folding *matched)
 {
-    bool product = f->sign == '*' || f->sign == '/';
-    uint32_t bias = NND_NO_ID;
     /* New constants move the table of values, and with it the tensors that the match points to. */
-    nnd_tensor operand = *f->operand, old_bias = f->bias ? *f->bias : (nnd_tensor){0};
-    f->operand = &operand;
-    if (f->bias) f->bias = &old_bias;
-    if (!product || f->bias) NND_TRY(make_bias(g, f, &bias));
-    if (product) NND_TRY(scale_weight(g, f));
+    nnd_tensor operand = *matched->operand,
+               old_bias = matched->bias ? *matched->bias : (nnd_tensor){0};
+    folding f = *matched;
+    f.operand = &operand;
+    if (f.bias) f.bias = &old_bias;
+    bool product = f.sign == '*' || f.sign == '/';
+    uint32_t bias = NND_NO_ID;
+    if (!product || f.bias) NND_TRY(make_bias(g, &f, &bias));
+    if (product) NND_TRY(scale_weight(g, &f));
     uint32_t *inputs = nnd_arena_calloc(&g->arena, 3, sizeof(*inputs));
     if (!inputs) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for the model's graph");
-    memcpy(inputs, f->layer->inputs, 2 * sizeof(*inputs));
+    memcpy(inputs, f.layer->inputs, 2 * sizeof(*inputs));
     inputs[2] = bias;
-    f->layer->inputs = inputs;
-    f->layer->input_count = f->layer->formal_count = bias == NND_NO_ID ? 2 : 3;
-    f->layer->outputs[0] = f->last->outputs[0];
-    f->last->dead = true;
+    f.layer->inputs = inputs;
+    f.layer->input_count = f.layer->formal_count = bias == NND_NO_ID ? 2 : 3;
+    f.layer->outputs[0] = f.last->outputs[0];
+    f.last->dead = true;
     return NND_OK;
 }
 
