@@ -39,27 +39,32 @@ static bool measure(const nnd_onnx_constant *c, nnd_dtype dtype, const void *hal
     return true;
 }
 
-static nnd_status halve(quant_file *f, const nnd_onnx_constant *c)
+/* With room for the constant's numbers: those of the file need not be aligned. */
+static nnd_status halve_with(quant_file *f, const nnd_onnx_constant *c, float *numbers,
+                             uint16_t *halves)
 {
     const nnd_dtype dtype = dtype_of(f->q);
     const size_t count = (size_t)nnd_tensor_count(&c->tensor);
-    float *numbers = nnd_alloc(count * sizeof *numbers);
-    uint16_t *halves = nnd_alloc(count * sizeof *halves);
     nnd_quantized_tensor row = {
         .kind = NND_QUANTIZED_WEIGHT, .tensor = c->name, .node = "", .op = ""};
     quant_sums sums = {0};
-    nnd_status status = numbers && halves ? NND_OK : quant_no_memory();
-    if (status == NND_OK) {
-        memcpy(numbers, c->tensor.data, count * sizeof *numbers);
-        status = nnd_dtype_convert(NND_F32, numbers, dtype, halves, count);
-    }
-    if (status == NND_OK && measure(c, dtype, halves, &row, &sums)) {
-        status = put_half(f, c, halves);
-        if (status == NND_OK) status = quant_add_row(f->q, row, &sums);
-    } else if (status == NND_OK) {
+    memcpy(numbers, c->tensor.data, count * sizeof *numbers);
+    NND_TRY(nnd_dtype_convert(NND_F32, numbers, dtype, halves, count));
+    if (!measure(c, dtype, halves, &row, &sums)) {
         const nnd_quantize_kept kept = {"", "", c->name, "a number is beyond the 16-bit type"};
-        status = nnd_vec_push(&f->q->kept, kept) ? NND_OK : quant_no_memory();
+        return nnd_vec_push(&f->q->kept, kept) ? NND_OK : quant_no_memory();
     }
+    NND_TRY(put_half(f, c, halves));
+    return quant_add_row(f->q, row, &sums);
+}
+
+static nnd_status halve(quant_file *f, const nnd_onnx_constant *c)
+{
+    const size_t count = (size_t)nnd_tensor_count(&c->tensor);
+    float *numbers = nnd_alloc(count * sizeof *numbers);
+    uint16_t *halves = nnd_alloc(count * sizeof *halves);
+    const nnd_status status =
+        numbers && halves ? halve_with(f, c, numbers, halves) : quant_no_memory();
     nnd_free(numbers);
     nnd_free(halves);
     return status;

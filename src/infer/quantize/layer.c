@@ -137,24 +137,30 @@ nnd_status quant_layer_read(nnd_quantize *q, size_t index, quant_layer *layer, c
 
 /* ---- folding ----------------------------------------------------------------------------- */
 
+/* Into convolutions only: their channels are the outermost dimension of the weights, which are not
+   empty. */
+static size_t conv_channels(const quant_layer *layer)
+{
+    return (size_t)layer->weight->tensor.dims[0];
+}
+
 /* A bias of zeros where there was none. */
-static nnd_status ensure_bias(const nnd_quantize *q, quant_layer *layer, const char *name)
+static nnd_status ensure_bias(quant_layer *layer, const char *name)
 {
     if (layer->bias) return NND_OK;
-    const size_t count = output_channels(q, layer);
-    layer->bias = nnd_calloc(count ? count : 1, sizeof *layer->bias);
+    const size_t count = conv_channels(layer);
+    layer->bias = nnd_calloc(count, sizeof *layer->bias);
     if (!layer->bias) return quant_no_memory();
     layer->bias_count = count;
     layer->bias_name = name;
     return NND_OK;
 }
 
-/* Convolutions only, whose channels are the outermost dimension of the weights. */
 static nnd_status fold_norm(const nnd_quantize *q, quant_layer *layer,
                             const nnd_onnx_outline_node *node, bool *done)
 {
     const nnd_onnx_constant *c[BN_INPUTS] = {NULL};
-    const size_t channels = output_channels(q, layer);
+    const size_t channels = conv_channels(layer);
     const size_t each = (size_t)nnd_tensor_count(&layer->weight->tensor) / channels;
     if (node->input_count != BN_INPUTS || nnd_onnx_outline_int(node, "training_mode", 0))
         return NND_OK;
@@ -162,7 +168,7 @@ static nnd_status fold_norm(const nnd_quantize *q, quant_layer *layer,
         c[i] = nnd_onnx_outline_constant(&q->outline, node->inputs[i]);
         if (!is_f32(c[i]) || (size_t)nnd_tensor_count(&c[i]->tensor) != channels) return NND_OK;
     }
-    NND_TRY(ensure_bias(q, layer, c[BN_BIAS]->name));
+    NND_TRY(ensure_bias(layer, c[BN_BIAS]->name));
     const double epsilon = (double)nnd_onnx_outline_float(node, "epsilon", 1e-5f);
     for (size_t k = 0; k < channels; k++) {
         const double scale = (double)number_at(c[BN_SCALE], k),
@@ -190,12 +196,12 @@ static bool is_per_channel(const nnd_onnx_constant *c, size_t channels, int rank
 static nnd_status fold_add(const nnd_quantize *q, quant_layer *layer,
                            const nnd_onnx_outline_node *node, bool *done)
 {
-    const size_t channels = output_channels(q, layer);
+    const size_t channels = conv_channels(layer);
     const nnd_onnx_constant *c = NULL;
     for (size_t i = 0; i < 2 && !c; i++)
         c = nnd_onnx_outline_constant(&q->outline, node->inputs[i]);
     if (!c || !is_per_channel(c, channels, layer->weight->tensor.rank)) return NND_OK;
-    NND_TRY(ensure_bias(q, layer, c->name));
+    NND_TRY(ensure_bias(layer, c->name));
     for (size_t k = 0; k < channels; k++)
         layer->bias[k] += number_at(c, k);
     *done = true;

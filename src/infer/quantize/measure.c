@@ -35,7 +35,6 @@ nnd_status quant_add_row(nnd_quantize *q, nnd_quantized_tensor row, const quant_
 static nnd_status add_weight(nnd_quantize *q, const quant_layer *layer)
 {
     const nnd_onnx_outline_node *n = &q->outline.nodes.items[layer->node];
-    const size_t count = (size_t)nnd_tensor_count(&layer->weight->tensor);
     nnd_quantized_tensor row = {.kind = NND_QUANTIZED_WEIGHT,
                                 .tensor = layer->weight->name,
                                 .node = n->name,
@@ -44,13 +43,15 @@ static nnd_status add_weight(nnd_quantize *q, const quant_layer *layer)
     quant_sums sums = {0};
     for (size_t c = 0; c < layer->channels; c++)
         row.scale = fmax(row.scale, (double)layer->scales[c]);
-    for (size_t i = 0; i < count; i++) {
-        const size_t c = i / layer->inner % layer->channels;
-        const double w = (double)layer->w[i];
-        row.low = fmin(row.low, w);
-        row.high = fmax(row.high, w);
-        quant_sums_add(&sums, w, (double)layer->integers[i] * (double)layer->scales[c]);
-    }
+    size_t i = 0;
+    for (size_t o = 0; o < layer->outer; o++)
+        for (size_t c = 0; c < layer->channels; c++)
+            for (size_t k = 0; k < layer->inner; k++, i++) {
+                const double w = (double)layer->w[i];
+                row.low = fmin(row.low, w);
+                row.high = fmax(row.high, w);
+                quant_sums_add(&sums, w, (double)layer->integers[i] * (double)layer->scales[c]);
+            }
     return quant_add_row(q, row, &sums);
 }
 
