@@ -72,7 +72,7 @@ const nnd_catalog_variant *nnd_variant_choose(const nnd_catalog_model *model, co
     for (size_t i = 0; i < model->variant_count; i++) {
         const nnd_catalog_variant *variant = nnd_catalog_variant_at(model, i);
         if (word[0] && !nnd_catalog_variant_answers(variant, word)) continue;
-        int reached = score(variant, wish, variant == pinned, best);
+        int reached = score(variant, wish, pinned && variant == pinned, best);
         if (reached <= best) continue;
         best = reached;
         chosen = variant;
