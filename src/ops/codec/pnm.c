@@ -104,24 +104,27 @@ static bool read_digit(nnd_bytes *b, uint32_t *out)
     return c == '0' || c == '1';
 }
 
-static bool read_sample(pnm_reader *r, const uint8_t *row, size_t i, uint32_t *out)
+/* A sample as a level of the result: those above white are white, a bitmap's 1 is black. */
+static bool read_level(pnm_reader *r, const uint8_t *row, size_t i, uint32_t *out)
 {
-    const pnm_header *h = r->header;
-    if (h->text) return h->is_bitmap ? read_digit(&r->bytes, out) : read_number(&r->bytes, out);
-    if (h->is_bitmap)
-        *out = (uint32_t)row[i / 8] >> (7 - i % 8) & 1;
-    else
-        *out = h->most > 255 ? (uint32_t)row[2 * i] << 8 | row[2 * i + 1] : row[i];
-    return true;
-}
-
-/* Levels above white are white; a bitmap's 1 is black. */
-static uint32_t level_of(const pnm_reader *r, uint32_t sample)
-{
+    const bool is_bitmap = r->header->is_bitmap;
     const uint32_t most = r->header->most;
+    uint32_t sample = 0;
+    if (r->header->text) {
+        if (!(is_bitmap ? read_digit(&r->bytes, &sample) : read_number(&r->bytes, &sample)))
+            return false;
+    } else if (is_bitmap) {
+        sample = (uint32_t)row[i / 8] >> (7 - i % 8) & 1;
+    } else {
+        sample = most > 255 ? (uint32_t)row[2 * i] << 8 | row[2 * i + 1] : row[i];
+    }
+    if (is_bitmap) {
+        *out = sample ? 0 : r->white;
+        return true;
+    }
     if (sample > most) sample = most;
-    if (r->header->is_bitmap) sample = 1 - sample;
-    return (uint32_t)(((uint64_t)sample * r->white + most / 2) / most);
+    *out = (uint32_t)(((uint64_t)sample * r->white + most / 2) / most);
+    return true;
 }
 
 static nnd_status read_row(pnm_reader *r, void *to, bool wide)
@@ -133,9 +136,8 @@ static nnd_status read_row(pnm_reader *r, void *to, bool wide)
     const uint8_t *row = nnd_bytes_take(&r->bytes, stored);
     if (!row) return damaged("the pixels end early");
     for (size_t i = 0; i < r->samples; i++) {
-        uint32_t sample = 0;
-        if (!read_sample(r, row, i, &sample)) return damaged("a sample is missing or no number");
-        const uint32_t level = level_of(r, sample);
+        uint32_t level;
+        if (!read_level(r, row, i, &level)) return damaged("a sample is missing or no number");
         if (wide)
             ((uint16_t *)to)[i] = (uint16_t)level;
         else

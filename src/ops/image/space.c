@@ -62,12 +62,13 @@ nnd_status nnd_image_normalise(nnd_image *dst, const nnd_image *src, double scal
     const size_t count = (size_t)src->width * channels;
     const nnd_ops_kernels *kernels = nnd_ops_kernels_get();
     float mul[PATTERN], add[PATTERN];
-    for (size_t c = 0; c < channels; c++)
+    for (size_t c = 0; c < channels; c++) {
         if (!(std[c] != 0))
             return nnd_error_set(NND_E_INVALID_ARGUMENT, "normalise: std of channel %zu is 0", c);
-    for (size_t i = 0; i < PATTERN; i++) {
-        mul[i] = (float)(scale / std[i % channels]);
-        add[i] = (float)(-mean[i % channels] / std[i % channels]);
+        for (size_t i = c; i < PATTERN; i += channels) {
+            mul[i] = (float)(scale / std[c]);
+            add[i] = (float)(-mean[c] / std[c]);
+        }
     }
     for (int y = 0; y < src->height; y++) {
         const void *in = nnd_ops_row(src, 0, y);
