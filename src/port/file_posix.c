@@ -412,19 +412,29 @@ int nnd_port_map_open(const char *path, nnd_port_map *out)
 }
 
 #if defined(__linux__)
-/* Whether one read-only mapping of a file covers [from, to). */
+/* Whether a line of /proc/self/maps, "begin-end access offset device inode path", is a read-only
+   mapping of a file that covers [from, to). */
+static bool is_file_over(const char *line, uintptr_t from, uintptr_t to)
+{
+    char *at;
+    if (strtoull(line, &at, 16) > from || *at != '-') return false;
+    if (strtoull(at + 1, &at, 16) < to || *at != ' ') return false;
+    if (at[1] != 'r' || at[2] != '-') return false;
+    for (int word = 0; word < 3; word++) {
+        at += strspn(at, " ");
+        at += strcspn(at, " ");
+    }
+    return strtoull(at, NULL, 10) != 0; /* nothing but files has an inode */
+}
+
 static bool is_mapped_file(uintptr_t from, uintptr_t to)
 {
     char line[512];
     bool found = false;
     FILE *file = fopen("/proc/self/maps", "re");
     if (!file) return false;
-    while (!found && fgets(line, sizeof line, file)) {
-        unsigned long long begin, end, inode;
-        char access[8];
-        if (sscanf(line, "%llx-%llx %7s %*s %*s %llu", &begin, &end, access, &inode) == 4)
-            found = inode && access[1] == '-' && begin <= from && to <= end;
-    }
+    while (!found && fgets(line, sizeof line, file))
+        found = is_file_over(line, from, to);
     fclose(file);
     return found;
 }
