@@ -186,6 +186,59 @@ static void sums_broadcast_on_every_isa(void **state)
     each_isa(run_all);
 }
 
+/* One channel, which is repeated when the other operand, of which the pass could see but one, has
+   more: that is nothing for channels in blocks. */
+static void one_channel_meets_many(void **state)
+{
+    static const form first = {"first", 4, 3, 16, 3, 1, NULL}, one = {"one", 4, 16, 1, 3, 1, NULL};
+    static const char *const symbols[] = {"c", "h", "w"};
+    const int64_t x[4] = {1, 3, 6, 7}, z[3] = {-1, 6, 7}, axis[1] = {0}, length[1] = {1};
+    static float data[2][5 * 6 * 7];
+    nnd_str graph = {0}, model = {0};
+    (void)state;
+    for (size_t i = 0; i < NND_COUNT(data[0]); i++) {
+        data[0][i] = (float)(i * 37 % 101) / 50.0f - 1.0f;
+        data[1][i] = (float)(i * 29 % 97) / 50.0f - 1.0f;
+    }
+    ow_value(&graph, OW_INPUT, "x", OW_F32, 4, x, NULL);
+    ow_value(&graph, OW_INPUT, "z", OW_F32, 3, z, symbols);
+    ow_initializer(&graph, "axis", OW_I64, 1, length, axis, sizeof(axis));
+    conv(&graph, &first, "x", "wide", 3, 3, 1);
+    conv(&graph, &one, "wide", "layer", 16, 3, 1);
+    ow_node(&graph, "Unsqueeze", "z,axis", "picture", NULL);
+    ow_node(&graph, "Add", "layer,picture", "y", NULL);
+    ow_value(&graph, OW_OUTPUT, "y", OW_F32, -1, NULL, NULL);
+    ow_model(&model, &graph, 14);
+    nnd_engine_model *m[2] = {load(&model, 0, NULL), load(&model, NND_PASSES_DEFAULT, NULL)};
+    assert_int_equal(count_ops(m[1], "Add"), 0);
+    for (int64_t channels = 1; channels <= 5; channels += 4) {
+        const int64_t given[3] = {channels, 6, 7};
+        nnd_engine_request *r[2];
+        nnd_tensor in[2], y[2];
+        double worst;
+        assert_ok(nnd_tensor_init(&in[0], NND_F32, 4, x, data[0]));
+        assert_ok(nnd_tensor_init(&in[1], NND_F32, 3, given, data[1]));
+        for (size_t i = 0; i < 2; i++) {
+            assert_ok(nnd_engine_request_create(m[i], &r[i]));
+            assert_ok(nnd_engine_request_bind_input(r[i], 0, &in[0]));
+            assert_ok(nnd_engine_request_bind_input(r[i], 1, &in[1]));
+            if (nnd_engine_request_run(r[i], 1, NULL) != NND_OK) {
+                report_error("one channel");
+                fail();
+            }
+            assert_ok(nnd_engine_request_output(r[i], 0, &y[i]));
+        }
+        assert_int_equal(y[1].dims[1], channels);
+        assert_int_equal(nnd_tensor_count(&y[1]), nnd_tensor_count(&y[0]));
+        assert_int_equal(count_mismatches(&y[1], &y[0], 1e-4, 1e-4, &worst), 0);
+        nnd_engine_request_destroy(r[0]);
+        nnd_engine_request_destroy(r[1]);
+    }
+    nnd_engine_model_unref(m[0]);
+    nnd_engine_model_unref(m[1]);
+    nnd_str_free(&model);
+}
+
 /* ---- convolutions without a kernel ----------------------------------------------------------- */
 
 /* Weights that are inputs, in every float type: ONNX Runtime's FusedConv against the nodes that it
@@ -275,6 +328,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sums_broadcast_on_every_isa),
+        cmocka_unit_test(one_channel_meets_many),
         cmocka_unit_test(other_types_broadcast),
         cmocka_unit_test(what_does_not_broadcast_is_refused),
     };

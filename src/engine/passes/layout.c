@@ -240,6 +240,8 @@ static nnd_status try_conv(layouter *l, uint32_t node, bool *done)
     if (!is_blocked(l, n->inputs[0]) && channels * 2 < l->block) return NND_OK;
     bool residual = n->formal_count > 3 && n->inputs[3] != NND_NO_ID;
     if (!expect_channels(l, n->inputs[0], in)) return NND_OK;
+    /* One channel is repeated where the other operand has more, and lanes cannot be. */
+    if (residual && channels == 1 && channels_of(l, n->inputs[3]) != 1) return NND_OK;
     if (residual && !expect_channels(l, n->inputs[3], channels)) return NND_OK;
     if (in_blocked) NND_TRY(block_input(l, node, 0));
     if (residual) NND_TRY(block_input(l, node, 3));
