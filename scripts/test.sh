@@ -119,6 +119,7 @@ part_release() {
 export TBB_ENABLE_SANITIZERS=1
 part_asan() {
     ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 \
+        LSAN_OPTIONS=suppressions="$root/scripts/lsan.supp":print_suppressions=0 \
         run_preset asan "$@"
 }
 part_tsan() {
