@@ -286,26 +286,30 @@ static void test_key_with_nul(void **state)
     nnd_json_destroy(doc);
 }
 
-/* 200,000 members: parsing, duplicate check and look-up must stay far from quadratic. */
+static int scattered(int i, int count)
+{
+    return (int)((int64_t)i * 7919 % count);
+}
+
+/* Parsing, duplicate check and look-up stay far from quadratic, which would take minutes here and
+   run into the test's limit. */
 static void test_large_object(void **state)
 {
     (void)state;
-    enum { COUNT = 200000 };
+    enum { COUNT = 500000 };
     nnd_str s = {0};
     nnd_str_add_char(&s, '{');
     for (int i = 0; i < COUNT; i++)
-        nnd_str_printf(&s, "%s\"key%d\":%d", i ? "," : "", i * 7919 % COUNT, i);
+        nnd_str_printf(&s, "%s\"key%d\":%d", i ? "," : "", scattered(i, COUNT), i);
     nnd_str_add_char(&s, '}');
-    int64_t start = nnd_port_now();
     nnd_json_doc *doc;
     assert_ok(nnd_json_parse(s.data, s.size, NULL, &doc));
     char key[32];
     for (int i = 0; i < COUNT; i++) {
-        snprintf(key, sizeof(key), "key%d", i * 7919 % COUNT);
+        snprintf(key, sizeof(key), "key%d", scattered(i, COUNT));
         assert_true(nnd_json_number(nnd_json_get(nnd_json_root(doc), key), -1) == i);
     }
     assert_null(nnd_json_get(nnd_json_root(doc), "key"));
-    assert_true(nnd_port_now() - start < INT64_C(20000000000));
     nnd_json_destroy(doc);
     nnd_str_free(&s);
 }
