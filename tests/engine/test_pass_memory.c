@@ -98,8 +98,13 @@ static void build_layout(pass_test *t)
 static void build_pad(pass_test *t)
 {
     const int64_t pads[8] = {0, 0, 1, 1, 0, 0, 1, 1};
-    uint32_t x = pt_input(t, "x", 4, picture);
-    pt_output(t, conv(t, pt_binary(t, "Pad", x, pt_ints(t, 8, pads))));
+    uint32_t list = pt_ints(t, 8, pads);
+    uint32_t x = conv(t, pt_binary(t, "Pad", pt_input(t, "x", 4, picture), list));
+    x = pt_binary(t, "Pad", x, list);
+    nnd_graph_node *pool = pt_node_of(t, "AveragePool", 1, &x);
+    uint32_t pooled = pool->outputs[0];
+    assert_ok(nnd_node_add_ints(t->g, pool, "kernel_shape", (int64_t[]){3, 3}, 2));
+    pt_output(t, pooled);
 }
 
 static void build_twins(pass_test *t)
