@@ -66,6 +66,11 @@ function(nnd_isa_flags out)
       set(arch arm)
       set(flags -march=armv8.2-a+dotprod)
     endif()
+    # A check of the pointer before each load makes these files take minutes to compile and asks
+    # what the address sanitizer asks as well; checks of arithmetic stay.
+    if(NOT arch STREQUAL "any" AND NND_SANITIZE MATCHES "undefined")
+      list(APPEND flags -fno-sanitize=alignment,null,object-size,pointer-overflow)
+    endif()
     # Without optimisation gcc's AVX-512 intrinsics are macros with signed masks inside.
     if(f MATCHES "_avx512[a-z0-9]*\\.c$" AND CMAKE_C_COMPILER_ID STREQUAL "GNU")
       list(APPEND flags -Wno-sign-conversion)
