@@ -18,12 +18,18 @@ static _Thread_local bool inside_sink;
 static nnd_port_once level_once = NND_PORT_ONCE_INIT;
 static atomic_int level_now = NND_LOG_WARN;
 
+static char unknown_word[32]; /* in place of a level */
+static atomic_bool complains;
+
 static void read_environment(void)
 {
-    char text[16];
-    if (!nnd_port_env_copy("NNDEPLOY_LOG", text, sizeof(text))) return;
-    for (int i = 0; i <= NND_LOG_OFF; i++)
-        if (strcmp(text, level_names[i]) == 0) atomic_store(&level_now, i);
+    if (!nnd_port_env_copy("NNDEPLOY_LOG", unknown_word, sizeof(unknown_word))) return;
+    for (int i = 0; i <= NND_LOG_OFF; i++) {
+        if (strcmp(unknown_word, level_names[i]) != 0) continue;
+        atomic_store(&level_now, i);
+        return;
+    }
+    atomic_store(&complains, true);
 }
 
 void nnd_log_set_sink(nnd_log_sink new_sink, void *user)
@@ -43,6 +49,11 @@ void nnd_log_set_level(nnd_log_level level)
 nnd_log_level nnd_log_get_level(void)
 {
     nnd_port_once_run(&level_once, read_environment);
+    /* Only now: a sink may ask for the level. */
+    if (atomic_load(&complains) && atomic_exchange(&complains, false))
+        nnd_log(NND_LOG_WARN, "base",
+                "NNDEPLOY_LOG='%s' is none of trace|debug|info|warn|error|off; ignored",
+                unknown_word);
     return (nnd_log_level)atomic_load(&level_now);
 }
 

@@ -76,6 +76,7 @@ nnd_status nnd_status_from_port(int port_error)
     case NND_PORT_E_EXISTS:
         return NND_E_EXISTS;
     case NND_PORT_E_UNSUPPORTED:
+    case NND_PORT_E_NOT_FILE:
         return NND_E_UNSUPPORTED;
     case NND_PORT_E_LIMIT:
         return NND_E_LIMIT;

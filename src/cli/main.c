@@ -16,6 +16,8 @@ static int dispatch(cli *c, int argc, char **argv)
     if (level)
         nnd_log_set_level(
             (nnd_log_level)nnd_parse_choice(level, cli_option_find(NULL, "log")->choices));
+    else
+        nnd_log_get_level(); /* complains about a wrong NNDEPLOY_LOG */
     if (!c->command || cli_has(c, "help")) {
         /* Without any word the list of commands is what the user needs, but not what was asked. */
         bool asked = cli_has(c, "help");

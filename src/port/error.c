@@ -40,6 +40,8 @@ const char *nnd_port_error_text(int error)
         return "the connection was refused";
     case NND_PORT_E_NO_SPACE:
         return "no space left on the device";
+    case NND_PORT_E_NOT_FILE:
+        return "it is a device or a pipe, not a file";
     default:
         return "unknown error";
     }

@@ -390,7 +390,7 @@ int nnd_port_map_open(const char *path, nnd_port_map *out)
     else if (S_ISDIR(st.st_mode))
         rc = NND_PORT_E_IS_DIR;
     else if (!S_ISREG(st.st_mode))
-        rc = NND_PORT_E_UNSUPPORTED;
+        rc = NND_PORT_E_NOT_FILE;
     else if ((uint64_t)st.st_size > SIZE_MAX)
         rc = NND_PORT_E_LIMIT;
     if (rc == 0 && st.st_size > 0) {

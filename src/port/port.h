@@ -46,7 +46,8 @@ typedef enum nnd_port_error {
     NND_PORT_E_IS_DIR = -13,
     NND_PORT_E_NOT_EMPTY = -14,
     NND_PORT_E_REFUSED = -15, /* nobody listens there */
-    NND_PORT_E_NO_SPACE = -16
+    NND_PORT_E_NO_SPACE = -16,
+    NND_PORT_E_NOT_FILE = -17 /* a device, a pipe or a socket */
 } nnd_port_error;
 
 /* Short text, "no such file or folder". Static storage. */

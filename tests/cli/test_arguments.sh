@@ -78,6 +78,10 @@ run 2 run x.json y.json
 says err.txt 'too much'
 run 2 nodes --log loud
 run 0 nodes --log=debug
+NNDEPLOY_LOG=loud run 0 inspect "$model"
+says err.txt "NNDEPLOY_LOG='loud' is none of trace|debug|info|warn|error|off"
+NNDEPLOY_LOG=loud run 0 inspect "$model" --log warn
+silent err.txt
 run 2 validate $'\xff\xfe'
 says err.txt 'UTF-8'
 run 2 run x.json --input $'a=\xff'

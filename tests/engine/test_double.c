@@ -1,5 +1,7 @@
 /* Operators have kernels for f32 and plain loops for f64: the same network in both types, on random
    numbers, gives the same results. One thread and three give the same bits. */
+#include "base/isa.h"
+
 #include "engine_support.h"
 #include "onnx_writer.h"
 
@@ -61,6 +63,18 @@ static void node(net *n, const char *type, const char *inputs, const char *outpu
     ow_node(&n->graph, type, inputs, outputs, &n->attrs);
 }
 
+static size_t plain_convolutions; /* of f32: plain loops have computed them */
+
+static void count_plain(const nnd_engine_request *r)
+{
+    nnd_engine_step_profile step;
+    for (size_t i = 0; i < nnd_engine_request_profile_count(r); i++) {
+        assert_ok(nnd_engine_request_profile_step(r, i, &step));
+        plain_convolutions += step.dtype == NND_F32 && strcmp(step.op, "Conv") == 0 &&
+                              strcmp(step.kernel, "reference") == 0;
+    }
+}
+
 /* The result of one type, as doubles. */
 static double *compute(build_fn build, const void *what, bool wide, int threads, nnd_tensor *shape)
 {
@@ -80,10 +94,12 @@ static double *compute(build_fn build, const void *what, bool wide, int threads,
     assert_ok(nnd_engine_request_create(m, &r));
     for (size_t i = 0; i < n->inputs; i++)
         assert_ok(nnd_engine_request_bind_input(r, i, &n->t[i]));
+    nnd_engine_request_set_profile(r, true);
     status = nnd_engine_request_run(r, threads, NULL);
     if (status != NND_OK) report_error("run");
     assert_int_equal(status, NND_OK);
     assert_ok(nnd_engine_request_output(r, 0, shape));
+    count_plain(r);
     size_t count = (size_t)nnd_tensor_count(shape);
     double *y = nnd_calloc(count + 1, sizeof *y);
     assert_non_null(y);
@@ -249,6 +265,70 @@ static void convolutions_of_volumes(void **state)
         compare(volume, &cases[i], 1e-5);
         compare(volumes_joined, &cases[i], 1e-5);
     }
+}
+
+/* ---- weights that the model is given ----------------------------------------------------------
+ */
+
+typedef struct plane_case {
+    int64_t x[4], w[4], group, strides[2], dilations[2], pads[4];
+    bool bias, joined;
+} plane_case;
+
+static void plane(net *n, const void *what)
+{
+    const plane_case *k = what;
+    const int64_t channels[] = {k->w[0]};
+    input(n, "x", 4, k->x);
+    input(n, "w", 4, k->w);
+    if (k->bias) input(n, "b", 1, channels);
+    ow_attr_int(&n->attrs, "group", k->group);
+    ow_attr_ints(&n->attrs, "strides", k->strides, 2);
+    ow_attr_ints(&n->attrs, "dilations", k->dilations, 2);
+    ow_attr_ints(&n->attrs, "pads", k->pads, 4);
+    node(n, "Conv", k->bias ? "x,w,b" : "x,w", "c");
+    if (k->joined) {
+        node(n, "Exp", "c", "e");
+        node(n, "Add", "c,e", "s");
+    }
+    node(n, "Relu", k->joined ? "s" : "c", "y");
+}
+
+static void volume_with_weights(net *n, const void *what)
+{
+    const volume_case *k = what;
+    input(n, "x", 5, k->x);
+    input(n, "w", 5, k->w);
+    input(n, "b", 1, k->w);
+    ow_attr_int(&n->attrs, "group", k->group);
+    ow_attr_ints(&n->attrs, "strides", k->strides, 3);
+    ow_attr_ints(&n->attrs, "dilations", k->dilations, 3);
+    ow_attr_ints(&n->attrs, "pads", k->pads, 6);
+    node(n, "Conv", "x,w,b", "y");
+}
+
+/* As where trackers compare a picture with a template: the kernels pack them in every run. */
+static void convolutions_with_given_weights(void **state)
+{
+    (void)state;
+    static const plane_case cases[] = {
+        {{1, 3, 9, 11}, {8, 3, 3, 3}, 1, {1, 1}, {1, 1}, {1, 1, 1, 1}, true, false},
+        {{2, 5, 12, 9}, {17, 5, 3, 2}, 1, {2, 1}, {1, 2}, {0, 2, 1, 0}, false, true},
+        {{1, 19, 10, 10}, {19, 1, 5, 5}, 19, {1, 1}, {1, 1}, {0, 0, 0, 0}, false, false},
+        {{1, 18, 10, 10}, {36, 1, 3, 3}, 18, {2, 2}, {1, 1}, {1, 1, 1, 1}, true, true},
+        {{2, 12, 7, 7}, {20, 3, 3, 3}, 4, {1, 1}, {2, 2}, {2, 2, 2, 2}, true, false},
+        {{1, 70, 6, 6}, {33, 70, 1, 1}, 1, {1, 1}, {1, 1}, {0, 0, 0, 0}, true, true},
+        {{1, 64, 1, 1}, {40, 64, 1, 1}, 1, {1, 1}, {1, 1}, {0, 0, 0, 0}, false, false}};
+    static const volume_case volumes[] = {
+        {{1, 3, 5, 9, 11}, {8, 3, 3, 3, 3}, 1, {1, 1, 1}, {1, 1, 1}, {1, 1, 1, 1, 1, 1}},
+        {{2, 4, 6, 7, 8}, {8, 2, 3, 3, 3}, 2, {1, 2, 1}, {1, 2, 1}, {2, 1, 0, 0, 1, 2}},
+        {{2, 5, 7, 4, 6}, {7, 5, 3, 1, 1}, 1, {2, 1, 1}, {2, 1, 1}, {3, 0, 0, 1, 0, 0}}};
+    plain_convolutions = 0;
+    for (size_t i = 0; i < NND_COUNT(cases); i++)
+        compare(plane, &cases[i], 1e-5);
+    for (size_t i = 0; i < NND_COUNT(volumes); i++)
+        compare(volume_with_weights, &volumes[i], 1e-5);
+    if (nnd_isa_current() != NND_ISA_REFERENCE) assert_int_equal(plain_convolutions, 0);
 }
 
 typedef struct pool_case {
@@ -471,10 +551,15 @@ static void regions_of_pictures(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(normalisations),          cmocka_unit_test(reductions),
-        cmocka_unit_test(convolutions_of_volumes), cmocka_unit_test(pools_of_volumes),
-        cmocka_unit_test(sums_of_products),        cmocka_unit_test(softmax_over_any_axis),
-        cmocka_unit_test(elements_by_index),       cmocka_unit_test(samples_of_pictures),
+        cmocka_unit_test(normalisations),
+        cmocka_unit_test(reductions),
+        cmocka_unit_test(convolutions_of_volumes),
+        cmocka_unit_test(convolutions_with_given_weights),
+        cmocka_unit_test(pools_of_volumes),
+        cmocka_unit_test(sums_of_products),
+        cmocka_unit_test(softmax_over_any_axis),
+        cmocka_unit_test(elements_by_index),
+        cmocka_unit_test(samples_of_pictures),
         cmocka_unit_test(regions_of_pictures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -290,10 +290,41 @@ static void unsupported_nodes_are_listed_together(void **state)
     nnd_graph_destroy(f.g);
 }
 
+/* Hundreds of nodes are all named; a name is never longer than a line. */
+static void many_unsupported_nodes_make_one_message(void **state)
+{
+    (void)state;
+    enum { NODES = 300, LONG = 100000 };
+    fixture f = begin();
+    char *name = test_malloc(LONG + 1), wanted[32];
+    for (int i = 0; i < LONG; i += 2)
+        memcpy(name + i, "ü", 2);
+    name[LONG] = 0;
+    nnd_graph_node *n;
+    assert_ok(nnd_graph_add_node(f.g, "", "Frobnicate", 13, name, 1, &f.x, 1, NULL, &n));
+    for (int i = 0; i < NODES; i++) {
+        snprintf(wanted, sizeof(wanted), "node%d", i);
+        assert_ok(nnd_graph_add_node(f.g, "", "Frobnicate", 13, wanted, 1, &f.x, 1, NULL, &n));
+    }
+    assert_status(nnd_graph_bind(f.g), NND_E_UNSUPPORTED);
+    nnd_error *e = nnd_error_take();
+    const char *text = nnd_error_message(e);
+    assert_true(strlen(text) < 200 * NODES);
+    assert_non_null(strstr(text, "üü…': Frobnicate"));
+    for (int i = 0; i < NODES; i++) {
+        snprintf(wanted, sizeof(wanted), "'node%d'", i);
+        assert_non_null(strstr(text, wanted));
+    }
+    nnd_error_destroy(e);
+    test_free(name);
+    nnd_graph_destroy(f.g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(constants_are_folded),
+        cmocka_unit_test(many_unsupported_nodes_make_one_message),
         cmocka_unit_test(identities_disappear_but_outputs_stay),
         cmocka_unit_test(batchnorm_goes_into_the_convolution),
         cmocka_unit_test(batchnorm_stays_when_the_convolution_has_other_readers),

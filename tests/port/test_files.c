@@ -110,6 +110,9 @@ static void test_large_file(void **state)
     nnd_port_map_close(&map);
     assert_int_equal(nnd_port_map_open(in_folder("none"), &map), NND_PORT_E_NOT_FOUND);
     assert_int_equal(nnd_port_map_open(folder, &map), NND_PORT_E_IS_DIR);
+#if !defined(_WIN32)
+    assert_int_equal(nnd_port_map_open("/dev/null", &map), NND_PORT_E_NOT_FILE);
+#endif
     free(data);
 }
 

@@ -1,6 +1,7 @@
 /*
- * Conv: f32 through the kernels with weights packed at load, everything else by plain loops. The
- * kernels know two dimensions; a third one is either merged into them or cut into slices.
+ * Conv: f32 through the kernels with weights packed at load, or in every run where they are
+ * computed by the model; everything else by plain loops. The kernels know two dimensions; a third
+ * one is either merged into them or cut into slices.
  */
 #include <stdio.h>
 #include <string.h>
@@ -336,6 +337,8 @@ typedef struct conv_step {
     nnd_window depth;      /* of the node */
     size_t area, out_area; /* of slices */
     size_t x_at, y_at;     /* slices in the workspace, in bytes */
+    bool packs;            /* in every run, to this place in the workspace */
+    size_t packed_at;
 } conv_step;
 
 static void conv_unplan(void *step)
@@ -346,11 +349,16 @@ static void conv_unplan(void *step)
     nnd_free(s);
 }
 
-/* The workspace: what the kernel wants, then the slices of the window and a slice of the result. */
+/* The workspace: what the kernel wants, weights that are packed in every run, then the slices of
+   the window and a slice of the result. */
 static nnd_status plan_memory(nnd_op_ctx *c, conv_step *s)
 {
     c->workspace_bytes = nnd_conv_workspace_bytes(s->conv);
     c->lane_bytes = nnd_conv_lane_bytes(s->conv);
+    if (s->packs &&
+        (!nnd_size_align(c->workspace_bytes, NND_KERNEL_ALIGN, &s->packed_at) ||
+         !nnd_size_add(s->packed_at, nnd_conv_packed_bytes(s->conv), &c->workspace_bytes)))
+        return nnd_op_fail(c, NND_E_OVERFLOW, "the weights are too large");
     if (!s->sliced) return NND_OK;
     const nnd_conv_desc *d = nnd_conv_get_desc(s->conv);
     size_t x, y;
@@ -366,6 +374,13 @@ static nnd_status plan_memory(nnd_op_ctx *c, conv_step *s)
     return nnd_op_fail(c, NND_E_OVERFLOW, "a slice is too large");
 }
 
+/* For weights that are packed in every run: nothing that takes long to pack. */
+static nnd_conv_algorithm quickly_packed(const nnd_conv_desc *d)
+{
+    if (nnd_conv_can(d, NND_CONV_REFERENCE)) return NND_CONV_REFERENCE;
+    return nnd_conv_can(d, NND_CONV_DEPTHWISE) ? NND_CONV_DEPTHWISE : NND_CONV_DIRECT;
+}
+
 static nnd_status conv_plan(nnd_op_ctx *c)
 {
     plain_view v;
@@ -375,8 +390,8 @@ static nnd_status conv_plan(nnd_op_ctx *c)
     const packed_conv *p = c->node->state;
     NND_TRY(plain_view_of(c, &v));
     NND_TRY(read_result(&v.c, &w, &groups, dims));
-    if (!p || !kernel_desc(&v.c, &w, groups, &desc) || nnd_tensor_count(&c->out[0]) == 0 ||
-        nnd_tensor_count(c->in[0]) == 0)
+    if (!kernel_desc(&v.c, &w, groups, &desc) || nnd_tensor_count(&c->out[0]) == 0 ||
+        nnd_tensor_count(c->in[0]) == 0 || nnd_tensor_count(c->in[1]) == 0)
         return NND_OK;
     desc.residual = nnd_residual_fits(&v.c, w.spatial + 2, dims);
     if (nnd_residual_of(c) && !desc.residual) desc.act = (nnd_act){0}; /* later, on the sum */
@@ -385,14 +400,15 @@ static nnd_status conv_plan(nnd_op_ctx *c)
     int64_t taps;
     s->depth = w;
     s->sliced = flatten_window(&w, &taps);
-    nnd_status status = nnd_conv_create(&desc, p->algorithm, &s->conv);
+    s->packs = !p;
+    nnd_status status = nnd_conv_create(&desc, p ? p->algorithm : quickly_packed(&desc), &s->conv);
     if (status == NND_OK) status = plan_memory(c, s);
     if (status != NND_OK) {
         conv_unplan(s);
         return status;
     }
     c->step = s;
-    c->kernel = nnd_conv_algorithm_name(p->algorithm);
+    c->kernel = nnd_conv_algorithm_name(nnd_conv_get_algorithm(s->conv));
     return NND_OK;
 }
 
@@ -483,14 +499,24 @@ static nnd_status run_slices(nnd_op_ctx *c, kernel_job *j)
     return NND_OK;
 }
 
-static nnd_status run_kernel(nnd_op_ctx *c)
+/* Those of the load, or the input's, packed now. */
+static const void *packed_weights(const nnd_op_ctx *c, const conv_step *s)
 {
     const packed_conv *p = c->node->state;
+    const nnd_tensor *bias = nnd_op_in(c, 2);
+    if (!s->packs) return p->weights->data;
+    void *packed = (char *)c->workspace + s->packed_at;
+    nnd_conv_pack(s->conv, c->in[1]->data, bias ? bias->data : NULL, packed);
+    return packed;
+}
+
+static nnd_status run_kernel(nnd_op_ctx *c)
+{
     const conv_step *s = c->step;
     kernel_job j = {.c = c, .s = s, .conv = s->conv};
     bool adds = nnd_conv_get_desc(s->conv)->residual;
     j.args = (nnd_conv_args){.x = c->in[0]->data,
-                             .packed = p->weights->data,
+                             .packed = packed_weights(c, s),
                              .residual = adds ? nnd_residual_of(c)->data : NULL,
                              .y = c->out[0].data,
                              .workspace = c->workspace};

@@ -395,6 +395,8 @@ static nnd_status run_product(nnd_op_ctx *c)
 /* ---- any sum ------------------------------------------------------------------------------------
  */
 
+enum { LONG_SUM = 1 << 16 }; /* terms after which somebody may have stopped the run */
+
 typedef struct job {
     const nnd_op_ctx *c;
     loops l;
@@ -418,6 +420,7 @@ static nnd_status tile(void *user, size_t index, int lane)
             for (size_t k = 0; k < l->operands; k++)
                 base[k] += left % l->extent[i] * l->stride[k][i];
         for (size_t s = 0; s < j->terms; s++) {
+            if (s % LONG_SUM == LONG_SUM - 1) NND_TRY(nnd_cancel_check(j->c->cancel));
             double factor = 1;
             uint64_t whole = 1;
             for (size_t k = 0; k < l->operands; k++) {
@@ -453,7 +456,8 @@ static nnd_status einsum_run(nnd_op_ctx *c)
     job j = {.c = c, .terms = 1, .total = (size_t)nnd_tensor_count(&c->out[0])};
     NND_TRY(read_loops(c, &j.l));
     for (int i = j.l.kept; i < j.l.count; i++)
-        j.terms *= (size_t)j.l.extent[i];
+        if (!nnd_size_mul(j.terms, (size_t)j.l.extent[i], &j.terms))
+            return nnd_op_fail(c, NND_E_OVERFLOW, "a sum has too many terms");
     if (!j.total) return NND_OK;
     j.per_tile = j.terms && j.terms < NND_OP_GRAIN ? NND_OP_GRAIN / j.terms : 1;
     return nnd_op_for(c, (j.total + j.per_tile - 1) / j.per_tile, tile, &j);

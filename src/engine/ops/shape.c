@@ -233,22 +233,38 @@ static nnd_status fill_infer(nnd_op_ctx *c)
     return nnd_op_output(c, 0, value ? value->u.tensor->dtype : NND_F32, (int)count, dims);
 }
 
+enum { FILL_TILE = 1 << 18 }; /* bytes, a multiple of every element's size */
+
+/* One element, then twice as many each time. */
+static nnd_status fill_tile(void *user, size_t tile, int lane)
+{
+    const nnd_op_ctx *c = user;
+    const nnd_attr *value = nnd_node_attr(c->node, "value");
+    size_t size = nnd_op_element(c->out[0].dtype), from = tile * FILL_TILE;
+    size_t left = nnd_tensor_bytes(&c->out[0]) - from, bytes = left < FILL_TILE ? left : FILL_TILE;
+    char *to = (char *)c->out[0].data + from;
+    (void)lane;
+    if (!value) {
+        memset(to, 0, bytes);
+        return NND_OK;
+    }
+    memcpy(to, value->u.tensor->data, size);
+    for (size_t done = size; done < bytes; done *= 2)
+        memcpy(to + done, to, done < bytes - done ? done : bytes - done);
+    return NND_OK;
+}
+
 static nnd_status fill_run(nnd_op_ctx *c)
 {
     const nnd_attr *value = nnd_node_attr(c->node, "value");
-    size_t n = (size_t)nnd_tensor_count(&c->out[0]), size = nnd_op_element(c->out[0].dtype);
-    if (!value) {
-        memset(c->out[0].data, 0, n * sizeof(float));
-        return NND_OK;
-    }
-    if (!size) {
-        double v = nnd_dtype_get(c->out[0].dtype, value->u.tensor->data, 0);
-        for (size_t i = 0; i < n; i++)
-            nnd_dtype_set(c->out[0].dtype, c->out[0].data, i, v);
-        return NND_OK;
-    }
-    for (size_t i = 0; i < n; i++)
-        memcpy((char *)c->out[0].data + i * size, value->u.tensor->data, size);
+    const nnd_tensor *y = &c->out[0];
+    if (nnd_op_element(y->dtype))
+        return nnd_op_for(c,
+                          nnd_tensor_bytes(y) / FILL_TILE + (nnd_tensor_bytes(y) % FILL_TILE != 0),
+                          fill_tile, c);
+    double v = nnd_dtype_get(y->dtype, value->u.tensor->data, 0);
+    for (size_t i = 0; i < (size_t)nnd_tensor_count(y); i++)
+        nnd_dtype_set(y->dtype, y->data, i, v);
     return NND_OK;
 }
 

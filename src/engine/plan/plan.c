@@ -131,7 +131,11 @@ static void count_work(const nnd_op_ctx *c, nnd_plan_step *step)
 
 static nnd_status plan_kernels(nnd_op_ctx *c, nnd_plan_step *step)
 {
-    if (c->op->plan) NND_TRY(c->op->plan(c));
+    nnd_status status = c->op->plan ? c->op->plan(c) : NND_OK;
+    if (status != NND_OK) {
+        nnd_error_set_node(c->node->name, NULL); /* kernels do not know it */
+        return status;
+    }
     step->joined = c->joined;
     step->op_step = c->step;
     step->kernel = c->kernel ? c->kernel : "reference";

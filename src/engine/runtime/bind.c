@@ -5,7 +5,10 @@
 #include "base/str.h"
 #include "engine/ops/op.h"
 
-enum { LISTED = 64 }; /* nodes named one by one; the rest is counted */
+enum {
+    LISTED = 1000,   /* nodes named one by one; the rest is counted */
+    NAME_BYTES = 200 /* of a name that a file may make as long as it likes */
+};
 
 typedef struct complaint {
     nnd_str text;
@@ -31,11 +34,25 @@ static const char *reason(const nnd_graph_node *n)
                                  : "unknown operator; no plug-in that is loaded knows this domain";
 }
 
+static void add_name(nnd_str *text, const char *name)
+{
+    size_t size = strlen(name);
+    if (size > NAME_BYTES)
+        nnd_str_printf(text, "%.*s…", (int)nnd_utf8_valid_prefix(name, NAME_BYTES), name);
+    else
+        nnd_str_printf(text, "%s", name);
+}
+
 static void complain(complaint *c, const nnd_graph_node *n, const char *why)
 {
     if (c->count++ >= LISTED) return;
-    nnd_str_printf(&c->text, "\n  '%s': %s%s%s (opset %lld): %s", n->name, n->domain,
-                   n->domain[0] ? "." : "", n->type, (long long)n->opset, why);
+    nnd_str_printf(&c->text, "\n  '");
+    add_name(&c->text, n->name);
+    nnd_str_printf(&c->text, "': ");
+    add_name(&c->text, n->domain);
+    if (n->domain[0]) nnd_str_printf(&c->text, ".");
+    add_name(&c->text, n->type);
+    nnd_str_printf(&c->text, " (opset %lld): %s", (long long)n->opset, why);
 }
 
 static bool fits(size_t count, int16_t low, int16_t high)
