@@ -27,6 +27,20 @@ static bool wants(const cli *c, const char *option, const char *value)
     return strcmp(cli_text(c, option, ""), value) == 0;
 }
 
+static const char *const methods[] = {[NND_RANGE_MIN_MAX] = "min-max",
+                                      [NND_RANGE_PERCENTILE] = "percentile",
+                                      [NND_RANGE_ENTROPY] = "entropy",
+                                      [NND_RANGE_MSE] = "mse",
+                                      [NND_RANGE_AUTO] = "auto"};
+
+static nnd_range_method method_of(const cli *c)
+{
+    int method = NND_RANGE_AUTO;
+    for (int i = 0; i < (int)NND_COUNT(methods); i++)
+        if (wants(c, "method", methods[i])) method = i;
+    return (nnd_range_method)method;
+}
+
 static nnd_status options_of(quantize_job *j, nnd_quantize_options *o)
 {
     cli *c = j->c;
@@ -39,18 +53,18 @@ static nnd_status options_of(quantize_job *j, nnd_quantize_options *o)
         .weights = wants(c, "weights", "f16")    ? NND_WEIGHTS_F16
                    : wants(c, "weights", "bf16") ? NND_WEIGHTS_BF16
                                                  : NND_WEIGHTS_I8,
-        .method = wants(c, "method", "percentile") ? NND_RANGE_PERCENTILE
-                  : wants(c, "method", "entropy")  ? NND_RANGE_ENTROPY
-                                                   : NND_RANGE_MIN_MAX,
+        .method = method_of(c),
         .percentile = cli_number(c, "percentile", 99.99),
         .signed_activations = wants(c, "activations", "s8"),
         .per_tensor = cli_has(c, "per-tensor"),
         .equalise = !cli_has(c, "no-equalize"),
+        .correct_bias = !cli_has(c, "no-bias-correction"),
         .seven_bits = cli_has(c, "seven-bits"),
         .keep_first = cli_has(c, "keep-first"),
         .keep_last = cli_has(c, "keep-last"),
         .exclude = j->exclude,
         .exclude_count = count,
+        .least_sqnr = cli_number(c, "min-sqnr", 0),
         .check_samples = (size_t)cli_int(c, "check", DEFAULT_CHECKS),
         .threads = (int)cli_int(c, "threads", 0),
         .cancel = j->cancel,
@@ -67,6 +81,10 @@ static int check_usage(cli *c)
                             "pictures with --workflow");
     if (!samples && cli_has(c, "workflow"))
         return cli_usage(c, "--workflow prepares the pictures of --calibrate; name a folder");
+    if (!int8 && cli_has(c, "min-sqnr"))
+        return cli_usage(c, "--min-sqnr is for int8: other weights leave no layer out");
+    if (cli_has(c, "min-sqnr") && cli_int(c, "check", DEFAULT_CHECKS) == 0)
+        return cli_usage(c, "--min-sqnr needs samples that measure: --check N");
     if (cli_has(c, "percentile") && !wants(c, "method", "percentile"))
         return cli_usage(c, "--percentile is for --method percentile");
     return CLI_OK;
@@ -135,11 +153,12 @@ static int result_json(const quantize_job *j)
     cli_json_text(w, "model", j->path);
     cli_json_text(w, "output", cli_text(c, "output", ""));
     cli_json_text(w, "weights", cli_text(c, "weights", "int8"));
-    cli_json_text(w, "method", cli_text(c, "method", "min-max"));
+    cli_json_text(w, "method", methods[nnd_quantize_method(j->q)]);
     cli_json_int(w, "samples", (int64_t)nnd_quantize_sample_count(j->q));
     cli_json_int(w, "bytes_before", (int64_t)nnd_quantize_size_before(j->q));
     cli_json_int(w, "bytes_after", (int64_t)j->size);
     cli_json_bool(w, "upgraded", nnd_quantize_is_upgraded(j->q));
+    put_figure(w, "output_sqnr", nnd_quantize_output_sqnr(j->q), true);
     nnd_json_key(w, "tensors");
     nnd_json_begin_array(w);
     for (size_t i = 0; i < nnd_quantize_tensor_count(j->q); i++)
@@ -214,6 +233,10 @@ static void print_result(const quantize_job *j)
     cli_bytes_text(j->size, after);
     printf("\n%s: %s, was %s; %zu samples\n", output, after, before,
            nnd_quantize_sample_count(j->q));
+    const double sqnr = nnd_quantize_output_sqnr(j->q);
+    if (wants(c, "weights", "") || wants(c, "weights", "int8"))
+        printf("ranges: %s\n", methods[nnd_quantize_method(j->q)]);
+    if (isfinite(sqnr)) printf("its outputs keep %.1f dB\n", sqnr);
     if (nnd_quantize_is_upgraded(j->q)) puts("its operator set is 13 now");
     printf("\ncheck it:\n  nndeploy compare-models %s %s --rtol 0.05 --atol 0.05\n", j->path,
            output);

@@ -5,16 +5,25 @@
 
 /* ---- scales -------------------------------------------------------------------------------- */
 
-static nnd_status choose_range(const nnd_quantize *q, quant_tensor *t)
+static nnd_status choose_range(const nnd_quantize *q, const nnd_observer *o, quant_tensor *t)
 {
-    const nnd_range all = nnd_observer_min_max(&t->observer);
+    const nnd_range all = nnd_observer_min_max(o);
     t->range = all;
     if (q->options.method == NND_RANGE_PERCENTILE)
-        t->range = nnd_observer_percentile(&t->observer, q->options.percentile);
+        t->range = nnd_observer_percentile(o, q->options.percentile);
+    if (q->options.method == NND_RANGE_MSE)
+        return nnd_observer_mse(o, q->options.signed_activations, &t->range);
     if (q->options.method != NND_RANGE_ENTROPY) return NND_OK;
     const bool one_sided = all.low == 0 || all.high == 0;
     const int levels = one_sided && !q->options.signed_activations ? 256 : 128;
-    return nnd_observer_entropy(&t->observer, levels, &t->range);
+    return nnd_observer_entropy(o, levels, &t->range);
+}
+
+/* With a tensor that is stored too; else the range of that one fits this one as well. */
+static bool shares_scale(const nnd_quantize *q, const quant_tensor *t)
+{
+    const quant_tensor *like = &q->tensors.items[t->like];
+    return like != t && like->is_stored;
 }
 
 /* Tensors that share a scale come behind the one that they share it with. */
@@ -24,12 +33,13 @@ static nnd_status choose_scales(nnd_quantize *q)
     for (size_t i = 0; i < q->tensors.count; i++) {
         quant_tensor *t = &q->tensors.items[i];
         const quant_tensor *like = &q->tensors.items[t->like];
-        if (t->like != i) {
+        if (!t->is_stored) continue;
+        if (shares_scale(q, t)) {
             t->range = like->range;
             t->scale = like->scale;
             continue;
         }
-        if (!t->channels) NND_TRY(choose_range(q, t));
+        if (!t->channels) NND_TRY(choose_range(q, &like->observer, t));
         t->scale = q->options.signed_activations ? nnd_scale_s8(t->range) : nnd_scale_u8(t->range);
     }
     for (size_t i = 0; i < q->layers.count; i++)
@@ -52,7 +62,7 @@ static nnd_status name_tensor(nnd_quantize *q, quant_tensor *t)
         NND_TRY(quant_name(q, t->name, ".divided", &t->divided_name));
         NND_TRY(quant_name(q, t->name, ".factors", &t->factors_name));
     }
-    if (like != t) {
+    if (shares_scale(q, t)) {
         t->scale_name = like->scale_name;
         t->zero_name = like->zero_name;
         return NND_OK;
@@ -64,7 +74,7 @@ static nnd_status name_tensor(nnd_quantize *q, quant_tensor *t)
 static nnd_status put_scale(quant_file *f, const quant_tensor *t)
 {
     const uint8_t zero = (uint8_t)t->scale.zero;
-    if (&f->q->tensors.items[t->like] != t) return NND_OK;
+    if (shares_scale(f->q, t)) return NND_OK;
     NND_TRY(quant_put_constant(f, t->scale_name, NND_F32, 0, NULL, &t->scale.scale));
     return quant_put_constant(f, t->zero_name, f->q->options.signed_activations ? NND_I8 : NND_U8,
                               0, NULL, &zero);
@@ -204,22 +214,31 @@ static const char *name_read(const nnd_quantize *q, const char *name)
     return index == QUANT_NONE ? name : q->tensors.items[index].after_name;
 }
 
-static const char *name_made(const nnd_quantize *q, const char *name)
+const char *quant_name_made(const nnd_quantize *q, const char *name)
 {
     const int64_t index = quant_tensor_find(q, name);
     return index == QUANT_NONE ? name : q->tensors.items[index].float_name;
+}
+
+/* A layer that stays float reads what a layer of integers makes before it is rounded, and divided
+   by factors that its own weights know nothing of. */
+static const char *name_unrounded(const nnd_quantize *q, const char *name)
+{
+    const int64_t index = quant_tensor_find(q, name);
+    const quant_tensor *t = index == QUANT_NONE ? NULL : &q->tensors.items[index];
+    return t && (t->is_of_layer || t->channels) ? t->float_name : name_read(q, name);
 }
 
 /* The node with these inputs and outputs, and the integers of what it makes. */
 static nnd_status put_again(quant_file *f, const nnd_onnx_outline_node *n, const char **inputs,
                             size_t input_count, const char *const *made)
 {
-    const char **outputs = nnd_arena_calloc(&f->q->arena, n->output_count + 1, sizeof *outputs);
+    const char **outputs = nnd_arena_calloc(&f->q->naming, n->output_count + 1, sizeof *outputs);
     if (!outputs) return quant_no_memory();
     for (size_t i = 0; i < input_count; i++)
         NND_TRY(nnd_map_put(&f->used, inputs[i], f, NULL));
     for (size_t i = 0; i < n->output_count; i++) {
-        outputs[i] = name_made(f->q, made[i]);
+        outputs[i] = quant_name_made(f->q, made[i]);
         NND_TRY(nnd_map_put(&f->written, outputs[i], f, NULL));
     }
     nnd_onnx_put_node_again(&f->nodes, n->bytes, inputs, input_count, outputs, n->output_count);
@@ -232,10 +251,11 @@ static nnd_status put_again(quant_file *f, const nnd_onnx_outline_node *n, const
 static nnd_status put_node(quant_file *f, size_t index)
 {
     const nnd_onnx_outline_node *n = &f->q->outline.nodes.items[index];
-    const char **inputs = nnd_arena_calloc(&f->q->arena, n->input_count + 1, sizeof *inputs);
+    const char **inputs = nnd_arena_calloc(&f->q->naming, n->input_count + 1, sizeof *inputs);
     if (!inputs) return quant_no_memory();
     for (size_t i = 0; i < n->input_count; i++)
-        inputs[i] = name_read(f->q, n->inputs[i]);
+        inputs[i] =
+            quant_is_layer(n) ? name_unrounded(f->q, n->inputs[i]) : name_read(f->q, n->inputs[i]);
     return put_again(f, n, inputs, n->input_count, n->outputs);
 }
 
@@ -284,7 +304,8 @@ static nnd_status put_nodes(quant_file *f)
     nnd_quantize *q = f->q;
     size_t layer = 0;
     for (size_t i = 0; i < q->tensors.count; i++)
-        if (q->tensors.items[i].node == QUANT_NONE) NND_TRY(put_pair(f, &q->tensors.items[i]));
+        if (q->tensors.items[i].is_stored && q->tensors.items[i].node == QUANT_NONE)
+            NND_TRY(put_pair(f, &q->tensors.items[i]));
     for (size_t i = 0; i < q->outline.nodes.count; i++) {
         if (q->roles[i] == QUANT_FOLDED || is_constant_node(q, &q->outline.nodes.items[i]))
             continue;
@@ -299,9 +320,11 @@ static nnd_status put_nodes(quant_file *f)
 nnd_status quant_emit(nnd_quantize *q)
 {
     quant_file f = {.q = q};
+    nnd_arena_fini(&q->naming);
+    nnd_map_clear(&q->new_names);
     nnd_status status = choose_scales(q);
     for (size_t i = 0; i < q->tensors.count && status == NND_OK; i++)
-        status = name_tensor(q, &q->tensors.items[i]);
+        if (q->tensors.items[i].is_stored) status = name_tensor(q, &q->tensors.items[i]);
     if (status == NND_OK) status = put_nodes(&f);
     if (status == NND_OK) status = quant_file_finish(&f);
     quant_file_fini(&f);

@@ -28,24 +28,8 @@ static size_t input_channels(const nnd_quantize *q, const quant_layer *layer)
     return fits ? (size_t)(each * group) : 0;
 }
 
-static nnd_status count_reads(nnd_quantize *q)
-{
-    const nnd_onnx_outline *o = &q->outline;
-    for (size_t i = 0; i < o->nodes.count; i++)
-        for (size_t k = 0; k < o->nodes.items[i].input_count; k++) {
-            const int64_t t = quant_tensor_find(q, o->nodes.items[i].inputs[k]);
-            if (t != QUANT_NONE) q->tensors.items[t].reads++;
-        }
-    for (size_t i = 0; i < o->captured.count; i++) {
-        const int64_t t = quant_tensor_find(q, o->captured.entries[i].key);
-        if (t != QUANT_NONE) q->tensors.items[t].reads++;
-    }
-    return NND_OK;
-}
-
 nnd_status quant_equalise_plan(nnd_quantize *q)
 {
-    NND_TRY(count_reads(q));
     for (size_t i = 0; i < q->layers.count; i++) {
         const quant_layer *layer = &q->layers.items[i];
         quant_tensor *t = &q->tensors.items[layer->input];
@@ -56,13 +40,15 @@ nnd_status quant_equalise_plan(nnd_quantize *q)
         t->reads--; /* what is left reads the values themselves */
     }
     for (size_t i = 0; i < q->tensors.count; i++)
-        if (q->tensors.items[i].like != i) q->tensors.items[q->tensors.items[i].like].reads++;
+        if (q->tensors.items[i].is_stored && q->tensors.items[i].like != i)
+            q->tensors.items[q->tensors.items[i].like].reads++;
     for (size_t i = 0; i < q->tensors.count; i++) {
         quant_tensor *t = &q->tensors.items[i];
         const bool can =
             t->channels > 1 && !t->reads && !t->is_output && t->node != QUANT_NONE && t->like == i;
-        if (!can) t->channels = 0;
-        if (!t->channels) continue;
+        if (!can || (q->samples && t->channels != t->room)) t->channels = 0;
+        if (!t->channels || t->room) continue;
+        t->room = t->channels;
         t->lows = nnd_arena_calloc(&q->arena, t->channels, sizeof *t->lows);
         t->highs = nnd_arena_calloc(&q->arena, t->channels, sizeof *t->highs);
         t->factors = nnd_arena_calloc(&q->arena, t->channels, sizeof *t->factors);
@@ -77,7 +63,7 @@ void quant_equalise_observe(quant_tensor *t, const nnd_tensor *values)
 {
     if (!t->channels) return;
     if (values->rank < 3 || values->dims[1] != (int64_t)t->channels) {
-        t->channels = 0; /* not what the weights say: it stays as it is */
+        t->channels = t->room = 0; /* not what the weights say: it stays as it is */
         return;
     }
     size_t inner = 1;
@@ -155,7 +141,7 @@ static bool fold_into_maker(nnd_quantize *q, quant_layer *layer, const quant_ten
 {
     const size_t count = (size_t)nnd_tensor_count(&layer->weight->tensor);
     const bool conv = quant_is_op(&q->outline.nodes.items[layer->node], "Conv");
-    if (!conv || !layer->is_homogeneous || layer->bias_stays_float ||
+    if (!conv || !layer->is_homogeneous || layer->bias_stays_float || t->float_reads ||
         (size_t)layer->weight->tensor.dims[0] != t->channels)
         return false;
     for (size_t i = 0; i < count; i++)

@@ -10,6 +10,7 @@ enum {
     GRAPH_NODE = 1,
     GRAPH_INITIALIZER = 5,
     GRAPH_INPUT = 11,
+    GRAPH_OUTPUT = 12,
     GRAPH_VALUE_INFO = 13,
     VALUE_NAME = 1
 };
@@ -19,13 +20,14 @@ enum { MINIMUM_IR = 7 };
 nnd_status quant_name(nnd_quantize *q, const char *base, const char *suffix, const char **out)
 {
     char *text = nnd_strf("%s%s", base, suffix);
-    for (int i = 2; text && nnd_map_get(&q->names, text); i++) {
+    for (int i = 2; text && (nnd_map_get(&q->names, text) || nnd_map_get(&q->new_names, text));
+         i++) {
         nnd_free(text);
         text = nnd_strf("%s%s.%d", base, suffix, i);
     }
-    *out = text ? nnd_arena_strdup(&q->arena, text) : NULL;
+    *out = text ? nnd_arena_strdup(&q->naming, text) : NULL;
     nnd_free(text);
-    return *out ? nnd_map_put(&q->names, *out, q, NULL) : quant_no_memory();
+    return *out ? nnd_map_put(&q->new_names, *out, q, NULL) : quant_no_memory();
 }
 
 nnd_status quant_put_node(quant_file *f, const nnd_onnx_new_node *node)
@@ -101,6 +103,7 @@ static bool value_is_in(nnd_pb_bytes value, const nnd_map *map)
 static bool field_stays(const quant_file *f, const nnd_pb_field *field)
 {
     if (field->number == GRAPH_NODE || field->number == GRAPH_INITIALIZER) return false;
+    if (field->number == GRAPH_OUTPUT) return !f->q->hide_outputs;
     if (field->number == GRAPH_INPUT) return !value_is_in(field->bytes, &f->q->outline.constant_at);
     return field->number != GRAPH_VALUE_INFO || value_is_in(field->bytes, &f->written);
 }
@@ -138,6 +141,7 @@ static void put_model(quant_file *f, nnd_str *out)
 nnd_status quant_file_finish(quant_file *f)
 {
     nnd_str *out = &f->q->result;
+    nnd_str_free(out);
     NND_TRY(keep_constants(f));
     put_model(f, out);
     if (out->failed) return quant_no_memory();

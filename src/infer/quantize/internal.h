@@ -22,10 +22,14 @@ typedef struct quant_tensor {
     const char *integer_name, *after_name;
     const char *scale_name, *zero_name;
 
-    size_t reads; /* that are no layers' */
+    bool is_stored;     /* in the plan at hand: layers that stay float leave some of them out */
+    bool is_of_layer;   /* a layer of integers makes it */
+    size_t reads;       /* that are no layers' */
+    size_t float_reads; /* of layers that stay float */
     /* What is equalised: values are divided by these before they are integers, and multiplied back
        in the weights of all that read them. channels 0 = not. */
     size_t channels;
+    size_t room; /* channels that lows, highs and factors have; 0 = it has not been observed */
     int spatial; /* dimensions behind the channels */
     float *lows, *highs, *factors;
     bool is_folded; /* the layer that makes it divides */
@@ -66,16 +70,20 @@ typedef struct quant_sums { /* of a tensor and its copy */
 
 struct nnd_quantize {
     nnd_quantize_options options;
-    nnd_arena arena; /* of names in the new model */
+    nnd_arena arena;
+    nnd_arena naming; /* of names in the new model */
     nnd_port_map file;
     void *upgraded; /* the file in operator set 13; NULL = as it is */
     nnd_pb_bytes model_bytes;
     char *folder;
     nnd_onnx_outline outline;
     quant_role *roles; /* per node */
+    const char **why;  /* per node: the reason why it stays float; NULL = it need not */
+    float **shifts;    /* per node: what is added to a layer's bias, by channel; NULL = nothing */
     nnd_map made_by;   /* tensor → its node, as a pointer into outline.nodes */
     nnd_map uses;      /* tensor → node that reads it; &many when it is no single one */
-    nnd_map names;     /* every name in the new model */
+    nnd_map names;     /* every name in the old model */
+    nnd_map new_names; /* and those that the new one has besides */
     nnd_map tensor_at; /* name → index + 1 */
     NND_VEC(quant_tensor) tensors;
     NND_VEC(quant_layer) layers;
@@ -84,6 +92,8 @@ struct nnd_quantize {
     nnd_model *model;
     nnd_request *request;
     NND_VEC(nnd_value **) checks; /* samples that measure errors, by input */
+    NND_VEC(nnd_value **) wanted; /* what the float model makes of them, by output */
+    bool hide_outputs;            /* the new file has none: others will be made visible */
     size_t samples;
     nnd_str result;
     NND_VEC(nnd_quantized_tensor) report;
@@ -96,6 +106,9 @@ bool quant_is_op(const nnd_onnx_outline_node *node, const char *op);
 nnd_status quant_note_names(nnd_quantize *q);
 /* Fills roles, tensors and layers. */
 nnd_status quant_plan(nnd_quantize *q);
+/* The same again from what `why` says now: tensors stay in the list with all that was observed. */
+nnd_status quant_plan_again(nnd_quantize *q);
+bool quant_is_layer(const nnd_onnx_outline_node *node);
 int64_t quant_tensor_find(const nnd_quantize *q, const char *name); /* NONE = stays float */
 
 /* layer.c: the weights of a node; false with *reason when they cannot become integers. */
@@ -105,6 +118,8 @@ nnd_status quant_layer_read(nnd_quantize *q, size_t node, quant_layer *layer, co
 nnd_status quant_layer_fold(const nnd_quantize *q, quant_layer *layer, size_t node, bool *done);
 /* Scales and integers, once the input's scale is known. */
 nnd_status quant_layer_settle(const nnd_quantize *q, quant_layer *layer);
+/* Zeros where a convolution has no bias. */
+nnd_status quant_layer_ensure_bias(nnd_quantize *q, quant_layer *layer);
 void quant_layer_fini(quant_layer *layer);
 
 /* equalise.c: which tensors can be; what a sample says about one; factors, and weights with them,
@@ -113,8 +128,23 @@ nnd_status quant_equalise_plan(nnd_quantize *q);
 void quant_equalise_observe(quant_tensor *t, const nnd_tensor *values);
 nnd_status quant_equalise(nnd_quantize *q);
 
-/* emit.c: the new file into q->result. */
+/* emit.c: the new file into q->result, as the plan says. */
 nnd_status quant_emit(nnd_quantize *q);
+/* What a tensor is called in it before it becomes integers. */
+const char *quant_name_made(const nnd_quantize *q, const char *name);
+
+/* bias.c: fills q->shifts, unless that does not help. */
+nnd_status quant_correct_bias(nnd_quantize *q);
+/* budget.c: plan and file with as many layers in float as options.least_sqnr needs. */
+nnd_status quant_hold_budget(nnd_quantize *q);
+/* trial.c: plan, scales and file anew. */
+nnd_status quant_build(nnd_quantize *q);
+/* The lowest SQNR of an f32 output of the file, in dB; INFINITY also without any. */
+nnd_status quant_score(nnd_quantize *q, double *sqnr);
+/* A model run on each sample that checks; `see` is told these outputs of it. */
+typedef nnd_status (*quant_see)(void *user, size_t sample, size_t output, const nnd_value *value);
+nnd_status quant_watch(const nnd_quantize *q, const void *bytes, size_t size,
+                       const char *const *outputs, size_t count, quant_see see, void *user);
 /* half.c: the same for 16-bit weights; also fills the report. */
 nnd_status quant_emit_half(nnd_quantize *q);
 
@@ -139,6 +169,8 @@ void quant_file_fini(quant_file *f);
 /* measure.c: fills q->report, worst first, after a trial run of the new model. */
 nnd_status quant_measure(nnd_quantize *q);
 void quant_sums_add(quant_sums *sums, double a, double b);
+double quant_sums_sqnr(const quant_sums *sums);
+bool quant_is_plain_f32(const nnd_value *value);
 nnd_status quant_add_row(nnd_quantize *q, nnd_quantized_tensor row, const quant_sums *sums);
 
 /* A model in memory on the built-in engine, and a request of it. */

@@ -236,6 +236,26 @@ static void make_room_for_bias(quant_layer *layer, float input_scale)
     }
 }
 
+nnd_status quant_layer_ensure_bias(nnd_quantize *q, quant_layer *layer)
+{
+    if (layer->bias || layer->bias_stays_float ||
+        !quant_is_op(&q->outline.nodes.items[layer->node], "Conv"))
+        return NND_OK;
+    char *text = nnd_strf("%s.bias", layer->weight->name);
+    const char *name = text ? nnd_arena_strdup(&q->arena, text) : NULL;
+    nnd_free(text);
+    return name ? ensure_bias(layer, name) : quant_no_memory();
+}
+
+/* What bias.c has found out, in the units of the layer's own result. */
+static void shift_bias(const nnd_quantize *q, quant_layer *layer)
+{
+    const float *shift = q->shifts[layer->node];
+    const quant_tensor *made = &q->tensors.items[layer->output];
+    for (size_t i = 0; shift && i < layer->bias_count; i++)
+        layer->bias[i] += made->is_folded ? shift[i] / made->factors[i] : shift[i];
+}
+
 nnd_status quant_layer_settle(const nnd_quantize *q, quant_layer *layer)
 {
     const size_t count = (size_t)nnd_tensor_count(&layer->weight->tensor);
@@ -247,6 +267,7 @@ nnd_status quant_layer_settle(const nnd_quantize *q, quant_layer *layer)
                              "the weights '%s' are not finite after the normalisation behind them; "
                              "leave the node that uses them out (--exclude)",
                              layer->weight->name);
+    shift_bias(q, layer);
     make_room_for_bias(layer, q->tensors.items[layer->input].scale.scale);
     nnd_quantize_weights(layer->w, layer->outer, layer->channels, layer->inner,
                          q->options.seven_bits ? 63 : 127, layer->scales, layer->integers);

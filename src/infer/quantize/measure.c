@@ -16,10 +16,15 @@ void quant_sums_add(quant_sums *sums, double a, double b)
 }
 
 /* A tensor of zeros that stays one is equal; the limits keep the logarithm finite. */
+double quant_sums_sqnr(const quant_sums *s)
+{
+    return s->dd > 0 ? 10 * log10(fmax(s->aa, 1e-300) / s->dd) : INFINITY;
+}
+
 static void finish(const quant_sums *s, nnd_quantized_tensor *row)
 {
     row->is_measured = true;
-    row->sqnr = s->dd > 0 ? 10 * log10(fmax(s->aa, 1e-300) / s->dd) : INFINITY;
+    row->sqnr = quant_sums_sqnr(s);
     row->cosine = s->aa > 0 && s->bb > 0 ? s->ab / sqrt(s->aa * s->bb) : s->dd > 0 ? 0 : 1;
     if (row->cosine > 1) row->cosine = 1;
 }
@@ -60,6 +65,7 @@ static nnd_status add_weight(nnd_quantize *q, const quant_layer *layer)
 /* A tensor of both models. */
 typedef struct pair {
     const char *ours, *theirs;   /* in the float model, in the new one */
+    const quant_tensor *tensor;  /* NULL = an output of the model */
     const quant_tensor *divided; /* theirs is divided by its factors; NULL = it is not */
     quant_sums sums;
     bool comparable;
@@ -78,8 +84,10 @@ static nnd_status list_pairs(trial *t)
     const nnd_quantize *q = t->q;
     for (size_t i = 0; i < q->tensors.count; i++) {
         const quant_tensor *tensor = &q->tensors.items[i];
+        if (!tensor->is_stored) continue;
         const pair p = {.ours = tensor->name,
                         .theirs = tensor->after_name,
+                        .tensor = tensor,
                         .divided = tensor->channels ? tensor : NULL,
                         .comparable = true};
         if (!nnd_vec_push(&t->pairs, p)) return quant_no_memory();
@@ -99,7 +107,8 @@ static nnd_status open_new(trial *t)
     size_t count = 0, size = 0;
     if (!names) return quant_no_memory();
     for (size_t i = 0; i < q->tensors.count; i++)
-        if (!q->tensors.items[i].is_output) names[count++] = q->tensors.items[i].after_name;
+        if (q->tensors.items[i].is_stored && !q->tensors.items[i].is_output)
+            names[count++] = q->tensors.items[i].after_name;
     nnd_status status =
         nnd_onnx_expose(q->result.data, q->result.size, names, count, &t->bytes, &size);
     nnd_free(names);
@@ -120,7 +129,7 @@ static nnd_status float_value(const trial *t, const pair *p, nnd_value *const *s
     return nnd_request_output(t->q->request, p->ours, out);
 }
 
-static bool is_plain_f32(const nnd_value *value)
+bool quant_is_plain_f32(const nnd_value *value)
 {
     const nnd_tensor *t = value ? nnd_value_tensor(value) : NULL;
     return t && t->dtype == NND_F32 && t->data && nnd_tensor_is_dense(t);
@@ -129,7 +138,7 @@ static bool is_plain_f32(const nnd_value *value)
 /* Other types than f32, and shapes that come from the data, have no figure. */
 static void add_values(pair *p, const nnd_value *ours, const nnd_value *theirs)
 {
-    p->comparable = p->comparable && is_plain_f32(ours) && is_plain_f32(theirs);
+    p->comparable = p->comparable && quant_is_plain_f32(ours) && quant_is_plain_f32(theirs);
     if (!p->comparable) return;
     const nnd_tensor *a = nnd_value_tensor(ours), *b = nnd_value_tensor(theirs);
     const size_t count = (size_t)nnd_tensor_count(a);
@@ -196,8 +205,7 @@ static nnd_status run_trial(trial *t)
     for (size_t i = 0; i < t->pairs.count; i++) {
         pair *p = &t->pairs.items[i];
         p->comparable = p->comparable && q->checks.count;
-        NND_TRY(i < q->tensors.count ? add_activation(q, &q->tensors.items[i], p)
-                                     : add_output(q, p));
+        NND_TRY(p->tensor ? add_activation(q, p->tensor, p) : add_output(q, p));
     }
     return NND_OK;
 }

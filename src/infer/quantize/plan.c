@@ -21,7 +21,7 @@ nnd_status quant_no_memory(void)
 int64_t quant_tensor_find(const nnd_quantize *q, const char *name)
 {
     const size_t *at = nnd_map_get(&q->tensor_at, name);
-    return at ? (int64_t)*at : QUANT_NONE;
+    return at && q->tensors.items[*at].is_stored ? (int64_t)*at : QUANT_NONE;
 }
 
 /* ---- who makes and who reads a tensor ------------------------------------------------------ */
@@ -79,18 +79,21 @@ static bool is_graph_output(const nnd_quantize *q, const char *name)
     return false;
 }
 
-/* like: index of the tensor whose scale it takes over, QUANT_NONE = its own. */
+/* like: index of the tensor whose scale it takes over, QUANT_NONE = its own. A plan that is made
+   again finds all that it needs: what was not observed stays float. */
 static nnd_status add_tensor(nnd_quantize *q, const char *name, int64_t like, size_t *out)
 {
-    const int64_t known = quant_tensor_find(q, name);
-    if (out && known != QUANT_NONE) *out = (size_t)known;
-    if (known != QUANT_NONE) return NND_OK;
+    const size_t *known = nnd_map_get(&q->tensor_at, name);
+    if (out && known) *out = *known;
+    if (known) q->tensors.items[*known].is_stored = true;
+    if (known || q->samples) return NND_OK;
     const size_t index = q->tensors.count;
     size_t *at = nnd_arena_alloc(&q->arena, sizeof *at);
     quant_tensor t = {.name = name,
                       .node = index_of(q, nnd_map_get(&q->made_by, name)),
                       .like = like == QUANT_NONE ? index : q->tensors.items[like].like,
-                      .is_output = is_graph_output(q, name)};
+                      .is_output = is_graph_output(q, name),
+                      .is_stored = true};
     if (!at || !nnd_vec_push(&q->tensors, t)) return quant_no_memory();
     *at = index;
     if (out) *out = index;
@@ -99,7 +102,7 @@ static nnd_status add_tensor(nnd_quantize *q, const char *name, int64_t like, si
 
 /* ---- layers -------------------------------------------------------------------------------- */
 
-static bool is_layer(const nnd_onnx_outline_node *n)
+bool quant_is_layer(const nnd_onnx_outline_node *n)
 {
     return n->input_count >= 2 && n->output_count == 1 &&
            (quant_is_op(n, "Conv") || quant_is_op(n, "ConvTranspose") || quant_is_op(n, "Gemm") ||
@@ -237,6 +240,8 @@ static nnd_status plan_layer(nnd_quantize *q, size_t index)
     quant_layer layer;
     nnd_status status = quant_layer_read(q, index, &layer, &reason);
     if (status == NND_OK && !reason) status = fold_behind(q, &layer);
+    if (status == NND_OK && !reason && q->options.correct_bias)
+        status = quant_layer_ensure_bias(q, &layer);
     if (status == NND_OK && !reason) status = add_tensor(q, n->inputs[0], QUANT_NONE, &layer.input);
     if (status == NND_OK && reason) status = keep(q, n, reason);
     const bool pushed = status == NND_OK && !reason && nnd_vec_push(&q->layers, layer);
@@ -249,7 +254,9 @@ static nnd_status plan_layer(nnd_quantize *q, size_t index)
     const char *merged = behind_merged(q, layer.made, matmul);
     const char *last = behind_activation(q, merged);
     taken->is_homogeneous = last == merged && !is_clipped(q, layer.made, last);
-    return add_tensor(q, last, QUANT_NONE, &taken->output);
+    NND_TRY(add_tensor(q, last, QUANT_NONE, &taken->output));
+    q->tensors.items[taken->output].is_of_layer = true;
+    return NND_OK;
 }
 
 /* ---- what lies between layers -------------------------------------------------------------- */
@@ -312,7 +319,7 @@ static bool is_named(const nnd_onnx_outline_node *n, const char *name)
     return named;
 }
 
-static nnd_status exclude(nnd_quantize *q, const char **why)
+static nnd_status exclude(nnd_quantize *q)
 {
     const nnd_onnx_outline *o = &q->outline;
     for (size_t e = 0; e < q->options.exclude_count; e++) {
@@ -325,7 +332,7 @@ static nnd_status exclude(nnd_quantize *q, const char **why)
             nnd_suggest_offer(&suggest, n->name);
             nnd_suggest_offer(&suggest, n->op);
             if (!is_named(n, name)) continue;
-            why[i] = "excluded";
+            q->why[i] = "excluded";
             found = true;
         }
         if (!found)
@@ -338,57 +345,95 @@ static nnd_status exclude(nnd_quantize *q, const char **why)
 }
 
 /* Layers that nothing with weights lies before. `seen` holds tensors with a layer before them. */
-static nnd_status find_first(nnd_quantize *q, nnd_map *seen, const char **why)
+static nnd_status find_first(nnd_quantize *q, nnd_map *seen)
 {
     for (size_t i = 0; i < q->outline.nodes.count; i++) {
         const nnd_onnx_outline_node *n = &q->outline.nodes.items[i];
         bool after = false;
         for (size_t k = 0; k < n->input_count; k++)
             after |= nnd_map_get(seen, n->inputs[k]) != NULL;
-        if (is_layer(n) && !after) why[i] = "a first layer";
-        for (size_t k = 0; k < n->output_count && (after || is_layer(n)); k++)
+        if (quant_is_layer(n) && !after) q->why[i] = "a first layer";
+        for (size_t k = 0; k < n->output_count && (after || quant_is_layer(n)); k++)
             NND_TRY(nnd_map_put(seen, n->outputs[k], q, NULL));
     }
     return NND_OK;
 }
 
 /* Layers without another one behind them. `seen` holds tensors that a layer needs. */
-static nnd_status find_last(nnd_quantize *q, nnd_map *seen, const char **why)
+static nnd_status find_last(nnd_quantize *q, nnd_map *seen)
 {
     for (size_t i = q->outline.nodes.count; i-- > 0;) {
         const nnd_onnx_outline_node *n = &q->outline.nodes.items[i];
         bool before = false;
         for (size_t k = 0; k < n->output_count; k++)
             before |= nnd_map_get(seen, n->outputs[k]) != NULL;
-        if (is_layer(n) && !before) why[i] = "a last layer";
-        for (size_t k = 0; k < n->input_count && (before || is_layer(n)); k++)
+        if (quant_is_layer(n) && !before) q->why[i] = "a last layer";
+        for (size_t k = 0; k < n->input_count && (before || quant_is_layer(n)); k++)
             NND_TRY(nnd_map_put(seen, n->inputs[k], q, NULL));
     }
     return NND_OK;
 }
 
-static nnd_status leave_out(nnd_quantize *q, const char **why)
+static nnd_status leave_out(nnd_quantize *q)
 {
     nnd_map first = {0}, last = {0};
     nnd_status status = NND_OK;
-    if (q->options.keep_first) status = find_first(q, &first, why);
-    if (status == NND_OK && q->options.keep_last) status = find_last(q, &last, why);
-    if (status == NND_OK) status = exclude(q, why);
+    if (q->options.keep_first) status = find_first(q, &first);
+    if (status == NND_OK && q->options.keep_last) status = find_last(q, &last);
+    if (status == NND_OK) status = exclude(q);
     nnd_map_fini(&first);
     nnd_map_fini(&last);
     return status;
 }
 
+/* ---- who reads what is stored --------------------------------------------------------------- */
+
+static void count_reads(nnd_quantize *q)
+{
+    const nnd_onnx_outline *o = &q->outline;
+    for (size_t i = 0; i < o->nodes.count; i++) {
+        const bool in_float = q->roles[i] == QUANT_FLOAT && quant_is_layer(&o->nodes.items[i]);
+        for (size_t k = 0; k < o->nodes.items[i].input_count; k++) {
+            const int64_t t = quant_tensor_find(q, o->nodes.items[i].inputs[k]);
+            if (t == QUANT_NONE) continue;
+            if (in_float)
+                q->tensors.items[t].float_reads++;
+            else
+                q->tensors.items[t].reads++;
+        }
+    }
+    for (size_t i = 0; i < o->captured.count; i++) {
+        const int64_t t = quant_tensor_find(q, o->captured.entries[i].key);
+        if (t != QUANT_NONE) q->tensors.items[t].reads++;
+    }
+}
+
+/* Nobody reads the integers of a tensor that only layers in float use. */
+static void drop_unread(nnd_quantize *q)
+{
+    for (size_t i = 0; i < q->tensors.count; i++) {
+        quant_tensor *t = &q->tensors.items[i];
+        if (t->is_of_layer && !t->is_output && !t->reads && t->float_reads) t->is_stored = false;
+    }
+}
+
+static nnd_status plan_rest(nnd_quantize *q)
+{
+    count_reads(q);
+    drop_unread(q);
+    return q->options.equalise ? quant_equalise_plan(q) : NND_OK;
+}
+
 /* ---- the whole ----------------------------------------------------------------------------- */
 
-static nnd_status plan_nodes(nnd_quantize *q, const char *const *why)
+static nnd_status plan_nodes(nnd_quantize *q)
 {
     for (size_t i = 0; i < q->outline.nodes.count; i++) {
         const nnd_onnx_outline_node *n = &q->outline.nodes.items[i];
         if (q->roles[i] != QUANT_FLOAT) continue;
-        if (is_layer(n))
-            NND_TRY(why[i] ? keep(q, n, why[i]) : plan_layer(q, i));
-        else if (!why[i])
+        if (quant_is_layer(n))
+            NND_TRY(q->why[i] ? keep(q, n, q->why[i]) : plan_layer(q, i));
+        else if (!q->why[i])
             NND_TRY(plan_between(q, n));
     }
     return NND_OK;
@@ -412,15 +457,28 @@ static nnd_status refuse_nothing(const nnd_quantize *q)
 
 nnd_status quant_plan(nnd_quantize *q)
 {
-    const size_t count = q->outline.nodes.count;
-    const char **why = nnd_calloc(count + 1, sizeof *why);
-    q->roles = nnd_calloc(count + 1, sizeof *q->roles);
-    if (!why || !q->roles) {
-        nnd_free(why);
-        return quant_no_memory();
+    const size_t count = q->outline.nodes.count + 1;
+    q->roles = nnd_arena_calloc(&q->arena, count, sizeof *q->roles);
+    q->why = nnd_arena_calloc(&q->arena, count, sizeof *q->why);
+    q->shifts = nnd_arena_calloc(&q->arena, count, sizeof *q->shifts);
+    if (!q->roles || !q->why || !q->shifts) return quant_no_memory();
+    NND_TRY(leave_out(q));
+    NND_TRY(plan_nodes(q));
+    NND_TRY(plan_rest(q));
+    return refuse_nothing(q);
+}
+
+nnd_status quant_plan_again(nnd_quantize *q)
+{
+    memset(q->roles, 0, q->outline.nodes.count * sizeof *q->roles);
+    for (size_t i = 0; i < q->layers.count; i++)
+        quant_layer_fini(&q->layers.items[i]);
+    q->layers.count = q->kept.count = 0;
+    for (size_t i = 0; i < q->tensors.count; i++) {
+        quant_tensor *t = &q->tensors.items[i];
+        t->is_stored = t->is_of_layer = t->is_folded = false;
+        t->reads = t->float_reads = t->channels = 0;
     }
-    nnd_status status = leave_out(q, why);
-    if (status == NND_OK) status = plan_nodes(q, why);
-    nnd_free(why);
-    return status == NND_OK ? refuse_nothing(q) : status;
+    NND_TRY(plan_nodes(q));
+    return plan_rest(q);
 }

@@ -6,6 +6,7 @@
 #include "engine/onnx/upgrade.h"
 #include "infer/quantize/internal.h"
 
+#include <math.h>
 #include <string.h>
 
 /* ---- reading ------------------------------------------------------------------------------- */
@@ -101,7 +102,6 @@ static nnd_status read_model(nnd_quantize *q, const char *path)
                              "another file; save the model as one file first");
     NND_TRY(quant_note_names(q));
     if (q->options.weights == NND_WEIGHTS_I8) NND_TRY(quant_plan(q));
-    if (q->options.equalise) NND_TRY(quant_equalise_plan(q));
     return load_float(q);
 }
 
@@ -132,11 +132,14 @@ void nnd_quantize_destroy(nnd_quantize *q)
     if (!q) return;
     for (size_t i = 0; i < q->checks.count; i++)
         free_sample(q->checks.items[i], nnd_model_input_count(q->model));
+    for (size_t i = 0; i < q->wanted.count; i++)
+        free_sample(q->wanted.items[i], q->outline.outputs.count);
     for (size_t i = 0; i < q->tensors.count; i++)
         nnd_observer_fini(&q->tensors.items[i].observer);
     for (size_t i = 0; i < q->layers.count; i++)
         quant_layer_fini(&q->layers.items[i]);
     nnd_vec_free(&q->checks);
+    nnd_vec_free(&q->wanted);
     nnd_vec_free(&q->tensors);
     nnd_vec_free(&q->layers);
     nnd_vec_free(&q->kept);
@@ -149,9 +152,10 @@ void nnd_quantize_destroy(nnd_quantize *q)
     nnd_map_fini(&q->made_by);
     nnd_map_fini(&q->uses);
     nnd_map_fini(&q->names);
+    nnd_map_fini(&q->new_names);
     nnd_map_fini(&q->tensor_at);
-    nnd_free(q->roles);
     nnd_onnx_outline_fini(&q->outline);
+    nnd_arena_fini(&q->naming);
     nnd_arena_fini(&q->arena);
     nnd_port_free(q->folder);
     nnd_port_map_close(&q->file);
@@ -230,16 +234,47 @@ nnd_status nnd_quantize_add(nnd_quantize *q, const char *name, nnd_value *const 
 
 /* ---- finishing ----------------------------------------------------------------------------- */
 
+/* Ranges as the outputs like them best, with all other things as they are. */
+static nnd_status choose_method(nnd_quantize *q)
+{
+    double best = -INFINITY;
+    nnd_range_method chosen = NND_RANGE_MIN_MAX;
+    for (int m = NND_RANGE_MIN_MAX; m < NND_RANGE_AUTO && q->checks.count; m++) {
+        double sqnr;
+        q->options.method = (nnd_range_method)m;
+        NND_TRY(quant_build(q));
+        NND_TRY(quant_score(q, &sqnr));
+        if (!(sqnr > best)) continue;
+        best = sqnr;
+        chosen = q->options.method;
+    }
+    q->options.method = chosen;
+    return NND_OK;
+}
+
+static nnd_status make_integers(nnd_quantize *q)
+{
+    if (q->options.method == NND_RANGE_AUTO) NND_TRY(choose_method(q));
+    NND_TRY(quant_build(q));
+    if (q->options.correct_bias) NND_TRY(quant_correct_bias(q));
+    return q->options.least_sqnr > 0 ? quant_hold_budget(q) : NND_OK;
+}
+
 nnd_status nnd_quantize_finish(nnd_quantize *q, const void **bytes, size_t *size)
 {
     const bool half = q->options.weights != NND_WEIGHTS_I8;
     if (!half && !q->samples)
         return nnd_error_set(NND_E_STATE, "there is no sample to calibrate with");
-    NND_TRY(half ? quant_emit_half(q) : quant_emit(q));
+    NND_TRY(half ? quant_emit_half(q) : make_integers(q));
     NND_TRY(quant_measure(q));
     *bytes = q->result.data;
     *size = q->result.size;
     return NND_OK;
+}
+
+nnd_range_method nnd_quantize_method(const nnd_quantize *q)
+{
+    return q->options.method;
 }
 
 size_t nnd_quantize_tensor_count(const nnd_quantize *q)
@@ -265,6 +300,16 @@ const nnd_quantize_kept *nnd_quantize_kept_at(const nnd_quantize *q, size_t inde
 size_t nnd_quantize_sample_count(const nnd_quantize *q)
 {
     return q->samples;
+}
+
+double nnd_quantize_output_sqnr(const nnd_quantize *q)
+{
+    double lowest = NAN;
+    for (size_t i = 0; i < q->report.count; i++) {
+        const nnd_quantized_tensor *t = &q->report.items[i];
+        if (t->kind == NND_QUANTIZED_OUTPUT && t->is_measured) lowest = fmin(lowest, t->sqnr);
+    }
+    return lowest;
 }
 
 bool nnd_quantize_is_upgraded(const nnd_quantize *q)

@@ -33,11 +33,13 @@ typedef struct nnd_quantize_options {
     bool signed_activations;    /* int8 around zero instead of uint8 with a zero point */
     bool per_tensor;            /* one scale per weight tensor */
     bool equalise;              /* channels of a tensor that only convolutions read */
+    bool correct_bias;          /* results keep their mean, measured on the samples that check */
     bool seven_bits;            /* weights in -63 … 63: no kernel's 16-bit sums saturate */
     bool keep_first;            /* layers that read the inputs stay float */
     bool keep_last;             /* layers without another one behind them stay float */
     const char *const *exclude; /* nodes by name, by operator or by the name of an output */
     size_t exclude_count;
+    double least_sqnr;    /* in dB, that every f32 output shall keep; 0 = none: see finish */
     size_t check_samples; /* so many of the samples measure the errors */
     int threads;
     nnd_cancel *cancel;
@@ -83,8 +85,10 @@ const nnd_model *nnd_quantize_model(const nnd_quantize *q);
 /* Runs the float model on a sample, values by input index, and counts. `name` is for messages.
    NND_E_FORMAT when an activation is not a finite number. */
 nnd_status nnd_quantize_add(nnd_quantize *q, const char *name, nnd_value *const *inputs);
-/* The new file, owned by q, after a trial run of it. NND_E_STATE without a sample when samples are
-   needed, NND_E_LIMIT beyond the 2 GiB of an ONNX file. */
+/* The new file, owned by q, after a trial run of it. With least_sqnr, layers stay float until the
+   outputs keep it, those first that do the most harm each for itself. NND_E_STATE without a sample
+   when samples are needed, NND_E_LIMIT beyond the 2 GiB of an ONNX file or when even a single
+   integer layer is too much for least_sqnr. */
 nnd_status nnd_quantize_finish(nnd_quantize *q, const void **bytes, size_t *size);
 
 /* After finish; borrowed. Tensors come worst first, unmeasured ones last. */
@@ -93,6 +97,11 @@ const nnd_quantized_tensor *nnd_quantize_tensor_at(const nnd_quantize *q, size_t
 size_t nnd_quantize_kept_count(const nnd_quantize *q);
 const nnd_quantize_kept *nnd_quantize_kept_at(const nnd_quantize *q, size_t index);
 size_t nnd_quantize_sample_count(const nnd_quantize *q);
+/* How ranges were chosen: not AUTO, but what that came to. */
+nnd_range_method nnd_quantize_method(const nnd_quantize *q);
+/* Of the new model, on the samples that check: the lowest of its f32 outputs' figures in dB, with
+   integers INFINITY = equal; NAN when nothing was measured. */
+double nnd_quantize_output_sqnr(const nnd_quantize *q);
 uint64_t nnd_quantize_size_before(const nnd_quantize *q); /* with external data, bytes */
 /* The file had an older operator set than 13; the new one has 13. */
 bool nnd_quantize_is_upgraded(const nnd_quantize *q);

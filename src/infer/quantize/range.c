@@ -170,6 +170,86 @@ nnd_status nnd_observer_entropy(const nnd_observer *o, int levels, nnd_range *ou
     return NND_OK;
 }
 
+/* Of the values in the bins of one side, |v| taken as the middle of its bin: how many there are up
+   to the outer edge of each bin, their sum and that of their squares. */
+typedef struct moments {
+    double count[NND_RANGE_BINS + 1], sum[NND_RANGE_BINS + 1], squares[NND_RANGE_BINS + 1];
+} moments;
+
+static void take_moments(const uint64_t *bins, double width, moments *m)
+{
+    m->count[0] = m->sum[0] = m->squares[0] = 0;
+    for (int i = 0; i < NND_RANGE_BINS; i++) {
+        const double n = (double)bins[i], v = (i + 0.5) * width;
+        m->count[i + 1] = m->count[i] + n;
+        m->sum[i + 1] = m->sum[i] + n * v;
+        m->squares[i + 1] = m->squares[i] + n * v * v;
+    }
+}
+
+/* What cutting off at the outer edge of `kept` bins changes, squared. */
+static double clipped(const moments *m, int kept, double width)
+{
+    const double edge = kept * width;
+    const double count = m->count[NND_RANGE_BINS] - m->count[kept],
+                 sum = m->sum[NND_RANGE_BINS] - m->sum[kept],
+                 squares = m->squares[NND_RANGE_BINS] - m->squares[kept];
+    return fmax(squares - 2 * edge * sum + edge * edge * count, 0);
+}
+
+/* All of it for a range of so many bins on each side. A rounded value is off by step²/12 in the
+   mean. */
+static double square_error(const moments side[2], int down, int up, double width, bool symmetric)
+{
+    const double step =
+        width * (symmetric ? 2 * fmax(down, up) / 254.0 : ((double)down + (double)up) / 255.0);
+    return clipped(&side[0], down, width) + clipped(&side[1], up, width) +
+           (side[0].count[down] + side[1].count[up]) * step * step / 12;
+}
+
+static int bins_used(const uint64_t *bins)
+{
+    int used = NND_RANGE_BINS;
+    while (used > 0 && !bins[used - 1])
+        used--;
+    return used;
+}
+
+/* Side by side in turns: each choice is the best one for the other side as it is. */
+static void shrink(const moments side[2], double width, bool symmetric, int kept[2])
+{
+    enum { ROUNDS = 4 };
+    const int most[2] = {kept[0], kept[1]};
+    for (int round = 0; round < 2 * ROUNDS; round++) {
+        const int s = (round + 1) % 2;
+        double best = INFINITY;
+        int trial[2] = {kept[0], kept[1]};
+        for (int n = most[s] ? 1 : 0; n <= most[s]; n++) {
+            trial[s] = n;
+            const double error = square_error(side, trial[0], trial[1], width, symmetric);
+            if (error > best) continue;
+            best = error;
+            kept[s] = n;
+        }
+    }
+}
+
+nnd_status nnd_observer_mse(const nnd_observer *o, bool symmetric, nnd_range *out)
+{
+    *out = nnd_observer_min_max(o);
+    if (!o->bins || o->limit == 0) return NND_OK;
+    const double width = o->limit / NND_RANGE_BINS;
+    moments *side = nnd_calloc(2, sizeof *side);
+    if (!side) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory to choose a range");
+    int kept[2] = {bins_used(o->bins), bins_used(o->bins + NND_RANGE_BINS)};
+    take_moments(o->bins, width, &side[0]);
+    take_moments(o->bins + NND_RANGE_BINS, width, &side[1]);
+    shrink(side, width, symmetric, kept);
+    nnd_free(side);
+    *out = (nnd_range){fmax(out->low, -kept[0] * width), fmin(out->high, kept[1] * width)};
+    return NND_OK;
+}
+
 /* ---- scales ------------------------------------------------------------------------------ */
 
 static float usable(double scale)

@@ -15,7 +15,9 @@ enum { NND_RANGE_BINS = 2048 }; /* on each side of zero */
 typedef enum nnd_range_method {
     NND_RANGE_MIN_MAX,    /* everything that was seen */
     NND_RANGE_PERCENTILE, /* without the rarest values at both ends */
-    NND_RANGE_ENTROPY     /* loses the least information (Kullback-Leibler divergence) */
+    NND_RANGE_ENTROPY,    /* loses the least information (Kullback-Leibler divergence) */
+    NND_RANGE_MSE,        /* the least mean square of what rounding and clipping change */
+    NND_RANGE_AUTO        /* whichever of them leaves the results the least error */
 } nnd_range_method;
 
 typedef struct nnd_observer {
@@ -41,6 +43,8 @@ typedef struct nnd_range {
 nnd_range nnd_observer_min_max(const nnd_observer *o);
 nnd_range nnd_observer_percentile(const nnd_observer *o, double percentile);
 nnd_status nnd_observer_entropy(const nnd_observer *o, int levels, nnd_range *out);
+/* symmetric: the integers reach as far on both sides of zero. */
+nnd_status nnd_observer_mse(const nnd_observer *o, bool symmetric, nnd_range *out);
 
 /* Integers for a range: real = scale * (integer - zero). */
 typedef struct nnd_scale {
