@@ -238,7 +238,8 @@ static const cli_arg quantize_options[] = {
     {"weights", CLI_CHOICE, 0, "TYPE", 0, 0, "int8|f16|bf16",
      "how weights are stored: int8 (default), f16 or bf16"},
     {"method", CLI_CHOICE, 0, "METHOD", 0, 0, "auto|min-max|percentile|entropy|mse",
-     "how ranges are chosen: min-max, percentile, entropy, mse or the best of them (auto, default)"},
+     "how ranges are chosen: min-max, percentile, entropy, mse or the best of them (auto, "
+     "default)"},
     {"percentile", CLI_NUMBER, 0, "P", 50, 100, NULL,
      "part of the values that a range holds, in percent (default 99.99)"},
     {"activations", CLI_CHOICE, 0, "TYPE", 0, 0, "u8|s8",
@@ -422,8 +423,8 @@ const cli_command cli_commands[] = {
      "Runs the float model on samples and writes it with pairs of QuantizeLinear and\n"
      "DequantizeLinear: weights of Conv, ConvTranspose, Gemm and MatMul as int8 with a\n"
      "scale per output channel, biases as int32, and the values between these layers as\n"
-     "8-bit integers. BatchNormalization behind a convolution goes into its weights. Any\n"
-     "engine that reads ONNX runs the result.\n"
+     "8-bit integers. BatchNormalization behind a convolution goes into its weights, and\n"
+     "biases take back what rounding shifts. Any engine that reads ONNX runs the result.\n"
      "\n"
      "A sample is a .npy file, or for a model with several inputs a folder with NAME.npy\n"
      "for each of them. With --workflow samples are pictures, also in folders inside DIR,\n"
@@ -434,11 +435,12 @@ const cli_command cli_commands[] = {
      "\n"
      "The table compares each quantised tensor with the float model's, worst first: weights\n"
      "for themselves, others with all errors before them (SQNR: signal to quantisation\n"
-     "noise; 20 dB is an error of a tenth). A tensor far worse than those before it is a\n"
-     "candidate for --exclude.",
+     "noise; 20 dB is an error of a tenth). When the outputs are not good enough, --min-sqnr\n"
+     "says what they shall keep: the layers that do the most harm stay float, by name and\n"
+     "with the harm that each does alone. That takes a trial of the model per layer.",
      "nndeploy quantize net.onnx --calibrate samples --output net_int8.onnx\n"
      "nndeploy quantize digits.onnx --workflow eval.json --calibrate crops \\\n"
-     "    --method entropy --output digits_int8.onnx\n"
+     "    --min-sqnr 30 --output digits_int8.onnx\n"
      "nndeploy quantize net.onnx --weights f16 --output net_f16.onnx",
      TABLE(model_operand, quantize_options), cli_run_quantize},
     {"models list", "list the models of the catalogue",

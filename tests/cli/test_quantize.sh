@@ -55,11 +55,12 @@ run 0 compare-models "$digits/digits-32.onnx" a.onnx --backends builtin --input 
 run 0 inspect a.onnx --json
 
 # Methods and forms differ, and all of them work.
-for method in percentile entropy; do
+for method in min-max percentile entropy mse; do
     for activations in u8 s8; do
         run 0 quantize "$digits/digits-32.onnx" --calibrate samples --method $method --activations $activations \
             --output m.onnx --json
         conforms quantize
+        json "d['method'] == '$method'"
         json "[t['cosine'] > 0.98 for t in d['tensors'] if t['kind'] == 'output'] == [True]"
     done
 done
@@ -69,6 +70,20 @@ run 0 quantize "$digits/digits-32.onnx" --calibrate samples --keep-first --keep-
 json "[(k['node'], k['reason']) for k in d['kept']] == [('conv1', 'a first layer'), ('conv3', 'excluded'), ('linear1', 'a last layer')]"
 run 0 quantize "$digits/digits-32.onnx" --calibrate samples --limit 3 --check 0 --output m.onnx --json
 json "d['samples'] == 3 and not any(t['measured'] for t in d['tensors'] if t['kind'] != 'weight')"
+
+# An error that is asked for, and the layers that stay float for it.
+run 0 quantize "$digits/digits-32.onnx" --calibrate samples --output m.onnx --json
+json "d['method'] in ('min-max', 'percentile', 'entropy', 'mse') and d['output_sqnr'] > 33"
+cp out.txt plain.txt
+run 0 quantize "$digits/digits-32.onnx" --calibrate samples --no-bias-correction --output m.onnx --json
+json "d['output_sqnr'] <= json.load(open('plain.txt'))['output_sqnr']"
+run 0 quantize "$digits/digits-32.onnx" --calibrate samples --min-sqnr 40 --output m.onnx --json
+conforms quantize
+json "d['output_sqnr'] >= 40 and 0 < len(d['kept']) < 6 and all('alone' in k['reason'] for k in d['kept'])"
+json "d['bytes_after'] > json.load(open('plain.txt'))['bytes_after']"
+run 0 quantize "$digits/digits-32.onnx" --calibrate samples --min-sqnr 40 --output m.onnx
+says out.txt 'alone it takes the outputs to'
+says out.txt 'its outputs keep 4'
 run 0 quantize "$digits/digits-32.onnx" --weights f16 --output half.onnx --json
 conforms quantize
 json "d['bytes_after'] < 0.52 * d['bytes_before'] and min(t['sqnr'] for t in d['tensors'] if t['measured']) > 60"
@@ -116,6 +131,9 @@ fails 2 '--output' "$digits/digits-32.onnx" --calibrate samples
 fails 2 'is the model itself' digits-32.onnx --calibrate samples --output ./digits-32.onnx
 fails 2 'is a folder' "$digits/digits-32.onnx" --calibrate samples --output samples
 fails 2 '--percentile' "$digits/digits-32.onnx" --calibrate samples --percentile 99 --output no.onnx
+fails 2 '--min-sqnr' "$digits/digits-32.onnx" --weights f16 --min-sqnr 30 --output no.onnx
+fails 2 '--check' "$digits/digits-32.onnx" --calibrate samples --check 0 --min-sqnr 30 --output no.onnx
+fails 3 'single layer' "$digits/digits-32.onnx" --calibrate samples --min-sqnr 199 --output no.onnx
 fails 2 '--workflow' "$digits/digits-32.onnx" --weights f16 --workflow eval.json --output no.onnx
 fails 5 'holds no .npy files' "$digits/digits-32.onnx" --calibrate empty --output no.onnx
 fails 5 'holds no pictures' "$digits/digits-32.onnx" --calibrate empty --workflow eval.json --output no.onnx

@@ -266,6 +266,40 @@ static void sums_without_a_quantize_become_floats(void **state)
     }
 }
 
+/* The bias of a MatMul is an Add of floats, on either side, with an activation behind it. */
+static void build_matmul_with_bias(pass_test *t)
+{
+    const int64_t x[3] = {2, 3, 10}, w[2] = {10, 7}, b[1] = {now.transposed ? 1 : 7};
+    uint32_t product = pt_binary(t, "MatMul", activation(t, "x", 3, x), weights(t, 2, w, 1));
+    uint32_t added = pt_weights(t, 1, b);
+    uint32_t sum =
+        now.bias ? pt_binary(t, "Add", product, added) : pt_binary(t, "Add", added, product);
+    if (now.result_zero) pt_output(t, product); /* somebody else reads it */
+    finish(t, pt_binary(t, "Mul", sum, pt_unary(t, "Sigmoid", sum)));
+}
+
+static void a_bias_in_float_goes_into_the_product(void **state)
+{
+    (void)state;
+    for (int form = 0; form < 32; form++) {
+        size_t changes;
+        now = usual;
+        now.bytes = form & 1 ? NND_I8 : NND_U8;
+        now.per_channel = form & 2;
+        now.bias = form & 4;
+        now.transposed = form & 8;   /* one number for all columns: it stays an Add */
+        now.result_zero = form >> 4; /* an output of its own */
+        now.result_scale = 0.1f;
+        const bool taken = !now.transposed && !now.result_zero;
+        nnd_graph *g = pt_compare(build_matmul_with_bias, 14, 0, nnd_pass_qdq, 0.101, &changes);
+        assert_int_equal(changes, taken ? 2 : 1);
+        assert_int_equal(pt_count(g, "MatMulIntegerToFloat"), 1);
+        assert_int_equal(pt_count(g, "MatMul"), 0);
+        assert_int_equal(pt_count(g, "Add"), !taken);
+        nnd_graph_destroy(g);
+    }
+}
+
 /* ---- between products ------------------------------------------------------------------------ */
 
 static void build_pair(pass_test *t)
@@ -650,6 +684,7 @@ int main(void)
         cmocka_unit_test(products_are_integer),
         cmocka_unit_test(activations_limit_the_codes),
         cmocka_unit_test(sums_without_a_quantize_become_floats),
+        cmocka_unit_test(a_bias_in_float_goes_into_the_product),
         cmocka_unit_test(sums_products_and_averages_are_integer),
         cmocka_unit_test(concat_moves_bytes_of_one_scale),
         cmocka_unit_test(what_moves_values_moves_bytes),

@@ -103,7 +103,8 @@ static void float_means(double *means)
 {
     char *bytes = NULL;
     size_t size = 0;
-    assert_int_equal(nnd_port_file_read(in_folder(folder, "model.onnx"), 1 << 20, &bytes, &size), 0);
+    assert_int_equal(nnd_port_file_read(in_folder(folder, "model.onnx"), 1 << 20, &bytes, &size),
+                     0);
     const nnd_str file = {.data = bytes, .size = size};
     means_of(&file, means);
     nnd_port_free(bytes);

@@ -50,7 +50,7 @@ nnd_status nnd_qdq_replace(nnd_graph *g, nnd_graph_node *quantize, const struct 
    a function of one byte. Each says whether it did it. */
 nnd_status nnd_qdq_product(nnd_graph *g, const nnd_qdq_result *r, bool *done);
 nnd_status nnd_qdq_between(nnd_graph *g, const nnd_qdq_result *r, bool *done);
-/* A Conv or Gemm of bytes without a Quantize behind it. */
+/* A Conv, Gemm or MatMul of bytes without a Quantize behind it, and the bias behind the latter. */
 nnd_status nnd_qdq_to_float(nnd_graph *g, nnd_graph_node *n, bool *done);
 nnd_status nnd_qdq_table(nnd_graph *g, const nnd_qdq_result *r, bool *done);
 

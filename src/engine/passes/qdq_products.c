@@ -1,11 +1,14 @@
 /*
  * Conv, Gemm and MatMul between QDQ: QLinearConv, QGemm, QLinearMatMul. Where no Quantize follows
- * (an activation that squashes lies between, say), the sums of a Conv or Gemm are scaled to floats.
+ * (an activation that squashes lies between, say), their sums are scaled to floats.
  */
 #include <math.h>
+#include <string.h>
 
 #include "engine/ops/qproduct.h"
 #include "engine/passes/qdq.h"
+
+#define MS "com.microsoft"
 
 /* How far the scale of a bias may be from the product of the two others. */
 #define BIAS_TOLERANCE 1e-4
@@ -103,26 +106,7 @@ static nnd_status try_gemm(nnd_graph *g, const nnd_qdq_result *r, bool *done)
     const uint32_t inputs[] = {a.codes, a.scale, a.zero,      b.codes,   b.scale,
                                b.zero,  bias,    r->to.scale, r->to.zero};
     *done = true;
-    return nnd_qdq_become(g, r, "com.microsoft", "QGemm", NND_COUNT(inputs), inputs);
-}
-
-nnd_status nnd_qdq_to_float(nnd_graph *g, nnd_graph_node *n, bool *done)
-{
-    bool conv = nnd_match_is(n, "Conv");
-    nnd_qdq_operand x, w;
-    uint32_t bias;
-    *done = false;
-    if ((!conv && !nnd_match_is(n, "Gemm")) || n->epilogue || n->formal_count < 2 ||
-        n->inputs[1] == NND_NO_ID)
-        return NND_OK;
-    NND_TRY(conv ? read_conv(g, n, &x, &w, &bias, done) : read_gemm(g, n, &x, &w, &bias, done));
-    if (!*done) return NND_OK;
-    const uint32_t inputs[] = {x.codes, x.scale, x.zero, w.codes, w.scale, w.zero, bias};
-    size_t attributes = n->attr_count;
-    const nnd_op *op = conv ? &nnd_op_conv_to_float : nnd_op_find("com.microsoft", "QGemm", 1);
-    NND_TRY(nnd_qdq_replace(g, n, op, bias == NND_NO_ID ? 6 : 7, inputs));
-    n->attr_count = attributes;
-    return NND_OK;
+    return nnd_qdq_become(g, r, MS, "QGemm", NND_COUNT(inputs), inputs);
 }
 
 static nnd_status try_matmul(nnd_graph *g, const nnd_qdq_result *r, bool *done)
@@ -151,4 +135,75 @@ nnd_status nnd_qdq_product(nnd_graph *g, const nnd_qdq_result *r, bool *done)
     if (nnd_match_is(n, "Gemm")) return try_gemm(g, r, done);
     if (nnd_match_is(n, "MatMul")) return try_matmul(g, r, done);
     return NND_OK;
+}
+
+/* ---- products whose result stays float --------------------------------------------------------
+ */
+
+#define MATMUL_TO_FLOAT "MatMulIntegerToFloat"
+
+/* A MatMul with constant weights. */
+static nnd_status matmul_to_float(nnd_graph *g, nnd_graph_node *n, bool *done)
+{
+    nnd_qdq_operand a, b;
+    NND_TRY(nnd_qdq_read(g, n->inputs[0], &a, done));
+    if (*done) NND_TRY(nnd_qdq_read_weights(g, n->inputs[1], 1, &b, done));
+    *done = *done && g->values[b.codes].rank == 2;
+    if (!*done) return NND_OK;
+    const uint32_t inputs[] = {a.codes, b.codes, a.scale, b.scale, a.zero, b.zero};
+    return nnd_qdq_replace(g, n, nnd_op_find(MS, MATMUL_TO_FLOAT, 1), NND_COUNT(inputs), inputs);
+}
+
+/* Such a product, read by nobody else, that has no bias yet. */
+static nnd_graph_node *sole_matmul(nnd_graph *g, uint32_t value)
+{
+    uint32_t id = value == NND_NO_ID ? NND_NO_ID : g->values[value].producer;
+    nnd_graph_node *n = id == NND_NO_ID ? NULL : &g->nodes[id];
+    const bool is = n && !n->dead && n->op && strcmp(n->domain, MS) == 0 &&
+                    strcmp(n->type, MATMUL_TO_FLOAT) == 0 && n->formal_count == 6 && !n->epilogue &&
+                    nnd_graph_single_reader(g, value) != NND_NO_ID;
+    return is ? n : NULL;
+}
+
+/* The addition of a constant to the rows of such a product is its bias. */
+static nnd_status bias_to_float(nnd_graph *g, nnd_graph_node *add, bool *done)
+{
+    for (int i = 0; i < 2 && !*done; i++) {
+        const nnd_graph_node *n = sole_matmul(g, add->inputs[i]);
+        uint32_t bias = n ? nnd_qdq_constant(g, add->inputs[1 - i]) : NND_NO_ID;
+        const nnd_tensor *t = NULL;
+        if (bias != NND_NO_ID) NND_TRY(nnd_match_floats(g, bias, &t));
+        if (!t || t->rank != 1 || t->dims[0] != g->values[n->inputs[1]].constant.dims[1]) continue;
+        uint32_t inputs[7];
+        memcpy(inputs, n->inputs, 6 * sizeof *inputs);
+        inputs[6] = bias;
+        g->nodes[g->values[add->inputs[i]].producer].dead = true;
+        *done = true;
+        NND_TRY(nnd_qdq_replace(g, add, n->op, 7, inputs));
+    }
+    return NND_OK;
+}
+
+static nnd_status conv_or_gemm_to_float(nnd_graph *g, nnd_graph_node *n, bool conv, bool *done)
+{
+    nnd_qdq_operand x, w;
+    uint32_t bias;
+    NND_TRY(conv ? read_conv(g, n, &x, &w, &bias, done) : read_gemm(g, n, &x, &w, &bias, done));
+    if (!*done) return NND_OK;
+    const uint32_t inputs[] = {x.codes, x.scale, x.zero, w.codes, w.scale, w.zero, bias};
+    size_t attributes = n->attr_count;
+    const nnd_op *op = conv ? &nnd_op_conv_to_float : nnd_op_find(MS, "QGemm", 1);
+    NND_TRY(nnd_qdq_replace(g, n, op, bias == NND_NO_ID ? 6 : 7, inputs));
+    n->attr_count = attributes;
+    return NND_OK;
+}
+
+nnd_status nnd_qdq_to_float(nnd_graph *g, nnd_graph_node *n, bool *done)
+{
+    const bool conv = nnd_match_is(n, "Conv");
+    *done = false;
+    if (n->epilogue || n->formal_count < 2 || n->inputs[1] == NND_NO_ID) return NND_OK;
+    if (conv || nnd_match_is(n, "Gemm")) return conv_or_gemm_to_float(g, n, conv, done);
+    if (nnd_match_is(n, "MatMul")) return matmul_to_float(g, n, done);
+    return nnd_match_is_binary(n, "Add") ? bias_to_float(g, n, done) : NND_OK;
 }
