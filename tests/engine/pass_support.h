@@ -153,16 +153,23 @@ static inline void pt_run(nnd_graph *g, nnd_tensor *out)
     assert_ok(nnd_plan_create(g, in, &cache.options, &plan));
     for (size_t i = 0; i < g->output_count; i++) {
         const nnd_slot *slot = &plan->slots[g->outputs[i]];
-        assert_true(slot->known);
         out[i] = slot->tensor;
-        memory[i] = out[i].data = nnd_calloc(1, nnd_tensor_bytes(&out[i]) + 64);
+        memory[i] = out[i].data = NULL;
+        if (slot->known) memory[i] = out[i].data = nnd_calloc(1, nnd_tensor_bytes(&out[i]) + 64);
     }
     void *arena = nnd_alloc_aligned(plan->arena_bytes + 1, 64);
     memset(arena, 0xff, plan->arena_bytes);
     assert_ok(nnd_exec_run(&exec, plan, &env, given, NULL, memory, arena));
-    for (size_t i = 0; i < g->output_count; i++)
-        memcpy(out[i].data, exec.values[g->outputs[i]].data, nnd_tensor_bytes(&out[i]));
+    for (size_t i = 0; i < g->output_count; i++) {
+        const nnd_tensor *made = &exec.values[g->outputs[i]];
+        void *data = out[i].data ? out[i].data : nnd_calloc(1, nnd_tensor_bytes(made) + 64);
+        out[i] = *made; /* of a dynamic value nothing was known before */
+        out[i].data = data;
+        memcpy(data, made->data, nnd_tensor_bytes(made));
+    }
     nnd_exec_fini(&exec);
+    nnd_plan_cache_fini(&cache);
+    nnd_arena_fini(&env.text);
     nnd_block_fini(&env.lanes);
     nnd_plan_destroy(plan);
     nnd_graph_release(g);

@@ -199,6 +199,62 @@ static void build_product(pass_test *t)
     pt_output(t, pt_binary(t, "MatMul", x, pt_input(t, "w", 2, rows)));
 }
 
+static uint32_t scalar(pass_test *t, nnd_dtype dtype, int64_t value)
+{
+    uint8_t byte = value != 0;
+    nnd_tensor one;
+    uint32_t id;
+    assert_ok(nnd_tensor_init(&one, dtype, 0, NULL, dtype == NND_BOOL ? (void *)&byte : &value));
+    assert_ok(nnd_graph_add_constant(t->g, NULL, &one, &id));
+    return id;
+}
+
+/* The square of what it gets, by a sub-graph; hands its condition on when it is a Loop's. */
+static nnd_graph *squaring(pass_test *t, bool loop)
+{
+    pass_test b = {.seed = 3, .opset = t->opset};
+    uint32_t x, i, go;
+    assert_ok(nnd_graph_create(t->g, "body", &b.g));
+    if (loop) {
+        assert_ok(nnd_graph_add_input(b.g, "i", NND_I64, 0, NULL, &i));
+        assert_ok(nnd_graph_add_input(b.g, "go", NND_BOOL, 0, NULL, &go));
+        pt_output(&b, go);
+    }
+    assert_ok(nnd_graph_resolve(b.g, "x", &x));
+    pt_output(&b, pt_binary(&b, "Mul", x, pt_binary(&b, "Add", x, pt_number(&b, 1))));
+    return b.g;
+}
+
+static void build_control(pass_test *t)
+{
+    pt_input(t, "x", 1, channels);
+    const uint32_t yes = scalar(t, NND_BOOL, 1), trips[2] = {scalar(t, NND_I64, 2), NND_NO_ID};
+    nnd_graph_node *n = pt_node_of(t, "If", 1, &yes);
+    uint32_t y = n->outputs[0];
+    assert_ok(nnd_node_add_graph(t->g, n, "then_branch", squaring(t, false)));
+    assert_ok(nnd_node_add_graph(t->g, n, "else_branch", squaring(t, false)));
+    assert_ok(nnd_graph_close_node(t->g, n));
+    pt_output(t, y);
+    n = pt_node_of(t, "Loop", 2, trips);
+    y = n->outputs[0];
+    assert_ok(nnd_node_add_graph(t->g, n, "body", squaring(t, true)));
+    assert_ok(nnd_graph_close_node(t->g, n));
+    pt_output(t, y);
+}
+
+static void build_sequence(pass_test *t)
+{
+    uint32_t x = pt_input(t, "x", 1, channels), list = 0;
+    const uint32_t two[2] = {x, pt_unary(t, "Neg", x)};
+    list = pt_node_of(t, "SequenceConstruct", 2, two)->outputs[0];
+    pt_output(t, pt_binary(t, "SequenceAt", list, scalar(t, NND_I64, 1)));
+    pt_output(t, pt_unary(t, "SequenceLength", list));
+    nnd_graph_node *n = pt_node_of(t, "ConcatFromSequence", 1, &list);
+    uint32_t y = n->outputs[0];
+    assert_ok(nnd_node_add_int(t->g, n, "axis", 0));
+    pt_output(t, y);
+}
+
 static const struct {
     nnd_pass_fn run;
     pt_build build;
@@ -221,6 +277,8 @@ static const struct {
     [NND_PASS_ATTENTION] = {nnd_pass_attention, build_attention},
     [NND_PASS_HALF] = {nnd_pass_half, build_half},
     [NND_PASS_PRODUCT] = {nnd_pass_product, build_product},
+    [NND_PASS_CONTROL] = {nnd_pass_control, build_control},
+    [NND_PASS_SEQUENCE] = {nnd_pass_sequence, build_sequence},
 };
 
 static nnd_graph *graph_for(int pass)

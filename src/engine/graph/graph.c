@@ -82,14 +82,20 @@ nnd_status nnd_graph_create(nnd_graph *parent, const char *name, nnd_graph **out
     return NND_OK;
 }
 
+static void destroy_all(nnd_graph *first)
+{
+    while (first) {
+        nnd_graph *next = first->sibling;
+        nnd_graph_destroy(first);
+        first = next;
+    }
+}
+
 void nnd_graph_destroy(nnd_graph *g)
 {
     if (!g) return;
-    for (nnd_graph *child = g->children; child;) {
-        nnd_graph *next = child->sibling;
-        nnd_graph_destroy(child);
-        child = next;
-    }
+    destroy_all(g->children);
+    destroy_all(g->retired);
     for (size_t i = 0; i < g->value_count; i++)
         nnd_free_aligned(g->values[i].owned);
     nnd_free(g->values);
@@ -390,6 +396,18 @@ nnd_graph *nnd_node_graph(const nnd_graph_node *node, const char *name)
 {
     const nnd_attr *a = nnd_node_attr(node, name);
     return a && a->kind == NND_ATTR_GRAPH ? a->u.graph : NULL;
+}
+
+size_t nnd_node_captures(const nnd_graph_node *n, const nnd_graph *body)
+{
+    size_t at = n->formal_count;
+    for (size_t i = 0; i < n->attr_count; i++) {
+        const nnd_attr *a = &n->attrs[i];
+        if (a->kind != NND_ATTR_GRAPH) continue;
+        if (a->u.graph == body) break;
+        at += a->u.graph->capture_count;
+    }
+    return at;
 }
 
 /* ---- rewriting ----------------------------------------------------------------------------- */

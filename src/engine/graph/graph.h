@@ -145,7 +145,8 @@ struct nnd_graph {
     nnd_capture *captures;
     nnd_graph *children; /* sub-graphs, linked by `sibling` */
     nnd_graph *sibling;
-    nnd_names *names;            /* name → value */
+    nnd_graph *retired; /* linked likewise: no sub-graphs any more, but names and lists lie there */
+    nnd_names *names;   /* name → value */
     struct nnd_packed *packed;   /* of the operators' prepared weights; by nnd_graph_prepare */
     struct nnd_choices *choices; /* of the main graph, while it is prepared; NULL = none */
     nnd_folding folding;         /* of the main graph, for its sub-graphs as well */
@@ -202,6 +203,9 @@ const char *nnd_node_string(const nnd_graph_node *node, const char *name, const 
 const int64_t *nnd_node_ints(const nnd_graph_node *node, const char *name, size_t *count);
 const float *nnd_node_floats(const nnd_graph_node *node, const char *name, size_t *count);
 nnd_graph *nnd_node_graph(const nnd_graph_node *node, const char *name);
+/* Where the captures of a body begin in the node's inputs: bodies come in the order of the
+   attributes. */
+size_t nnd_node_captures(const nnd_graph_node *node, const nnd_graph *body);
 
 /* ---- 6 rewriting ----------------------------------------------------------------------- */
 

@@ -246,8 +246,8 @@ static nnd_status loop_run(nnd_op_ctx *c)
 }
 
 static const nnd_op ops[] = {
-    {"", "If", 1, 0, 1, 1, 1, -1, NND_OP_DYNAMIC | NND_OP_BOXES, nnd_op_not_ahead, if_run,
-     .variant = 0},
+    {"", "If", 1, 0, 1, 1, 1, -1, NND_OP_DYNAMIC | NND_OP_BOXES | NND_OP_BRANCHES, nnd_op_not_ahead,
+     if_run, .variant = 0},
     {"", "Loop", 1, 0, 0, -1, 1, -1, NND_OP_DYNAMIC | NND_OP_BOXES, nnd_op_not_ahead, loop_run,
      .variant = 0},
 };

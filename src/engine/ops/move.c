@@ -424,22 +424,53 @@ static nnd_status concat_plan(nnd_op_ctx *c)
     return NND_OK;
 }
 
-static nnd_status concat_run(nnd_op_ctx *c)
+/* n pieces, one behind the other, to places that lie `stride` bytes apart. Pieces of one element
+   are many (indices that are put together): not a call for each. */
+static void spread(char *to, size_t stride, const char *from, size_t piece, size_t n)
 {
+    for (size_t i = 0; i < n && piece == 4; i++)
+        memcpy(to + i * stride, from + i * 4, 4);
+    for (size_t i = 0; i < n && piece == 8; i++)
+        memcpy(to + i * stride, from + i * 8, 8);
+    for (size_t i = 0; i < n && piece != 4 && piece != 8; i++)
+        memcpy(to + i * stride, from + i * piece, piece);
+}
+
+enum { CONCAT_TILE = 64 * 1024 };
+typedef struct concat_job {
+    const nnd_op_ctx *c;
     int axis;
-    nnd_tensor *y = &c->out[0];
-    NND_TRY(nnd_op_axis(c, nnd_node_int(c->node, "axis", 1), y->rank, &axis));
-    size_t outer = (size_t)nnd_op_span(y, 0, axis), at = 0, size = nnd_op_element(y->dtype);
-    size_t row = (size_t)nnd_op_span(y, axis, y->rank) * size;
-    for (size_t k = 0; k < c->in_count; k++) {
-        size_t piece = (size_t)nnd_op_span(c->in[k], axis, y->rank) * size;
-        bool there = c->in[k]->data == (char *)y->data + at;
-        for (size_t i = 0; i < outer && piece && !there; i++)
-            memcpy((char *)y->data + i * row + at, (const char *)c->in[k]->data + i * piece, piece);
+    size_t outer, row, rows; /* bytes of a row; rows of a tile */
+} concat_job;
+
+static nnd_status concat_tile(void *user, size_t tile, int lane)
+{
+    const concat_job *j = user;
+    const nnd_tensor *y = &j->c->out[0];
+    size_t first = tile * j->rows, at = 0, size = nnd_op_element(y->dtype);
+    size_t n = j->outer - first < j->rows ? j->outer - first : j->rows;
+    (void)lane;
+    for (size_t k = 0; k < j->c->in_count; k++) {
+        const char *from = j->c->in[k]->data;
+        size_t piece = (size_t)nnd_op_span(j->c->in[k], j->axis, y->rank) * size;
+        bool there = from == (char *)y->data + at;
+        if (piece && !there)
+            spread((char *)y->data + first * j->row + at, j->row, from + first * piece, piece, n);
         at += piece;
-        NND_TRY(nnd_cancel_check(c->cancel));
     }
     return NND_OK;
+}
+
+static nnd_status concat_run(nnd_op_ctx *c)
+{
+    concat_job j = {.c = c};
+    const nnd_tensor *y = &c->out[0];
+    NND_TRY(nnd_op_axis(c, nnd_node_int(c->node, "axis", 1), y->rank, &j.axis));
+    j.outer = (size_t)nnd_op_span(y, 0, j.axis);
+    j.row = (size_t)nnd_op_span(y, j.axis, y->rank) * nnd_op_element(y->dtype);
+    if (!j.row || !j.outer) return NND_OK;
+    j.rows = j.row < CONCAT_TILE ? CONCAT_TILE / j.row : 1;
+    return nnd_op_for(c, (j.outer + j.rows - 1) / j.rows, concat_tile, &j);
 }
 
 static nnd_status split_infer(nnd_op_ctx *c)

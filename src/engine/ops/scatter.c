@@ -128,6 +128,37 @@ static nnd_status nd_infer(nnd_op_ctx *c)
     return nnd_op_like(c, 0, 0);
 }
 
+/* Which piece of the input the i-th tuple of indices names. */
+static inline nnd_status nd_place(const nnd_op_ctx *c, const int64_t *wide, int depth, size_t i,
+                                  size_t *to)
+{
+    const int64_t *dims = c->in[0]->dims;
+    *to = 0;
+    for (int d = 0; d < depth; d++) {
+        size_t at = i * (size_t)depth + (size_t)d;
+        int64_t k = wide ? wide[at] : nnd_op_int_at(c->in[1], at), extent = dims[d];
+        if (k < -extent || k >= extent) return bad_index(c, k, extent);
+        *to = *to * (size_t)extent + (size_t)(k < 0 ? k + extent : k);
+    }
+    return NND_OK;
+}
+
+/* One after the other: the last of those that name the same place wins. */
+static nnd_status nd_replace(nnd_op_ctx *c, const int64_t *wide, int depth, size_t n, size_t bytes)
+{
+    char *y = c->out[0].data;
+    const char *from = c->in[2]->data;
+    for (size_t i = 0; i < n; i++) {
+        size_t to;
+        NND_TRY(nd_place(c, wide, depth, i, &to));
+        if (bytes == 4) /* mostly */
+            memcpy(y + to * 4, from + i * 4, 4);
+        else if (bytes)
+            memcpy(y + to * bytes, from + i * bytes, bytes);
+    }
+    return NND_OK;
+}
+
 static nnd_status nd_run(nnd_op_ctx *c)
 {
     merge how;
@@ -135,22 +166,13 @@ static nnd_status nd_run(nnd_op_ctx *c)
     NND_TRY(read_merge(c, &how));
     NND_TRY(copy_input(c));
     int depth = (int)index->dims[index->rank - 1];
+    const int64_t *wide = index->dtype == NND_I64 ? index->data : NULL;
     size_t piece = (size_t)nnd_op_span(x, depth, x->rank),
            n = (size_t)nnd_op_span(index, 0, index->rank - 1);
+    if (how == REPLACE) return nd_replace(c, wide, depth, n, piece * nnd_op_element(x->dtype));
     for (size_t i = 0; i < n; i++) {
-        size_t to = 0;
-        for (int d = 0; d < depth; d++) {
-            int64_t k = nnd_op_int_at(index, i * (size_t)depth + (size_t)d), extent = x->dims[d];
-            if (k < -extent || k >= extent) return bad_index(c, k, extent);
-            to = to * (size_t)extent + (size_t)(k < 0 ? k + extent : k);
-        }
-        if (how == REPLACE) {
-            size_t bytes = piece * nnd_op_element(x->dtype);
-            if (bytes)
-                memcpy((char *)c->out[0].data + to * bytes,
-                       (const char *)c->in[2]->data + i * bytes, bytes);
-            continue;
-        }
+        size_t to;
+        NND_TRY(nd_place(c, wide, depth, i, &to));
         for (size_t e = 0; e < piece; e++)
             merge_one(&c->out[0], to * piece + e, c->in[2], i * piece + e, how);
     }

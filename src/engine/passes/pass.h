@@ -19,6 +19,8 @@ nnd_status nnd_pass_common(nnd_graph *graph, size_t *changes);
 nnd_status nnd_pass_batchnorm(nnd_graph *graph, size_t *changes);
 nnd_status nnd_pass_activation(nnd_graph *graph, size_t *changes);
 nnd_status nnd_pass_dead_code(nnd_graph *graph, size_t *changes);
+nnd_status nnd_pass_control(nnd_graph *graph, size_t *changes); /* takes sub-graphs away */
+nnd_status nnd_pass_sequence(nnd_graph *graph, size_t *changes);
 /* These go by the nominal shapes. */
 nnd_status nnd_pass_residual(nnd_graph *graph, size_t *changes);
 nnd_status nnd_pass_layout(nnd_graph *graph, size_t *changes); /* the last one; once per graph */

@@ -29,15 +29,22 @@ static const struct {
     [NND_PASS_ATTENTION] = {"attention", nnd_pass_attention},
     [NND_PASS_HALF] = {"half", nnd_pass_half},
     [NND_PASS_PRODUCT] = {"product", nnd_pass_product},
+    [NND_PASS_CONTROL] = {"control", nnd_pass_control},
+    [NND_PASS_SEQUENCE] = {"sequence", nnd_pass_sequence},
 };
 
 /* Bits keep their meaning for ever, so the order is a list of its own. In front of all rounds comes
    the type to compute in, behind them the layout. */
 static const nnd_engine_pass order[] = {
-    NND_PASS_QDQ,     NND_PASS_CONSTANT_FOLDING, NND_PASS_IDENTITY,  NND_PASS_COMMON,
-    NND_PASS_RESHAPE, NND_PASS_TRANSPOSE,        NND_PASS_BATCHNORM, NND_PASS_PAD,
-    NND_PASS_SCALE,   NND_PASS_NORMALIZATION,    NND_PASS_ATTENTION, NND_PASS_ACTIVATION,
-    NND_PASS_GELU,    NND_PASS_DEAD_CODE,        NND_PASS_RESIDUAL,  NND_PASS_PRODUCT,
+    NND_PASS_QDQ,       NND_PASS_CONSTANT_FOLDING,
+    NND_PASS_CONTROL,   NND_PASS_SEQUENCE,
+    NND_PASS_IDENTITY,  NND_PASS_COMMON,
+    NND_PASS_RESHAPE,   NND_PASS_TRANSPOSE,
+    NND_PASS_BATCHNORM, NND_PASS_PAD,
+    NND_PASS_SCALE,     NND_PASS_NORMALIZATION,
+    NND_PASS_ATTENTION, NND_PASS_ACTIVATION,
+    NND_PASS_GELU,      NND_PASS_DEAD_CODE,
+    NND_PASS_RESIDUAL,  NND_PASS_PRODUCT,
 };
 _Static_assert(NND_COUNT(order) == NND_PASS_COUNT - 2, "every pass has its place");
 
@@ -171,7 +178,6 @@ static nnd_status run_pass(driver *d, nnd_engine_pass pass, bool first, size_t *
 static nnd_status run_first(driver *d)
 {
     size_t sum = 0;
-    if (d->graph->parent) return NND_OK;
     nnd_graph_index(d->graph);
     NND_TRY(nnd_pass_census_take(&d->now, d->graph));
     return run_pass(d, NND_PASS_HALF, true, &sum);
@@ -179,7 +185,6 @@ static nnd_status run_first(driver *d)
 
 static nnd_status run_rounds(driver *d)
 {
-    size_t last = 0;
     nnd_graph_index(d->graph);
     NND_TRY(nnd_pass_census_take(&d->now, d->graph));
     for (int round = 0; round < MAX_ROUNDS; round++) {
@@ -190,17 +195,38 @@ static nnd_status run_rounds(driver *d)
         if (round == 0) NND_TRY(nnd_passes_shapes(d->graph));
         if (!sum && round > 0) break;
     }
-    return run_pass(d, NND_PASS_LAYOUT, true, &last);
+    return NND_OK;
 }
 
+static nnd_status run_layout(driver *d)
+{
+    size_t sum = 0;
+    nnd_graph_index(d->graph);
+    NND_TRY(nnd_pass_census_take(&d->now, d->graph));
+    return run_pass(d, NND_PASS_LAYOUT, true, &sum);
+}
+
+/* One stage over a graph and all below it, those first. */
+static nnd_status run_stage(nnd_graph *graph, nnd_status (*stage)(driver *d), uint32_t set,
+                            nnd_pass_report *report)
+{
+    driver d = {.graph = graph, .set = set, .report = report};
+    nnd_status status = NND_OK;
+    for (nnd_graph *child = graph->children; child && status == NND_OK; child = child->sibling)
+        status = run_stage(child, stage, set, report);
+    if (status == NND_OK) status = stage(&d);
+    nnd_free(d.now.kinds);
+    nnd_free(d.next.kinds);
+    return status;
+}
+
+/* Layout comes when no sub-graph is taken in any more: it is done once per node. */
 nnd_status nnd_passes_run(nnd_graph *graph, uint32_t set, nnd_pass_report *report)
 {
     driver d = {.graph = graph, .set = set, .report = report};
     nnd_status status = run_first(&d);
-    for (nnd_graph *child = graph->children; child && status == NND_OK; child = child->sibling)
-        status = nnd_passes_run(child, set, report);
-    if (status == NND_OK) status = run_rounds(&d);
     nnd_free(d.now.kinds);
     nnd_free(d.next.kinds);
-    return status;
+    if (status == NND_OK) status = run_stage(graph, run_rounds, set, report);
+    return status == NND_OK ? run_stage(graph, run_layout, set, report) : status;
 }

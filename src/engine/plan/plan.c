@@ -16,6 +16,7 @@ typedef struct planner {
     nnd_graph *graph;
     const nnd_plan_options *options;
     bool shapes_only;      /* no kernels, and only small constants are looked into */
+    bool is_branch;        /* elements of captures that are known stay so, for the plan's life */
     const nnd_tensor **in; /* scratch for one node's inputs and outputs */
     nnd_tensor *out;
 } planner;
@@ -43,6 +44,12 @@ static void init_slots(planner *p, const nnd_tensor *inputs)
         uint32_t id = i < g->input_count ? g->inputs[i] : g->captures[i - g->input_count].inner;
         nnd_slot *s = &p->plan->slots[id];
         if (s->kind == NND_SLOT_CONSTANT) continue;
+        if (p->is_branch && inputs[i].data) {
+            *s = (nnd_slot){.kind = NND_SLOT_CONSTANT, .known = true, .tensor = inputs[i]};
+            s->root = id;
+            s->first = s->last = NO_STEP;
+            continue;
+        }
         s->kind = NND_SLOT_INPUT;
         s->index = i;
         s->known = inputs[i].dtype != NND_DTYPE_INVALID; /* else it is no tensor */
@@ -131,6 +138,11 @@ static void count_work(const nnd_op_ctx *c, nnd_plan_step *step)
 
 static nnd_status plan_kernels(nnd_op_ctx *c, nnd_plan_step *step)
 {
+    if (step->branch) {
+        c->workspace_bytes = step->branch->arena_bytes;
+        c->lane_bytes = step->branch->lane_bytes;
+        c->kernel = "branch";
+    }
     nnd_status status = c->op->plan ? c->op->plan(c) : NND_OK;
     if (status != NND_OK) {
         nnd_error_set_node(c->node->name, NULL); /* kernels do not know it */
@@ -142,7 +154,15 @@ static nnd_status plan_kernels(nnd_op_ctx *c, nnd_plan_step *step)
     step->workspace_bytes = c->workspace_bytes;
     step->lane_bytes = c->lane_bytes;
     count_work(c, step);
+    if (step->branch) step->flops = step->branch->flops;
     return NND_OK;
+}
+
+static void step_fini(const nnd_plan *plan, nnd_plan_step *step)
+{
+    const nnd_op *op = plan->graph->nodes[step->node].op;
+    if (op->unplan && step->op_step) op->unplan(step->op_step);
+    nnd_plan_destroy(step->branch);
 }
 
 static void mark_dynamic(planner *p, const nnd_graph_node *n)
@@ -163,25 +183,109 @@ static nnd_status check_sizes(const planner *p, const nnd_op_ctx *c)
     return NND_OK;
 }
 
-static nnd_status plan_node(planner *p, uint32_t index)
+/* ---- branches ------------------------------------------------------------------------------ */
+
+enum { PLANNED_DEPTH = 8 };
+static nnd_status plan_sub_graph(const planner *p, nnd_graph *body, const nnd_tensor *captures,
+                                 nnd_plan **out);
+
+/* The branch that an If surely takes, NULL when nothing says which, or it does not fit. Shapes that
+   are only likely do not: another branch may give another number of dimensions. */
+static nnd_graph *sure_branch(const planner *p, const nnd_op_ctx *c)
+{
+    const nnd_tensor *condition = c->in_count ? c->in[0] : NULL;
+    const nnd_graph *main_graph = p->graph;
+    int depth = 0;
+    for (; main_graph->parent; main_graph = main_graph->parent)
+        depth++;
+    if (!(c->op->flags & NND_OP_BRANCHES) || depth >= PLANNED_DEPTH) return NULL;
+    if (p->shapes_only && !main_graph->nominal_exact) return NULL;
+    if (!condition || !condition->data || condition->dtype != NND_BOOL ||
+        nnd_tensor_count(condition) != 1)
+        return NULL;
+    bool yes = *(const uint8_t *)condition->data != 0;
+    nnd_graph *body = nnd_node_graph(c->node, yes ? "then_branch" : "else_branch");
+    if (!body || body->input_count || body->output_count != c->out_count) return NULL;
+    for (size_t k = 0; k < c->out_count; k++)
+        if (c->node->outputs[k] == NND_NO_ID) return NULL;
+    return body;
+}
+
+/* Describes the results; NND_E_AGAIN when one is not known ahead. */
+static nnd_status describe_results(nnd_op_ctx *c, const nnd_plan *branch)
+{
+    for (size_t k = 0; k < c->out_count; k++) {
+        const nnd_slot *s = &branch->slots[branch->graph->outputs[k]];
+        if (!s->known) return NND_E_AGAIN;
+        NND_TRY(nnd_op_output(c, k, s->tensor.dtype, s->tensor.rank, s->tensor.dims));
+    }
+    return NND_OK;
+}
+
+/* Shapes of the results of a branch, and its plan. NND_E_AGAIN when it has to wait for the run. */
+static nnd_status plan_branch(const planner *p, nnd_op_ctx *c, nnd_plan **out)
+{
+    nnd_graph *body = sure_branch(p, c);
+    if (!body) return NND_E_AGAIN;
+    size_t at = nnd_node_captures(c->node, body);
+    nnd_tensor *captures = nnd_calloc(body->capture_count + 1, sizeof(*captures));
+    if (!captures) return out_of_memory();
+    for (size_t i = 0; i < body->capture_count; i++)
+        captures[i] = *c->in[at + i];
+    nnd_status status = plan_sub_graph(p, body, captures, out);
+    nnd_free(captures);
+    if (status == NND_OK) status = describe_results(c, *out);
+    if (status == NND_OK) return NND_OK;
+    nnd_plan_destroy(*out);
+    *out = NULL;
+    return status;
+}
+
+/* Whether all results of a branch are constants of its plan; they become ours. */
+static nnd_status fold_branch(planner *p, const nnd_op_ctx *c, const nnd_plan *branch, bool *folded)
+{
+    size_t bytes = 0;
+    *folded = true;
+    for (size_t k = 0; k < c->out_count; k++) {
+        const nnd_tensor *t = &branch->slots[branch->graph->outputs[k]].tensor;
+        *folded = *folded && t->data && t->dtype != NND_STRING;
+        bytes += nnd_tensor_bytes(&c->out[k]);
+    }
+    if (bytes > FOLD_BYTES || p->plan->folded_bytes + bytes > FOLD_BYTES_IN_ALL) *folded = false;
+    for (size_t k = 0; k < c->out_count && *folded; k++) {
+        nnd_slot *s = &p->plan->slots[c->node->outputs[k]];
+        const nnd_tensor *t = &branch->slots[branch->graph->outputs[k]].tensor;
+        size_t size = nnd_tensor_bytes(t);
+        s->tensor = c->out[k];
+        s->tensor.data = nnd_arena_calloc(&p->plan->folded, size + 1, 1);
+        if (!s->tensor.data) return out_of_memory();
+        memcpy(s->tensor.data, t->data, size);
+        s->kind = NND_SLOT_CONSTANT;
+        s->known = true;
+        p->plan->folded_bytes += size;
+    }
+    return NND_OK;
+}
+
+/* ---- one node ------------------------------------------------------------------------------ */
+
+/* Shapes, by the operator or by the plan of its branch. */
+static nnd_status infer(const planner *p, nnd_op_ctx *c, nnd_plan **branch)
+{
+    if (c->op->flags & NND_OP_BRANCHES) return plan_branch(p, c, branch);
+    return c->op->flags & NND_OP_DYNAMIC ? NND_E_AGAIN : c->op->infer(c);
+}
+
+/* A step of known shapes: folded, or with memory for its results and a plan of its kernel. */
+static nnd_status plan_known(planner *p, const nnd_graph_node *n, nnd_op_ctx *c, nnd_plan **branch)
 {
     nnd_plan *plan = p->plan;
-    const nnd_graph_node *n = &p->graph->nodes[index];
-    nnd_op_ctx c;
     nnd_plan_step *step = &plan->steps[plan->step_count];
-    *step = (nnd_plan_step){.node = index};
-    nnd_status status = NND_E_AGAIN;
-    if (gather(p, n, &c) && !(n->op->flags & NND_OP_DYNAMIC)) status = n->op->infer(&c);
-    if (status == NND_E_AGAIN) {
-        step->dynamic = true;
-        step->kernel = "reference";
-        mark_dynamic(p, n);
-        plan->step_count++;
-        return NND_OK;
-    }
-    NND_TRY(status);
-    NND_TRY(check_sizes(p, &c));
-    if (may_fold(p, n, &c)) return fold(p, n, &c);
+    bool folded = false;
+    NND_TRY(check_sizes(p, c));
+    if (may_fold(p, n, c)) return fold(p, n, c);
+    if (*branch) NND_TRY(fold_branch(p, c, *branch, &folded));
+    if (folded) return NND_OK;
     for (size_t k = 0; k < n->output_count; k++) {
         if (n->outputs[k] == NND_NO_ID) continue;
         nnd_slot *s = &plan->slots[n->outputs[k]];
@@ -189,12 +293,34 @@ static nnd_status plan_node(planner *p, uint32_t index)
         s->known = true;
         s->tensor = p->out[k];
     }
-    plan->step_count++; /* before the kernels: whoever destroys the plan frees op_step */
+    plan->step_count++; /* before the kernels: whoever destroys the plan frees op_step and branch */
+    step->branch = *branch;
+    *branch = NULL;
     if (p->shapes_only) return NND_OK;
-    NND_TRY(plan_kernels(&c, step));
+    NND_TRY(plan_kernels(c, step));
     plan->flops += step->flops;
     if (step->lane_bytes > plan->lane_bytes) plan->lane_bytes = step->lane_bytes;
     return NND_OK;
+}
+
+static nnd_status plan_node(planner *p, uint32_t index)
+{
+    nnd_plan *plan = p->plan, *branch = NULL;
+    const nnd_graph_node *n = &p->graph->nodes[index];
+    nnd_op_ctx c;
+    nnd_plan_step *step = &plan->steps[plan->step_count];
+    *step = (nnd_plan_step){.node = index};
+    nnd_status status = gather(p, n, &c) ? infer(p, &c, &branch) : NND_E_AGAIN;
+    if (status == NND_E_AGAIN) {
+        step->dynamic = true;
+        step->kernel = "reference";
+        mark_dynamic(p, n);
+        plan->step_count++;
+        return NND_OK;
+    }
+    if (status == NND_OK) status = plan_known(p, n, &c, &branch);
+    nnd_plan_destroy(branch);
+    return status;
 }
 
 /* Steps whose results only fed shape computations, or nothing, are dropped again. */
@@ -213,7 +339,7 @@ static nnd_status drop_idle_steps(planner *p)
             reads = reads || (n->outputs[k] != NND_NO_ID && needed[n->outputs[k]]);
         if (!reads) {
             plan->flops -= plan->steps[i].flops;
-            if (n->op->unplan && plan->steps[i].op_step) n->op->unplan(plan->steps[i].op_step);
+            step_fini(plan, &plan->steps[i]);
             continue;
         }
         for (size_t k = 0; k < n->input_count; k++)
@@ -509,6 +635,22 @@ static nnd_status begin(planner *p, nnd_graph *graph)
     return NND_OK;
 }
 
+static nnd_status plan_sub_graph(const planner *outer, nnd_graph *body, const nnd_tensor *captures,
+                                 nnd_plan **out)
+{
+    planner p = {.options = outer->options, .shapes_only = outer->shapes_only, .is_branch = true};
+    *out = NULL;
+    NND_TRY(begin(&p, body));
+    nnd_status status = p.shapes_only ? make_steps(&p, captures) : make(&p, captures);
+    nnd_free(p.in);
+    nnd_free(p.out);
+    if (status == NND_OK)
+        *out = p.plan;
+    else
+        nnd_plan_destroy(p.plan);
+    return status;
+}
+
 nnd_status nnd_plan_nominal(nnd_graph *graph, const nnd_tensor *inputs)
 {
     const nnd_plan_options options = {.max_arena_bytes = UINT64_MAX};
@@ -549,10 +691,8 @@ nnd_status nnd_plan_create(nnd_graph *graph, const nnd_tensor *inputs,
 void nnd_plan_destroy(nnd_plan *plan)
 {
     if (!plan) return;
-    for (size_t i = 0; i < plan->step_count; i++) {
-        const nnd_op *op = plan->graph->nodes[plan->steps[i].node].op;
-        if (op->unplan && plan->steps[i].op_step) op->unplan(plan->steps[i].op_step);
-    }
+    for (size_t i = 0; i < plan->step_count; i++)
+        step_fini(plan, &plan->steps[i]);
     nnd_free(plan->slots);
     nnd_free(plan->steps);
     nnd_free(plan->frees);

@@ -37,6 +37,7 @@ typedef struct nnd_plan_step {
     bool dynamic; /* infer and plan again at run time */
     bool joined;  /* as in nnd_op_ctx */
     void *op_step;
+    struct nnd_plan *branch; /* of an If whose condition is known: runs in the workspace */
     const char *kernel;
     size_t workspace_bytes, workspace_offset, lane_bytes;
     uint64_t flops, bytes_read, bytes_written; /* of one run */

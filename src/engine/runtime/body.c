@@ -1,6 +1,8 @@
 /* Sub-graphs: If, Loop, Scan and SequenceMap run their bodies through here. */
 #include "engine/runtime/exec.h"
 
+#include <string.h>
+
 enum { MAX_BODY_DEPTH = 12 };
 
 static nnd_status out_of_memory(void)
@@ -27,20 +29,6 @@ static void body_run_fini(body_run *r, const nnd_graph *body)
     nnd_free(r->descs);
 }
 
-/* Where the captures of a body begin in the node's inputs: bodies in the order of the attributes.
- */
-static size_t captures_of(const nnd_graph_node *n, const nnd_graph *body)
-{
-    size_t at = n->formal_count;
-    for (size_t i = 0; i < n->attr_count; i++) {
-        const nnd_attr *a = &n->attrs[i];
-        if (a->kind != NND_ATTR_GRAPH) continue;
-        if (a->u.graph == body) break;
-        at += a->u.graph->capture_count;
-    }
-    return at;
-}
-
 static nnd_status body_run_init(body_run *r, const nnd_op_ctx *c, const nnd_graph *body,
                                 const nnd_body_input *inputs)
 {
@@ -50,7 +38,7 @@ static nnd_status body_run_init(body_run *r, const nnd_op_ctx *c, const nnd_grap
     r->boxes = nnd_calloc(r->count + 1, sizeof(*r->boxes));
     r->outputs = nnd_calloc(body->output_count + 1, sizeof(*r->outputs));
     if (!r->descs || !r->all || !r->boxes || !r->outputs) return out_of_memory();
-    size_t captures = captures_of(c->node, body);
+    size_t captures = nnd_node_captures(c->node, body);
     for (size_t i = 0; i < r->count; i++) {
         if (i < body->input_count) {
             r->all[i] = inputs[i].tensor;
@@ -114,5 +102,36 @@ nnd_status nnd_op_run_body(nnd_op_ctx *c, nnd_graph *body, const nnd_body_input 
     }
     env->depth--;
     body_run_fini(&r, body);
+    return status;
+}
+
+/* Writes to the results of the node, but for what the branch does not make in place. */
+static nnd_status run_branch(nnd_op_ctx *c, const nnd_plan *plan, const body_run *r)
+{
+    nnd_exec x = {0};
+    const nnd_graph *body = plan->graph;
+    for (size_t i = 0; i < body->output_count; i++)
+        r->outputs[i] = c->out[i].data;
+    nnd_status status =
+        nnd_exec_run(&x, plan, c->exec->env, r->all, r->boxes, r->outputs, c->workspace);
+    for (size_t i = 0; i < body->output_count; i++) {
+        const nnd_tensor *made = status == NND_OK ? &x.values[body->outputs[i]] : NULL;
+        size_t bytes = made ? nnd_tensor_bytes(made) : 0;
+        if (bytes && made->data != c->out[i].data) memcpy(c->out[i].data, made->data, bytes);
+        r->outputs[i] = NULL; /* not ours */
+    }
+    nnd_exec_fini(&x);
+    return status;
+}
+
+nnd_status nnd_exec_branch(nnd_op_ctx *c, const nnd_plan *plan)
+{
+    nnd_exec_env *env = c->exec->env;
+    body_run r = {0};
+    nnd_status status = body_run_init(&r, c, plan->graph, NULL);
+    env->depth++;
+    if (status == NND_OK) status = run_branch(c, plan, &r);
+    env->depth--;
+    body_run_fini(&r, plan->graph);
     return status;
 }

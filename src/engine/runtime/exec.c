@@ -148,7 +148,7 @@ static nnd_status run_static(nnd_exec *x, const nnd_plan_step *step, const nnd_g
     c->workspace_bytes = step->workspace_bytes;
     if (step->workspace_bytes) c->workspace = x->arena + step->workspace_offset;
     NND_TRY(reserve_lanes(x, c));
-    return n->op->run(c);
+    return step->branch ? nnd_exec_branch(c, step->branch) : n->op->run(c);
 }
 
 static nnd_status run_step(nnd_exec *x, const nnd_plan_step *step)

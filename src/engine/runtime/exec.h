@@ -6,16 +6,23 @@
 
 #include "engine/plan/plan.h"
 
-/* Plans of a request: of the main graph and of sub-graphs, the latest few kept. One thread. */
-enum { NND_PLAN_CACHE_SIZE = 16 };
+/* Plans of a request: of the main graph and of sub-graphs, those used last. A model with many
+   sub-graphs gets a larger one, so that a run finds those of the run before. One thread. */
+enum { NND_PLAN_CACHE_LEAST = 16, NND_PLAN_CACHE_MOST = 1024 };
+typedef struct nnd_cached_plan {
+    nnd_plan *plan;
+    uint32_t pins; /* runs that use it now */
+    uint64_t used;
+} nnd_cached_plan;
 typedef struct nnd_plan_cache {
-    nnd_plan *plans[NND_PLAN_CACHE_SIZE];
-    uint32_t pins[NND_PLAN_CACHE_SIZE]; /* runs that use it now */
-    uint64_t used[NND_PLAN_CACHE_SIZE];
+    size_t count, capacity, limit; /* limit 0 = the least */
+    nnd_cached_plan *entries;
     uint64_t clock;
     nnd_plan_options options;
 } nnd_plan_cache;
 
+/* How many plans a run of this graph and all below it may need, for `limit`. */
+size_t nnd_plan_cache_limit(const nnd_graph *graph);
 /* The plan for these inputs, made when it is not there, pinned until unpin. NND_E_LIMIT when all
    are pinned (sub-graphs nested too deep). */
 nnd_status nnd_plan_cache_get(nnd_plan_cache *cache, nnd_graph *graph, const nnd_tensor *inputs,
@@ -65,6 +72,9 @@ typedef struct nnd_exec {
 nnd_status nnd_exec_run(nnd_exec *x, const nnd_plan *plan, nnd_exec_env *env,
                         const nnd_tensor *const *inputs, nnd_value *const *boxes,
                         void *const *outputs, void *arena);
+/* Runs a branch that was planned with the graph around it: the step of an If. Its memory is the
+   step's workspace. */
+nnd_status nnd_exec_branch(nnd_op_ctx *c, const nnd_plan *plan);
 void nnd_exec_drop_boxes(nnd_exec *x);
 void nnd_exec_fini(nnd_exec *x);
 

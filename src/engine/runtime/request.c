@@ -56,6 +56,7 @@ nnd_status nnd_engine_request_create(nnd_engine_model *model, nnd_engine_request
     if (!r) return out_of_memory();
     r->model = nnd_engine_model_ref(model);
     r->cache.options = model->plan_options;
+    r->cache.limit = nnd_plan_cache_limit(model->graph);
     r->env.cache = &r->cache;
     r->inputs = nnd_calloc(model->input_count + 1, sizeof(*r->inputs));
     r->outputs = nnd_calloc(model->output_count + 1, sizeof(*r->outputs));
