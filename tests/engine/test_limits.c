@@ -193,8 +193,8 @@ static void weights_are_held_once(void **state)
 /* An output of any shape of that rank. */
 static void open_output(nnd_str *graph, const char *name, int rank)
 {
-    static const char *const symbols[] = {"a", "b", "c"};
-    ow_value(graph, OW_OUTPUT, name, OW_F32, rank, DIMS(-1, -1, -1), symbols);
+    static const char *const symbols[] = {"a", "b", "c", "d"};
+    ow_value(graph, OW_OUTPUT, name, OW_F32, rank, DIMS(-1, -1, -1, -1), symbols);
 }
 
 /* Loads and, where that works, runs without inputs. Whatever the outcome, memory is bounded; with
@@ -320,6 +320,54 @@ static void a_weight_larger_than_the_file_is_refused(void **state)
     }
 }
 
+static void absurd_groups_are_refused(void **state)
+{
+    static const int64_t groups[] = {INT64_MAX, INT64_C(1) << 62, INT64_MIN, 0, 3};
+    static const char *const ops[] = {"Conv", "ConvTranspose"};
+    static const float weights[4 * 4 * 9] = {1};
+    (void)state;
+    for (size_t i = 0; i < NND_COUNT(groups) * NND_COUNT(ops); i++) {
+        nnd_str graph = {0}, attrs = {0};
+        ow_initializer(&graph, "x", OW_F32, 4, DIMS(1, 4, 4, 4), weights, 64 * sizeof(float));
+        ow_initializer(&graph, "w", OW_F32, 4, DIMS(4, 4, 3, 3), weights, sizeof(weights));
+        ow_attr_int(&attrs, "group", groups[i / NND_COUNT(ops)]);
+        ow_node(&graph, ops[i % NND_COUNT(ops)], "x,w", "c", &attrs);
+        ow_node(&graph, "Neg", "c", "y", NULL);
+        open_output(&graph, "y", 4);
+        assert_status(try_model(&graph), NND_E_SHAPE);
+    }
+}
+
+/* One result, and a sum over more terms than anybody can wait for, or than there are numbers. */
+static void endless_sums_end(void **state)
+{
+    static const int64_t side[2] = {1000, 1000};
+    (void)state;
+    for (int operands = 3; operands <= 8; operands += 5) {
+        nnd_str graph = {0}, attrs = {0}, bytes = {0};
+        nnd_engine_model *m = NULL;
+        nnd_engine_request *r = NULL;
+        nnd_cancel *soon = NULL;
+        ow_initializer(&graph, "side", OW_I64, 1, DIMS(2), side, sizeof(side));
+        ow_node(&graph, "ConstantOfShape", "side", "x", NULL);
+        ow_attr_text(&attrs, "equation",
+                     operands == 3 ? "ab,cd,ef->" : "ab,cd,ef,gh,ij,kl,mn,op->");
+        ow_node(&graph, "Einsum", operands == 3 ? "x,x,x" : "x,x,x,x,x,x,x,x", "y", &attrs);
+        open_output(&graph, "y", 0);
+        ow_model(&bytes, &graph, 17);
+        assert_ok(nnd_engine_model_load_memory(bytes.data, bytes.size, NULL, &m));
+        assert_ok(nnd_engine_request_create(m, &r));
+        assert_ok(nnd_cancel_create(NULL, &soon));
+        if (operands == 3) nnd_cancel_set_deadline(soon, nnd_clock_now() + 20 * 1000000);
+        assert_status(nnd_engine_request_run(r, 1, soon),
+                      operands == 3 ? NND_E_TIMEOUT : NND_E_OVERFLOW);
+        nnd_cancel_unref(soon);
+        nnd_engine_request_destroy(r);
+        nnd_engine_model_unref(m);
+        nnd_str_free(&bytes);
+    }
+}
+
 /* If inside If inside If … */
 static void deep_nesting_is_refused(void **state)
 {
@@ -356,6 +404,8 @@ int main(void)
         COUNTED(huge_dimensions_are_refused),
         COUNTED(a_weight_larger_than_the_file_is_refused),
         COUNTED(deep_nesting_is_refused),
+        COUNTED(absurd_groups_are_refused),
+        COUNTED(endless_sums_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

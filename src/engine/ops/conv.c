@@ -29,8 +29,9 @@ static nnd_status read_conv(const nnd_op_ctx *c, nnd_window *w, int64_t *groups)
         return nnd_op_fail(c, NND_E_SHAPE, "the input has rank %d, the weights %d", x->rank,
                            weight->rank);
     NND_TRY(nnd_window_read(c, weight->dims + 2, w));
-    *groups = nnd_node_int(c->node, "group", 1);
-    if (*groups < 1 || weight->dims[0] % *groups || weight->dims[1] * *groups != x->dims[1])
+    int64_t channels;
+    if (!nnd_conv_groups(c->node, weight->dims[1], groups, &channels) ||
+        weight->dims[0] % *groups || channels != x->dims[1])
         return nnd_op_fail(c, NND_E_SHAPE,
                            "%lld input channels in %lld groups do not fit weights for %lld × %lld",
                            (long long)x->dims[1], (long long)*groups, (long long)weight->dims[0],
@@ -66,7 +67,8 @@ static nnd_status plain_view_of(const nnd_op_ctx *c, plain_view *v)
     for (size_t i = 0; i < c->in_count && i < NND_COUNT(v->in); i++)
         v->in[i] = c->in[i];
     if (c->op->flags & NND_OP_BLOCKED_IN) {
-        int64_t channels = weight->dims[1] * nnd_node_int(c->node, "group", 1);
+        int64_t groups, channels;
+        nnd_conv_groups(c->node, weight->dims[1], &groups, &channels);
         NND_TRY(nnd_blocked_check(c, 0, channels));
         v->x = nnd_blocked_logical(c->in[0], channels);
         v->in[0] = &v->x;
@@ -280,8 +282,9 @@ static nnd_tensor nominal_input(const nnd_graph *g, const nnd_graph_node *n,
     nnd_tensor x = {.dtype = weight->dtype, .rank = weight->rank};
     size_t count;
     const int64_t *dilations = nnd_node_ints(n, "dilations", &count);
+    int64_t groups;
     x.dims[0] = 1;
-    x.dims[1] = weight->dims[1] * nnd_node_int(n, "group", 1);
+    nnd_conv_groups(n, weight->dims[1], &groups, &x.dims[1]);
     if (v->nominal_rank == x.rank && v->nominal[1] == x.dims[1]) {
         memcpy(x.dims, v->nominal, sizeof(x.dims));
         return x;

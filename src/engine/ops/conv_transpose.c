@@ -67,14 +67,15 @@ static nnd_status read_geometry(const nnd_op_ctx *c, geometry *g)
     NND_TRY(nnd_op_need(c, 0, &x));
     NND_TRY(nnd_op_expect(c, 1, 1u << x->dtype));
     NND_TRY(nnd_op_need(c, 1, &w));
-    *g = (geometry){.spatial = x->rank - 2, .groups = nnd_node_int(c->node, "group", 1)};
-    if (g->spatial < 1 || g->spatial > NND_MAX_SPATIAL || w->rank != x->rank || g->groups < 1 ||
-        x->dims[1] != w->dims[0] || x->dims[1] % g->groups)
+    *g = (geometry){.spatial = x->rank - 2};
+    int64_t channels;
+    if (g->spatial < 1 || g->spatial > NND_MAX_SPATIAL || w->rank != x->rank ||
+        !nnd_conv_groups(c->node, w->dims[1], &g->groups, &channels) || x->dims[1] != w->dims[0] ||
+        x->dims[1] % g->groups)
         return nnd_op_fail(c, NND_E_SHAPE, "input and weights do not fit");
     g->in_group = x->dims[1] / g->groups;
     g->out_group = w->dims[1];
-    if (bias &&
-        (bias->rank != 1 || bias->dims[0] != g->out_group * g->groups || bias->dtype != x->dtype))
+    if (bias && (bias->rank != 1 || bias->dims[0] != channels || bias->dtype != x->dtype))
         return nnd_op_fail(c, NND_E_SHAPE, "the bias does not have one value per output channel");
     for (int i = 0; i < g->spatial; i++) {
         g->in[i] = x->dims[i + 2];

@@ -300,10 +300,11 @@ nnd_status nnd_qconv_prepare(nnd_graph *g, nnd_graph_node *n)
     if (!w || w->rank < 3 || w->rank > 4 || (!zero && !is_absent(n, r->w_zero))) return NND_OK;
     if (!is_single(zero) && nnd_tensor_count(zero) != w->dims[0]) return NND_OK;
     /* The packing knows nothing of the picture: the kernel itself is a size that fits. */
-    int64_t groups = nnd_node_int(n, "group", 1), height = w->rank == 4 ? w->dims[2] : 1;
-    if (groups < 1 || groups > w->dims[0]) return NND_OK; /* the plan says what is wrong */
+    int64_t groups, channels, height = w->rank == 4 ? w->dims[2] : 1;
+    if (!nnd_conv_groups(n, w->dims[1], &groups, &channels) || groups > w->dims[0])
+        return NND_OK; /* the plan says what is wrong */
     nnd_conv_desc d = {.batch = 1,
-                       .in_channels = w->dims[1] * groups,
+                       .in_channels = channels,
                        .in_h = height,
                        .in_w = w->dims[w->rank - 1],
                        .out_channels = w->dims[0],

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/size.h"
+
 /* Large enough for any picture, small enough that no sum of products overflows. */
 static const int64_t MAX_EXTENT = (int64_t)1 << 31;
 
@@ -80,4 +82,12 @@ nnd_status nnd_window_read(const nnd_op_ctx *c, const int64_t *kernel, nnd_windo
         NND_TRY(fit(c, w, i, auto_pad));
     }
     return NND_OK;
+}
+
+bool nnd_conv_groups(const nnd_graph_node *n, int64_t each, int64_t *groups, int64_t *channels)
+{
+    *groups = nnd_node_int(n, "group", 1);
+    if (*groups >= 1 && nnd_i64_mul(each, *groups, channels)) return true;
+    *channels = 0;
+    return false;
 }

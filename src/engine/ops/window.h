@@ -20,4 +20,8 @@ typedef struct nnd_window {
    NND_E_SHAPE when the window does not fit. */
 nnd_status nnd_window_read(const nnd_op_ctx *c, const int64_t *kernel, nnd_window *w);
 
+/* The groups of a convolution's node, and the channels of all of them together when `each` has so
+   many. False, with 0 channels, for what no convolution has. */
+bool nnd_conv_groups(const nnd_graph_node *n, int64_t each, int64_t *groups, int64_t *channels);
+
 #endif

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "engine/ops/blocked.h"
+#include "engine/ops/window.h"
 #include "engine/passes/pass.h"
 
 typedef struct form {
@@ -229,10 +230,9 @@ static nnd_status try_conv(layouter *l, uint32_t node, bool *done)
     nnd_graph_node *n = &l->g->nodes[node];
     const nnd_tensor *weight;
     if (!conv_weights(l, n, &weight)) return NND_OK;
-    int64_t groups = nnd_node_int(n, "group", 1), channels = weight->dims[0];
-    int64_t in = weight->dims[1] * (groups > 0 ? groups : 1);
+    int64_t groups, in, channels = weight->dims[0];
+    if (!nnd_conv_groups(n, weight->dims[1], &groups, &in)) return NND_OK;
     bool depthwise = groups == in && channels == in && groups > 1;
-    if (groups < 1) return NND_OK;
     /* A few channels are read as they lie; others are worth a reorder. */
     bool in_blocked = is_blocked(l, n->inputs[0]) || in >= l->block;
     if (depthwise && !in_blocked) return NND_OK;
