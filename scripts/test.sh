@@ -150,7 +150,7 @@ part_fuzz() { # seconds per target
     done <"$list"
 }
 part_cross() {
-    run_preset aarch64 -L 'port|base|data|ops'
+    run_preset aarch64 -L 'port|base|data|ops|engine'
     local wine
     wine=$(command -v wine64 || ls /usr/lib/wine/wine64 2>/dev/null)
     if [ -n "$wine" ]; then

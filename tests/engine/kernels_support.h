@@ -10,6 +10,16 @@
 #include "engine/kernels/kernels.h"
 #include "nndeploy/sched.h"
 
+/* ---- extent ------------------------------------------------------------------------------ */
+
+/* How many random problems a test tries: n, or a part of them where an emulator is about thirty
+   times slower. What a test lists one by one is tried everywhere. */
+#ifdef NND_TEST_LITE
+#define ROUNDS(n) (((n) + 5) / 6)
+#else
+#define ROUNDS(n) (n)
+#endif
+
 /* ---- random numbers --------------------------------------------------------------------- */
 
 static uint64_t rng_state = 88172645463325252u;

@@ -235,7 +235,7 @@ static void check(problem *p)
 static void random_problems(nnd_isa isa)
 {
     (void)isa;
-    for (int i = 0; i < 250; i++) {
+    for (int i = 0; i < ROUNDS(250); i++) {
         problem p;
         problem_make(&p, some(1, i % 5 ? 20 : 130), some(1, i % 3 ? 40 : 300));
         check(&p);

@@ -224,7 +224,7 @@ static void check_problem(nnd_conv_desc d, nnd_conv_algorithm algorithm)
 static void random_shapes(nnd_isa isa)
 {
     (void)isa;
-    for (int i = 0; i < 250; i++) {
+    for (int i = 0; i < ROUNDS(250); i++) {
         nnd_conv_desc d = random_desc();
         d.in_layout = (nnd_kernel_layout)rng_int(0, 1);
         d.out_layout = (nnd_kernel_layout)rng_int(0, 1);
@@ -235,7 +235,7 @@ static void random_shapes(nnd_isa isa)
 /* Depthwise shapes through the general algorithm, and through their own under every layout. */
 static void depthwise_both_ways(nnd_isa isa)
 {
-    for (int i = 0; i < 60; i++) {
+    for (int i = 0; i < ROUNDS(60); i++) {
         nnd_conv_desc d = random_desc();
         d.groups = d.in_channels = d.out_channels = rng_int(1, 40);
         d.in_layout = d.out_layout = (nnd_kernel_layout)(i & 1);
@@ -267,7 +267,7 @@ static void usual_shapes(nnd_isa isa)
 static void usual_depthwise(nnd_isa isa)
 {
     (void)isa;
-    for (int i = 0; i < 160; i++) {
+    for (int i = 0; i < ROUNDS(160); i++) {
         int64_t kernel = i % 4 ? 3 : 5;
         nnd_conv_desc d = plain_desc(rng_int(1, 20), 1, 1, kernel, 1 + i / 4 % 2, 0);
         d.groups = d.out_channels = d.in_channels;
@@ -288,7 +288,7 @@ static void usual_depthwise(nnd_isa isa)
 static void groups_share_blocks(nnd_isa isa)
 {
     (void)isa;
-    for (int i = 0; i < 120; i++) {
+    for (int i = 0; i < ROUNDS(120); i++) {
         nnd_conv_desc d = random_desc();
         d.groups = rng_int(2, 9);
         d.in_channels = d.groups * rng_int(1, 40);
@@ -303,7 +303,7 @@ static void groups_share_blocks(nnd_isa isa)
 static void winograd_shapes(nnd_isa isa)
 {
     if (isa == NND_ISA_REFERENCE) return;
-    for (int i = 0; i < 60; i++) {
+    for (int i = 0; i < ROUNDS(60); i++) {
         nnd_conv_desc d = plain_desc(rng_int(1, 40), rng_int(1, 17), rng_int(1, 70), 3, 1, 1);
         d.in_w = rng_int(1, 30);
         d.batch = rng_int(1, 2);
@@ -344,7 +344,7 @@ static void long_rows(nnd_isa isa)
 static void distant_taps(nnd_isa isa)
 {
     if (isa == NND_ISA_REFERENCE) return;
-    for (int i = 0; i < 60; i++) {
+    for (int i = 0; i < ROUNDS(60); i++) {
         nnd_conv_desc d = random_desc();
         d.dilation_h = rng_int(4, 36);
         d.dilation_w = rng_int(0, 2) ? d.dilation_h : rng_int(4, 36);

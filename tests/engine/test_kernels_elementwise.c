@@ -51,7 +51,7 @@ static void measure(accuracy *a)
         }
     }
     /* Densely where the functions bend. */
-    for (int i = 0; i < 200; i++) {
+    for (int i = 0; i < ROUNDS(200); i++) {
         for (n = 0; n < CHUNK; n++)
             x[n] = rng_float(-1.0f, 1.0f) * ldexpf(1.0f, (int)rng_int(-3, 7));
         measure_chunk(a, x, CHUNK);

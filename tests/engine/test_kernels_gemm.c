@@ -138,7 +138,7 @@ static void check_problem(problem *p, bool in_place)
 static void random_shapes(nnd_isa isa)
 {
     (void)isa;
-    for (int i = 0; i < 150; i++) {
+    for (int i = 0; i < ROUNDS(150); i++) {
         problem p = problem_make(size_with_tails(), size_with_tails(), size_with_tails());
         check_problem(&p, false);
     }
@@ -222,7 +222,7 @@ static void each_bf16_isa(void (*body)(nnd_isa isa))
 static void exact_weights_give_the_bits_of_f32(nnd_isa isa)
 {
     (void)isa;
-    for (int i = 0; i < 40; i++) {
+    for (int i = 0; i < ROUNDS(40); i++) {
         problem p = problem_make(rng_int(2, 6), size_with_tails(), rng_int(1, 900));
         problem_fill(&p);
         for (size_t k = 0; k < p.b.n; k++)

@@ -184,7 +184,7 @@ static void check_pool(const nnd_pool_desc *d)
 static void check_pools(nnd_isa isa)
 {
     (void)isa;
-    for (int i = 0; i < 300; i++) {
+    for (int i = 0; i < ROUNDS(300); i++) {
         nnd_pool_desc d = random_pool();
         check_pool(&d);
     }
@@ -265,7 +265,7 @@ static void check_movement(nnd_isa isa)
         for (size_t spatial = 1; spatial < 40; spatial += 3)
             check_reorder(channels, spatial);
     }
-    for (int i = 0; i < 200; i++)
+    for (int i = 0; i < ROUNDS(200); i++)
         check_transpose((size_t)rng_int(1, 50), (size_t)rng_int(1, 50));
 }
 

@@ -115,19 +115,25 @@ static int child_main(const char *folder)
     return l.wrong ? 9 : 0;
 }
 
+static void skip_emulated(void)
+{
+    fprintf(stderr, "skipped: this program cannot start itself (an emulator?)\n");
+    skip();
+}
+
 static void processes_write_and_map_at_once(void **state)
 {
-    enum { CHILDREN = 3 };
+    enum { CHILDREN = 3, NOT_STARTED = 127 }; /* the code of a child that could not become it */
     nnd_port_process *children[CHILDREN];
+    int strangers = 0;
     char *program;
     (void)state;
     assert_int_equal(nnd_port_path_executable(&program), 0);
     const char *const argv[] = {program, pk_folder, NULL};
     const nnd_port_spawn spawn = {.argv = argv};
     if (nnd_port_process_spawn(&spawn, &children[0]) != 0) {
-        fprintf(stderr, "skipped: this program cannot start itself (an emulator?)\n");
         nnd_port_free(program);
-        skip();
+        skip_emulated();
     }
     for (int i = 1; i < CHILDREN; i++)
         assert_int_equal(nnd_port_process_spawn(&spawn, &children[i]), 0);
@@ -135,11 +141,16 @@ static void processes_write_and_map_at_once(void **state)
         int code = -1;
         int64_t deadline = nnd_port_now() + INT64_C(240) * 1000000000;
         assert_int_equal(nnd_port_process_wait(children[i], deadline, &code), 0);
-        assert_int_equal(code, 0);
         nnd_port_process_destroy(children[i]);
+        if (code == NOT_STARTED)
+            strangers++;
+        else
+            assert_int_equal(code, 0);
     }
-    assert_int_equal(pk_count_files(), 2); /* and nothing half-written */
     nnd_port_free(program);
+    if (strangers == CHILDREN) skip_emulated();
+    assert_int_equal(strangers, 0);
+    assert_int_equal(pk_count_files(), 2); /* and nothing half-written */
 }
 
 /* ---- real models --------------------------------------------------------------------------- */

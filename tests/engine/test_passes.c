@@ -296,7 +296,7 @@ static void many_unsupported_nodes_make_one_message(void **state)
     (void)state;
     enum { NODES = 300, LONG = 100000 };
     fixture f = begin();
-    char *name = test_malloc(LONG + 1), wanted[32];
+    char *name = nnd_alloc(LONG + 1), wanted[32];
     for (int i = 0; i < LONG; i += 2)
         memcpy(name + i, "ü", 2);
     name[LONG] = 0;
@@ -316,7 +316,7 @@ static void many_unsupported_nodes_make_one_message(void **state)
         assert_non_null(strstr(text, wanted));
     }
     nnd_error_destroy(e);
-    test_free(name);
+    nnd_free(name);
     nnd_graph_destroy(f.g);
 }
 

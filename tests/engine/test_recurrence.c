@@ -366,7 +366,7 @@ static void check_layer(layer *l)
 static void random_layers_with(nnd_isa isa)
 {
     (void)isa;
-    for (int i = 0; i < 60; i++) {
+    for (int i = 0; i < ROUNDS(60); i++) {
         layer l = random_layer();
         check_layer(&l);
         layer_free(&l);
