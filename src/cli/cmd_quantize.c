@@ -8,7 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { DEFAULT_CHECKS = 8, TABLE_ROWS = 20 };
+enum { DEFAULT_CHECKS = 16, TABLE_ROWS = 20 };
 
 typedef struct quantize_job {
     cli *c;

@@ -254,7 +254,7 @@ static const cli_arg quantize_options[] = {
     FLAG("keep-last", "leave layers that nothing with weights lies behind float"),
     {"min-sqnr", CLI_NUMBER, 0, "DB", 1, 200, NULL,
      "leave layers float, the most harmful ones first, until every output keeps DB"},
-    {"check", CLI_INT, 0, "N", 0, 1000, NULL, "samples that measure the errors (default 8)"},
+    {"check", CLI_INT, 0, "N", 0, 1000, NULL, "samples that measure the errors (default 16)"},
     FLAG("all", "show the errors of all tensors, not the 20 largest"),
     THREADS,
     ALLOW,

@@ -13,7 +13,8 @@
  *   vi_bytes(v, to), vi_bytes_part(v, to, n)  the low byte of each lane, of the first n lanes
  *   vp  PAIR_LANES running sums of a depthwise kernel: vp_set1, vp_get(sums, i) → vi,
  *       vp_tap(sums, x, weight, step)
- *   with DEPTHWISE_QUADS: vi_quad(sums, x, weights, step), LANES sums of four neighbours
+ *   with DEPTHWISE_QUADS: vi_quad(sums, x, weights, step), LANES sums of four neighbours, less 128
+ *       each with SIGNED_VECTORS
  *   int8_interleave_some(rows, at, flip, to)  INTERLEAVED columns
  *
  * Conversions and vf_mul, vf_div, vf_fma and vi_round are single roundings, so that all ISAs give
@@ -227,6 +228,16 @@ static void int8_depthwise(const nnd_int8_depthwise_args *d)
 }
 
 #ifdef DEPTHWISE_QUADS
+/* What sums begin with: instructions that want i8 take 128 off each neighbour. */
+NND_INLINE int32_t quads_start(const size_t count, const nnd_int8_depthwise_args *d)
+{
+    int32_t sum = 0;
+    for (size_t t = 0; SIGNED_VECTORS && t < count; t++)
+        for (int i = 0; i < 4; i++)
+            sum += (int8_t)(uint8_t)((uint32_t)d->weights[t] >> 8 * i);
+    return (int32_t)((uint32_t)d->start + 128u * (uint32_t)sum);
+}
+
 /* Two vectors at a time: their sums do not wait for each other. count: a constant where it is
    known, so that the offsets and weights stay in registers. */
 NND_INLINE void quads(const size_t count, const int64_t step, const nnd_int8_depthwise_args *d)
@@ -234,8 +245,9 @@ NND_INLINE void quads(const size_t count, const int64_t step, const nnd_int8_dep
     const nnd_int8_bytes none = {0}, *b = d->bytes ? d->bytes : &none;
     const scaled_limits limits = limits_of(b->zero, b->low, b->high);
     const vf scale = vf_set1(b->row_scale ? b->row_scale[0] : 0.0f);
+    const vi start = vi_set1(quads_start(count, d));
     for (size_t i = 0; i < d->n; i += 2 * LANES) {
-        vi first = vi_set1(d->start), second = first;
+        vi first = start, second = start;
         for (size_t t = 0; t < count; t++) {
             const uint8_t *x = d->x + d->taps[t] + (ptrdiff_t)i * step;
             first = vi_quad(first, x, d->weights[t], step);
