@@ -288,8 +288,10 @@ static int compare(comparison *m)
     if (status != NND_OK) return cli_fail_work(m->c, status);
     code = m->equal ? CLI_OK : CLI_FAILED;
     if (m->c->json) return comparison_json(m, code);
-    printf("a  %s on %s\nb  %s on %s\n\n", m->paths[0], nnd_model_backend(m->models[0]),
-           m->paths[1], nnd_model_backend(m->models[1]));
+    for (int i = 0; i < 2; i++)
+        printf("%c  %s on %s%s%s\n", "ab"[i], m -> paths[i], nnd_model_backend(m->models[i]),
+               m -> configs[i] ? ", " : "", m->configs[i] ? m->configs[i] : "");
+    putchar('\n');
     print_outputs(m);
     if (!m->equal) print_divergence(&m->divergence);
     return code;

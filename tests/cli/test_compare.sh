@@ -35,6 +35,8 @@ open('b.onnx', 'wb').write(model(3.5))
 PY
 "$python" make.py
 
+run 0 compare-models a.onnx --backends builtin,builtin:passes=0
+says out.txt 'b  a.onnx on builtin, passes=0'
 run 0 compare-models a.onnx --backends builtin,builtin
 says out.txt equal
 run 0 compare-models a.onnx a.onnx --json

@@ -1,13 +1,13 @@
 /*
  * Searching the scores of detection heads in vectors, once for every instruction set. The including
- * file says what `floats` is, how many LANES it has, and what is done with it: load, every(v),
- * times, higher (the larger of two, the second where one is NaN), capped (into 0 … 1, NaN to 0),
- * root, largest (lane), any_above(a, b) and any_equal(a, b). The reference finds the place within
- * the vector.
+ * file says how functions of its instruction set are called, SCAN(name), what `floats` is, how many
+ * LANES it has, and what is done with it: load, every(v), times, higher (the larger of two, the
+ * second where one is NaN), capped (into 0 … 1, NaN to 0), root, largest (lane), any_above(a, b)
+ * and any_equal(a, b). The reference finds the place within the vector.
  */
 
-static inline size_t scan_above(const float *src, size_t from, size_t count, const float *bound,
-                                size_t period)
+size_t SCAN(nnd_first_above)(const float *src, size_t from, size_t count, const float *bound,
+                             size_t period)
 {
     size_t i = from, phase = from % period;
     while (i + LANES <= count && !any_above(load(src + i), load(bound + phase))) {
@@ -18,8 +18,8 @@ static inline size_t scan_above(const float *src, size_t from, size_t count, con
     return nnd_first_above_reference(src, i, count, bound, period);
 }
 
-static inline size_t scan_mean(const float *a, const float *b, size_t from, size_t count,
-                               float bound)
+size_t SCAN(nnd_first_mean_above)(const float *a, const float *b, size_t from, size_t count,
+                                  float bound)
 {
     const floats least = every(bound);
     size_t i = from;
@@ -40,8 +40,8 @@ static inline float top_of(const float *src, size_t count)
     return largest(i < count ? higher(load(src + count - LANES), top) : top);
 }
 
-static inline size_t scan_cells(const float *cells, size_t step, size_t from, size_t count,
-                                float bound)
+size_t SCAN(nnd_first_product_above)(const float *cells, size_t step, size_t from, size_t count,
+                                     float bound)
 {
     const size_t classes = step - NND_CELL_CLASSES;
     if (classes < LANES) return nnd_first_product_above_reference(cells, step, from, count, bound);
@@ -53,7 +53,7 @@ static inline size_t scan_cells(const float *cells, size_t step, size_t from, si
     return i;
 }
 
-static inline size_t scan_best(const float *src, size_t count)
+size_t SCAN(nnd_best_f32)(const float *src, size_t count)
 {
     if (count < LANES) return nnd_best_f32_reference(src, count);
     const float top = top_of(src, count);

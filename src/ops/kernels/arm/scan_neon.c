@@ -5,7 +5,8 @@
 #include "ops/kernels/arm/neon.h"
 #include "ops/kernels/reference/reference.h"
 
-#define LANES 4
+#define SCAN(name) name##_neon
+#define LANES      4
 typedef float32x4_t floats;
 
 static inline floats load(const float *p)
@@ -54,26 +55,3 @@ static inline bool any_equal(floats a, floats b)
 }
 
 #include "ops/kernels/scan_lanes.h"
-
-size_t nnd_first_above_neon(const float *src, size_t from, size_t count, const float *bound,
-                            size_t period)
-{
-    return scan_above(src, from, count, bound, period);
-}
-
-size_t nnd_first_mean_above_neon(const float *a, const float *b, size_t from, size_t count,
-                                 float bound)
-{
-    return scan_mean(a, b, from, count, bound);
-}
-
-size_t nnd_first_product_above_neon(const float *cells, size_t step, size_t from, size_t count,
-                                    float bound)
-{
-    return scan_cells(cells, step, from, count, bound);
-}
-
-size_t nnd_best_f32_neon(const float *src, size_t count)
-{
-    return scan_best(src, count);
-}

@@ -5,7 +5,8 @@
 #include "ops/kernels/reference/reference.h"
 #include "ops/kernels/x86/avx2.h"
 
-#define LANES 8
+#define SCAN(name) name##_avx2
+#define LANES      8
 typedef __m256 floats;
 
 static inline floats load(const float *p)
@@ -56,26 +57,3 @@ static inline bool any_equal(floats a, floats b)
 }
 
 #include "ops/kernels/scan_lanes.h"
-
-size_t nnd_first_above_avx2(const float *src, size_t from, size_t count, const float *bound,
-                            size_t period)
-{
-    return scan_above(src, from, count, bound, period);
-}
-
-size_t nnd_first_mean_above_avx2(const float *a, const float *b, size_t from, size_t count,
-                                 float bound)
-{
-    return scan_mean(a, b, from, count, bound);
-}
-
-size_t nnd_first_product_above_avx2(const float *cells, size_t step, size_t from, size_t count,
-                                    float bound)
-{
-    return scan_cells(cells, step, from, count, bound);
-}
-
-size_t nnd_best_f32_avx2(const float *src, size_t count)
-{
-    return scan_best(src, count);
-}
