@@ -83,7 +83,7 @@ const char *cli_model_port_text(const nnd_model_port *port, char *text, size_t s
     nnd_str s = {0};
     if (port->kind == NND_PORT_SEQUENCE) nnd_str_add(&s, "sequence of ");
     if (port->kind == NND_PORT_MAP) nnd_str_add(&s, "map of ");
-    nnd_str_printf(&s, "%s[", nnd_dtype_name(port->dtype));
+    nnd_str_printf(&s, "%s[", port->dtype ? nnd_dtype_name(port->dtype) : "?");
     for (int i = 0; i < port->rank; i++) {
         const nnd_dim *dim = &port->dims[i];
         if (i) nnd_str_add_char(&s, ',');

@@ -30,6 +30,10 @@ static void a_graph_by_hand_runs(void **state)
     assert_string_equal(port->name, "x");
     assert_string_equal(port->dims[0].symbol, "batch");
     assert_int_equal(port->dims[1].value, 3);
+    port = nnd_engine_model_output(model, 0); /* of no declared type */
+    assert_int_equal(port->dtype, NND_F32);
+    assert_int_equal(port->rank, 2);
+    assert_int_equal(port->dims[0].value, -1);
     run_linear(model);
     nnd_engine_model_unref(model);
 }

@@ -76,6 +76,20 @@ static void refine_outputs(nnd_engine_model *m)
     }
 }
 
+/* Types that the file does not say, from the shapes that the passes went by. Sizes stay open. */
+static void name_outputs(nnd_engine_model *m)
+{
+    for (size_t i = 0; i < m->output_count; i++) {
+        const nnd_graph_value *v = &m->graph->values[m->graph->outputs[i]];
+        nnd_engine_port *p = &m->outputs[i];
+        if (v->nominal_rank < 0 || p->dtype != NND_DTYPE_INVALID) continue;
+        p->dtype = v->nominal_dtype;
+        p->rank = v->nominal_rank;
+        for (int k = 0; k < p->rank; k++)
+            p->dims[k] = (nnd_engine_dim){-1, NULL};
+    }
+}
+
 static nnd_status plan_declared(nnd_engine_model *m)
 {
     nnd_tensor *inputs = nnd_calloc(m->input_count + 1, sizeof(*inputs));
@@ -248,6 +262,7 @@ static nnd_status load(nnd_engine_model *m, const void *bytes, size_t size,
     if (bytes && !offers) open_cache(m, &from, o);
     NND_TRY(nnd_passes_run(m->graph, m->passes, &m->report));
     if (offers) NND_TRY(nnd_brought_bind(m->graph));
+    name_outputs(m);
     drop_unused_constants(m->graph);
     if (!bytes && m->bytes) {
         from.bytes = nnd_buffer_data(m->bytes);
