@@ -201,6 +201,8 @@ static nnd_status correct(corrector *c)
 {
     nnd_quantize *q = c->q;
     double before, after;
+    q->gives_biases = true;
+    NND_TRY(quant_plan_again(q));
     NND_TRY(list_layers(c));
     NND_TRY(begin_shifts(c));
     NND_TRY(quant_build(q));
@@ -211,6 +213,7 @@ static nnd_status correct(corrector *c)
     NND_TRY(quant_build(q));
     NND_TRY(quant_score(q, &after));
     if (after >= before) return NND_OK;
+    q->gives_biases = false;
     NND_TRY(begin_shifts(c));
     return quant_build(q);
 }

@@ -93,6 +93,7 @@ struct nnd_quantize {
     nnd_request *request;
     NND_VEC(nnd_value **) checks; /* samples that measure errors, by input */
     NND_VEC(nnd_value **) wanted; /* what the float model makes of them, by output */
+    bool gives_biases;            /* to convolutions without one, for the shifts */
     bool hide_outputs;            /* the new file has none: others will be made visible */
     size_t samples;
     nnd_str result;

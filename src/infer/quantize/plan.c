@@ -240,8 +240,7 @@ static nnd_status plan_layer(nnd_quantize *q, size_t index)
     quant_layer layer;
     nnd_status status = quant_layer_read(q, index, &layer, &reason);
     if (status == NND_OK && !reason) status = fold_behind(q, &layer);
-    if (status == NND_OK && !reason && q->options.correct_bias)
-        status = quant_layer_ensure_bias(q, &layer);
+    if (status == NND_OK && !reason && q->gives_biases) status = quant_layer_ensure_bias(q, &layer);
     if (status == NND_OK && !reason) status = add_tensor(q, n->inputs[0], QUANT_NONE, &layer.input);
     if (status == NND_OK && reason) status = keep(q, n, reason);
     const bool pushed = status == NND_OK && !reason && nnd_vec_push(&q->layers, layer);
