@@ -320,6 +320,20 @@ static void a_weight_larger_than_the_file_is_refused(void **state)
     }
 }
 
+static void a_piece_may_be_longer_than_all(void **state)
+{
+    static const int64_t chunk = INT64_MAX;
+    nnd_str graph = {0}, attrs = {0};
+    (void)state;
+    ow_attr_int(&attrs, "axis", 0);
+    ow_initializer(&graph, "x", OW_F32, 1, DIMS(3), (float[]){1, 2, 3}, 3 * sizeof(float));
+    ow_initializer(&graph, "chunk", OW_I64, 0, NULL, &chunk, sizeof(chunk));
+    ow_node(&graph, "SplitToSequence", "x,chunk", "s", NULL);
+    ow_node(&graph, "ConcatFromSequence", "s", "y", &attrs);
+    open_output(&graph, "y", 1);
+    assert_ok(try_model(&graph));
+}
+
 static void absurd_groups_are_refused(void **state)
 {
     static const int64_t groups[] = {INT64_MAX, INT64_C(1) << 62, INT64_MIN, 0, 3};
@@ -404,6 +418,7 @@ int main(void)
         COUNTED(huge_dimensions_are_refused),
         COUNTED(a_weight_larger_than_the_file_is_refused),
         COUNTED(deep_nesting_is_refused),
+        COUNTED(a_piece_may_be_longer_than_all),
         COUNTED(absurd_groups_are_refused),
         COUNTED(endless_sums_end),
     };

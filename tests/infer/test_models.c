@@ -149,6 +149,42 @@ static void options_are_checked(void **state)
     assert_fails(load_with(&o), NND_E_INVALID_ARGUMENT, "arena", "shared");
 }
 
+/* A few bytes of a file may ask for any amount of memory; the host says how much there is. */
+static void memory_has_the_limit_that_is_asked_for(void **state)
+{
+    static const char *const limits[] = {"memory-limit=1", "memory-limit=16"};
+    int64_t sides[2] = {1024, 1024};
+    const char *shape[] = {"shape"}, *zeros[] = {"zeros"}, *y[] = {"y"};
+    nnd_tensor t;
+    (void)state;
+    assert_ok(nnd_tensor_init(&t, NND_I64, 1, (int64_t[]){2}, sides));
+    for (size_t i = 0; i < NND_COUNT(limits); i++) {
+        nnd_model_options o = NND_MODEL_OPTIONS_INIT;
+        nnd_model *model = NULL;
+        nnd_ir *ir = NULL;
+        assert_ok(nnd_ir_create("large", 17, &ir));
+        nnd_ir_graph *g = nnd_ir_main(ir);
+        assert_ok(nnd_ir_add_constant(g, "shape", &t));
+        assert_ok(nnd_ir_add_node(g, &(nnd_ir_node){.op = "ConstantOfShape",
+                                                    .inputs = shape,
+                                                    .input_count = 1,
+                                                    .outputs = zeros,
+                                                    .output_count = 1}));
+        assert_ok(nnd_ir_add_node(
+            g,
+            &(nnd_ir_node){
+                .op = "Exp", .inputs = zeros, .input_count = 1, .outputs = y, .output_count = 1}));
+        assert_ok(nnd_ir_add_output(g, "y", NULL));
+        o.config = limits[i];
+        if (i == 0)
+            assert_fails(nnd_model_from_ir(ir, &o, &model), NND_E_LIMIT, "ConstantOfShape",
+                         "4194304 bytes");
+        else
+            assert_ok(nnd_model_from_ir(ir, &o, &model));
+        nnd_model_unref(model);
+    }
+}
+
 static void a_cancelled_load_stops(void **state)
 {
     (void)state;
@@ -335,6 +371,7 @@ int main(void)
         cmocka_unit_test(files_and_memory_give_the_same_model),
         cmocka_unit_test(bad_files_are_refused),
         cmocka_unit_test(every_truncation_is_survived),
+        cmocka_unit_test(memory_has_the_limit_that_is_asked_for),
         cmocka_unit_test(options_are_checked),
         cmocka_unit_test(a_cancelled_load_stops),
         cmocka_unit_test(ports_tell_names_and_shapes),

@@ -123,7 +123,7 @@ static nnd_status read_split(const nnd_op_ctx *c, int64_t extent, int64_t **begi
     if (split && split->rank > 1) return nnd_op_fail(c, NND_E_SHAPE, "the split is no vector");
     if (split && !listed) chunk = nnd_op_int_at(split, 0);
     if (chunk <= 0) return nnd_op_fail(c, NND_E_SHAPE, "the split is %lld", (long long)chunk);
-    *count = listed ? (size_t)split->dims[0] : (size_t)((extent + chunk - 1) / chunk);
+    *count = listed ? (size_t)split->dims[0] : (size_t)(extent / chunk + (extent % chunk != 0));
     *begins = nnd_calloc(*count + 1, sizeof(int64_t));
     if (!*begins) return out_of_memory();
     int64_t at = 0;

@@ -185,6 +185,12 @@ void conformance_manual_builtin(bool zh)
         zh, "cache-limit=MIB",
         "what this folder may hold, default 4096; files that were not used for longest go first",
         "此文件夹的容量上限，默认 4096；最久未使用的文件先删除");
+    put_option(zh, "memory-limit=MIB",
+               "what the activations of a run may take, its texts and the elements that a Loop "
+               "collects as much again, default 16384; a model that wants more is refused with the "
+               "node's name. For models that you do not know",
+               "一次运行的激活张量最多占用的内存，文本和 Loop 收集的元素各自另有同样的上限，默认 "
+               "16384；超出的模型被拒绝，并说出节点的名字。用于来历不明的模型");
     put_option(zh, "precision=f32\\|bf16",
                "bf16: Gemm and MatMul with constant weights round weights and inputs to "
                "bfloat16 and sum in f32 (the model's option `precision` says the same). "

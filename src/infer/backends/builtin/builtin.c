@@ -78,6 +78,7 @@ typedef struct builtin_config {
     int brought_kernels;  /* KERNELS_… */
     char *cache;
     int64_t cache_mib;
+    int64_t memory_mib; /* 0 = the engine's own limit */
 } builtin_config;
 
 static const nnd_option config_options[] = {
@@ -99,6 +100,8 @@ static const nnd_option config_options[] = {
                       "folder for packed weights, which all processes share"),
     NND_OPTION_INT(builtin_config, cache_mib, "cache-limit", 1, INT64_C(1) << 40,
                    "MiB that this folder may hold"),
+    NND_OPTION_INT(builtin_config, memory_mib, "memory-limit", 1, INT64_C(1) << 40,
+                   "MiB that the activations of a run may take"),
     NND_OPTION_ENUM(builtin_config, precision, "precision", "f32|bf16",
                     "what Gemm and MatMul with constant weights round their operands to"),
 };
@@ -205,6 +208,7 @@ static nnd_status load_configured(const model_source *from, const nnd_model_opti
     engine.dump_after = config->dump_after;
     engine.cache = config->cache ? config->cache : folder;
     engine.max_cache_bytes = (uint64_t)config->cache_mib << 20;
+    engine.max_arena_bytes = (uint64_t)config->memory_mib << 20;
     engine.bf16 = config->precision == PRECISION_BF16;
     engine.only_own_kernels = config->brought_kernels == KERNELS_OFF;
     nnd_status status =
