@@ -99,6 +99,17 @@ static void print_bytes(const char *title, const nnd_json *number)
     printf("%s %s\n", title, text);
 }
 
+static bool has_open_sizes(const nnd_model *model)
+{
+    for (size_t i = 0; i < nnd_model_input_count(model); i++) {
+        const nnd_model_port *port = nnd_model_input(model, i);
+        if (port->rank < 0) return true;
+        for (int k = 0; k < port->rank; k++)
+            if (port->dims[k].value < 0) return true;
+    }
+    return false;
+}
+
 static void print_inspection(const nnd_model *model, const nnd_json *root)
 {
     const nnd_json *memory = nnd_json_get(root, "memory");
@@ -110,7 +121,11 @@ static void print_inspection(const nnd_model *model, const nnd_json *root)
     if (nnd_json_get(root, "parameters"))
         printf("parameters  %.0f\n", nnd_json_number(nnd_json_get(root, "parameters"), 0));
     print_bytes("weights    ", nnd_json_get(root, "weight_bytes"));
-    if (flops > 0) printf("flops       %.4g M\n", flops / 1e6);
+    if (flops > 0)
+        printf("flops       %.4g M\n", flops / 1e6);
+    else if (has_open_sizes(model))
+        puts("flops       depend on sizes that are open; 'nndeploy bench model --shape "
+             "NAME=1,3,224,224 --profile' counts them");
     print_bytes("arena      ", nnd_json_get(memory, "arena_bytes"));
     print_bytes("unshared   ", nnd_json_get(memory, "without_sharing_bytes"));
     print_bytes("packed     ", nnd_json_get(root, "packed_bytes"));

@@ -80,6 +80,7 @@ run 2 nodes --log loud
 run 0 nodes --log=debug
 NNDEPLOY_LOG=loud run 0 inspect "$model"
 says err.txt "NNDEPLOY_LOG='loud' is none of trace|debug|info|warn|error|off"
+says out.txt 'flops       depend on sizes that are open'
 NNDEPLOY_LOG=loud run 0 inspect "$model" --log warn
 silent err.txt
 run 2 validate $'\xff\xfe'
