@@ -62,22 +62,63 @@ static void impossible_sizes_are_refused(void **state)
 
 enum { SIDE = 24, NODES = 40, OUTPUTS = 3 };
 
-/* Two values one above the other, and the halves of what an operator makes of them. */
-static uint32_t join_and_split(nnd_graph *g, uint32_t a, uint32_t b, bool negate, uint32_t *second)
+static uint32_t ints(nnd_graph *g, size_t n, const int64_t *items)
+{
+    nnd_tensor t;
+    uint32_t id;
+    int64_t count = (int64_t)n;
+    assert_ok(nnd_tensor_init(&t, NND_I64, 1, &count, (void *)(uintptr_t)items));
+    assert_ok(nnd_graph_add_constant(g, NULL, &t, &id));
+    return id;
+}
+
+static uint32_t node(nnd_graph *g, const char *type, size_t n, const uint32_t *in)
+{
+    nnd_graph_node *made;
+    assert_ok(nnd_graph_add_node(g, "", type, 13, NULL, n, in, 1, NULL, &made));
+    return made->outputs[0];
+}
+
+/* Rows [first, end) of a value. */
+static uint32_t rows(nnd_graph *g, uint32_t x, int64_t first, int64_t end)
+{
+    const uint32_t in[4] = {x, ints(g, 1, &first), ints(g, 1, &end), ints(g, 1, (int64_t[]){0})};
+    return node(g, "Slice", 4, in);
+}
+
+/* Half `index` of 2·SIDE rows, by way of a new dimension. */
+static uint32_t half(nnd_graph *g, uint32_t x, int64_t index)
+{
+    const int64_t pair[3] = {2, SIDE, SIDE}, flat[2] = {SIDE, SIDE};
+    const uint32_t view[2] = {x, ints(g, 3, pair)};
+    const uint32_t pick[2] = {node(g, "Reshape", 2, view), ints(g, 1, &index)};
+    const uint32_t back[2] = {node(g, "Gather", 2, pick), ints(g, 2, flat)};
+    return node(g, "Reshape", 2, back);
+}
+
+/* Two values one above the other, and two pieces of what an operator makes of them: halves, or such
+   that overlap. */
+static uint32_t join_and_split(nnd_graph *g, uint32_t a, uint32_t b, uint32_t how, uint32_t *second)
 {
     uint32_t in[2] = {a, b}, joined;
     nnd_graph_node *n;
     assert_ok(nnd_graph_add_node(g, "", "Concat", 13, NULL, 2, in, 1, NULL, &n));
     assert_ok(nnd_node_add_int(g, n, "axis", 0));
     joined = n->outputs[0];
-    if (negate) {
-        assert_ok(nnd_graph_add_node(g, "", "Neg", 13, NULL, 1, &joined, 1, NULL, &n));
-        joined = n->outputs[0];
+    if (how & 1) joined = node(g, "Neg", 1, &joined);
+    if (how & 2) {
+        uint32_t most = rows(g, joined, 3, 2 * SIDE - 3); /* a piece of a piece: 5 + 3 = 8 */
+        *second = how & 4 ? rows(g, most, 5, 5 + SIDE) : rows(g, joined, -SIDE, 2 * SIDE);
+        return how & 8 ? half(g, joined, -2) : rows(g, joined, 16, 16 + SIDE);
     }
-    assert_ok(nnd_graph_add_node(g, "", "Split", 13, NULL, 1, &joined, 2, NULL, &n));
+    /* with an empty piece in front, or without one */
+    bool empty = how & 16;
+    const uint32_t list[2] = {joined, ints(g, 3, (int64_t[]){0, SIDE, SIDE})};
+    size_t count = empty ? 3 : 2;
+    assert_ok(nnd_graph_add_node(g, "", "Split", 13, NULL, empty ? 2 : 1, list, count, NULL, &n));
     assert_ok(nnd_node_add_int(g, n, "axis", 0));
-    *second = n->outputs[1];
-    return n->outputs[0];
+    *second = n->outputs[count - 1];
+    return n->outputs[count - 2];
 }
 
 /* A chain-and-branch graph of element-wise operators, views, transposes and joins over SIDE×SIDE.
@@ -97,7 +138,7 @@ static nnd_graph *random_graph(uint32_t seed)
         uint32_t in[2] = {a, ids[count - 1 - next_random(&seed) % recent]};
         bool two = next_random(&seed) % 2;
         if (next_random(&seed) % 4 == 0 && count < NODES) {
-            ids[count] = join_and_split(g, in[0], in[1], two, &ids[count + 1]);
+            ids[count] = join_and_split(g, in[0], in[1], next_random(&seed) >> 8, &ids[count + 1]);
             count += 2;
             continue;
         }
@@ -160,6 +201,56 @@ static void shared_memory_changes_no_result(void **state)
     }
 }
 
+/* The value whose memory `id` lies in, and where in it. */
+static void assert_lies_in(const nnd_plan *plan, uint32_t id, uint32_t whole, size_t row)
+{
+    size_t shift;
+    assert_int_equal(nnd_plan_root(plan, id, &shift), whole);
+    assert_int_equal(shift, row * SIDE * sizeof(float));
+}
+
+/* Pieces stay in the value that they are of, also a piece of a piece, and pieces that are results;
+   nothing is written over them while one is still read. */
+static void pieces_are_not_copied(void **state)
+{
+    (void)state;
+    const int64_t dims[2] = {2 * SIDE, SIDE};
+    nnd_graph *g;
+    nnd_tensor input;
+    nnd_plan *plan;
+    uint32_t x, base, top, inner, bottom, over, odd, sum[2];
+    assert_ok(nnd_graph_create(NULL, "pieces", &g));
+    assert_ok(nnd_graph_add_input(g, "x", NND_F32, 2, dims, &x));
+    base = node(g, "Exp", 1, &x);
+    top = rows(g, base, 0, SIDE);
+    inner = rows(g, top, 8, 16);
+    bottom = half(g, base, 1);
+    odd = rows(g, base, 1, 9); /* does not begin with a line of memory */
+    over = node(g, "Neg", 1, &top);
+    sum[0] = node(g, "Add", 2, (const uint32_t[]){over, bottom});
+    sum[1] = node(g, "Add", 2, (const uint32_t[]){inner, odd});
+    assert_ok(nnd_graph_add_output(g, sum[0]));
+    assert_ok(nnd_graph_add_output(g, sum[1]));
+    assert_ok(nnd_graph_add_output(g, inner));
+    assert_ok(nnd_graph_bind(g));
+    nnd_graph_index(g);
+    assert_ok(nnd_tensor_init(&input, NND_F32, 2, dims, NULL));
+    nnd_plan_options options = {false, (uint64_t)1 << 30};
+    assert_ok(nnd_plan_create(g, &input, &options, &plan));
+    assert_lies_in(plan, top, base, 0);
+    assert_lies_in(plan, inner, base, 8);
+    assert_lies_in(plan, bottom, base, SIDE);
+    size_t shift;
+    assert_int_not_equal(nnd_plan_root(plan, odd, &shift), base);
+    assert_int_not_equal(nnd_plan_root(plan, over, &shift), base);
+    nnd_plan_destroy(plan);
+    options.separate_tensors = true;
+    assert_ok(nnd_plan_create(g, &input, &options, &plan));
+    assert_lies_in(plan, top, top, 0);
+    nnd_plan_destroy(plan);
+    nnd_graph_destroy(g);
+}
+
 static void the_arena_is_smaller_than_the_sum(void **state)
 {
     (void)state;
@@ -184,6 +275,7 @@ int main(void)
         cmocka_unit_test(blocks_that_live_at_once_do_not_overlap),
         cmocka_unit_test(impossible_sizes_are_refused),
         cmocka_unit_test(shared_memory_changes_no_result),
+        cmocka_unit_test(pieces_are_not_copied),
         cmocka_unit_test(the_arena_is_smaller_than_the_sum),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

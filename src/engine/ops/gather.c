@@ -38,6 +38,21 @@ static nnd_status gather_infer(nnd_op_ctx *c)
     return nnd_op_output(c, 0, x->dtype, rank, dims);
 }
 
+/* A single index that is known is a piece of the input when nothing stands before the axis. */
+static nnd_status gather_plan(nnd_op_ctx *c)
+{
+    int axis;
+    const nnd_tensor *x = c->in[0], *index = c->in[1];
+    NND_TRY(nnd_op_axis(c, nnd_node_int(c->node, "axis", 0), x->rank, &axis));
+    if (!index->data || nnd_tensor_count(index) != 1 || nnd_op_span(x, 0, axis) != 1) return NND_OK;
+    int64_t k = nnd_op_int_at(index, 0), extent = x->dims[axis];
+    if (k < -extent || k >= extent) return NND_OK; /* run says so */
+    size_t piece = (size_t)nnd_op_span(x, axis + 1, x->rank) * nnd_op_element(x->dtype);
+    c->apart = true;
+    c->apart_offset = (size_t)(k < 0 ? k + extent : k) * piece;
+    return NND_OK;
+}
+
 static nnd_status gather_run(nnd_op_ctx *c)
 {
     int axis;
@@ -148,7 +163,7 @@ static nnd_status nd_run(nnd_op_ctx *c)
 }
 
 static const nnd_op ops[] = {
-    {"", "Gather", 1, 0, 2, 2, 1, 1, NND_OP_PICKS, gather_infer, gather_run, .variant = 0},
+    {"", "Gather", 1, 0, 2, 2, 1, 1, NND_OP_PICKS, gather_infer, gather_run, .plan = gather_plan},
     {"", "GatherElements", 11, 0, 2, 2, 1, 1, NND_OP_PICKS, elements_infer, elements_run,
      .variant = 0},
     {"", "GatherND", 11, 0, 2, 2, 1, 1, NND_OP_PICKS, nd_infer, nd_run, .variant = 0},

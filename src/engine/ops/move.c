@@ -265,6 +265,32 @@ static nnd_status slice_infer(nnd_op_ctx *c)
     return nnd_op_output(c, 0, c->in[0]->dtype, c->in[0]->rank, s.count);
 }
 
+/* One piece of memory: behind dimensions of which a single index is taken, one has a range, and all
+   others are whole. */
+static bool is_one_piece(const nnd_tensor *x, const slicing *s)
+{
+    int i = 0;
+    while (i < x->rank && s->count[i] == 1)
+        i++;
+    if (i < x->rank && s->step[i] != 1) return false;
+    for (i++; i < x->rank; i++)
+        if (s->count[i] != x->dims[i] || s->step[i] != 1) return false;
+    return true;
+}
+
+static nnd_status slice_plan(nnd_op_ctx *c)
+{
+    slicing s;
+    int64_t strides[NND_MAX_RANK];
+    const nnd_tensor *x = c->in[0];
+    NND_TRY(read_slicing(c, &s));
+    dense_strides(x, strides);
+    c->apart = nnd_tensor_count(&c->out[0]) > 0 && is_one_piece(x, &s);
+    for (int i = 0; i < x->rank && c->apart; i++)
+        c->apart_offset += (size_t)(s.start[i] * strides[i]) * nnd_op_element(x->dtype);
+    return NND_OK;
+}
+
 static nnd_status slice_run(nnd_op_ctx *c)
 {
     slicing s;
@@ -501,6 +527,14 @@ static nnd_status split_infer(nnd_op_ctx *c)
                : nnd_op_fail(c, NND_E_SHAPE, "the parts are smaller than the whole");
 }
 
+static nnd_status split_plan(nnd_op_ctx *c)
+{
+    int axis;
+    NND_TRY(nnd_op_axis(c, nnd_node_int(c->node, "axis", 0), c->in[0]->rank, &axis));
+    c->apart = nnd_op_span(c->in[0], 0, axis) == 1;
+    return NND_OK;
+}
+
 static nnd_status split_run(nnd_op_ctx *c)
 {
     int axis;
@@ -519,12 +553,12 @@ static nnd_status split_run(nnd_op_ctx *c)
 
 static const nnd_op ops[] = {
     {"", "Transpose", 1, 0, 1, 1, 1, 1, 0, transpose_infer, transpose_run, .variant = 0},
-    {"", "Slice", 1, 0, 1, 5, 1, 1, NND_OP_PICKS, slice_infer, slice_run, .variant = 0},
+    {"", "Slice", 1, 0, 1, 5, 1, 1, NND_OP_PICKS, slice_infer, slice_run, .plan = slice_plan},
     {"", "Expand", 8, 0, 2, 2, 1, 1, 0, expand_infer, expand_run, .variant = 0},
     {"", "Tile", 6, 0, 2, 2, 1, 1, 0, tile_infer, tile_run, .variant = 0},
     {"", "DepthToSpace", 1, 0, 1, 1, 1, 1, 0, block_infer, block_run, .variant = 0},
     {"", "SpaceToDepth", 1, 0, 1, 1, 1, 1, 0, block_infer, block_run, .variant = 1},
     {"", "Concat", 1, 0, 1, -1, 1, 1, 0, concat_infer, concat_run, .plan = concat_plan},
-    {"", "Split", 1, 0, 1, 2, 1, -1, 0, split_infer, split_run, .variant = 0},
+    {"", "Split", 1, 0, 1, 2, 1, -1, 0, split_infer, split_run, .plan = split_plan},
 };
 const nnd_op_family nnd_ops_move = {ops, NND_COUNT(ops)};

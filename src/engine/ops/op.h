@@ -90,6 +90,10 @@ struct nnd_op_ctx {
     /* Set by plan when the inputs, one after the other, have the bytes of output 0 (Concat). They
        may then be made where they belong: run leaves alone what is there. */
     bool joined;
+    /* Set by plan when the outputs, one after the other, have the bytes of input 0 from this offset
+       on (Split, Slice). They may then lie there, and run is not called. */
+    bool apart;
+    size_t apart_offset;
 };
 
 /* ---- 3 helpers for operators ----------------------------------------------------------- */

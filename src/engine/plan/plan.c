@@ -149,6 +149,8 @@ static nnd_status plan_kernels(nnd_op_ctx *c, nnd_plan_step *step)
         return status;
     }
     step->joined = c->joined;
+    step->apart = c->apart;
+    step->apart_offset = c->apart_offset;
     step->op_step = c->step;
     step->kernel = c->kernel ? c->kernel : "reference";
     step->workspace_bytes = c->workspace_bytes;
@@ -413,6 +415,40 @@ static void share_views(planner *p)
     }
 }
 
+/* Whether all results of a step can lie in its first input: each has to begin with a line of
+   memory, as any other value does. */
+static bool may_lie_in_input(const planner *p, const nnd_plan_step *step, const nnd_graph_node *n)
+{
+    size_t at = step->apart_offset;
+    if (!step->apart || step->dynamic || p->plan->slots[n->inputs[0]].kind != NND_SLOT_ARENA)
+        return false;
+    for (size_t k = 0; k < n->output_count; k++) {
+        if (n->outputs[k] == NND_NO_ID || at % NND_MEMORY_ALIGN) return false;
+        const nnd_slot *out = &p->plan->slots[n->outputs[k]];
+        size_t bytes = nnd_tensor_bytes(&out->tensor);
+        if (out->kind != NND_SLOT_ARENA || out->root != n->outputs[k] || !bytes) return false;
+        at += bytes;
+    }
+    return true;
+}
+
+/* Results that are pieces of an input stay where they are in it. */
+static void share_parts(planner *p)
+{
+    for (uint32_t i = 0; i < p->plan->step_count; i++) {
+        const nnd_plan_step *step = &p->plan->steps[i];
+        const nnd_graph_node *n = &p->graph->nodes[step->node];
+        size_t at = step->apart_offset;
+        if (!may_lie_in_input(p, step, n)) continue;
+        for (size_t k = 0; k < n->output_count; k++) {
+            nnd_slot *out = &p->plan->slots[n->outputs[k]];
+            share(p->plan, n->outputs[k], n->inputs[0]);
+            out->shift += at;
+            at += nnd_tensor_bytes(&out->tensor);
+        }
+    }
+}
+
 /* Inputs of a joining operator are made where they belong in its result, whose life begins with the
    first of them. Each has to be whole lines of memory. */
 static void share_joined(planner *p)
@@ -437,8 +473,18 @@ static void share_joined(planner *p)
     }
 }
 
+/* Whether the plan put the results of a step where their bytes are. */
+static bool lies_in_input(const nnd_plan *plan, const nnd_plan_step *step, const nnd_graph_node *n)
+{
+    size_t from, to;
+    if (n->outputs[0] == NND_NO_ID || plan->slots[n->outputs[0]].root == n->outputs[0])
+        return false;
+    return nnd_plan_root(plan, n->inputs[0], &from) == nnd_plan_root(plan, n->outputs[0], &to) &&
+           to == from + step->apart_offset;
+}
+
 /* What lies where it belongs is neither read nor written. */
-static void count_joined(planner *p)
+static void count_unmoved(planner *p)
 {
     for (uint32_t i = 0; i < p->plan->step_count; i++) {
         nnd_plan_step *step = &p->plan->steps[i];
@@ -449,6 +495,8 @@ static void count_joined(planner *p)
             step->bytes_read -= nnd_tensor_bytes(&part->tensor);
             step->bytes_written -= nnd_tensor_bytes(&part->tensor);
         }
+        step->apart = step->apart && lies_in_input(p->plan, step, n);
+        if (step->apart) step->bytes_read = step->bytes_written = 0;
     }
 }
 
@@ -580,8 +628,11 @@ static nnd_status make_steps(planner *p, const nnd_tensor *inputs)
     return NND_OK;
 }
 
+/* Ways to save copies: inputs of Concat are made in its result, pieces of a value stay in it. */
+enum { JOINS = 1, PARTS = 2 };
+
 /* Lives, sharing and places, anew. */
-static nnd_status place(planner *p, bool joins)
+static nnd_status place(planner *p, int ways)
 {
     for (uint32_t i = 0; i < p->graph->value_count; i++) {
         nnd_slot *s = &p->plan->slots[i];
@@ -592,27 +643,31 @@ static nnd_status place(planner *p, bool joins)
     }
     find_lives(p);
     share_views(p);
-    if (joins) share_joined(p);
+    if (ways & PARTS) share_parts(p);
+    if (ways & JOINS) share_joined(p);
     share_in_place(p);
     place_outputs(p);
     return place_arena(p);
 }
 
-/* Parts that are made in place save copies, but keep the memory of the whole from early on: not
-   when that makes the arena larger. */
+/* Both keep memory for longer than copies would: not when that makes the arena larger. */
 static nnd_status place_all(planner *p)
 {
+    static const int orders[] = {JOINS | PARTS, JOINS, PARTS};
     nnd_plan *plan = p->plan;
-    bool joins = false;
-    NND_TRY(place(p, false));
+    int ways = 0;
+    NND_TRY(place(p, 0));
     for (size_t i = 0; i < plan->step_count; i++)
-        joins = joins || plan->steps[i].joined;
-    if (joins) {
-        size_t apart = plan->arena_bytes;
-        NND_TRY(place(p, true));
-        if (plan->arena_bytes > apart) NND_TRY(place(p, false));
-        count_joined(p);
+        ways |= (plan->steps[i].joined ? JOINS : 0) | (plan->steps[i].apart ? PARTS : 0);
+    size_t copied = plan->arena_bytes;
+    bool done = !ways;
+    for (size_t i = 0; i < NND_COUNT(orders) && !done; i++) {
+        if (orders[i] & ~ways) continue;
+        NND_TRY(place(p, orders[i]));
+        done = plan->arena_bytes <= copied;
     }
+    if (!done) NND_TRY(place(p, 0));
+    if (ways) count_unmoved(p);
     if (plan->arena_bytes <= p->options->max_arena_bytes) return NND_OK;
     return nnd_error_set(NND_E_LIMIT, "the model's activations need %zu bytes, the limit is %llu",
                          plan->arena_bytes, (unsigned long long)p->options->max_arena_bytes);

@@ -36,6 +36,8 @@ typedef struct nnd_plan_step {
     uint32_t node;
     bool dynamic; /* infer and plan again at run time */
     bool joined;  /* as in nnd_op_ctx */
+    bool apart;   /* likewise; in a finished plan: the results lie in input 0, nothing runs */
+    size_t apart_offset;
     void *op_step;
     struct nnd_plan *branch; /* of an If whose condition is known: runs in the workspace */
     const char *kernel;
