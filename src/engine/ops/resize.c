@@ -346,6 +346,26 @@ typedef struct nearest_job {
     size_t row, size;
 } nearest_job;
 
+/* The elements of a row at these places, all of which are there; size: a constant. */
+static inline void pick_elements(const char *from, const int64_t *index, size_t n, char *to,
+                                 const size_t size)
+{
+    for (size_t i = 0; i < n; i++)
+        memcpy(to + i * size, from + (size_t)index[i] * size, size);
+}
+
+static void pick_row(const char *from, const int64_t *index, size_t n, char *to, size_t size)
+{
+    if (size == 1)
+        pick_elements(from, index, n, to, 1);
+    else if (size == 2)
+        pick_elements(from, index, n, to, 2);
+    else if (size == 4)
+        pick_elements(from, index, n, to, 4);
+    else
+        pick_elements(from, index, n, to, size);
+}
+
 static nnd_status nearest_tile(void *user, size_t index, int lane)
 {
     const nearest_job *j = user;
@@ -360,13 +380,18 @@ static nnd_status nearest_tile(void *user, size_t index, int lane)
         if (k >= 0) from += (size_t)k * stride;
         stride *= (size_t)j->r->in[d];
     }
+    const int64_t *columns = j->taps[last].index;
+    const char *row = (const char *)j->x->data + from * j->size;
+    char *to = (char *)j->y->data + index * j->row * j->size;
+    if (j->r->coordinate != CROP_AND_RESIZE) {
+        pick_row(row, columns, j->row, to, j->size);
+        return NND_OK;
+    }
     for (size_t i = 0; i < j->row; i++) {
-        int64_t k = j->taps[last].index[i];
-        if (outside || k < 0)
-            nnd_dtype_set(j->y->dtype, j->y->data, index * j->row + i, j->r->outside);
+        if (outside || columns[i] < 0)
+            nnd_dtype_set(j->y->dtype, to, i, j->r->outside);
         else
-            memcpy((char *)j->y->data + (index * j->row + i) * j->size,
-                   (const char *)j->x->data + (from + (size_t)k) * j->size, j->size);
+            memcpy(to + i * j->size, row + (size_t)columns[i] * j->size, j->size);
     }
     return NND_OK;
 }
