@@ -65,6 +65,9 @@ function(nnd_isa_flags out)
     elseif(f MATCHES "_neon_dotprod\\.c$")
       set(arch arm)
       set(flags -march=armv8.2-a+dotprod)
+    elseif(f MATCHES "_neon_bf16\\.c$")
+      set(arch arm)
+      set(flags -march=armv8.6-a+bf16)
     endif()
     # A check of the pointer before each load makes these files take minutes to compile and asks
     # what the address sanitizer asks as well; checks of arithmetic stay.

@@ -19,6 +19,7 @@ static const struct {
     {NND_ISA_NEON, "neon"},
     {NND_ISA_NEON_DOTPROD, "neon_dotprod"},
     {NND_ISA_NEON_FP16, "neon_fp16"},
+    {NND_ISA_NEON_BF16, "neon_bf16"},
 };
 
 static nnd_port_once once = NND_PORT_ONCE_INIT;
@@ -39,7 +40,8 @@ static nnd_isa detect_arm(const nnd_port_cpu *cpu)
 {
     if (!cpu->neon) return NND_ISA_REFERENCE;
     if (!cpu->neon_dotprod) return NND_ISA_NEON;
-    return cpu->neon_fp16 ? NND_ISA_NEON_FP16 : NND_ISA_NEON_DOTPROD;
+    if (!cpu->neon_fp16) return NND_ISA_NEON_DOTPROD;
+    return cpu->neon_bf16 ? NND_ISA_NEON_BF16 : NND_ISA_NEON_FP16;
 }
 
 /* Whether a machine whose best level is `best` can run `isa`: reference always, else the same

@@ -16,7 +16,8 @@ typedef enum nnd_isa {
     NND_ISA_AVX512BF16 = 5,
     NND_ISA_NEON = 16,
     NND_ISA_NEON_DOTPROD = 17,
-    NND_ISA_NEON_FP16 = 18
+    NND_ISA_NEON_FP16 = 18,
+    NND_ISA_NEON_BF16 = 19
 } nnd_isa;
 
 /* The best level this machine has and the operating system enables. */

@@ -386,8 +386,10 @@ const cli_command cli_commands[] = {
      "machine is measured afterwards, for about a quarter of a second: multiply-adds of\n"
      "f32 and of int8 with the instruction set in force, and memory in three sizes, of\n"
      "which the one nearest to the operator's bytes counts. An algorithm with fewer\n"
-     "multiplications than the definition (winograd) may exceed 100 %.",
+     "multiplications than the definition (winograd) may exceed 100 %, and so may one that\n"
+     "multiplies pairs (bf16).",
      "nndeploy bench model net.onnx --threads 1 --runs 100\n"
+     "nndeploy bench model net.onnx --threads 1 --runs 100 --config precision=bf16\n"
      "nndeploy bench model net.onnx --shape image=1,3,480,640 --profile",
      TABLE(model_operand, bench_model_options), cli_run_bench_model},
     {"conformance", "run the test cases of the ONNX project",
@@ -417,6 +419,7 @@ const cli_command cli_commands[] = {
      "the built-in engine uses it ('inspect --json' tells which). Loading a model never\n"
      "measures anything.",
      "nndeploy tune net.onnx --threads 1,2 --time-budget 10\n"
+     "nndeploy tune net.onnx --backends builtin,builtin:precision=bf16\n"
      "nndeploy tune faces.json --backends builtin,onnxruntime",
      TABLE(tune_operand, tune_options), cli_run_tune},
     {"quantize", "make a model smaller and faster with integer or half-precision weights",

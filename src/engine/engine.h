@@ -92,7 +92,8 @@ typedef struct nnd_engine_options {
     const char *cache;
     uint64_t max_cache_bytes;
     bool bf16;             /* Gemm and MatMul with constant weights round their operands to
-                              bfloat16, sums stay f32; weights take half the memory */
+                              bfloat16, sums stay f32; weights take half the memory. Convolutions
+                              too, where the processor multiplies pairs in bfloat16 */
     bool only_own_kernels; /* those of plug-ins and programs are not asked */
 } nnd_engine_options;
 #define NND_ENGINE_OPTIONS_INIT                                                                    \

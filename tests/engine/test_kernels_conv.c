@@ -2,8 +2,9 @@
  * Convolution under every ISA against a double-precision loop: random shapes, strides, dilations,
  * pads, groups, all combinations of layouts, biases, residuals, activations; guards around the
  * output; equal bits for 1 … 4 threads. Error bound: (k + 4)·2^-24·(Σ|w||x| + |bias| + |residual|),
- * times the activation's slope. Winograd's: 2^-24·(depth + 64)·WINOGRAD·X·Σ|w| instead of the part
- * with |w||x|, with X the largest input and all taps in the sum, because a tile mixes its pixels.
+ * times the activation's slope, in bf16 for the rounded w and x. Winograd's: 2^-24·(depth +
+ * 64)·WINOGRAD·X·Σ|w| instead of the part with |w||x|, with X the largest input and all taps in the
+ * sum, because a tile mixes its pixels.
  */
 #include "kernels_support.h"
 
@@ -209,10 +210,23 @@ static guarded run_conv(const problem *p, int threads)
     return y;
 }
 
+static void round_all(guarded *g)
+{
+    uint16_t half;
+    for (size_t i = 0; i < g->n; i++) {
+        nnd_f32_to_bf16(g->data + i, &half, 1);
+        nnd_bf16_to_f32(&half, g->data + i, 1);
+    }
+}
+
 static void check_problem(nnd_conv_desc d, nnd_conv_algorithm algorithm)
 {
     problem p = problem_make(d, algorithm);
     guarded y = run_conv(&p, 1);
+    if (nnd_conv_get_algorithm(p.conv) == NND_CONV_DIRECT_BF16) {
+        round_all(&p.x);
+        round_all(&p.weights);
+    }
     for (int64_t i = 0; i < d.batch * d.out_channels * spatial_out(&p); i++)
         check_element(&p, i, element(&y, d.out_layout, d.out_channels, spatial_out(&p), i));
     for (size_t i = 0; i < y.n; i++) /* padding lanes: written */
@@ -487,6 +501,70 @@ static void groups_do_not_mix(nnd_isa isa)
     }
 }
 
+/* ---- pairs in bf16 ------------------------------------------------------------------------- */
+
+/* Shapes and groups at random, those that begin and end inside of blocks among them. */
+static void random_pairs(void)
+{
+    for (int i = 0; i < ROUNDS(240); i++) {
+        nnd_conv_desc d = random_desc();
+        d.groups = i % 3 ? 1 : rng_int(2, 9);
+        d.in_channels = d.groups * 2 * rng_int(1, 20);
+        d.out_channels = d.groups * rng_int(1, d.groups > 1 ? 40 : 70);
+        d.in_layout = NND_KERNEL_NCHWC;
+        d.out_layout = (nnd_kernel_layout)(i % 5 != 4);
+        d.bf16 = true;
+        check_problem(d, NND_CONV_DIRECT_BF16);
+    }
+}
+
+static void pairs_have_the_same_bits_for_any_threads(void)
+{
+    nnd_conv_desc d = plain_desc(64, 28, 72, 1, 1, 0);
+    d.in_layout = d.out_layout = NND_KERNEL_NCHWC;
+    d.bf16 = true;
+    assert_ok(nnd_sched_set_threads(MAX_LANES));
+    problem p = problem_make(d, NND_CONV_AUTO);
+    assert_int_equal(nnd_conv_get_algorithm(p.conv), NND_CONV_DIRECT_BF16);
+    assert_true(nnd_conv_tiles(p.conv, 0) >= 4);
+    guarded serial = run_conv(&p, 1), y = run_conv(&p, MAX_LANES);
+    assert_memory_equal(y.data, serial.data, y.n * sizeof(float));
+    guarded_free(&y);
+    guarded_free(&serial);
+    problem_free(&p);
+}
+
+static bool multiplies_pairs(nnd_isa isa)
+{
+    return isa == NND_ISA_AVX512BF16 || isa == NND_ISA_NEON_BF16;
+}
+
+/* Not where somebody has not allowed it, the instruction is missing or a pair would have to be cut.
+ */
+static void pairs_are_refused(nnd_isa isa)
+{
+    nnd_conv_desc d = plain_desc(32, 9, 16, 1, 1, 0);
+    d.in_layout = d.out_layout = NND_KERNEL_NCHWC;
+    assert_false(nnd_conv_can(&d, NND_CONV_DIRECT_BF16));
+    d.bf16 = true;
+    assert_int_equal(nnd_conv_can(&d, NND_CONV_DIRECT_BF16), multiplies_pairs(isa));
+    d.in_channels = 31;
+    assert_false(nnd_conv_can(&d, NND_CONV_DIRECT_BF16));
+    d.in_channels = 32;
+    d.in_layout = NND_KERNEL_NCHW;
+    assert_false(nnd_conv_can(&d, NND_CONV_DIRECT_BF16));
+}
+
+static void test_pairs_in_bf16(void **state)
+{
+    (void)state;
+    each_isa(pairs_are_refused);
+    pairs_are_refused(nnd_isa_detected());
+    if (!multiplies_pairs(nnd_isa_detected())) skip();
+    random_pairs();
+    pairs_have_the_same_bits_for_any_threads();
+}
+
 static void test_nan_propagates(void **state)
 {
     (void)state;
@@ -527,6 +605,7 @@ int main(void)
         cmocka_unit_test(test_long_rows),
         cmocka_unit_test(test_distant_taps),
         cmocka_unit_test(test_same_bits_for_any_threads),
+        cmocka_unit_test(test_pairs_in_bf16),
         cmocka_unit_test(test_nan_propagates),
         cmocka_unit_test(test_bad_shapes_are_refused),
     };

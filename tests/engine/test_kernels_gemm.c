@@ -213,7 +213,8 @@ static void each_bf16_isa(void (*body)(nnd_isa isa))
 {
     for (precision = NND_GEMM_BF16_WEIGHTS; precision <= NND_GEMM_BF16; precision++) {
         each_isa(body);
-        if (nnd_isa_detected() == NND_ISA_AVX512BF16) body(NND_ISA_AVX512BF16);
+        if (nnd_isa_has(NND_ISA_AVX512BF16) || nnd_isa_has(NND_ISA_NEON_BF16))
+            body(nnd_isa_detected());
     }
     precision = NND_GEMM_F32;
 }

@@ -439,6 +439,13 @@ void nnd_graph_index(nnd_graph *g)
     }
 }
 
+bool nnd_graph_allows_bf16(const nnd_graph *g)
+{
+    while (g->parent)
+        g = g->parent;
+    return g->bf16;
+}
+
 bool nnd_graph_is_output(const nnd_graph *g, uint32_t value)
 {
     return g->values[value].is_output;

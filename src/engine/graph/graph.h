@@ -112,7 +112,7 @@ typedef struct nnd_graph_node {
     float epilogue_a,
         epilogue_b; /* CLIP: low, high; LEAKY_RELU: slope; HARD_SIGMOID: alpha, beta */
     void *state;    /* what the operator's prepare made */
-    int32_t packed; /* Gemm, MatMul: nnd_gemm_precision of the weights in state */
+    int32_t packed; /* of products: nnd_gemm_precision of the weights in state */
     const struct nnd_op_choice *choice; /* what it could choose from, in `state`; NULL = nothing */
     bool dead;                          /* removed by a pass, gone at the next nnd_graph_index */
 } nnd_graph_node;
@@ -214,6 +214,8 @@ void nnd_graph_index(nnd_graph *graph);
 /* The one node that reads `value`, NND_NO_ID when there are several readers, none, or the value is
    an output of the graph. Needs an index. */
 uint32_t nnd_graph_single_reader(const nnd_graph *graph, uint32_t value);
+/* The main graph's `bf16`. */
+bool nnd_graph_allows_bf16(const nnd_graph *graph);
 bool nnd_graph_is_output(const nnd_graph *graph, uint32_t value); /* needs no index */
 bool nnd_graph_is_input(const nnd_graph *graph, uint32_t value);
 /* The constant behind a value with aligned data (copied on first need), or NULL when the value is

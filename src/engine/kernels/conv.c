@@ -87,6 +87,8 @@ const char *nnd_conv_algorithm_name(nnd_conv_algorithm algorithm)
         return "depthwise";
     case NND_CONV_WINOGRAD:
         return "winograd";
+    case NND_CONV_DIRECT_BF16:
+        return "direct bf16";
     }
     return "unknown";
 }
@@ -97,7 +99,8 @@ static nnd_conv_algorithm choose(const nnd_conv_desc *d, const nnd_kernel_set *s
     if (!set->tile_planar) return NND_CONV_REFERENCE;
     if (nnd_conv_depthwise_can(d)) return NND_CONV_DEPTHWISE;
     bool winograd = nnd_conv_winograd_can(d, set) && nnd_conv_winograd_pays(d, set, out_h, out_w);
-    return winograd ? NND_CONV_WINOGRAD : NND_CONV_DIRECT;
+    if (winograd) return NND_CONV_WINOGRAD;
+    return nnd_conv_bf16_can(d) ? NND_CONV_DIRECT_BF16 : NND_CONV_DIRECT;
 }
 
 bool nnd_conv_can(const nnd_conv_desc *d, nnd_conv_algorithm algorithm)
@@ -112,6 +115,8 @@ bool nnd_conv_can(const nnd_conv_desc *d, nnd_conv_algorithm algorithm)
         return nnd_conv_depthwise_can(d);
     case NND_CONV_WINOGRAD:
         return nnd_conv_winograd_can(d, set);
+    case NND_CONV_DIRECT_BF16:
+        return nnd_conv_bf16_can(d);
     case NND_CONV_AUTO:
         break;
     }
@@ -212,9 +217,14 @@ size_t nnd_conv_packed_bytes(const nnd_conv *conv)
     return conv->packed_bytes;
 }
 
+static bool is_direct(const nnd_conv *conv)
+{
+    return conv->algorithm == NND_CONV_DIRECT || conv->algorithm == NND_CONV_DIRECT_BF16;
+}
+
 void nnd_conv_pack(const nnd_conv *conv, const float *weights, const float *bias, void *packed)
 {
-    if (conv->algorithm == NND_CONV_DIRECT) {
+    if (is_direct(conv)) {
         nnd_conv_direct_pack(conv, weights, bias, packed);
     } else if (conv->algorithm == NND_CONV_DEPTHWISE) {
         nnd_conv_depthwise_pack(conv, weights, bias, packed);
@@ -257,7 +267,7 @@ void nnd_conv_run_tile(const nnd_conv *conv, const nnd_conv_args *args, int stag
 {
     if (conv->algorithm == NND_CONV_WINOGRAD)
         nnd_conv_winograd_run(conv, args, stage, tile);
-    else if (conv->algorithm == NND_CONV_DIRECT)
+    else if (is_direct(conv))
         nnd_conv_direct_run(conv, args, tile, scratch);
     else if (conv->algorithm == NND_CONV_DEPTHWISE)
         nnd_conv_depthwise_run(conv, args, tile, scratch);

@@ -30,20 +30,23 @@ typedef struct nnd_conv_direct {
     int64_t in_h, in_w, out_h, out_w;
     bool blocked_in;  /* rows of the register tile step over blocks of channels */
     bool blocked_out; /* whole vectors go to NCHWc */
-    bool copies;      /* the tile's input is copied to scratch: padding, strides, NCHW */
-    bool shares;      /* blocks of the output have channels of several groups */
-    int64_t bundle;   /* groups of a tile, until a block ends with a group; 1 when none shares */
+    bool copies;      /* the tile's input is copied to scratch: padding, strides, NCHW, bf16 */
+    const nnd_bf16_tile *bf16; /* the copy and the weights are pairs in bf16; NULL = f32 */
+    int64_t halves;            /* channels per float of both: 2 in bf16 */
+    bool shares;               /* blocks of the output have channels of several groups */
+    int64_t bundle; /* groups of a tile, until a block ends with a group; 1 when none shares */
     int64_t bundles;
     int64_t depth;           /* input channels of a group */
     int64_t planes;          /* of the input that a group has a part of, at most */
-    int64_t k;               /* depth × taps */
+    int64_t k;               /* rows of packed weights: depth × taps / halves */
     int64_t out_depth;       /* output channels of a group */
     int64_t vectors, panels; /* of the output that a group has a part of, at most */
     nnd_conv_axis rows, columns;
     /* Input geometry as the register tile sees it, in floats. */
     int64_t slot_rows, slot_columns; /* extent of one phase of the copy */
     int64_t row_pitch, plane;
-    int64_t lanes;        /* floats per pixel of the copy */
+    int64_t lanes;        /* channels per pixel */
+    int64_t pixel;        /* floats per pixel */
     int64_t reads_period; /* of groups */
     nnd_conv_reads *reads;
     ptrdiff_t *taps;
@@ -79,6 +82,7 @@ struct nnd_conv {
 /* Sizes, groups and overflow, as nnd_conv_create reports them, and the extent of the output. */
 nnd_status nnd_conv_check(const nnd_conv_desc *d, int64_t *out_h, int64_t *out_w);
 
+bool nnd_conv_bf16_can(const nnd_conv_desc *desc);
 nnd_status nnd_conv_direct_plan(nnd_conv *conv);
 void nnd_conv_direct_free(nnd_conv *conv);
 void nnd_conv_direct_pack(const nnd_conv *conv, const float *weights, const float *bias,

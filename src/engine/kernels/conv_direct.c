@@ -65,6 +65,14 @@ static void keep_fewer(nnd_conv_axis *axis, int64_t taps, int64_t dilation, int6
     }
 }
 
+/* Groups begin with a pair. */
+bool nnd_conv_bf16_can(const nnd_conv_desc *d)
+{
+    const nnd_bf16_tile *tile = nnd_bf16_tile_current(true);
+    return d->bf16 && tile && tile->pairs && d->in_layout == NND_KERNEL_NCHWC &&
+           d->in_channels / d->groups % 2 == 0;
+}
+
 /* The lane of its first block in which a group's first channel lies. */
 static int64_t input_lane(const nnd_conv *conv, int64_t group)
 {
@@ -98,8 +106,9 @@ static void plan_groups(nnd_conv *conv)
     nnd_conv_direct *p = &conv->direct;
     p->depth = d->in_channels / d->groups;
     p->out_depth = d->out_channels / d->groups;
-    p->k = p->depth * d->kernel_h * d->kernel_w;
+    p->k = p->depth * d->kernel_h * d->kernel_w / p->halves;
     p->lanes = p->blocked_in ? conv->set->block : 1;
+    p->pixel = p->lanes / p->halves;
     p->shares = p->blocked_out && d->groups > 1 && p->out_depth % conv->set->block != 0;
     p->bundle = p->shares ? period_of(d->groups, p->out_depth, conv->set->block) : 1;
     p->bundles = nnd_ceil_div(d->groups, p->bundle);
@@ -125,7 +134,9 @@ static void plan_shape(nnd_conv *conv)
     p->out_w = flat ? conv->out_h * conv->out_w : conv->out_w;
     p->blocked_in = d->in_layout == NND_KERNEL_NCHWC;
     p->blocked_out = d->out_layout == NND_KERNEL_NCHWC;
-    p->copies = !p->blocked_in || !unit;
+    if (conv->algorithm == NND_CONV_DIRECT_BF16) p->bf16 = nnd_bf16_tile_current(true);
+    p->halves = p->bf16 ? 2 : 1;
+    p->copies = !p->blocked_in || !unit || p->bf16;
     plan_groups(conv);
 }
 
@@ -135,7 +146,7 @@ static double copy_floats(const nnd_conv *conv, int64_t rows, int64_t columns)
     const nnd_conv_direct *p = &conv->direct;
     return (double)copied(&p->rows, conv->desc.kernel_h, rows) *
            (double)copied(&p->columns, conv->desc.kernel_w, columns) *
-           (double)(p->planes * p->lanes);
+           (double)(p->planes * p->pixel);
 }
 
 static void plan_tiles(nnd_conv *conv)
@@ -171,7 +182,7 @@ static void plan_input(nnd_conv *conv)
 {
     nnd_conv_direct *p = &conv->direct;
     if (!p->copies) {
-        p->row_pitch = p->in_w * p->lanes;
+        p->row_pitch = p->in_w * p->pixel;
         p->plane = p->in_h * p->row_pitch;
         return;
     }
@@ -182,7 +193,7 @@ static void plan_input(nnd_conv *conv)
     keep_fewer(&p->columns, d->kernel_w, d->dilation_w, columns);
     p->slot_rows = rows + p->rows.reach;
     p->slot_columns = columns + p->columns.reach;
-    p->row_pitch = p->columns.slots * p->slot_columns * p->lanes;
+    p->row_pitch = p->columns.slots * p->slot_columns * p->pixel;
     int64_t lines = nnd_ceil_div(p->rows.slots * p->slot_rows * p->row_pitch, 16);
     p->plane = (lines | 1) * 16;
     conv->lane_bytes = (size_t)(p->planes * p->plane) * sizeof(float);
@@ -192,7 +203,7 @@ static ptrdiff_t tap_offset(const nnd_conv_direct *p, int64_t kh, int64_t kw)
 {
     int64_t row = p->rows.slot[kh] * p->slot_rows + p->rows.index[kh];
     int64_t column = p->columns.slot[kw] * p->slot_columns + p->columns.index[kw];
-    return (ptrdiff_t)(row * p->row_pitch + column * p->lanes);
+    return (ptrdiff_t)(row * p->row_pitch + column * p->pixel);
 }
 
 /* The planar form steps over planes itself: one list of taps is all that it needs. In the blocked
@@ -206,10 +217,12 @@ static void plan_reads(const nnd_conv *conv, int64_t group, ptrdiff_t *to, nnd_c
     reads->planes = nnd_ceil_div(lane + p->depth, p->lanes);
     for (int64_t plane = 0; left > 0; plane++, lane = 0) {
         int64_t depth = p->blocked_in ? NND_MIN(left, p->lanes - lane) : p->depth;
-        if (s->count && s->depth != (size_t)depth) s++;
-        if (!s->count) *s = (nnd_tile_segment){.taps = to, .depth = (size_t)depth};
+        size_t rows = (size_t)(depth / p->halves);
+        if (s->count && s->depth != rows) s++;
+        if (!s->count) *s = (nnd_tile_segment){.taps = to, .depth = rows};
         for (int64_t tap = 0; tap < taps; tap++)
-            *to++ = (ptrdiff_t)(plane * p->plane + lane) + tap_offset(p, tap / width, tap % width);
+            *to++ = (ptrdiff_t)(plane * p->plane + lane / p->halves) +
+                    tap_offset(p, tap / width, tap % width);
         s->count += (size_t)taps;
         left -= depth;
     }
@@ -276,6 +289,18 @@ typedef struct pack_panel {
     int64_t group, first, width;
 } pack_panel;
 
+/* Two rows of weights, rounded, as pairs. */
+static void join_pairs(const nnd_kernel_set *set, float rows[2][MAX_PANEL], int64_t width,
+                       float *to)
+{
+    uint16_t narrow[MAX_PANEL], *halves = (uint16_t *)(void *)to;
+    for (int64_t i = 0; i < 2; i++) {
+        set->f32_to_bf16(rows[i], narrow, (size_t)width);
+        for (int64_t j = 0; j < width; j++)
+            halves[2 * j + i] = narrow[j];
+    }
+}
+
 /* Input channels [ic0, ic0 + depth) of every tap for the lanes of one panel. */
 static float *pack_taps(const nnd_conv *conv, const float *weights, const pack_panel *panel,
                         int64_t ic0, int64_t depth, float *to)
@@ -285,10 +310,16 @@ static float *pack_taps(const nnd_conv *conv, const float *weights, const pack_p
     int64_t before = output_lane(conv, panel->group) - panel->first; /* lanes before the group */
     int64_t low = NND_MAX(0, before), high = NND_MIN(panel->width, before + p->out_depth);
     const float *filters = weights + (panel->group * p->out_depth - before) * p->depth * taps;
+    float rows[2][MAX_PANEL];
     for (int64_t tap = 0; tap < taps; tap++) {
-        for (int64_t ic = ic0; ic < ic0 + depth; ic++, to += panel->width) {
-            for (int64_t j = 0; j < panel->width; j++)
-                to[j] = j < low || j >= high ? 0.0f : filters[(j * p->depth + ic) * taps + tap];
+        for (int64_t ic = ic0; ic < ic0 + depth; ic += p->halves, to += panel->width) {
+            for (int64_t i = 0; i < p->halves; i++) {
+                float *row = p->bf16 ? rows[i] : to;
+                for (int64_t j = 0; j < panel->width; j++)
+                    row[j] =
+                        j < low || j >= high ? 0.0f : filters[(j * p->depth + ic + i) * taps + tap];
+            }
+            if (p->bf16) join_pairs(conv->set, rows, panel->width, to);
         }
     }
     return to;
@@ -372,22 +403,33 @@ static void copy_pixels(const nnd_kernel_set *set, const float *from, int64_t st
     }
 }
 
+/* The same in bf16. */
+static void round_pixels(const nnd_kernel_set *set, const float *from, int64_t step, float *to,
+                         int64_t lanes, int64_t count)
+{
+    int64_t run = step == lanes ? count : 1; /* pixels that lie side by side */
+    for (int64_t i = 0; i < count; i += run)
+        set->f32_to_bf16(from + i * step, (uint16_t *)(void *)(to + i * lanes / 2),
+                         (size_t)(run * lanes));
+}
+
 /* One phase of an input row: elements o of [o0, o0 + count) are input columns
    o·stride + shift, zeros outside [0, in_w). */
 static void copy_row(const nnd_conv *conv, const float *row, int64_t o0, int64_t count,
                      int64_t shift, float *to)
 {
-    int64_t stride = conv->desc.stride_w, lanes = conv->direct.lanes;
+    int64_t stride = conv->desc.stride_w, lanes = conv->direct.lanes, pixel = conv->direct.pixel;
     int64_t first = o0 * stride + shift; /* input column of element o0 */
     int64_t low = first < 0 ? NND_MIN(count, nnd_ceil_div(-first, stride)) : 0;
     int64_t room = conv->direct.in_w - first; /* columns from there to the end of the row */
     int64_t high = room > 0 ? NND_MIN(count, nnd_ceil_div(room, stride)) : 0;
     high = NND_MAX(high, low);
-    memset(to, 0, (size_t)(low * lanes) * sizeof *to);
+    memset(to, 0, (size_t)(low * pixel) * sizeof *to);
     if (high > low)
-        copy_pixels(conv->set, row + (first + low * stride) * lanes, stride * lanes,
-                    to + low * lanes, lanes, high - low);
-    memset(to + high * lanes, 0, (size_t)((count - high) * lanes) * sizeof *to);
+        (conv->direct.bf16 ? round_pixels
+                           : copy_pixels)(conv->set, row + (first + low * stride) * lanes,
+                                          stride * lanes, to + low * pixel, lanes, high - low);
+    memset(to + high * pixel, 0, (size_t)((count - high) * pixel) * sizeof *to);
 }
 
 /* All phases that the tile needs of one input plane. */
@@ -407,7 +449,7 @@ static void copy_plane(const nnd_conv *conv, const conv_tile *t, const float *pl
             }
             for (int64_t s = 0; s < p->columns.slots; s++)
                 copy_row(conv, plane + ih * p->in_w * p->lanes, t->column0, columns,
-                         p->columns.phase[s] - d->pad_left, line + s * p->slot_columns * p->lanes);
+                         p->columns.phase[s] - d->pad_left, line + s * p->slot_columns * p->pixel);
         }
     }
 }
@@ -419,7 +461,7 @@ static const float *tile_input(const nnd_conv *conv, const conv_tile *t, int64_t
     const nnd_conv_direct *p = &conv->direct;
     int64_t per_image = nnd_ceil_div(conv->desc.in_channels, p->lanes);
     int64_t plane = t->image * per_image + group * p->depth / p->lanes;
-    if (!p->copies) return x + plane * p->plane + t->row0 * p->row_pitch + t->column0 * p->lanes;
+    if (!p->copies) return x + plane * p->plane + t->row0 * p->row_pitch + t->column0 * p->pixel;
     int64_t floats = p->in_h * p->in_w * p->lanes;
     for (int64_t i = 0; i < p->reads[group % p->reads_period].planes; i++)
         copy_plane(conv, t, x + (plane + i) * floats, scratch + i * p->plane);
@@ -447,7 +489,7 @@ static size_t output_offset(const nnd_conv *conv, int64_t image, int64_t channel
 static void run_blocked(const nnd_conv *conv, const nnd_conv_args *args, const conv_row *s,
                         nnd_tile_fn_f32 fn, nnd_tile_args *t)
 {
-    int64_t block = conv->set->block, lanes = conv->direct.lanes;
+    int64_t block = conv->set->block;
     int64_t pieces = nnd_ceil_div(s->pixels, conv->set->tile_rows);
     int64_t low = s->pixels / pieces, higher = s->pixels % pieces;
     int vectors = (int)nnd_ceil_div(s->channels, block);
@@ -459,7 +501,7 @@ static void run_blocked(const nnd_conv *conv, const nnd_conv_args *args, const c
     for (int64_t i = 0; i < pieces; i++) {
         int64_t pixels = low + (i < higher);
         fn((int)pixels, vectors, t);
-        t->a += pixels * lanes;
+        t->a += pixels * conv->direct.pixel;
         t->c += pixels * block;
         if (t->r) t->r += pixels * block;
     }
@@ -487,7 +529,7 @@ static void run_planes(const nnd_conv *conv, const nnd_conv_args *args, const co
         }
         fn((int)pixels, (int)(width / block), t);
         conv->set->transpose(c, (size_t)width, args->y + at, spatial, pixels, channels);
-        t->a += (end - pixel) * conv->direct.lanes;
+        t->a += (end - pixel) * conv->direct.pixel;
         pixel = end;
     }
     t->r = t->c = NULL; /* the buffers end here */
@@ -523,7 +565,9 @@ static void run_row(const nnd_conv *conv, const nnd_conv_args *args, const conv_
     const float *biases =
         (const float *)args->packed + conv->desc.groups * group_width * p->k + group * group_width;
     const nnd_conv_reads *reads = &p->reads[group % p->reads_period];
-    nnd_tile_fn_f32 fn = p->blocked_in ? conv->set->tile_blocked : conv->set->tile_planar;
+    nnd_tile_fn_f32 fn = p->bf16         ? p->bf16->blocked
+                         : p->blocked_in ? conv->set->tile_blocked
+                                         : conv->set->tile_planar;
     conv_row whole = {t->image, group * p->out_depth - lane + first,
                       NND_MIN(width, lane + p->out_depth - first), row * p->out_w + t->column0,
                       t->column1 - t->column0};

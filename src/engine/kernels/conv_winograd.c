@@ -55,6 +55,7 @@ bool nnd_conv_winograd_pays(const nnd_conv_desc *d, const nnd_kernel_set *set, i
     if (depth < block) return false;
     double per_byte = 6.0, weight_bytes = depth * out * sizeof(float);
     double direct = 9.0 * pixels * depth * out + 9.0 * weight_bytes * per_byte;
+    if (nnd_conv_bf16_can(d)) direct /= 2; /* pairs, of half the bytes */
     double winograd = ELEMENTS * tiles * depth * out + ELEMENTS * weight_bytes * per_byte +
                       tiles * (in * 200.0 + out * 160.0);
     return winograd < direct * 0.9;

@@ -24,6 +24,25 @@ const nnd_kernel_set *nnd_kernel_set_current(void)
     return sets[i];
 }
 
+const nnd_bf16_tile *nnd_bf16_tile_current(bool pairs)
+{
+    static const nnd_bf16_tile *const tiles[] = {
+#if defined(__x86_64__)
+        &nnd_bf16_tile_avx512bf16,
+        &nnd_bf16_tile_avx512,
+        &nnd_bf16_tile_avx2,
+#elif defined(__aarch64__)
+        &nnd_bf16_tile_neon_bf16,
+        &nnd_bf16_tile_neon,
+#endif
+        NULL
+    };
+    const nnd_bf16_tile *const *t = tiles;
+    while (*t && ((*t)->isa > nnd_isa_current() || ((*t)->pairs && !pairs)))
+        t++;
+    return *t;
+}
+
 int nnd_kernel_block(void)
 {
     return nnd_kernel_set_current()->block;

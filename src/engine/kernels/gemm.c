@@ -73,32 +73,13 @@ static void choose_tiles(nnd_gemm *g, int64_t rows)
     g->n_tiles = nnd_ceil_div(d->n, g->nc);
 }
 
-/* The best tile for weights in bf16, best first; NULL for the reference. */
-static const nnd_bf16_tile *bf16_tile(nnd_gemm_precision precision)
-{
-    static const nnd_bf16_tile *const all[] = {
-#if defined(__x86_64__)
-        &nnd_bf16_tile_avx512bf16,
-        &nnd_bf16_tile_avx512,
-        &nnd_bf16_tile_avx2,
-#elif defined(__aarch64__)
-        &nnd_bf16_tile_neon,
-#endif
-        NULL
-    };
-    if (precision == NND_GEMM_F32) return NULL;
-    const nnd_bf16_tile *const *t = all;
-    while (*t && ((*t)->isa > nnd_isa_current() || ((*t)->pairs && precision != NND_GEMM_BF16)))
-        t++;
-    return *t;
-}
-
 nnd_status nnd_gemm_plan(const nnd_gemm_desc *desc, nnd_gemm *out)
 {
     nnd_gemm g = {.desc = *desc, .set = nnd_kernel_set_current()};
     NND_TRY(check_gemm(&g.desc));
     bool vector = g.set->tile_planar != NULL;
-    g.bf16 = vector ? bf16_tile(desc->precision) : NULL;
+    if (vector && desc->precision != NND_GEMM_F32)
+        g.bf16 = nnd_bf16_tile_current(desc->precision == NND_GEMM_BF16);
     g.panel = vector ? g.set->tile_vectors * g.set->block : NND_REFERENCE_BLOCK;
     int64_t k = g.desc.k;
     g.kc = k <= CHUNK + CHUNK / 2 ? NND_MAX(1, k) : nnd_ceil_div(k, nnd_ceil_div(k, CHUNK));

@@ -164,15 +164,19 @@ typedef struct nnd_conv_desc {
     nnd_kernel_layout in_layout, out_layout;          /* any combination */
     nnd_act act;
     bool residual; /* adds a tensor of the output's shape and layout before the activation */
+    bool bf16;     /* NND_CONV_DIRECT_BF16 is allowed */
 } nnd_conv_desc;
 
-/* An algorithm of the plan; all of them compute the same function. */
+/* An algorithm of the plan; all of them compute the same function, the last one with weights and
+   inputs rounded to bf16. It wants an instruction that multiplies pairs (and takes subnormal values
+   as 0), NCHWc inputs and an even number of input channels per group. */
 typedef enum nnd_conv_algorithm {
     NND_CONV_AUTO = 0,
     NND_CONV_REFERENCE, /* plain loops */
     NND_CONV_DIRECT,    /* implicit GEMM over output pixels and channel blocks, any shape */
     NND_CONV_DEPTHWISE, /* one input channel per group, one output channel per group */
-    NND_CONV_WINOGRAD   /* 3×3, stride 1, NCHWc: fewer multiplications, a wider error bound */
+    NND_CONV_WINOGRAD,  /* 3×3, stride 1, NCHWc: fewer multiplications, a wider error bound */
+    NND_CONV_DIRECT_BF16
 } nnd_conv_algorithm;
 const char *nnd_conv_algorithm_name(nnd_conv_algorithm algorithm);
 /* Whether an algorithm can do a shape on the ISA in force; false for NND_CONV_AUTO. */

@@ -48,16 +48,22 @@ typedef struct nnd_tile_args {
 typedef void (*nnd_tile_fn_f32)(int rows, int vectors, const nnd_tile_args *args);
 
 /*
- * The same tile for weights in bf16, GEMM only. b holds pairs: the element of an even k in the low
- * half of a lane, the one of the odd k behind it in the high half. segments[0].depth counts pairs
- * and there is no tap. a is [pair][rows] of such pairs with `pairs`, else f32, [k][rows]; a_step is
- * from one pair to the next.
+ * The same tile for weights in bf16. b holds pairs: the element of an even k in the low half of a
+ * lane, the one of the odd k behind it in the high half. Depths count pairs.
+ *
+ * `run` is for GEMM: segments[0] without a tap. a is [pair][rows] of such pairs with `pairs`, else
+ * f32, [k][rows]; a_step is from one pair to the next.
+ * `blocked` is the blocked form with rows of half a block of pairs; NULL without `pairs`.
  */
 typedef struct nnd_bf16_tile {
     nnd_isa isa;
     bool pairs;
-    nnd_tile_fn_f32 run;
+    nnd_tile_fn_f32 run, blocked;
 } nnd_bf16_tile;
+
+/* The best one not above nnd_isa_current(), without `pairs` the best that takes a in f32; NULL on
+   the reference. */
+const nnd_bf16_tile *nnd_bf16_tile_current(bool pairs);
 
 /* One plane (a channel, or a block of channels) of a depthwise convolution or of a pooling. */
 typedef struct nnd_window_args {

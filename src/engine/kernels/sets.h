@@ -11,7 +11,7 @@ extern const nnd_kernel_set nnd_kernel_set_avx512;
 extern const nnd_bf16_tile nnd_bf16_tile_avx2, nnd_bf16_tile_avx512, nnd_bf16_tile_avx512bf16;
 #elif defined(__aarch64__)
 extern const nnd_kernel_set nnd_kernel_set_neon;
-extern const nnd_bf16_tile nnd_bf16_tile_neon;
+extern const nnd_bf16_tile nnd_bf16_tile_neon, nnd_bf16_tile_neon_bf16;
 #endif
 
 #endif

@@ -4,8 +4,10 @@
 
 #include "engine/kernels/kernels.h"
 #include "engine/ops/attention.h"
+#include "engine/ops/product.h"
 #include "engine/ops/real.h"
 #include "engine/ops/rotary.h"
+#include "engine/packed/packed.h"
 
 /* ---- memory of one run ------------------------------------------------------------------------
  */
@@ -455,12 +457,15 @@ static double projected_flops(const nnd_op_ctx *c)
            heads_flops(p.batch, p.heads, p.rows, p.past + p.rows, p.size + p.v_size);
 }
 
-static nnd_status projection_gemm(const projected *p, bool bias, nnd_gemm *gemm)
+/* Weights that are packed already have chosen the precision. */
+static nnd_status projection_gemm(const nnd_op_ctx *c, const projected *p, bool bias,
+                                  nnd_gemm *gemm)
 {
     nnd_gemm_desc d = {.m = p->batch * p->rows,
                        .n = p->width,
                        .k = p->features,
                        .alpha = 1.0f,
+                       .precision = (nnd_gemm_precision)c->node->packed,
                        .bias = bias ? NND_GEMM_BIAS_COLUMN : NND_GEMM_BIAS_NONE};
     return nnd_gemm_plan(&d, gemm);
 }
@@ -482,12 +487,12 @@ static nnd_status projected_plan(nnd_op_ctx *c)
     projected p;
     nnd_gemm gemm;
     NND_TRY(projected_read(c, &p));
-    NND_TRY(projection_gemm(&p, nnd_op_in(c, PROJECTION_BIAS) != NULL, &gemm));
+    NND_TRY(projection_gemm(c, &p, nnd_op_in(c, PROJECTION_BIAS) != NULL, &gemm));
     nnd_attention a = projected_sizes(&p);
     size_t scores = nnd_attention_lane_bytes(&a);
     size_t product = nnd_gemm_lane_bytes(&gemm);
     c->lane_bytes = scores > product ? scores : product;
-    c->workspace_bytes = nnd_gemm_packed_bytes(&gemm);
+    if (!c->node->state) c->workspace_bytes = nnd_gemm_packed_bytes(&gemm);
     return NND_OK;
 }
 
@@ -527,30 +532,38 @@ static nnd_status read_operand(nnd_op_ctx *c, run *r, size_t i, size_t scale, si
     return NND_OK;
 }
 
+/* The product with weights that are no constants, packed for this run. */
+static nnd_status project_packing(nnd_op_ctx *c, run *r, project_job *j)
+{
+    const float *weights;
+    void *packed = c->workspace;
+    NND_TRY(read_operand(c, r, WEIGHTS, Q_WEIGHT_SCALE, Q_WEIGHT_ZERO, &weights));
+    if (!packed) packed = nnd_alloc_aligned(nnd_gemm_packed_bytes(&j->gemm), NND_KERNEL_ALIGN);
+    if (!packed) return nnd_op_fail(c, NND_E_OUT_OF_MEMORY, "no memory to pack the weights");
+    nnd_gemm_pack_b(&j->gemm, weights, packed);
+    j->args.packed_b = packed;
+    nnd_status status = nnd_op_for(j->c, nnd_gemm_tiles(&j->gemm), project_tile, j);
+    if (!c->workspace) nnd_free_aligned(packed);
+    return status;
+}
+
 /* input · weights + bias, [batch·rows, width]. */
 static nnd_status project(nnd_op_ctx *c, run *r, const projected *p, float **out)
 {
     int64_t dims[2] = {p->batch * p->rows, p->width};
     nnd_op_ctx own = *c; /* its scratch is this call's when there is no plan */
     project_job j = {.c = &own};
-    void *packed = c->workspace, *scratch;
-    const float *weights;
+    const nnd_packed_blob *ready = c->node->state;
+    void *scratch;
     NND_TRY(make_real(r, 2, dims, out));
     NND_TRY(read_operand(c, r, INPUT, Q_SCALE, Q_ZERO, &j.args.a));
-    NND_TRY(read_operand(c, r, WEIGHTS, Q_WEIGHT_SCALE, Q_WEIGHT_ZERO, &weights));
     NND_TRY(read_real(r, nnd_op_in(c, PROJECTION_BIAS), &j.args.bias));
-    NND_TRY(projection_gemm(p, j.args.bias != NULL, &j.gemm));
+    NND_TRY(projection_gemm(c, p, j.args.bias != NULL, &j.gemm));
     NND_TRY(nnd_op_need_lane(&own, nnd_gemm_lane_bytes(&j.gemm), &scratch));
-    if (!packed) packed = nnd_alloc_aligned(nnd_gemm_packed_bytes(&j.gemm), NND_KERNEL_ALIGN);
-    nnd_status status =
-        packed ? NND_OK : nnd_op_fail(c, NND_E_OUT_OF_MEMORY, "no memory to pack the weights");
-    if (status == NND_OK) {
-        nnd_gemm_pack_b(&j.gemm, weights, packed);
-        j.args.packed_b = packed;
-        j.args.c = *out;
-        status = nnd_op_for(&own, nnd_gemm_tiles(&j.gemm), project_tile, &j);
-    }
-    if (!c->workspace) nnd_free_aligned(packed);
+    j.args.c = *out;
+    if (ready) j.args.packed_b = ready->data;
+    nnd_status status = ready ? nnd_op_for(&own, nnd_gemm_tiles(&j.gemm), project_tile, &j)
+                              : project_packing(c, r, &j);
     nnd_free_aligned(scratch);
     return status;
 }
@@ -839,8 +852,8 @@ static nnd_status grouped_run(nnd_op_ctx *c)
 static const nnd_op ops[] = {
     {MS, "MultiHeadAttention", 1, 0, 1, 10, 1, 3, 0, multi_infer, multi_run, .plan = multi_plan,
      .flops = multi_flops},
-    {MS, "Attention", 1, 0, 2, 7, 1, 2, 0, projected_infer, projected_run, .plan = projected_plan,
-     .flops = projected_flops},
+    {MS, "Attention", 1, 0, 2, 7, 1, 2, 0, projected_infer, projected_run,
+     .prepare = nnd_product_prepare, .plan = projected_plan, .flops = projected_flops},
     {MS, "QAttention", 1, 0, 5, Q_INPUTS, 1, 2, 0, projected_infer, projected_run,
      .plan = projected_plan, .flops = projected_flops, .variant = QUANTISED},
     {MS, "GroupQueryAttention", 1, 0, 1, 12, 1, 3, 0, grouped_infer, grouped_run,

@@ -126,7 +126,7 @@ static double conv_flops(const nnd_op_ctx *c)
 /* ---- kernels ------------------------------------------------------------------------------- */
 
 static const nnd_conv_algorithm algorithms[] = {NND_CONV_DIRECT, NND_CONV_DEPTHWISE,
-                                                NND_CONV_WINOGRAD};
+                                                NND_CONV_WINOGRAD, NND_CONV_DIRECT_BF16};
 
 /* Weights packed at load, shared by all plans of the node. */
 typedef struct packed_conv {
@@ -231,13 +231,13 @@ static void describe_shape(const nnd_conv_desc *d, char *text, size_t size)
     static const char *const layouts[] = {[NND_KERNEL_NCHW] = "nchw", [NND_KERNEL_NCHWC] = "nchwc"};
     snprintf(text, size,
              "%lldx%lldx%lldx%lld to %lld, kernel %lldx%lld, stride %lldx%lld, dilation %lldx%lld, "
-             "pads %lld %lld %lld %lld, groups %lld, %s to %s",
+             "pads %lld %lld %lld %lld, groups %lld, %s to %s%s",
              (long long)d->batch, (long long)d->in_channels, (long long)d->in_h, (long long)d->in_w,
              (long long)d->out_channels, (long long)d->kernel_h, (long long)d->kernel_w,
              (long long)d->stride_h, (long long)d->stride_w, (long long)d->dilation_h,
              (long long)d->dilation_w, (long long)d->pad_top, (long long)d->pad_left,
              (long long)d->pad_bottom, (long long)d->pad_right, (long long)d->groups,
-             layouts[d->in_layout], layouts[d->out_layout]);
+             layouts[d->in_layout], layouts[d->out_layout], d->bf16 ? ", bf16" : "");
 }
 
 /* The algorithm that was measured to be the best, else that of the cost model. */
@@ -326,6 +326,7 @@ static nnd_status conv_prepare(nnd_graph *g, nnd_graph_node *n)
         nnd_error_clear(); /* the plan says what is wrong, with the real shapes */
         return NND_OK;
     }
+    desc.bf16 = nnd_graph_allows_bf16(g);
     packed_conv *p = NULL;
     NND_TRY(pack(g, n, &desc, &p));
     n->state = p;
@@ -396,6 +397,7 @@ static nnd_status conv_plan(nnd_op_ctx *c)
     if (!kernel_desc(&v.c, &w, groups, &desc) || nnd_tensor_count(&c->out[0]) == 0 ||
         nnd_tensor_count(c->in[0]) == 0 || nnd_tensor_count(c->in[1]) == 0)
         return NND_OK;
+    desc.bf16 = p && p->algorithm == NND_CONV_DIRECT_BF16;
     desc.residual = nnd_residual_fits(&v.c, w.spatial + 2, dims);
     if (nnd_residual_of(c) && !desc.residual) desc.act = (nnd_act){0}; /* later, on the sum */
     conv_step *s = nnd_calloc(1, sizeof *s);

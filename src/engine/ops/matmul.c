@@ -7,6 +7,7 @@
 #include "engine/kernels/kernels.h"
 #include "engine/ops/blocks.h"
 #include "engine/ops/epilogue.h"
+#include "engine/ops/product.h"
 #include "engine/ops/residual.h"
 #include "engine/packed/packed.h"
 #include "port/port.h"
@@ -206,13 +207,11 @@ static bool is_exact_in_bf16(const nnd_tensor *t)
 
 static nnd_gemm_precision precision_for(const nnd_graph *g, const nnd_tensor *weights)
 {
-    while (g->parent)
-        g = g->parent;
-    if (g->bf16) return NND_GEMM_BF16;
+    if (nnd_graph_allows_bf16(g)) return NND_GEMM_BF16;
     return is_exact_in_bf16(weights) ? NND_GEMM_BF16_WEIGHTS : NND_GEMM_F32;
 }
 
-static nnd_status gemm_prepare(nnd_graph *g, nnd_graph_node *n)
+static nnd_status prepare(nnd_graph *g, nnd_graph_node *n, bool trans)
 {
     /* Weights in a file may lie at odd addresses; a copy of large ones, only to pack it, would be
        the peak of the model's memory. */
@@ -222,7 +221,6 @@ static nnd_status gemm_prepare(nnd_graph *g, nnd_graph_node *n)
     if (!b || !b->data || b->dtype != NND_F32 || b->rank != 2 || nnd_tensor_count(b) == 0)
         return NND_OK;
     nnd_gemm gemm;
-    bool trans = n->op->variant && nnd_node_int(n, "transB", 0);
     nnd_gemm_desc d = {.m = 1,
                        .k = b->dims[trans],
                        .n = b->dims[!trans],
@@ -239,6 +237,16 @@ static nnd_status gemm_prepare(nnd_graph *g, nnd_graph_node *n)
     n->packed = (int32_t)d.precision;
     if (g->values[n->inputs[1]].uses == 1) nnd_graph_release_constant(g, n->inputs[1]);
     return NND_OK;
+}
+
+nnd_status nnd_product_prepare(nnd_graph *g, nnd_graph_node *n)
+{
+    return prepare(g, n, false);
+}
+
+static nnd_status gemm_prepare(nnd_graph *g, nnd_graph_node *n)
+{
+    return prepare(g, n, n->op->variant && nnd_node_int(n, "transB", 0));
 }
 
 static nnd_status gemm_plan(nnd_op_ctx *c)

@@ -194,15 +194,23 @@ void conformance_manual_builtin(bool zh)
     put_option(zh, "precision=f32\\|bf16",
                "bf16: Gemm and MatMul with constant weights round weights and inputs to "
                "bfloat16 and sum in f32 (the model's option `precision` says the same). "
-               "Weights take half the memory. With AVX-512 BF16 (`nndeploy backends` names "
-               "the instruction set) its instruction multiplies; everywhere else the rounded "
-               "numbers are multiplied in f32, so results agree but for the order of sums. "
-               "Convolutions stay in f32. Default f32",
+               "Weights take half the memory. With AVX-512 BF16 or NEON BF16 (`nndeploy "
+               "backends` names the instruction set) their instruction multiplies; everywhere "
+               "else the rounded numbers are multiplied in f32, so results agree but for the "
+               "order of sums. Convolutions are rounded only where there is such an "
+               "instruction, and only those that gain by it: not depthwise ones, nor 3 × 3 "
+               "windows that Winograd computes faster in f32. `nndeploy bench model MODEL "
+               "--config precision=bf16` shows the speed, `nndeploy compare-models MODEL "
+               "--backends builtin,builtin:precision=bf16` the difference. Default f32",
                "bf16：权重为常量的 Gemm 与 MatMul 把权重和输入舍入到 bfloat16，以 f32 "
                "累加（与模型选项 `precision`"
-               " 相同）。权重占用的内存减半。有 AVX-512 BF16 时（`nndeploy backends` "
+               " 相同）。权重占用的内存减半。有 AVX-512 BF16 或 NEON BF16 时（`nndeploy backends` "
                "会显示指令集）由其指令相乘；其他处理器以 f32 "
-               "相乘舍入后的数，因此除求和顺序外结果一致。卷积仍用 f32。默认 f32");
+               "相乘舍入后的数，因此除求和顺序外结果一致。只有处理器有这样的指令时才舍入卷积，"
+               "而且只舍入因此变快的卷积：不包括逐通道卷积，也不包括 Winograd 以 f32 算得更快的 "
+               "3 × 3 窗口。`nndeploy bench model MODEL --config precision=bf16` 显示速度，"
+               "`nndeploy compare-models MODEL --backends builtin,builtin:precision=bf16` "
+               "显示差异。默认 f32");
     put_option(zh, "separate-tensors=true\\|false", "debug: every activation in memory of its own",
                "调试：每个激活张量使用自己的内存");
 }

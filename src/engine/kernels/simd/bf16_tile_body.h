@@ -8,10 +8,10 @@
 #include "engine/kernels/simd/tile_ends.h"
 #include "engine/kernels/simd/vec.h"
 
-/* One pair of k for all rows; with PAIR_DOT a row's pair is one element of a, else two that are
-   half a step apart. */
-NND_INLINE void tile_pair(const int rows, const int vectors, const float *a, ptrdiff_t a_step,
-                          const float *b, vf (*acc)[TILE_VECTORS])
+/* One pair of k for all rows, which lie a_row apart; with PAIR_DOT a row's pair is one element of
+   a, else two that are half a step apart. */
+NND_INLINE void tile_pair(const int rows, const int vectors, const int a_row, const float *a,
+                          ptrdiff_t a_step, const float *b, vf (*acc)[TILE_VECTORS])
 {
 #if PAIR_DOT
     (void)a_step;
@@ -20,7 +20,7 @@ NND_INLINE void tile_pair(const int rows, const int vectors, const float *a, ptr
         w[v] = v_load(b + v * VLEN);
 #pragma GCC unroll 16
     for (int i = 0; i < rows; i++) {
-        vf x = v_set1(a[i]);
+        vf x = v_set1(a[i * a_row]);
 #pragma GCC unroll 4
         for (int v = 0; v < vectors; v++)
             acc[i][v] = pair_dot(acc[i][v], x, w[v]);
@@ -34,7 +34,7 @@ NND_INLINE void tile_pair(const int rows, const int vectors, const float *a, ptr
             w[v] = half ? pair_high(b + v * VLEN) : pair_low(b + v * VLEN);
 #pragma GCC unroll 16
         for (int i = 0; i < rows; i++) {
-            vf x = v_set1(a[i]);
+            vf x = v_set1(a[i * a_row]);
 #pragma GCC unroll 4
             for (int v = 0; v < vectors; v++)
                 acc[i][v] = v_fma(x, w[v], acc[i][v]);
@@ -49,7 +49,7 @@ NND_INLINE void tile(const int rows, const int vectors, const nnd_tile_args *t)
     tile_start(rows, vectors, t, acc);
     const float *a = t->a, *b = t->b;
     for (size_t k = 0; k < t->segments[0].depth; k++, a += t->a_step, b += vectors * VLEN)
-        tile_pair(rows, vectors, a, t->a_step, b, acc);
+        tile_pair(rows, vectors, 1, a, t->a_step, b, acc);
     tile_finish(rows, vectors, t, acc);
 }
 
@@ -88,7 +88,7 @@ NND_INLINE void tile_row(const int vectors, const nnd_tile_args *t)
             chain_pair(vectors, a, t->a_step, b, side, pair);
     }
     for (; k < depth; k++, a += t->a_step, b += vectors * VLEN)
-        tile_pair(1, vectors, a, t->a_step, b, side);
+        tile_pair(1, vectors, 1, a, t->a_step, b, side);
     for (int v = 0; v < vectors; v++)
         acc[0][v] = v_add(v_add(side[0][v], side[1][v]), v_add(side[2][v], side[3][v]));
     tile_finish(1, vectors, t, acc);
@@ -125,4 +125,50 @@ static void tile_of(int rows, int vectors, const nnd_tile_args *t)
     }
 }
 
-const nnd_bf16_tile VEC_NAME(nnd_bf16_tile) = {SET_ISA, PAIR_DOT, tile_of};
+#if PAIR_DOT
+NND_INLINE void tile_blocked(const int rows, const int vectors, const nnd_tile_args *t)
+{
+    vf acc[TILE_ROWS][TILE_VECTORS];
+    tile_start(rows, vectors, t, acc);
+    const float *b = t->b;
+    for (const nnd_tile_segment *s = t->segments; s < t->segments + NND_TILE_SEGMENTS; s++) {
+        for (size_t tap = 0; tap < s->count; tap++) {
+            const float *a = t->a + s->taps[tap];
+            for (size_t k = 0; k < s->depth; k++, a++, b += vectors * VLEN)
+                tile_pair(rows, vectors, VLEN / 2, a, 0, b, acc);
+        }
+    }
+    tile_finish(rows, vectors, t, acc);
+}
+
+#define BLOCKED_CASE(rows)                                                                         \
+    case rows:                                                                                     \
+        vectors == 1 ? tile_blocked(rows, 1, t) : tile_blocked(rows, 2, t);                        \
+        break;
+
+static void blocked_of(int rows, int vectors, const nnd_tile_args *t)
+{
+    switch (rows) {
+        BLOCKED_CASE(1)
+        BLOCKED_CASE(2)
+        BLOCKED_CASE(3)
+        BLOCKED_CASE(4)
+        BLOCKED_CASE(5)
+        BLOCKED_CASE(6)
+        BLOCKED_CASE(7)
+        BLOCKED_CASE(8)
+#if TILE_ROWS > 8
+        BLOCKED_CASE(9)
+        BLOCKED_CASE(10)
+        BLOCKED_CASE(11)
+        BLOCKED_CASE(12)
+        BLOCKED_CASE(13)
+        BLOCKED_CASE(14)
+#endif
+    }
+}
+#else
+#define blocked_of NULL
+#endif
+
+const nnd_bf16_tile VEC_NAME(nnd_bf16_tile) = {SET_ISA, PAIR_DOT, tile_of, blocked_of};

@@ -103,7 +103,7 @@ static const nnd_option config_options[] = {
     NND_OPTION_INT(builtin_config, memory_mib, "memory-limit", 1, INT64_C(1) << 40,
                    "MiB that the activations of a run may take"),
     NND_OPTION_ENUM(builtin_config, precision, "precision", "f32|bf16",
-                    "what Gemm and MatMul with constant weights round their operands to"),
+                    "what Gemm, MatMul and Conv with constant weights round their operands to"),
 };
 
 /* "key=value  key=value" as the public options have it → the comma form of base/options.h. Blanks
