@@ -32,7 +32,7 @@ typedef enum nnd_engine_pass {
     NND_PASS_ACTIVATION = 4, /* Relu, Clip, Sigmoid, SiLU, … into the Conv or Gemm before it */
     NND_PASS_DEAD_CODE = 5,  /* nodes whose results nobody reads */
     NND_PASS_RESIDUAL = 6,   /* Add of a tensor of the same shape into the layer before it */
-    NND_PASS_LAYOUT = 7, /* channels in blocks (NCHWc) between convolutions; last, and only once */
+    NND_PASS_LAYOUT = 7,     /* channels in blocks (NCHWc) between convolutions; only once */
     NND_PASS_PAD =
         8, /* borders into the padding of the Conv or pooling behind; before the layout */
     NND_PASS_COMMON = 9,         /* what is computed twice from the same inputs is computed once */
@@ -46,7 +46,8 @@ typedef enum nnd_engine_pass {
     NND_PASS_PRODUCT = 17,       /* transpositions into the Gemm or MatMul behind them */
     NND_PASS_CONTROL = 18,       /* constant If and short Loop into the graph around them */
     NND_PASS_SEQUENCE = 19,      /* tensors that only pass through a sequence */
-    NND_PASS_COUNT = 20
+    NND_PASS_ELEMENTWISE = 20,   /* element-wise operators in one go; behind the layout, once */
+    NND_PASS_COUNT = 21
 } nnd_engine_pass;
 #define NND_PASSES_ALL     ((1u << NND_PASS_COUNT) - 1u)
 #define NND_PASSES_DEFAULT NND_PASSES_ALL

@@ -124,9 +124,23 @@ static inline void pt_packed(void *user)
     (void)user;
 }
 
+typedef struct pt_options {
+    nnd_gang *gang;     /* NULL = the calling thread only */
+    bool odd;           /* every few elements one that is no usual number */
+    size_t arena_bytes; /* out: of the plan */
+    uint64_t flops;     /* out: of the plan */
+} pt_options;
+
+static inline float pt_element(pass_test *t, bool odd)
+{
+    static const float odd_ones[8] = {NAN, INFINITY, -INFINITY, 0.0f, -0.0f, 1e-41f, 3e38f, -90.0f};
+    float usual = 4.0f * pt_random(t);
+    return odd && t->seed % 5 == 0 ? odd_ones[t->seed >> 20 & 7] : usual;
+}
+
 /* The outputs at the declared shapes for inputs that depend on their position only. Freed with
    nnd_free. */
-static inline void pt_run(nnd_graph *g, nnd_tensor *out)
+static inline void pt_run_with(nnd_graph *g, pt_options *options, nnd_tensor *out)
 {
     nnd_tensor in[PT_INPUTS];
     const nnd_tensor *given[PT_INPUTS];
@@ -140,7 +154,7 @@ static inline void pt_run(nnd_graph *g, nnd_tensor *out)
         size_t n = (size_t)nnd_tensor_count(&in[i]);
         float *data = nnd_calloc(n + 1, sizeof(*data));
         for (size_t k = 0; data && k < n; k++)
-            data[k] = 4.0f * pt_random(&t);
+            data[k] = pt_element(&t, options->odd);
         in[i].data = data;
         given[i] = &in[i];
     }
@@ -148,9 +162,11 @@ static inline void pt_run(nnd_graph *g, nnd_tensor *out)
     assert_ok(nnd_packed_create(&packed));
     assert_ok(nnd_graph_prepare(g, packed, pt_packed, NULL));
     nnd_plan_cache cache = {.options = {false, (uint64_t)1 << 30}};
-    nnd_exec_env env = {.cache = &cache};
+    nnd_exec_env env = {.cache = &cache, .gang = options->gang};
     nnd_exec exec = {0};
     assert_ok(nnd_plan_create(g, in, &cache.options, &plan));
+    options->arena_bytes = plan->arena_bytes;
+    options->flops = plan->flops;
     for (size_t i = 0; i < g->output_count; i++) {
         const nnd_slot *slot = &plan->slots[g->outputs[i]];
         out[i] = slot->tensor;
@@ -177,6 +193,12 @@ static inline void pt_run(nnd_graph *g, nnd_tensor *out)
     nnd_free_aligned(arena);
     for (size_t i = 0; i < g->input_count; i++)
         nnd_free(in[i].data);
+}
+
+static inline void pt_run(nnd_graph *g, nnd_tensor *out)
+{
+    pt_options options = {0};
+    pt_run_with(g, &options, out);
 }
 
 static inline size_t pt_count(const nnd_graph *g, const char *type)

@@ -255,6 +255,14 @@ static void build_sequence(pass_test *t)
     pt_output(t, y);
 }
 
+static void build_elementwise(pass_test *t)
+{
+    uint32_t x = pt_input(t, "x", 4, picture);
+    uint32_t y = pt_binary(t, "Mul", pt_unary(t, "Exp", x), pt_number(t, 0.5f));
+    y = pt_binary(t, "Add", y, pt_weights(t, 3, (int64_t[]){16, 1, 1}));
+    pt_output(t, pt_binary(t, "Div", x, y));
+}
+
 static const struct {
     nnd_pass_fn run;
     pt_build build;
@@ -279,6 +287,7 @@ static const struct {
     [NND_PASS_PRODUCT] = {nnd_pass_product, build_product},
     [NND_PASS_CONTROL] = {nnd_pass_control, build_control},
     [NND_PASS_SEQUENCE] = {nnd_pass_sequence, build_sequence},
+    [NND_PASS_ELEMENTWISE] = {nnd_pass_elementwise, build_elementwise},
 };
 
 static nnd_graph *graph_for(int pass)

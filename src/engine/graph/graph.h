@@ -95,7 +95,8 @@ typedef enum nnd_epilogue {
 struct nnd_op;
 struct nnd_op_choice;
 struct nnd_choices;
-typedef struct nnd_graph_node {
+typedef struct nnd_graph_node nnd_graph_node;
+struct nnd_graph_node {
     const char *name;
     const char *domain; /* "" = ai.onnx */
     const char *type;
@@ -114,8 +115,10 @@ typedef struct nnd_graph_node {
     void *state;    /* what the operator's prepare made */
     int32_t packed; /* of products: nnd_gemm_precision of the weights in state */
     const struct nnd_op_choice *choice; /* what it could choose from, in `state`; NULL = nothing */
-    bool dead;                          /* removed by a pass, gone at the next nnd_graph_index */
-} nnd_graph_node;
+    size_t part_count; /* Elementwise: the nodes that it computes in one go, see elementwise.h */
+    const nnd_graph_node *parts;
+    bool dead; /* removed by a pass, gone at the next nnd_graph_index */
+};
 
 /* ---- 3 graphs -------------------------------------------------------------------------- */
 

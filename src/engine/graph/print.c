@@ -100,6 +100,8 @@ static void put_node(nnd_str *s, const nnd_graph *g, const nnd_graph_node *n, in
     nnd_str_printf(s, "  # %s\n", n->name);
     for (size_t k = 0; k < n->attr_count; k++)
         if (n->attrs[k].kind == NND_ATTR_GRAPH) put_graph(s, n->attrs[k].u.graph, indent + 4);
+    for (size_t k = 0; k < n->part_count; k++)
+        put_node(s, g, &n->parts[k], indent + 4);
 }
 
 static void put_graph(nnd_str *s, const nnd_graph *g, int indent)

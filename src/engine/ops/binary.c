@@ -2,8 +2,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "engine/kernels/kernels.h"
-#include "engine/ops/blocks.h"
+#include "engine/ops/rows.h"
 
 enum {
     ADD,
@@ -72,7 +71,7 @@ static double max_f64(double a, double b)
     return isnan(a) || isnan(b) ? NAN : a > b ? a : b;
 }
 
-typedef void (*block_fn)(const void *a, const void *b, void *y, size_t n, int64_t flag);
+typedef nnd_binary_block block_fn;
 #define BLOCK_FN(name, type, expr)                                                                 \
     static void name(const void *va, const void *vb, void *vy, size_t n, int64_t flag)             \
     {                                                                                              \
@@ -130,6 +129,64 @@ static const block_fn block_fns[OP_COUNT][NND_IN_COUNT] = {
     [BIT_AND] = {NULL, NULL, and_i, and_i}, [BIT_OR] = {NULL, NULL, or_i, or_i},
     [BIT_XOR] = {NULL, NULL, xor_i, xor_i}, [SHIFT] = {NULL, NULL, NULL, shift_u},
 };
+
+/* ---- rows of f32 --------------------------------------------------------------------------- */
+
+/* nnd_binary_op, −1 = no kernel does it. */
+static int kernel_of(int variant)
+{
+    static const int kernels[] = {[ADD] = NND_BINARY_ADD,
+                                  [SUB] = NND_BINARY_SUB,
+                                  [MUL] = NND_BINARY_MUL,
+                                  [DIV] = NND_BINARY_DIV,
+                                  [POW] = -1,
+                                  [MOD] = -1,
+                                  [MIN] = NND_BINARY_MIN,
+                                  [MAX] = NND_BINARY_MAX,
+                                  [SUM] = NND_BINARY_ADD,
+                                  [MEAN] = NND_BINARY_ADD};
+    return variant <= MEAN ? kernels[variant] : -1;
+}
+
+/* x to the power of 2, which norms are full of. */
+static bool is_square(int variant, const nnd_tensor *a, const nnd_tensor *b)
+{
+    return variant == POW && a->dtype == NND_F32 && nnd_tensor_count(b) == 1 &&
+           nnd_dtype_get(b->dtype, b->data, 0) == 2.0;
+}
+
+static int64_t flag_of(const nnd_graph_node *n, int variant)
+{
+    return variant == MOD ? nnd_node_int(n, "fmod", 0)
+                          : strcmp(nnd_node_string(n, "direction", "LEFT"), "LEFT") == 0;
+}
+
+void nnd_binary_row_init(const nnd_op_ctx *c, nnd_binary_row *r)
+{
+    int variant = c->op->variant;
+    *r = (nnd_binary_row){.squares = is_square(variant, c->in[0], c->in[1])};
+    r->kernel = kernel_of(r->squares ? MUL : variant);
+    r->block = block_fns[variant][NND_IN_F32];
+    r->flag = flag_of(c->node, variant);
+}
+
+void nnd_binary_row_apply(const nnd_binary_row *r, nnd_binary_mode mode, const float *a,
+                          const float *b, float *y, size_t n)
+{
+    size_t a_step = mode != NND_BINARY_SCALAR_A, b_step = mode != NND_BINARY_SCALAR_B;
+    if (r->kernel >= 0) {
+        nnd_binary_apply((nnd_binary_op)r->kernel, mode, a, b, y, n, NULL);
+        return;
+    }
+    nnd_block_memory ma, mb, my;
+    for (size_t i = 0; i < n; i += NND_BLOCK) {
+        size_t m = n - i < NND_BLOCK ? n - i : NND_BLOCK;
+        const void *pa = nnd_block_load(NND_IN_F32, NND_F32, a, i * a_step, a_step, m, &ma);
+        const void *pb = nnd_block_load(NND_IN_F32, NND_F32, b, i * b_step, b_step, m, &mb);
+        r->block(pa, pb, &my, m, r->flag);
+        memcpy(y + i, &my, m * sizeof(*y));
+    }
+}
 
 /* ---- the loop ------------------------------------------------------------------------------ */
 
@@ -217,22 +274,6 @@ static nnd_status channel_tile(void *user, size_t plane, int lane)
     return NND_OK;
 }
 
-static int kernel_of(int variant, const job *j)
-{
-    static const int kernels[] = {[ADD] = NND_BINARY_ADD,
-                                  [SUB] = NND_BINARY_SUB,
-                                  [MUL] = NND_BINARY_MUL,
-                                  [DIV] = NND_BINARY_DIV,
-                                  [POW] = -1,
-                                  [MOD] = -1,
-                                  [MIN] = NND_BINARY_MIN,
-                                  [MAX] = NND_BINARY_MAX,
-                                  [SUM] = NND_BINARY_ADD,
-                                  [MEAN] = NND_BINARY_ADD};
-    bool plain = j->a->dtype == NND_F32 && j->b->dtype == NND_F32 && j->scale == 1.0f;
-    return plain && variant <= MEAN ? kernels[variant] : -1;
-}
-
 /* Before opset 7, with broadcast = 1, the second operand was laid over the first one from dimension
    `axis` on: ones behind it make today's rule out of that. */
 static nnd_tensor second_operand(const nnd_op_ctx *c)
@@ -247,13 +288,6 @@ static nnd_tensor second_operand(const nnd_op_ctx *c)
     return b;
 }
 
-/* x to the power of 2, which norms are full of. */
-static bool is_square(int variant, const nnd_tensor *a, const nnd_tensor *b)
-{
-    return variant == POW && a->dtype == NND_F32 && nnd_tensor_count(b) == 1 &&
-           nnd_dtype_get(b->dtype, b->data, 0) == 2.0;
-}
-
 static nnd_status combine(nnd_op_ctx *c, const nnd_tensor *a, const nnd_tensor *b, float scale)
 {
     int variant = c->op->variant;
@@ -263,15 +297,15 @@ static nnd_status combine(nnd_op_ctx *c, const nnd_tensor *a, const nnd_tensor *
     }
     const nnd_tensor *in[2] = {a, b};
     job j = {.a = a, .b = b, .y = &c->out[0], .in = nnd_class_of(a->dtype), .scale = scale};
-    j.flag = variant == MOD ? nnd_node_int(c->node, "fmod", 0)
-                            : strcmp(nnd_node_string(c->node, "direction", "LEFT"), "LEFT") == 0;
+    j.flag = flag_of(c->node, variant);
     j.fn = block_fns[variant][j.in];
     /* An exponent of another type: both sides go through floating point where one is. */
     if (nnd_class_of(b->dtype) <= NND_IN_F64 && j.in > NND_IN_F64) {
         j.in = NND_IN_F64;
         j.fn = block_fns[variant][j.in];
     }
-    j.kernel = kernel_of(variant, &j);
+    bool plain = a->dtype == NND_F32 && b->dtype == NND_F32 && scale == 1.0f;
+    j.kernel = plain ? kernel_of(variant) : -1;
     nnd_broadcast_init(&j.broadcast, &c->out[0], in, 2);
     if (j.broadcast.total && is_per_channel(&j))
         return nnd_op_for(c, j.broadcast.rank == 3 ? j.broadcast.dims[0] : 1, channel_tile, &j);
@@ -291,6 +325,17 @@ static nnd_status binary_run(nnd_op_ctx *c)
     for (size_t i = 2; i < n; i++)
         NND_TRY(combine(c, &c->out[0], c->in[i], i + 1 == n ? mean : 1.0f));
     return NND_OK;
+}
+
+bool nnd_binary_row_can(const nnd_graph_node *n)
+{
+    return n->op->run == binary_run && n->formal_count == 2 && n->opset >= 7 &&
+           n->op->variant != MEAN && block_fns[n->op->variant][NND_IN_F32];
+}
+
+bool nnd_binary_row_wants_constant(const nnd_op *op)
+{
+    return op->variant == POW;
 }
 
 /* ---- shapes -------------------------------------------------------------------------------- */

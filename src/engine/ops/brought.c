@@ -64,6 +64,14 @@ static bool is_for(const nnd_kernel *k, const nnd_op *own, int64_t opset)
            opset >= k->since && (k->until == 0 || opset <= k->until);
 }
 
+bool nnd_brought_for(const nnd_op *own, int64_t opset)
+{
+    size_t count = atomic_load_explicit(&kernel_count, memory_order_acquire);
+    for (size_t i = 0; i < count; i++)
+        if (is_for(kernels[i], own, opset)) return true;
+    return false;
+}
+
 static bool may_run_here(const nnd_kernel *k)
 {
     nnd_isa isa;

@@ -11,6 +11,8 @@
 bool nnd_brought_any(void);
 /* Gives nodes of the graph to kernels that can do them. Nominal shapes have to be there. */
 nnd_status nnd_brought_bind(nnd_graph *graph);
+/* Whether somebody has brought a kernel for that operator. */
+bool nnd_brought_for(const nnd_op *own, int64_t opset);
 /* The operator as the model has it, also behind a row of a kernel. */
 const nnd_op *nnd_brought_own(const nnd_op *op);
 

@@ -2,7 +2,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "engine/ops/blocks.h"
+#include "engine/ops/rows.h"
 
 enum { EQUAL, LESS, LESS_EQUAL, GREATER, GREATER_EQUAL, AND, OR, XOR };
 
@@ -166,6 +166,13 @@ static nnd_status where_infer(nnd_op_ctx *c)
     return nnd_op_output(c, 0, c->in[1]->dtype, rank, dims);
 }
 
+void nnd_where_row_apply(const uint8_t *which, size_t which_step, const float *a, size_t a_step,
+                         const float *b, size_t b_step, float *y, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = which[i * which_step] ? a[i * a_step] : b[i * b_step];
+}
+
 typedef struct where_job {
     nnd_broadcast broadcast;
     const nnd_op_ctx *c;
@@ -179,6 +186,13 @@ static void where_copy(void *user, size_t out, const size_t *at, size_t n)
     const size_t *s[3] = {j->broadcast.strides[0], j->broadcast.strides[1],
                           j->broadcast.strides[2]};
     char *to = (char *)j->c->out[0].data + out * j->size;
+    if (j->c->out[0].dtype == NND_F32) {
+        nnd_where_row_apply((const uint8_t *)j->c->in[0]->data + at[0], s[0][last],
+                            (const float *)j->c->in[1]->data + at[1], s[1][last],
+                            (const float *)j->c->in[2]->data + at[2], s[2][last],
+                            (float *)j->c->out[0].data + out, n);
+        return;
+    }
     for (size_t i = 0; i < n; i++, to += j->size) {
         bool first = ((const uint8_t *)j->c->in[0]->data)[at[0] + i * s[0][last]] != 0;
         size_t k = first ? 1 : 2;

@@ -41,11 +41,12 @@ enum {
     NND_OP_BLOCKED_IN = 1u << 7,
     NND_OP_BLOCKED_OUT = 1u << 8,
     NND_OP_BLOCKED = NND_OP_BLOCKED_IN | NND_OP_BLOCKED_OUT,
-    NND_OP_BOXES = 1u << 9,     /* DYNAMIC, and takes values that are no tensors */
-    NND_OP_HANDS_ON = 1u << 10, /* output 0 is input 0, also when that is no tensor */
-    NND_OP_PICKS = 1u << 11,    /* reads only those elements of input 0 that it writes */
-    NND_OP_BROUGHT = 1u << 12,  /* computed by a kernel that somebody brought: see brought.h */
-    NND_OP_BRANCHES = 1u << 13  /* If: a branch that is known ahead becomes a part of the plan */
+    NND_OP_BOXES = 1u << 9,       /* DYNAMIC, and takes values that are no tensors */
+    NND_OP_HANDS_ON = 1u << 10,   /* output 0 is input 0, also when that is no tensor */
+    NND_OP_PICKS = 1u << 11,      /* reads only those elements of input 0 that it writes */
+    NND_OP_BROUGHT = 1u << 12,    /* computed by a kernel that somebody brought: see brought.h */
+    NND_OP_BRANCHES = 1u << 13,   /* If: a branch that is known ahead becomes a part of the plan */
+    NND_OP_INPLACE_ANY = 1u << 14 /* as INPLACE, over any input of the same shape and dtype */
 };
 
 struct nnd_op {

@@ -2,8 +2,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "engine/kernels/kernels.h"
-#include "engine/ops/blocks.h"
+#include "engine/ops/rows.h"
 
 enum {
     NEG,
@@ -49,12 +48,7 @@ enum {
     OP_COUNT
 };
 
-typedef struct params {
-    double a, b;       /* the operator's parameters */
-    int64_t low, high; /* Clip of integers */
-    bool flag;
-} params;
-
+typedef nnd_unary_params params;
 typedef double (*real_fn)(double x, const params *p);
 typedef int64_t (*int_fn)(int64_t x, const params *p);
 
@@ -226,20 +220,9 @@ static nnd_status clip_params(const nnd_op_ctx *c, params *p)
     return NND_OK;
 }
 
-/* ---- the loop ------------------------------------------------------------------------------ */
+/* ---- rows of f32 --------------------------------------------------------------------------- */
 
-typedef struct job {
-    const nnd_tensor *x, *y;
-    int variant;
-    params p;
-    nnd_class in;
-    bool has_act, has_kernel; /* a kernel does it, for plain f32 */
-    nnd_act act;
-    nnd_unary_op kernel;
-    size_t total;
-} job;
-
-static void find_kernel(job *j)
+static void find_kernel(nnd_unary_row *r)
 {
     static const struct {
         int variant;
@@ -262,41 +245,70 @@ static void find_kernel(job *j)
                    {LOG, NND_UNARY_LOG},     {ERF, NND_UNARY_ERF},
                    {FLOOR, NND_UNARY_FLOOR}, {CEIL, NND_UNARY_CEIL},
                    {ROUND, NND_UNARY_ROUND}, {RECIPROCAL, NND_UNARY_RECIPROCAL}};
-    if (j->x->dtype != NND_F32 || j->y->dtype != NND_F32) return;
     for (size_t i = 0; i < NND_COUNT(acts); i++)
-        if (acts[i].variant == j->variant) {
-            j->has_act = true;
-            j->act = (nnd_act){acts[i].kind, (float)j->p.a, (float)j->p.b};
+        if (acts[i].variant == r->variant) {
+            r->has_act = true;
+            r->act = (nnd_act){acts[i].kind, (float)r->p.a, (float)r->p.b};
         }
-    if (j->variant == SWISH && j->p.a == 1) {
-        j->has_act = true;
-        j->act = (nnd_act){NND_ACT_SILU, 0, 0};
+    if (r->variant == SWISH && r->p.a == 1) {
+        r->has_act = true;
+        r->act = (nnd_act){NND_ACT_SILU, 0, 0};
     }
-    if (j->variant == GELU) {
-        j->has_act = true;
-        j->act = (nnd_act){j->p.flag ? NND_ACT_GELU_TANH : NND_ACT_GELU, 0, 0};
+    if (r->variant == GELU) {
+        r->has_act = true;
+        r->act = (nnd_act){r->p.flag ? NND_ACT_GELU_TANH : NND_ACT_GELU, 0, 0};
     }
     for (size_t i = 0; i < NND_COUNT(kernels); i++)
-        if (kernels[i].variant == j->variant) {
-            j->has_kernel = true;
-            j->kernel = kernels[i].op;
+        if (kernels[i].variant == r->variant) {
+            r->has_kernel = true;
+            r->kernel = kernels[i].op;
         }
 }
+
+nnd_status nnd_unary_row_init(const nnd_op_ctx *c, nnd_unary_row *r)
+{
+    *r = (nnd_unary_row){.variant = c->op->variant};
+    attr_params(c->node, r->variant, &r->p);
+    if (r->variant == CLIP) NND_TRY(clip_params(c, &r->p));
+    find_kernel(r);
+    return NND_OK;
+}
+
+void nnd_unary_row_apply(const nnd_unary_row *r, const float *x, float *y, size_t n)
+{
+    if (r->has_act) {
+        nnd_act_apply(&r->act, x, y, n);
+    } else if (r->has_kernel) {
+        nnd_unary_apply(r->kernel, x, y, n);
+    } else {
+        for (size_t i = 0; i < n; i++)
+            y[i] = (float)functions[r->variant].real((double)x[i], &r->p);
+    }
+}
+
+/* ---- the loop ------------------------------------------------------------------------------ */
+
+typedef struct job {
+    const nnd_tensor *x, *y;
+    nnd_unary_row row;
+    nnd_class in;
+    size_t total;
+} job;
 
 static void run_block(const job *j, size_t begin, size_t n)
 {
     nnd_block_memory mx, my;
     const void *x = nnd_block_load(j->in, j->x->dtype, j->x->data, begin, 1, n, &mx);
-    const params *p = &j->p;
+    const params *p = &j->row.p;
+    int variant = j->row.variant;
     if (j->in == NND_IN_F32) {
         for (size_t i = 0; i < n; i++)
-            my.f32[i] = (float)functions[j->variant].real((double)((const float *)x)[i], p);
+            my.f32[i] = (float)functions[variant].real((double)((const float *)x)[i], p);
     } else if (j->in == NND_IN_F64) {
         for (size_t i = 0; i < n; i++)
-            my.f64[i] = functions[j->variant].real(((const double *)x)[i], p);
+            my.f64[i] = functions[variant].real(((const double *)x)[i], p);
     } else {
-        int_fn fn =
-            j->in == NND_IN_I64 ? functions[j->variant].integer : functions[j->variant].natural;
+        int_fn fn = j->in == NND_IN_I64 ? functions[variant].integer : functions[variant].natural;
         for (size_t i = 0; i < n; i++)
             my.i64[i] = fn(((const int64_t *)x)[i], p);
     }
@@ -309,16 +321,13 @@ static nnd_status tile(void *user, size_t index, int lane)
     size_t begin = index * NND_OP_GRAIN, end = begin + NND_OP_GRAIN;
     (void)lane;
     if (end > j->total) end = j->total;
-    const float *x = (const float *)j->x->data + begin;
-    float *y = (float *)j->y->data + begin;
-    if (j->has_act) {
-        nnd_act_apply(&j->act, x, y, end - begin);
-    } else if (j->has_kernel) {
-        nnd_unary_apply(j->kernel, x, y, end - begin);
-    } else {
-        for (; begin < end; begin += NND_BLOCK)
-            run_block(j, begin, end - begin < NND_BLOCK ? end - begin : NND_BLOCK);
+    if (j->x->dtype == NND_F32) {
+        nnd_unary_row_apply(&j->row, (const float *)j->x->data + begin, (float *)j->y->data + begin,
+                            end - begin);
+        return NND_OK;
     }
+    for (; begin < end; begin += NND_BLOCK)
+        run_block(j, begin, end - begin < NND_BLOCK ? end - begin : NND_BLOCK);
     return NND_OK;
 }
 
@@ -326,12 +335,9 @@ static nnd_status unary_run(nnd_op_ctx *c)
 {
     job j = {.x = c->in[0],
              .y = &c->out[0],
-             .variant = c->op->variant,
              .in = nnd_class_of(c->in[0]->dtype),
              .total = (size_t)nnd_tensor_count(&c->out[0])};
-    attr_params(c->node, j.variant, &j.p);
-    if (j.variant == CLIP) NND_TRY(clip_params(c, &j.p));
-    find_kernel(&j);
+    NND_TRY(nnd_unary_row_init(c, &j.row));
     return nnd_op_for(c, nnd_op_tiles(j.total), tile, &j);
 }
 
@@ -347,7 +353,21 @@ static nnd_status unary_infer(nnd_op_ctx *c)
     return nnd_op_like(c, 0, 0);
 }
 
+bool nnd_unary_row_can(const nnd_op *op)
+{
+    return op->run == unary_run && functions[op->variant].real;
+}
+
 /* ---- PRelu: a slope per element, broadcast to the input ------------------------------------ */
+
+void nnd_prelu_row_apply(const float *x, size_t x_step, const float *slope, size_t slope_step,
+                         float *y, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        float v = x[i * x_step];
+        y[i] = v < 0 ? v * slope[i * slope_step] : v;
+    }
+}
 
 typedef struct prelu_job {
     nnd_broadcast broadcast;
@@ -360,6 +380,12 @@ static void prelu_block(void *user, size_t out, const size_t *at, size_t n)
     const prelu_job *j = user;
     size_t sx = j->broadcast.strides[0][j->broadcast.rank - 1];
     size_t ss = j->broadcast.strides[1][j->broadcast.rank - 1];
+    if (j->x->dtype == NND_F32) {
+        nnd_prelu_row_apply((const float *)j->x->data + at[0], sx,
+                            (const float *)j->slope->data + at[1], ss, (float *)j->y->data + out,
+                            n);
+        return;
+    }
     nnd_block_memory mx, ms, my;
     for (size_t i = 0; i < n; i += NND_BLOCK) {
         size_t m = n - i < NND_BLOCK ? n - i : NND_BLOCK;

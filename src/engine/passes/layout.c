@@ -101,10 +101,11 @@ static nnd_status note_reshape(layouter *l, const nnd_graph_node *n)
 
 /* ---- reorders ------------------------------------------------------------------------------- */
 
-/* A blocked value has the nominal shape of the plain one. */
+/* A blocked value has the type and the nominal shape of the plain one. */
 static void copy_nominal(layouter *l, uint32_t from, uint32_t to)
 {
     nnd_graph_value *v = l->g->values;
+    v[to].dtype = v[from].dtype;
     v[to].nominal_rank = v[from].nominal_rank;
     memcpy(v[to].nominal, v[from].nominal, sizeof(v[to].nominal));
 }
@@ -183,7 +184,6 @@ static nnd_status block_output(layouter *l, uint32_t node, int64_t channels)
     nnd_graph_node *n = &l->g->nodes[node];
     uint32_t plain = n->outputs[0], blocked;
     NND_TRY(nnd_graph_add_value(l->g, NULL, &blocked));
-    l->g->values[blocked].dtype = l->g->values[plain].dtype;
     copy_nominal(l, plain, blocked);
     n->outputs[0] = blocked;
     l->forms[plain] = (form){blocked, channels, false};

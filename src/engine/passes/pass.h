@@ -23,7 +23,9 @@ nnd_status nnd_pass_control(nnd_graph *graph, size_t *changes); /* takes sub-gra
 nnd_status nnd_pass_sequence(nnd_graph *graph, size_t *changes);
 /* These go by the nominal shapes. */
 nnd_status nnd_pass_residual(nnd_graph *graph, size_t *changes);
-nnd_status nnd_pass_layout(nnd_graph *graph, size_t *changes); /* the last one; once per graph */
+nnd_status nnd_pass_layout(nnd_graph *graph,
+                           size_t *changes); /* behind all rounds, once per graph */
+nnd_status nnd_pass_elementwise(nnd_graph *graph, size_t *changes); /* behind the layout, once */
 nnd_status nnd_pass_pad(nnd_graph *graph, size_t *changes);
 nnd_status nnd_pass_scale(nnd_graph *graph, size_t *changes);
 nnd_status nnd_pass_normalization(nnd_graph *graph, size_t *changes);

@@ -31,10 +31,11 @@ static const struct {
     [NND_PASS_PRODUCT] = {"product", nnd_pass_product},
     [NND_PASS_CONTROL] = {"control", nnd_pass_control},
     [NND_PASS_SEQUENCE] = {"sequence", nnd_pass_sequence},
+    [NND_PASS_ELEMENTWISE] = {"elementwise", nnd_pass_elementwise},
 };
 
 /* Bits keep their meaning for ever, so the order is a list of its own. In front of all rounds comes
-   the type to compute in, behind them the layout. */
+   the type to compute in, behind them the layout and what goes by it. */
 static const nnd_engine_pass order[] = {
     NND_PASS_QDQ,       NND_PASS_CONSTANT_FOLDING,
     NND_PASS_CONTROL,   NND_PASS_SEQUENCE,
@@ -46,7 +47,9 @@ static const nnd_engine_pass order[] = {
     NND_PASS_GELU,      NND_PASS_DEAD_CODE,
     NND_PASS_RESIDUAL,  NND_PASS_PRODUCT,
 };
-_Static_assert(NND_COUNT(order) == NND_PASS_COUNT - 2, "every pass has its place");
+static const nnd_engine_pass last[] = {NND_PASS_LAYOUT, NND_PASS_ELEMENTWISE};
+_Static_assert(1 + NND_COUNT(order) + NND_COUNT(last) == NND_PASS_COUNT,
+               "every pass has its place");
 
 /* One pass may open work for an earlier one; two rounds find nearly everything. */
 enum { MAX_ROUNDS = 3 };
@@ -61,7 +64,9 @@ const char *nnd_engine_pass_name(nnd_engine_pass pass)
 nnd_engine_pass nnd_engine_pass_at(size_t position)
 {
     if (position == 0) return NND_PASS_HALF;
-    return position <= NND_COUNT(order) ? order[position - 1] : NND_PASS_LAYOUT;
+    if (position <= NND_COUNT(order)) return order[position - 1];
+    size_t behind = position - NND_COUNT(order) - 1;
+    return last[behind < NND_COUNT(last) ? behind : NND_COUNT(last) - 1];
 }
 
 static nnd_status unknown_pass(const char *name)
@@ -198,12 +203,14 @@ static nnd_status run_rounds(driver *d)
     return NND_OK;
 }
 
-static nnd_status run_layout(driver *d)
+static nnd_status run_last(driver *d)
 {
     size_t sum = 0;
     nnd_graph_index(d->graph);
     NND_TRY(nnd_pass_census_take(&d->now, d->graph));
-    return run_pass(d, NND_PASS_LAYOUT, true, &sum);
+    for (size_t i = 0; i < NND_COUNT(last); i++)
+        NND_TRY(run_pass(d, last[i], true, &sum));
+    return NND_OK;
 }
 
 /* One stage over a graph and all below it, those first. */
@@ -220,7 +227,7 @@ static nnd_status run_stage(nnd_graph *graph, nnd_status (*stage)(driver *d), ui
     return status;
 }
 
-/* Layout comes when no sub-graph is taken in any more: it is done once per node. */
+/* The last ones come when no sub-graph is taken in any more: they are done once per node. */
 nnd_status nnd_passes_run(nnd_graph *graph, uint32_t set, nnd_pass_report *report)
 {
     driver d = {.graph = graph, .set = set, .report = report};
@@ -228,5 +235,5 @@ nnd_status nnd_passes_run(nnd_graph *graph, uint32_t set, nnd_pass_report *repor
     nnd_free(d.now.kinds);
     nnd_free(d.next.kinds);
     if (status == NND_OK) status = run_stage(graph, run_rounds, set, report);
-    return status == NND_OK ? run_stage(graph, run_layout, set, report) : status;
+    return status == NND_OK ? run_stage(graph, run_last, set, report) : status;
 }

@@ -518,17 +518,34 @@ static bool can_take_over(planner *p, uint32_t index, const nnd_graph_node *n, s
     return true;
 }
 
+/* The input to write over, input_count = none: of several the one that is there longest, whose
+   memory may be that of an output from its first step to its last. */
+static size_t chosen_to_take_over(planner *p, uint32_t index, const nnd_graph_node *n)
+{
+    const nnd_slot *slots = p->plan->slots;
+    size_t end = n->op->flags & NND_OP_INPLACE_ANY ? n->input_count : n->input_count > 0;
+    size_t best = n->input_count;
+    uint32_t since = NO_STEP;
+    for (size_t k = 0; k < end; k++) {
+        if (!can_take_over(p, index, n, k)) continue;
+        uint32_t first = slots[root_of(p->plan, n->inputs[k])].first;
+        if (first < since) best = k;
+        if (first < since) since = first;
+    }
+    return best;
+}
+
 static void share_in_place(planner *p)
 {
     for (uint32_t i = 0; i < p->plan->step_count; i++) {
         const nnd_plan_step *step = &p->plan->steps[i];
         const nnd_graph_node *n = &p->graph->nodes[step->node];
-        if (step->dynamic || !(n->op->flags & NND_OP_INPLACE) || n->outputs[0] == NND_NO_ID)
-            continue;
+        const uint32_t flags = n->op->flags & (NND_OP_INPLACE | NND_OP_INPLACE_ANY);
+        if (step->dynamic || !flags || n->outputs[0] == NND_NO_ID) continue;
         nnd_slot *out = &p->plan->slots[n->outputs[0]];
         if (out->kind != NND_SLOT_ARENA || out->root != n->outputs[0]) continue;
-        if (n->input_count && can_take_over(p, i, n, 0))
-            share(p->plan, n->outputs[0], n->inputs[0]);
+        size_t k = chosen_to_take_over(p, i, n);
+        if (k < n->input_count) share(p->plan, n->outputs[0], n->inputs[k]);
     }
 }
 

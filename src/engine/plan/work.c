@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "engine/ops/brought.h"
+#include "engine/ops/elementwise.h"
 
 #define MS "com.microsoft"
 
@@ -183,6 +184,17 @@ static double of_resize(const nnd_op_ctx *c)
     return each > 1 ? 2 * each * count_of(y) : 0;
 }
 
+/* Those of its parts. */
+static double of_parts(const nnd_op_ctx *c)
+{
+    nnd_part_memory memory;
+    nnd_op_ctx part;
+    double sum = 0;
+    for (size_t i = 0; i < c->node->part_count; i++)
+        if (nnd_elementwise_part(c, i, &memory, &part) == NND_OK) sum += nnd_work_flops(&part);
+    return sum;
+}
+
 static const struct {
     const char *domain, *name;
     double (*operations)(const nnd_op_ctx *c);
@@ -201,6 +213,7 @@ static const struct {
     {"", "LRN", of_lrn},
     {"", "Resize", of_resize},
     {"", "Upsample", of_resize},
+    {"", "Elementwise", of_parts},
 };
 
 static bool is(const nnd_op *op, const char *domain, const char *name)
