@@ -93,8 +93,10 @@ lite_leave(int result)
     lite_check((const void *)(a) == (const void *)(b), "%s != %s", #a, #b)
 #define assert_ptr_not_equal(a, b)                                                                 \
     lite_check((const void *)(a) != (const void *)(b), "%s == %s", #a, #b)
-#define assert_string_equal(a, b)     lite_check(strcmp((a), (b)) == 0, "\"%s\" != \"%s\"", (a), (b))
-#define assert_string_not_equal(a, b) lite_check(strcmp((a), (b)) != 0, "both \"%s\"", (a))
+#define assert_string_equal(a, b)                                                                  \
+    lite_check(strcmp((a), (b)) == 0, "\"%s\" != \"%s\"", (const char *)(a), (const char *)(b))
+#define assert_string_not_equal(a, b)                                                              \
+    lite_check(strcmp((a), (b)) != 0, "both \"%s\"", (const char *)(a))
 #define assert_memory_equal(a, b, n)                                                               \
     lite_check(memcmp((a), (b), (n)) == 0, "%s and %s differ", #a, #b)
 #define assert_memory_not_equal(a, b, n)                                                           \
