@@ -150,10 +150,8 @@ static const probe probes[] = {
     {"Range", "T[]={1} T[]={1} T[]={1}", NULL, NULL, "", ""},
     {"Reshape", "T[2] i64[1]={-1}", NULL, NULL, "", ""},
     {"Resize", "T[1,2,4,4] - f32[4]={1}", NULL, NULL,
-     "nearest, linear, cubic in any number of dimensions; antialias; every coordinate mode but "
-     "tf_half_pixel_for_nn",
-     "任意维数的 nearest、linear、cubic；支持抗锯齿；支持除 tf_half_pixel_for_nn "
-     "之外的坐标变换方式"},
+     "nearest, linear, cubic in any number of dimensions; antialias; every coordinate mode",
+     "任意维数的 nearest、linear、cubic；支持抗锯齿；支持所有坐标变换方式"},
     {"RoiAlign", "T[1,1,2,2] T[1,4] i64[1]", NULL, NULL, "average and maximum", "平均和最大值"},
     {"STFT", "T[1,4,1] i64[]={1}", NULL, NULL, "", ""},
     {"Scatter", "T[2] i64[1] T[1]", NULL, NULL, "", ""},

@@ -145,6 +145,37 @@ static void upsample_and_resize_10_take_scales_second(void **state)
     expect(&s, "Resize", "x,s", 4, out, want);
 }
 
+/* (o + 0.5) / scale: over 3 columns made 7 of, sources 0.2 0.6 1.07 1.5 1.9 2.4 2.8; over 7 made
+   3 of, 1.2 3.5 5.8. What tf2onnx writes for a nearest resize. */
+static void resize_11_knows_the_pixels_of_tensorflow(void **state)
+{
+    (void)state;
+    const int64_t narrow[2] = {1, 3}, wide[2] = {1, 7}, two[1] = {2}, none[1] = {0};
+    const float seven[7] = {-4, -4, -3, -3, -3, -2, -2}, three[3] = {-3, -1, 1};
+    for (int grow = 0; grow < 2; grow++) {
+        const int64_t *from = grow ? narrow : wide, *to = grow ? wide : narrow;
+        setup s = begin(11, 2, from);
+        add_f32(&s, "none", 1, none, NULL, 0);
+        ow_initializer(&s.graph, "sizes", OW_I64, 1, two, to, 2 * sizeof(*to));
+        ow_attr_text(&s.attrs, "coordinate_transformation_mode", "tf_half_pixel_for_nn");
+        ow_attr_text(&s.attrs, "mode", "nearest");
+        ow_attr_text(&s.attrs, "nearest_mode", "floor");
+        expect(&s, "Resize", "x,none,none,sizes", 2, to, grow ? seven : three);
+    }
+}
+
+/* ONNX Runtime's tools fuse it into models of any opset. */
+static void layer_normalization_is_older_than_17(void **state)
+{
+    (void)state;
+    const int64_t dims[2] = {2, 2}, two[1] = {2};
+    setup s = begin(11, 2, dims);
+    add_f32(&s, "scale", 1, two, (float[]){2, 3}, 2);
+    add_f32(&s, "bias", 1, two, (float[]){0, 10}, 2);
+    attr_float(&s.attrs, "epsilon", 0);
+    expect(&s, "LayerNormalization", "x,scale,bias", 2, dims, (float[]){-2, 13, -2, 13});
+}
+
 static void the_old_broadcast_names_an_axis(void **state)
 {
     (void)state;
@@ -197,6 +228,8 @@ int main(void)
         cmocka_unit_test(reduce_axes_were_attributes),
         cmocka_unit_test(pad_before_11_has_attributes),
         cmocka_unit_test(upsample_and_resize_10_take_scales_second),
+        cmocka_unit_test(resize_11_knows_the_pixels_of_tensorflow),
+        cmocka_unit_test(layer_normalization_is_older_than_17),
         cmocka_unit_test(the_old_broadcast_names_an_axis),
         cmocka_unit_test(reshape_5_and_1_agree),
         cmocka_unit_test(an_operator_newer_than_the_opset_is_refused),

@@ -484,7 +484,8 @@ static const nnd_op ops[] = {
      .variant = BATCH},
     {"", "InstanceNormalization", 1, 0, 3, 3, 1, 1, NND_OP_INPLACE, rows_infer, rows_run,
      .variant = INSTANCE},
-    {"", "LayerNormalization", 17, 0, 2, 3, 1, 3, NND_OP_INPLACE, rows_infer, rows_run,
+    /* ONNX has it since 17, ONNX Runtime since 1: its tools write it into older models. */
+    {"", "LayerNormalization", 1, 0, 2, 3, 1, 3, NND_OP_INPLACE, rows_infer, rows_run,
      .variant = LAYER},
     {"", "GroupNormalization", 18, 0, 3, 3, 1, 1, NND_OP_INPLACE, rows_infer, rows_run,
      .variant = GROUP},

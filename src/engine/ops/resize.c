@@ -12,7 +12,8 @@ typedef enum coordinate {
     PYTORCH_HALF_PIXEL,
     ALIGN_CORNERS,
     ASYMMETRIC,
-    CROP_AND_RESIZE
+    CROP_AND_RESIZE,
+    TF_HALF_PIXEL_FOR_NN
 } coordinate;
 typedef enum method { NEAREST, LINEAR, CUBIC } method;
 
@@ -44,9 +45,9 @@ static nnd_status pick(const nnd_op_ctx *c, const char *value, const char *const
 static nnd_status read_modes(const nnd_op_ctx *c, resizing *r)
 {
     static const char *const methods[] = {"nearest", "linear", "cubic"};
-    static const char *const coordinates[] = {"half_pixel",         "half_pixel_symmetric",
-                                              "pytorch_half_pixel", "align_corners",
-                                              "asymmetric",         "tf_crop_and_resize"};
+    static const char *const coordinates[] = {
+        "half_pixel", "half_pixel_symmetric", "pytorch_half_pixel",  "align_corners",
+        "asymmetric", "tf_crop_and_resize",   "tf_half_pixel_for_nn"};
     const nnd_graph_node *n = c->node;
     bool old = c->op->variant == 1 || n->opset < 11;
     const char *mode = nnd_node_string(n, "mode", "nearest");
@@ -215,6 +216,8 @@ static double source_of(const resizing *r, int d, int64_t o)
         if (out <= 1) return 0.5 * (start + end) * (in - 1);
         return start * (in - 1) + x * (end - start) * (in - 1) / (out - 1);
     }
+    case TF_HALF_PIXEL_FOR_NN:
+        return (x + 0.5) / scale;
     default:
         return x / scale;
     }
@@ -227,6 +230,8 @@ static double nearest_source(const resizing *r, int d, int64_t o)
     switch (r->coordinate) {
     case HALF_PIXEL:
         return (double)((x + 0.5f) / scale - 0.5f);
+    case TF_HALF_PIXEL_FOR_NN:
+        return (double)((x + 0.5f) / scale);
     case ASYMMETRIC:
         return (double)(x / scale);
     default:
