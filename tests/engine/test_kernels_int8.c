@@ -143,6 +143,31 @@ static void test_quantise(void **state)
     each_level(check_quantise);
 }
 
+static void check_dequantise(void)
+{
+    for (size_t n = 0; n < 70; n++) {
+        bool is_signed = rng_int(0, 1) != 0;
+        int32_t zero = random_zero(is_signed);
+        float scale = rng_float(0.001f, 0.1f);
+        uint8_t x[70];
+        guarded y = guarded_random(n, -10, 10);
+        for (size_t i = 0; i < n; i++)
+            x[i] = (uint8_t)rng_int(0, 255);
+        nnd_int8_dequantise(x, scale, zero, is_signed, y.data, n);
+        for (size_t i = 0; i < n; i++) {
+            float want = (float)((is_signed ? (int8_t)x[i] : x[i]) - zero) * scale;
+            assert_memory_equal(&y.data[i], &want, sizeof want);
+        }
+        guarded_free(&y);
+    }
+}
+
+static void test_dequantise(void **state)
+{
+    (void)state;
+    each_level(check_dequantise);
+}
+
 /* ---- GEMM -------------------------------------------------------------------------------- */
 
 enum { MAX_COLUMNS = 128 };
@@ -482,10 +507,10 @@ static void test_bad_conv(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gemm),     cmocka_unit_test(test_wrap),
-        cmocka_unit_test(test_bad_gemm), cmocka_unit_test(test_conv),
-        cmocka_unit_test(test_bad_conv), cmocka_unit_test(test_quantise),
-        cmocka_unit_test(test_pair),
+        cmocka_unit_test(test_gemm),       cmocka_unit_test(test_wrap),
+        cmocka_unit_test(test_bad_gemm),   cmocka_unit_test(test_conv),
+        cmocka_unit_test(test_bad_conv),   cmocka_unit_test(test_quantise),
+        cmocka_unit_test(test_dequantise), cmocka_unit_test(test_pair),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

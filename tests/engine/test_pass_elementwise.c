@@ -160,6 +160,68 @@ static void groups_are_found(void **state)
     expect(build_chain, 100, 5, 5);
 }
 
+/* ---- bytes at both ends ---------------------------------------------------------------------- */
+
+static uint32_t zero_point(pass_test *t, nnd_dtype type, int zero)
+{
+    uint8_t byte = (uint8_t)zero;
+    nnd_tensor one;
+    uint32_t id;
+    assert_ok(nnd_tensor_init(&one, type, 0, NULL, &byte));
+    assert_ok(nnd_graph_add_constant(t->g, NULL, &one, &id));
+    return id;
+}
+
+static uint32_t quantized(pass_test *t, uint32_t x, float scale, nnd_dtype type, int zero)
+{
+    const uint32_t in[3] = {x, pt_number(t, scale), zero_point(t, type, zero)};
+    return pt_node_of(t, "QuantizeLinear", 3, in)->outputs[0];
+}
+
+static uint32_t dequantized(pass_test *t, uint32_t x, float scale, nnd_dtype type, int zero)
+{
+    const uint32_t in[3] = {x, pt_number(t, scale), zero_point(t, type, zero)};
+    return pt_node_of(t, "DequantizeLinear", 3, in)->outputs[0];
+}
+
+/* x·Sigmoid(x)·factor from bytes to bytes. 0: u8, 1: i8; 2: the floats are read by another node, 3:
+   the bytes in the middle are only made to be read again; 4: one scale per channel; 5: without zero
+   points; 6: from i8 to u8. */
+static void build_bytes(pass_test *t)
+{
+    const int64_t turn[3] = {0, 2, 1}, row[2] = {24, 1};
+    const nnd_dtype from = t->variant == 1 || t->variant == 6 ? NND_I8 : NND_U8;
+    const nnd_dtype to = t->variant == 1 ? NND_I8 : NND_U8;
+    uint32_t x = pt_transpose(
+        t, quantized(t, pt_input(t, "x", 3, rows), 0.01f, from, from == NND_I8 ? -3 : 120), 3,
+        turn);
+    const uint32_t each[2] = {x, pt_weights(t, 1, row)}, bare[2] = {x, pt_number(t, 0.01f)};
+    uint32_t a = t->variant == 4   ? pt_node_of(t, "DequantizeLinear", 2, each)->outputs[0]
+                 : t->variant == 5 ? pt_node_of(t, "DequantizeLinear", 2, bare)->outputs[0]
+                                   : dequantized(t, x, 0.01f, from, from == NND_I8 ? -3 : 120);
+    if (t->variant == 2) pt_output(t, pt_unary(t, "Flatten", a));
+    uint32_t y = pt_binary(t, "Mul", a, pt_unary(t, "Sigmoid", a));
+    y = pt_binary(t, "Mul", y, pt_weights(t, 2, row));
+    if (t->variant == 3)
+        y = pt_unary(t, "Neg", dequantized(t, quantized(t, y, 0.02f, to, 100), 0.02f, to, 100));
+    const uint32_t last[2] = {y, pt_number(t, 0.004f)};
+    y = t->variant == 5 ? pt_node_of(t, "QuantizeLinear", 2, last)->outputs[0]
+                        : quantized(t, y, 0.004f, to, to == NND_I8 ? 7 : 133);
+    pt_output(t, dequantized(t, pt_transpose(t, y, 3, turn), 0.004f, to, 5));
+}
+
+static void bytes_are_read_and_written(void **state)
+{
+    (void)state;
+    expect(build_bytes, 0, 1, 5);
+    expect(build_bytes, 1, 1, 5);
+    expect(build_bytes, 2, 1, 7);
+    expect(build_bytes, 3, 2, 6);
+    expect(build_bytes, 4, 1, 6);
+    expect(build_bytes, 5, 1, 5);
+    expect(build_bytes, 6, 1, 5);
+}
+
 /* ---- other types, old rules ------------------------------------------------------------------ */
 
 static void build_doubles(pass_test *t)
@@ -323,6 +385,16 @@ static uint32_t any(maker *m)
     return m->pool[m->count - 1 - (back < m->count ? back : 0)];
 }
 
+/* To bytes and back, with a scale and a zero point of its own. */
+static uint32_t bytes_between(maker *m)
+{
+    bool is_signed = draw(m->t, 2);
+    float scale = 0.004f * (float)(1 + draw(m->t, 9));
+    int zero = is_signed ? (int)draw(m->t, 256) - 128 : (int)draw(m->t, 256);
+    uint32_t bytes = quantized(m->t, any(m), scale, is_signed ? NND_I8 : NND_U8, zero);
+    return dequantized(m->t, bytes, scale, is_signed ? NND_I8 : NND_U8, zero);
+}
+
 static uint32_t random_node(maker *m)
 {
     static const char *const unaries[] = {
@@ -331,7 +403,7 @@ static uint32_t random_node(maker *m)
         "Sign", "Elu",  "LeakyRelu", "HardSigmoid", "Celu",      "Softsign"};
     static const char *const binaries[] = {"Add", "Sub", "Mul", "Div", "Min", "Max", "Sum"};
     uint32_t in[3];
-    switch (draw(m->t, 10)) {
+    switch (draw(m->t, 11)) {
     case 0:
         in[0] = condition(m), in[1] = any(m), in[2] = any(m);
         return pt_node_of(m->t, "Where", 3, in)->outputs[0];
@@ -343,8 +415,10 @@ static uint32_t random_node(maker *m)
         in[0] = any(m), in[1] = pt_number(m->t, -0.5f), in[2] = pt_number(m->t, 0.75f);
         return pt_node_of(m->t, "Clip", 3, in)->outputs[0];
     case 3:
+        return bytes_between(m);
     case 4:
     case 5:
+    case 6:
         return pt_unary(m->t, unaries[draw(m->t, NND_COUNT(unaries))], any(m));
     default:
         in[0] = any(m), in[1] = any(m);
@@ -471,6 +545,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(groups_are_found),
+        cmocka_unit_test(bytes_are_read_and_written),
         cmocka_unit_test(what_is_not_f32_stays),
         cmocka_unit_test(operands_that_broadcast_by_an_attribute_stay),
         cmocka_unit_test(shapes_may_be_others),

@@ -260,7 +260,8 @@ static void build_elementwise(pass_test *t)
     uint32_t x = pt_input(t, "x", 4, picture);
     uint32_t y = pt_binary(t, "Mul", pt_unary(t, "Exp", x), pt_number(t, 0.5f));
     y = pt_binary(t, "Add", y, pt_weights(t, 3, (int64_t[]){16, 1, 1}));
-    pt_output(t, pt_binary(t, "Div", x, y));
+    y = pt_binary(t, "QuantizeLinear", pt_binary(t, "Div", x, y), pt_number(t, 0.1f));
+    pt_output(t, pt_unary(t, "Neg", pt_binary(t, "DequantizeLinear", y, pt_number(t, 0.1f))));
 }
 
 static const struct {

@@ -35,6 +35,12 @@ void nnd_int8_quantise(const float *x, float scale, int32_t zero, bool is_signed
                                      n);
 }
 
+void nnd_int8_dequantise(const void *x, float scale, int32_t zero, bool is_signed, float *y,
+                         size_t n)
+{
+    nnd_int8_set_current()->dequantise(x, scale, zero, is_signed, y, n);
+}
+
 /* Plain loops that compilers turn into vectors, for step 1 into the machine's own maximum. */
 void nnd_int8_max(const void *x, int64_t step, bool is_signed, void *y, size_t n)
 {

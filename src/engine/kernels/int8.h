@@ -42,6 +42,10 @@ void nnd_int8_max(const void *x, int64_t step, bool is_signed, void *y, size_t n
 void nnd_int8_quantise(const float *x, float scale, int32_t zero, bool is_signed, void *y,
                        size_t n);
 
+/* y[i] = (x[i] − zero)·scale; x is i8 or u8, and zero is of that type. */
+void nnd_int8_dequantise(const void *x, float scale, int32_t zero, bool is_signed, float *y,
+                         size_t n);
+
 /* ---- 2 GEMM ----------------------------------------------------------------------------- */
 
 /* C = (A − a_zero)·(B − b_zero): A is m×k, B is k×n, all dense and row-major. */

@@ -47,8 +47,11 @@ nnd_int8_conv_packed nnd_int8_conv_parts(const nnd_int8_conv *conv, const void *
 static inline void nnd_int8_inside(int64_t start, int64_t step, int64_t width, int64_t n,
                                    int64_t *first, int64_t *end)
 {
-    *first = start < 0 ? NND_MIN(n, nnd_ceil_div(-start, step)) : 0;
-    *end = start < width ? NND_MIN(n, nnd_ceil_div(width - start, step)) : 0;
+    const bool each = step == 1; /* nearly always: divisions are slow */
+    const int64_t before = each ? -start : nnd_ceil_div(-start, step);
+    const int64_t within = each ? width - start : nnd_ceil_div(width - start, step);
+    *first = start < 0 ? NND_MIN(n, before) : 0;
+    *end = start < width ? NND_MIN(n, within) : 0;
     *end = NND_MAX(*first, *end);
 }
 

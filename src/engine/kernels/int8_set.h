@@ -89,6 +89,8 @@ typedef struct nnd_int8_set {
     /* nnd_int8_quantise with the limits [low, high]. */
     void (*quantise)(const float *x, float scale, int32_t zero, int32_t low, int32_t high,
                      uint8_t *y, size_t n);
+    void (*dequantise)(const uint8_t *x, float scale, int32_t zero, bool is_signed, float *y,
+                       size_t n);
     /* nnd_int8_pair_run. */
     void (*pair)(const nnd_int8_pair *p, const uint8_t *a, size_t a_step, const uint8_t *b,
                  size_t b_step, uint8_t *y, size_t n);

@@ -45,6 +45,16 @@ static bool has_plain_slope(const nnd_graph *g, const nnd_graph_node *n)
     return v->is_constant && v->constant.rank != 1;
 }
 
+bool nnd_elementwise_is_first(const nnd_graph_node *n)
+{
+    return is(n, "DequantizeLinear");
+}
+
+bool nnd_elementwise_is_last(const nnd_graph_node *n)
+{
+    return is(n, "QuantizeLinear");
+}
+
 nnd_status nnd_elementwise_takes(nnd_graph *g, const nnd_graph_node *n, const nnd_dtype *types,
                                  bool *takes)
 {
@@ -54,6 +64,11 @@ nnd_status nnd_elementwise_takes(nnd_graph *g, const nnd_graph_node *n, const nn
         n->outputs[0] == NND_NO_ID || n->epilogue != NND_EPILOGUE_NONE)
         return NND_OK;
     bool where = is(n, "Where"), clip = is(n, "Clip");
+    if (nnd_elementwise_is_first(n) || nnd_elementwise_is_last(n)) {
+        *takes = n->inputs[0] != NND_NO_ID && n->inputs[1] != NND_NO_ID &&
+                 nnd_quant_row_can(g, n, types);
+        return NND_OK;
+    }
     for (size_t k = 0; k < n->formal_count; k++) {
         uint32_t id = n->inputs[k];
         if (id == NND_NO_ID && clip && k > 0) continue;
@@ -127,13 +142,14 @@ typedef struct leaf {
     int row;                      /* REPEATED, SPREAD */
 } leaf;
 
-typedef enum step_kind { UNARY, BINARY, PRELU, WHERE } step_kind;
+typedef enum step_kind { UNARY, BINARY, PRELU, WHERE, QUANTIZE, DEQUANTIZE } step_kind;
 
 typedef struct step {
     step_kind kind;
     union {
         nnd_unary_row unary;
         nnd_binary_row binary;
+        nnd_quant_row quant;
     } u;
     size_t arg_count;
     int args[MAX_ARGS]; /* step i is i, leaf k is NND_MAX_PARTS + k */
@@ -147,7 +163,8 @@ typedef struct program {
     /* The result is `planes` times `runs` runs of `run` elements. A strip is `strip_runs` of them,
        or `strip` elements of a single one. */
     size_t planes, runs, run, strip_runs, strip, strips_per_plane, strips, strips_per_tile;
-    int outer; /* dimensions in front of the plane */
+    int outer;           /* dimensions in front of the plane */
+    size_t result_bytes; /* of an element */
     size_t leaf_count, step_count, row_count, row_floats;
     leaf leaves[NND_MAX_PART_INPUTS];
     step steps[NND_MAX_PARTS];
@@ -251,19 +268,24 @@ static void cut(program *p)
     p->strips_per_tile = p->strip < tile ? tile / p->strip : 1;
 }
 
+static step_kind kind_of(const nnd_graph_node *n)
+{
+    if (is(n, "PRelu")) return PRELU;
+    if (is(n, "Where")) return WHERE;
+    if (nnd_elementwise_is_first(n)) return DEQUANTIZE;
+    if (nnd_elementwise_is_last(n)) return QUANTIZE;
+    return nnd_binary_row_can(n) ? BINARY : UNARY;
+}
+
 static nnd_status add_step(program *p, const nnd_op_ctx *c, const nnd_op_ctx *part, int *leaf_of)
 {
     step *s = &p->steps[p->step_count];
     const nnd_graph_node *n = part->node;
-    *s = (step){.kind = is(n, "PRelu") ? PRELU : is(n, "Where") ? WHERE : UNARY, .scalar = false};
-    s->arg_count = s->kind == WHERE ? 3 : s->kind == PRELU ? 2 : 1;
-    if (s->kind == UNARY && nnd_binary_row_can(n)) {
-        s->kind = BINARY;
-        s->arg_count = 2;
-        nnd_binary_row_init(part, &s->u.binary);
-    } else if (s->kind == UNARY) {
-        NND_TRY(nnd_unary_row_init(part, &s->u.unary));
-    }
+    *s = (step){.kind = kind_of(n), .scalar = false};
+    s->arg_count = s->kind == WHERE ? 3 : s->kind == PRELU || s->kind == BINARY ? 2 : 1;
+    if (s->kind == BINARY) nnd_binary_row_init(part, &s->u.binary);
+    if (s->kind == UNARY) NND_TRY(nnd_unary_row_init(part, &s->u.unary));
+    if (s->kind == QUANTIZE || s->kind == DEQUANTIZE) nnd_quant_row_init(part, &s->u.quant);
     for (size_t k = 0; k < s->arg_count; k++) {
         bool again = k == 1 && s->kind == BINARY && s->u.binary.squares;
         int from = source_of(c->node, p->step_count, n->inputs[again ? 0 : k]);
@@ -295,6 +317,7 @@ static nnd_status make_program(const nnd_op_ctx *c, program *p)
         NND_TRY(add_step(p, c, &part, leaf_of));
     }
     const nnd_tensor *y = &c->out[0];
+    p->result_bytes = nnd_op_element(y->dtype);
     if (nnd_tensor_count(y) == 0) return NND_OK;
     for (size_t k = 0; k < p->leaf_count; k++)
         strides_of(c->in[p->leaves[k].input], y, p->leaves[k].strides);
@@ -415,7 +438,7 @@ static const void *value_of(const walk *w, int source, bool *scalar)
     return row_at(w, p->steps[source].row);
 }
 
-static void run_step(const walk *w, const step *s, float *y, size_t n)
+static void run_step(const walk *w, const step *s, void *y, size_t n)
 {
     const void *in[MAX_ARGS] = {NULL};
     bool scalar[MAX_ARGS] = {false};
@@ -440,6 +463,12 @@ static void run_step(const walk *w, const step *s, float *y, size_t n)
     case WHERE:
         nnd_where_row_apply(in[0], !scalar[0], in[1], !scalar[1], in[2], !scalar[2], y, n);
         break;
+    case QUANTIZE:
+        nnd_quantize_row_apply(&s->u.quant, in[0], y, n);
+        break;
+    case DEQUANTIZE:
+        nnd_dequantize_row_apply(&s->u.quant, in[0], y, n);
+        break;
     }
 }
 
@@ -457,7 +486,8 @@ static nnd_status tile(void *user, size_t index, int lane)
         if (plane != w.plane) enter_plane(&w, plane);
         load_leaves(&w, at, n);
         for (size_t i = 0; i < p->step_count; i++)
-            run_step(&w, &p->steps[i], (float *)w.c->out[0].data + plane * size + at, n);
+            run_step(&w, &p->steps[i],
+                     (char *)w.c->out[0].data + (plane * size + at) * p->result_bytes, n);
     }
     return NND_OK;
 }

@@ -6,7 +6,8 @@
  *
  * Only the pass 'elementwise' makes such nodes: they are in no table that a model's file can name.
  * The node's `parts` are the nodes as they were, in an order of execution; the last one makes the
- * result. Inputs of parts are values of the graph: results of parts in front, which nobody else
+ * result. DequantizeLinear begins and QuantizeLinear ends it: between the parts everything is f32
+ * (and bool). Inputs of parts are values of the graph: results of parts in front, which nobody else
  * reads, or inputs of the node, each listed once. The attribute `ops` names the operators.
  */
 #ifndef NND_ENGINE_OPS_ELEMENTWISE_H
@@ -19,10 +20,14 @@ enum { NND_MAX_PARTS = 24, NND_MAX_PART_INPUTS = 24 };
 extern const nnd_op nnd_op_elementwise;
 
 /* Whether the node can be a part: its operator has row functions, what they have to know ahead is
-   constant, and its operands are f32 (and bool, the condition of Where). types: of the graph's
-   values. */
+   constant, and its operands are f32 (or bool, the condition of Where, or the bytes of
+   DequantizeLinear). types: of the graph's values. */
 nnd_status nnd_elementwise_takes(nnd_graph *graph, const nnd_graph_node *node,
                                  const nnd_dtype *types, bool *takes);
+
+/* A part that reads bytes of an input of the node only; one whose bytes are the node's result. */
+bool nnd_elementwise_is_first(const nnd_graph_node *node);
+bool nnd_elementwise_is_last(const nnd_graph_node *node);
 
 /* The context of part i as if it ran on its own, for whoever counts work. c: of the node; `memory`
    keeps what the context points to. NND_E_… of infer. */

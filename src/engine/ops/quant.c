@@ -4,7 +4,7 @@
 
 #include "engine/kernels/int8.h"
 #include "engine/onnx/onnx.h"
-#include "engine/ops/blocks.h"
+#include "engine/ops/rows.h"
 
 /* Where the scale of element i is. */
 typedef struct scaling {
@@ -94,29 +94,74 @@ typedef struct job {
     const nnd_op_ctx *c;
     scaling s;
     size_t total;
+    bool plain; /* `row` does it */
+    nnd_quant_row row;
 } job;
 
-/* The common case: f32 ↔ u8 or i8 with one scale. */
+/* ---- f32 ↔ u8 or i8 with one scale ----------------------------------------------------------- */
+
+static bool is_byte(nnd_dtype t)
+{
+    return t == NND_U8 || t == NND_I8;
+}
+
 static bool is_plain(const nnd_op_ctx *c, const scaling *s, const nnd_tensor *real,
                      const nnd_tensor *whole)
 {
-    return s->whole && real->dtype == NND_F32 &&
-           (whole->dtype == NND_U8 || whole->dtype == NND_I8) && c->in[1]->dtype == NND_F32;
+    const nnd_tensor *zero = nnd_op_in(c, 2);
+    return s->whole && real->dtype == NND_F32 && is_byte(whole->dtype) &&
+           (!zero || zero->dtype == whole->dtype) && c->in[1]->dtype == NND_F32;
 }
 
-static float zero_of(const nnd_op_ctx *c)
+/* A constant that is one number for all elements. */
+static bool is_one(const nnd_graph *g, uint32_t id)
+{
+    const nnd_graph_value *v = &g->values[id];
+    return v->is_constant && v->constant.rank < 2 && nnd_tensor_count(&v->constant) == 1;
+}
+
+static bool quantizes(const nnd_graph_node *n)
+{
+    return strcmp(n->op->name, "QuantizeLinear") == 0;
+}
+
+bool nnd_quant_row_can(const nnd_graph *g, const nnd_graph_node *n, const nnd_dtype *types)
+{
+    bool zero = n->formal_count > 2 && n->inputs[2] != NND_NO_ID;
+    nnd_dtype from = types[n->inputs[0]];
+    nnd_dtype to = nnd_onnx_dtype((uint64_t)nnd_node_int(n, "output_dtype", 0));
+    nnd_dtype whole = from;
+    if (quantizes(n)) {
+        whole = zero ? types[n->inputs[2]] : to == NND_DTYPE_INVALID ? NND_U8 : to;
+        if (from != NND_F32) return false;
+    } else if (to != NND_DTYPE_INVALID && to != NND_F32) {
+        return false;
+    }
+    return is_byte(whole) && types[n->inputs[1]] == NND_F32 && is_one(g, n->inputs[1]) &&
+           (!zero || (types[n->inputs[2]] == whole && is_one(g, n->inputs[2])));
+}
+
+void nnd_quant_row_init(const nnd_op_ctx *c, nnd_quant_row *row)
 {
     const nnd_tensor *zero = nnd_op_in(c, 2);
-    return zero ? (float)nnd_dtype_get(zero->dtype, zero->data, 0) : 0.0f;
+    *row = (nnd_quant_row){
+        .scale = *(const float *)c->in[1]->data,
+        .zero = zero ? (int32_t)nnd_dtype_get(zero->dtype, zero->data, 0) : 0,
+        .is_signed = (quantizes(c->node) ? c->out[0].dtype : c->in[0]->dtype) == NND_I8,
+    };
 }
 
-static void quantize_plain(const nnd_op_ctx *c, size_t begin, size_t end)
+void nnd_quantize_row_apply(const nnd_quant_row *r, const float *x, void *y, size_t n)
 {
-    const float *x = c->in[0]->data, scale = *(const float *)c->in[1]->data;
-    uint8_t *y = c->out[0].data;
-    nnd_int8_quantise(x + begin, scale, (int32_t)zero_of(c), c->out[0].dtype == NND_I8, y + begin,
-                      end - begin);
+    nnd_int8_quantise(x, r->scale, r->zero, r->is_signed, y, n);
 }
+
+void nnd_dequantize_row_apply(const nnd_quant_row *r, const void *x, float *y, size_t n)
+{
+    nnd_int8_dequantise(x, r->scale, r->zero, r->is_signed, y, n);
+}
+
+/* ---- tiles ----------------------------------------------------------------------------------- */
 
 static nnd_status quantize_tile(void *user, size_t index, int lane)
 {
@@ -124,8 +169,9 @@ static nnd_status quantize_tile(void *user, size_t index, int lane)
     size_t begin = index * NND_OP_GRAIN, end = begin + NND_OP_GRAIN;
     (void)lane;
     if (end > j->total) end = j->total;
-    if (is_plain(j->c, &j->s, j->c->in[0], &j->c->out[0])) {
-        quantize_plain(j->c, begin, end);
+    if (j->plain) {
+        nnd_quantize_row_apply(&j->row, (const float *)j->c->in[0]->data + begin,
+                               (uint8_t *)j->c->out[0].data + begin, end - begin);
         return NND_OK;
     }
     for (size_t i = begin; i < end; i++)
@@ -137,6 +183,8 @@ static nnd_status quantize_run(nnd_op_ctx *c)
 {
     job j = {.c = c, .total = (size_t)nnd_tensor_count(c->in[0])};
     NND_TRY(read_scaling(c, &j.s));
+    j.plain = is_plain(c, &j.s, c->in[0], &c->out[0]);
+    if (j.plain) nnd_quant_row_init(c, &j.row);
     return nnd_op_for(c, nnd_op_tiles(j.total), quantize_tile, &j);
 }
 
@@ -153,17 +201,6 @@ static nnd_status dequantize_infer(nnd_op_ctx *c)
     return nnd_op_output(c, 0, named != NND_DTYPE_INVALID ? named : scale->dtype, x->rank, x->dims);
 }
 
-static void dequantize_plain(const nnd_op_ctx *c, size_t begin, size_t end)
-{
-    float *y = c->out[0].data, scale = *(const float *)c->in[1]->data, zero = zero_of(c);
-    bool is_signed = c->in[0]->dtype == NND_I8;
-    for (size_t i = begin; i < end; i++) {
-        float q = is_signed ? (float)((const int8_t *)c->in[0]->data)[i]
-                            : (float)((const uint8_t *)c->in[0]->data)[i];
-        y[i] = (q - zero) * scale;
-    }
-}
-
 static nnd_status dequantize_tile(void *user, size_t index, int lane)
 {
     const job *j = user;
@@ -171,8 +208,9 @@ static nnd_status dequantize_tile(void *user, size_t index, int lane)
     size_t begin = index * NND_OP_GRAIN, end = begin + NND_OP_GRAIN;
     (void)lane;
     if (end > j->total) end = j->total;
-    if (is_plain(j->c, &j->s, y, in[0])) {
-        dequantize_plain(j->c, begin, end);
+    if (j->plain) {
+        nnd_dequantize_row_apply(&j->row, (const uint8_t *)in[0]->data + begin,
+                                 (float *)y->data + begin, end - begin);
         return NND_OK;
     }
     for (size_t i = begin; i < end; i++) {
@@ -188,6 +226,8 @@ static nnd_status dequantize_run(nnd_op_ctx *c)
 {
     job j = {.c = c, .total = (size_t)nnd_tensor_count(c->in[0])};
     NND_TRY(read_scaling(c, &j.s));
+    j.plain = is_plain(c, &j.s, &c->out[0], c->in[0]);
+    if (j.plain) nnd_quant_row_init(c, &j.row);
     return nnd_op_for(c, nnd_op_tiles(j.total), dequantize_tile, &j);
 }
 

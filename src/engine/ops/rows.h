@@ -1,7 +1,8 @@
 /*
- * What element-wise operators do to a row of f32. Their own `run` and the operator that computes
- * several of them at once (elementwise.h) are made of these, so that both give the same bits. An
- * element of a result depends on the elements at its place only; y may be any of the operands.
+ * What element-wise operators do to a row of f32, or of bytes that stand for them. Their own `run`
+ * and the operator that computes several of them at once (elementwise.h) are made of these, so that
+ * both give the same bits. An element of a result depends on the elements at its place only; y may
+ * be any of the operands of its type.
  */
 #ifndef NND_ENGINE_OPS_ROWS_H
 #define NND_ENGINE_OPS_ROWS_H
@@ -55,5 +56,19 @@ void nnd_prelu_row_apply(const float *x, size_t x_step, const float *slope, size
                          float *y, size_t n);
 void nnd_where_row_apply(const uint8_t *which, size_t which_step, const float *a, size_t a_step,
                          const float *b, size_t b_step, float *y, size_t n);
+
+/* ---- QuantizeLinear and DequantizeLinear: f32 and u8 or i8, one scale for all --------------- */
+
+typedef struct nnd_quant_row {
+    float scale;
+    int32_t zero;
+    bool is_signed;
+} nnd_quant_row;
+
+/* A node of that kind whose scale and zero point are constant. types: of the graph's values. */
+bool nnd_quant_row_can(const nnd_graph *graph, const nnd_graph_node *node, const nnd_dtype *types);
+void nnd_quant_row_init(const nnd_op_ctx *c, nnd_quant_row *row);
+void nnd_quantize_row_apply(const nnd_quant_row *row, const float *x, void *y, size_t n);
+void nnd_dequantize_row_apply(const nnd_quant_row *row, const void *x, float *y, size_t n);
 
 #endif

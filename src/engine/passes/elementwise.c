@@ -65,7 +65,7 @@ static nnd_status look_around(fuser *f)
         const nnd_graph_node *n = &g->nodes[i];
         NND_TRY(nnd_elementwise_takes(g, n, f->types, &f->takes[i]));
         if (!f->takes[i]) continue;
-        f->types[n->outputs[0]] = NND_F32;
+        if (!nnd_elementwise_is_last(n)) f->types[n->outputs[0]] = NND_F32;
         f->like[n->outputs[0]] = like_of(f, n);
         f->takes[i] = !nnd_brought_for(n->op, n->opset);
     }
@@ -87,6 +87,9 @@ static bool same_size(const fuser *f, uint32_t a, uint32_t b)
 static bool keeps_memory(const fuser *f, const group *gr, uint32_t node)
 {
     const nnd_graph_node *n = &f->g->nodes[node];
+    /* Bytes that wait are a quarter of what would, unless that had the place of an output. */
+    if (nnd_elementwise_is_first(n) && !f->g->values[f->g->nodes[gr->root].outputs[0]].is_output)
+        return true;
     uint32_t between = gr->root - node;
     for (size_t i = 0; i < gr->count; i++)
         between -= gr->parts[i] > node;
@@ -122,7 +125,8 @@ static bool join(const fuser *f, group *gr, uint32_t node)
         if (with.input_count == NND_MAX_PART_INPUTS) return false;
         with.inputs[with.input_count++] = id;
         uint32_t maker = f->g->values[id].producer;
-        if (maker != NND_NO_ID && f->takes[maker]) with.candidates[with.candidate_count++] = maker;
+        if (maker != NND_NO_ID && f->takes[maker] && !nnd_elementwise_is_last(&f->g->nodes[maker]))
+            with.candidates[with.candidate_count++] = maker;
     }
     *gr = with;
     return true;

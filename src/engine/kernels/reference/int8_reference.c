@@ -93,6 +93,13 @@ static void quantise(const float *x, float scale, int32_t zero, int32_t low, int
     }
 }
 
+static void dequantise(const uint8_t *x, float scale, int32_t zero, bool is_signed, float *y,
+                       size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = (float)((is_signed ? (int8_t)x[i] : x[i]) - zero) * scale;
+}
+
 static int32_t code_at(const uint8_t *x, size_t i, bool is_signed)
 {
     return is_signed ? (int8_t)x[i] : x[i];
@@ -119,4 +126,5 @@ const nnd_int8_set nnd_int8_set_reference = {.isa = NND_ISA_REFERENCE,
                                              .finish = finish,
                                              .depthwise = depthwise,
                                              .quantise = quantise,
+                                             .dequantise = dequantise,
                                              .pair = pair};

@@ -6,8 +6,8 @@
  *   vx  a vector operand of LANES quads: vx_load
  *   vb  a broadcast quad: vb_load
  *   va  running sums: va_zero, va_dot(sums, vx, vb), va_total → vi
- *   vf  LANES × f32: vf_load, vf_set1, vf_of(vi), vf_mul, vf_div, vf_ordered(v): 0 for a NaN,
- *       vf_fma(a, b, c): a·b + c
+ *   vf  LANES × f32: vf_load, vf_store, vf_set1, vf_of(vi), vf_mul, vf_div, vf_fma(a, b, c):
+ *       a·b + c, vf_ordered(v): 0 for a NaN
  *   vi_codes(p, is_signed)  LANES bytes, widened
  *   vi_round(v, low, high) → vi  the nearest integers within these limits, low for a NaN
  *   vi_bytes(v, to), vi_bytes_part(v, to, n)  the low byte of each lane, of the first n lanes
@@ -290,6 +290,22 @@ static void int8_quantise(const float *x, float scale, int32_t zero, int32_t low
     }
 }
 
+static void int8_dequantise(const uint8_t *x, float scale, int32_t zero, bool is_signed, float *y,
+                            size_t n)
+{
+    const vf by = vf_set1(scale);
+    const vi minus = vi_set1(-zero);
+    size_t i = 0;
+    for (; n - i >= LANES; i += LANES)
+        vf_store(y + i, vf_mul(vf_of(vi_add(vi_codes(x + i, is_signed), minus)), by));
+    if (i == n) return;
+    uint8_t last[LANES] = {0};
+    float out[LANES];
+    memcpy(last, x + i, n - i);
+    vf_store(out, vf_mul(vf_of(vi_add(vi_codes(last, is_signed), minus)), by));
+    memcpy(y + i, out, (n - i) * sizeof *y);
+}
+
 /* LANES codes from x[i·step] on, of which `left` are there. */
 NND_INLINE vi pair_codes(const bool is_signed, const uint8_t *x, size_t i, size_t step, size_t left)
 {
@@ -349,4 +365,5 @@ const nnd_int8_set SET_NAME = {.isa = SET_ISA,
                                .depthwise_quads = int8_depthwise_quads,
 #endif
                                .quantise = int8_quantise,
+                               .dequantise = int8_dequantise,
                                .pair = int8_pair};

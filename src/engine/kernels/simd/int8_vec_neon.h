@@ -51,6 +51,10 @@ static inline vf vf_load(const float *p)
 {
     return vld1q_f32(p);
 }
+static inline void vf_store(float *p, vf v)
+{
+    vst1q_f32(p, v);
+}
 static inline vf vf_of(vi v)
 {
     return vcvtq_f32_s32(v);

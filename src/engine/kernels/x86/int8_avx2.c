@@ -77,6 +77,10 @@ static inline vf vf_load(const float *p)
 {
     return _mm256_loadu_ps(p);
 }
+static inline void vf_store(float *p, vf v)
+{
+    _mm256_storeu_ps(p, v);
+}
 static inline vf vf_of(vi v)
 {
     return _mm256_cvtepi32_ps(v);

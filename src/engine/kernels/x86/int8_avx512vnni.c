@@ -69,6 +69,10 @@ static inline vf vf_load(const float *p)
 {
     return _mm512_loadu_ps(p);
 }
+static inline void vf_store(float *p, vf v)
+{
+    _mm512_storeu_ps(p, v);
+}
 static inline vf vf_of(vi v)
 {
     return _mm512_cvtepi32_ps(v);
