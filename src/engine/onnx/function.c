@@ -127,21 +127,21 @@ nnd_status nnd_onnx_expand(nnd_onnx_model *m, nnd_graph *g, int depth,
     scope.prefix = nnd_arena_strdup_n(&g->arena, prefix, strlen(prefix));
     if (!scope.prefix) return out_of_memory();
     NND_TRY(fill_scope(m, g, function, &scope, input_count, inputs, output_count, outputs));
+    nnd_pb_bytes *nodes;
+    size_t count;
+    NND_TRY(nnd_onnx_order_nodes(function->body, P_NODE, &nodes, &count));
     const nnd_onnx_scope *outer = m->scope;
     m->scope = &scope;
     nnd_status status = NND_OK;
-    nnd_pb_bytes body = function->body;
-    nnd_pb_field f;
-    bool bad = false;
-    while (status == NND_OK && nnd_pb_next(&body, &f, &bad)) {
-        if (f.number != P_NODE) continue;
+    for (size_t i = 0; i < count && status == NND_OK; i++) {
         if (++m->expanded_nodes > NND_ONNX_MAX_NODES)
             status =
                 nnd_error_set(NND_E_LIMIT, "the model's functions expand to more than %d nodes",
                               NND_ONNX_MAX_NODES);
         else
-            status = nnd_onnx_read_node(m, f.bytes, g, depth);
+            status = nnd_onnx_read_node(m, nodes[i], g, depth);
     }
+    nnd_free(nodes);
     m->scope = outer;
     return status;
 }

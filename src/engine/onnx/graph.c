@@ -157,7 +157,10 @@ static nnd_status read_initializer(nnd_onnx_model *m, nnd_graph *g, nnd_pb_bytes
     nnd_status status = nnd_onnx_read_tensor(m, &g->arena, message, &t, &owned, &raw_name);
     if (status != NND_OK) return status;
     status = nnd_onnx_scoped_name(m, g, raw_name, &name);
-    if (status == NND_OK) status = nnd_graph_add_value(g, name, &id);
+    /* Of two with one name the last counts, as in ONNX Runtime, whose tools write such files. */
+    bool again = status == NND_OK && (id = nnd_graph_find_value(g, name)) != NND_NO_ID;
+    if (again) m->parameters -= (uint64_t)nnd_tensor_count(&g->values[id].constant);
+    if (status == NND_OK && !again) status = nnd_graph_add_value(g, name, &id);
     if (status != NND_OK) {
         nnd_free_aligned(owned);
         return status;
@@ -217,6 +220,19 @@ static nnd_status each(nnd_onnx_model *m, nnd_graph *g, nnd_pb_bytes message, ui
     return bad ? nnd_onnx_malformed("the graph ends in the middle of a field") : NND_OK;
 }
 
+static nnd_status read_nodes(nnd_onnx_model *m, nnd_pb_bytes message, nnd_graph *g, int depth)
+{
+    nnd_pb_bytes *nodes;
+    size_t count;
+    NND_TRY(nnd_onnx_order_nodes(message, G_NODE, &nodes, &count));
+    if (depth == 0) m->node_count = count;
+    nnd_status status = NND_OK;
+    for (size_t i = 0; i < count && status == NND_OK; i++)
+        status = nnd_onnx_read_node(m, nodes[i], g, depth);
+    nnd_free(nodes);
+    return status;
+}
+
 nnd_status nnd_onnx_read_graph(nnd_onnx_model *m, nnd_pb_bytes bytes, nnd_graph *g, int depth)
 {
     nnd_pb_field f;
@@ -232,10 +248,8 @@ nnd_status nnd_onnx_read_graph(nnd_onnx_model *m, nnd_pb_bytes bytes, nnd_graph 
             NND_TRY(nnd_onnx_string(&g->arena, f.bytes, &g->name));
         if (f.number == G_SPARSE)
             return nnd_error_set(NND_E_UNSUPPORTED, "sparse initialisers are not supported");
-        if (f.number != G_NODE || f.type != NND_PB_LEN) continue;
-        m->node_count += depth == 0;
-        NND_TRY(nnd_onnx_read_node(m, f.bytes, g, depth));
     }
+    NND_TRY(read_nodes(m, bytes, g, depth));
     NND_TRY(each(m, g, bytes, G_OUTPUT, read_output));
     return each(m, g, bytes, G_VALUE_INFO, read_hint);
 }

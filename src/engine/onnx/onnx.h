@@ -69,6 +69,11 @@ nnd_status nnd_onnx_read_value(const void *bytes, size_t size, const nnd_engine_
 /* A GraphProto into a fresh graph; depth counts enclosing graphs. */
 nnd_status nnd_onnx_read_graph(nnd_onnx_model *model, nnd_pb_bytes bytes, nnd_graph *graph,
                                int depth);
+/* The NodeProtos that a message holds in fields of that number, each behind those whose results it
+   reads, else in the file's order. NND_E_FORMAT when nodes wait for each other. *nodes, which point
+   into the message, is to be freed with nnd_free. */
+nnd_status nnd_onnx_order_nodes(nnd_pb_bytes message, uint32_t field, nnd_pb_bytes **nodes,
+                                size_t *count);
 /* One NodeProto, appended to the graph; function calls are replaced by the function's body. */
 nnd_status nnd_onnx_read_node(nnd_onnx_model *model, nnd_pb_bytes bytes, nnd_graph *graph,
                               int depth);
