@@ -381,6 +381,33 @@ static void distant_taps(nnd_isa isa)
     nnd_conv_destroy(conv);
 }
 
+/* Taps that see padding only are not multiplied: what they weigh may be anything. */
+static void dead_taps(nnd_isa isa)
+{
+    (void)isa;
+    for (int i = 0; i < 8; i++) {
+        nnd_conv_desc d = plain_desc(21, 5, 40, 3, 1, 7);
+        d.dilation_h = d.dilation_w = 7;
+        d.in_layout = (nnd_kernel_layout)(i & 1);
+        d.out_layout = (nnd_kernel_layout)(i >> 1 & 1);
+        d.residual = i >> 2;
+        problem p = problem_make(d, NND_CONV_AUTO);
+        for (size_t t = 0; t < p.weights.n; t++)
+            if (t % 9 != 4) p.weights.data[t] = t % 2 ? NAN : INFINITY;
+        guarded y = run_conv(&p, 1);
+        for (int64_t e = 0; e < d.out_channels * spatial_out(&p); e++)
+            check_element(&p, e, element(&y, d.out_layout, d.out_channels, spatial_out(&p), e));
+        guarded_free(&y);
+        problem_free(&p);
+    }
+    /* The window sees nothing at all at the corners: the bias is left. */
+    nnd_conv_desc corners = plain_desc(5, 3, 20, 2, 3, 9);
+    for (int i = 0; i < 2; i++) {
+        corners.in_layout = corners.out_layout = (nnd_kernel_layout)i;
+        check_problem(corners, NND_CONV_AUTO);
+    }
+}
+
 static void same_bits_for_any_threads(nnd_isa isa)
 {
     const nnd_conv_desc shapes[] = {
@@ -416,6 +443,12 @@ static void test_depthwise_both_ways(void **state)
 {
     (void)state;
     each_isa(depthwise_both_ways);
+}
+
+static void test_dead_taps(void **state)
+{
+    (void)state;
+    each_isa(dead_taps);
 }
 
 static void test_usual_shapes(void **state)
@@ -604,6 +637,7 @@ int main(void)
         cmocka_unit_test(test_winograd_shapes),
         cmocka_unit_test(test_long_rows),
         cmocka_unit_test(test_distant_taps),
+        cmocka_unit_test(test_dead_taps),
         cmocka_unit_test(test_same_bits_for_any_threads),
         cmocka_unit_test(test_pairs_in_bf16),
         cmocka_unit_test(test_nan_propagates),

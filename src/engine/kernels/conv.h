@@ -31,6 +31,7 @@ typedef struct nnd_conv_direct {
     bool blocked_in;  /* rows of the register tile step over blocks of channels */
     bool blocked_out; /* whole vectors go to NCHWc */
     bool copies;      /* the tile's input is copied to scratch: padding, strides, NCHW, bf16 */
+    bool skips;       /* taps that see padding only are neither copied nor multiplied */
     const nnd_bf16_tile *bf16; /* the copy and the weights are pairs in bf16; NULL = f32 */
     int64_t halves;            /* channels per float of both: 2 in bf16 */
     bool shares;               /* blocks of the output have channels of several groups */

@@ -4,7 +4,11 @@
  *
  * Where the input cannot be read as it lies (padding, strides, NCHW), a tile first copies what it
  * needs into scratch, zeros included and sorted by phase (see nnd_conv_axis), so that the register
- * tile never meets a border or a stride.
+ * tile never meets a border or a stride. Where the dilation comes near the size of the picture,
+ * many taps find nothing but padding under all pixels of a register tile; these are not multiplied.
+ * The terms that are left out are 0·w, which a finite sum does not show; an infinite or NaN weight
+ * shows under padding (as NaN) only where its tap is live for another pixel of the register tile.
+ * ONNX does not say which.
  *
  * In NCHWc a group may begin and end inside of a block. It reads its own lanes of such a block
  * only, and writes its own lanes only; groups that share a block of the output are done by the same
@@ -28,6 +32,7 @@
 #define COPY_FLOATS (1 << 17) /* about what the copy of a tile's input may take: half of L2 */
 #define MAX_ROWS    16
 #define MAX_PANEL   64
+#define MOST_LIVE   0.75 /* skipping pays when fewer of the taps see the picture */
 
 static void plan_axis(nnd_conv_axis *axis, int64_t taps, int64_t stride, int64_t dilation,
                       int64_t *numbers)
@@ -149,16 +154,71 @@ static double copy_floats(const nnd_conv *conv, int64_t rows, int64_t columns)
            (double)(p->planes * p->pixel);
 }
 
+/* A contiguous range of the taps of one axis. */
+typedef struct live_taps {
+    int64_t from, end;
+} live_taps;
+
+/* Taps that see the input from some output between two, whose first taps lie at `low` and `high`.
+   Most see all of it, without a division. */
+static live_taps live_between(int64_t low, int64_t high, int64_t taps, int64_t dilation,
+                              int64_t extent)
+{
+    live_taps live = {0, taps};
+    if (high < 0) live.from = NND_MIN(taps, nnd_ceil_div(-high, dilation));
+    if (low + (taps - 1) * dilation >= extent)
+        live.end = low < extent ? (extent - 1 - low) / dilation + 1 : 0;
+    live.end = NND_MAX(live.from, live.end);
+    return live;
+}
+
+static live_taps live_rows(const nnd_conv *conv, int64_t row)
+{
+    const nnd_conv_desc *d = &conv->desc;
+    int64_t at = row * d->stride_h - d->pad_top;
+    return live_between(at, at, d->kernel_h, d->dilation_h, conv->direct.in_h);
+}
+
+/* For the output columns [column0, column1). */
+static live_taps live_columns(const nnd_conv *conv, int64_t column0, int64_t column1)
+{
+    const nnd_conv_desc *d = &conv->desc;
+    int64_t low = column0 * d->stride_w - d->pad_left;
+    int64_t high = (column1 - 1) * d->stride_w - d->pad_left;
+    return live_between(low, high, d->kernel_w, d->dilation_w, conv->direct.in_w);
+}
+
+/* Of all taps under all pixels, the share that is live. */
+static double live_share(const nnd_conv *conv)
+{
+    const nnd_conv_direct *p = &conv->direct;
+    double rows = 0, columns = 0;
+    for (int64_t row = 0; row < p->out_h; row++) {
+        live_taps live = live_rows(conv, row);
+        rows += (double)(live.end - live.from);
+    }
+    for (int64_t column = 0; column < p->out_w; column += conv->set->tile_rows) {
+        int64_t end = NND_MIN(p->out_w, column + conv->set->tile_rows);
+        live_taps live = live_columns(conv, column, end);
+        columns += (double)((live.end - live.from) * (end - column));
+    }
+    return rows / (double)(p->out_h * conv->desc.kernel_h) * columns /
+           (double)(p->out_w * conv->desc.kernel_w);
+}
+
 static void plan_tiles(nnd_conv *conv)
 {
     const nnd_conv_desc *d = &conv->desc;
     nnd_conv_direct *p = &conv->direct;
     double pixels = (double)(p->out_h * p->out_w);
     double width = (double)(p->bundle * p->vectors * conv->set->block);
-    double total = pixels * width * (double)p->k * (double)(d->batch * p->bundles);
+    double live = live_share(conv);
+    p->skips = live < MOST_LIVE;
+    double k = p->skips ? NND_MAX(1.0, (double)p->k * live) : (double)p->k;
+    double total = pixels * width * k * (double)(d->batch * p->bundles);
     double target = NND_MIN((double)TILE_MACS, NND_MAX((double)SMALL_TILE, total / TILE_PARTS));
     double few = NND_MIN(pixels, (double)(p->shares ? FEW_PIXELS : MIN_PIXELS));
-    double chunk = NND_MIN(pixels, NND_MAX(few, target / (width * (double)p->k)));
+    double chunk = NND_MIN(pixels, NND_MAX(few, target / (width * k)));
     int64_t columns = NND_MIN(p->out_w, MAX_COLUMNS);
     if ((double)columns > chunk * 2) columns = (int64_t)chunk;
     int64_t rows = NND_MIN(p->out_h, NND_MAX(1, (int64_t)(chunk / (double)columns)));
@@ -168,7 +228,7 @@ static void plan_tiles(nnd_conv *conv)
         while (columns > MAX_ROWS && copy_floats(conv, rows, columns) > COPY_FLOATS)
             columns = (columns + 1) / 2;
     }
-    double panel_macs = (double)(rows * columns) * width / (double)p->panels * (double)p->k;
+    double panel_macs = (double)(rows * columns) * width / (double)p->panels * k;
     int64_t panels = NND_MIN(p->panels, NND_MAX(1, (int64_t)(target / panel_macs + 0.5)));
     p->row_parts = nnd_ceil_div(p->out_h, rows);
     p->column_parts = nnd_ceil_div(p->out_w, columns);
@@ -424,6 +484,8 @@ static void copy_row(const nnd_conv *conv, const float *row, int64_t o0, int64_t
     int64_t room = conv->direct.in_w - first; /* columns from there to the end of the row */
     int64_t high = room > 0 ? NND_MIN(count, nnd_ceil_div(room, stride)) : 0;
     high = NND_MAX(high, low);
+    int64_t last = first + (count - 1) * stride;
+    if (conv->direct.skips && (first >= conv->direct.in_w || last < 0)) return; /* nobody's tap */
     memset(to, 0, (size_t)(low * pixel) * sizeof *to);
     if (high > low)
         (conv->direct.bf16 ? round_pixels
@@ -432,7 +494,7 @@ static void copy_row(const nnd_conv *conv, const float *row, int64_t o0, int64_t
     memset(to + high * pixel, 0, (size_t)((count - high) * pixel) * sizeof *to);
 }
 
-/* All phases that the tile needs of one input plane. */
+/* All phases that the tile needs of one input plane; those of padding only are not read. */
 static void copy_plane(const nnd_conv *conv, const conv_tile *t, const float *plane, float *to)
 {
     const nnd_conv_desc *d = &conv->desc;
@@ -444,7 +506,7 @@ static void copy_plane(const nnd_conv *conv, const conv_tile *t, const float *pl
             int64_t ih = (t->row0 + r) * d->stride_h + p->rows.phase[slot] - d->pad_top;
             float *line = to + (slot * p->slot_rows + r) * p->row_pitch;
             if (ih < 0 || ih >= p->in_h) {
-                memset(line, 0, (size_t)p->row_pitch * sizeof *line);
+                if (!p->skips) memset(line, 0, (size_t)p->row_pitch * sizeof *line);
                 continue;
             }
             for (int64_t s = 0; s < p->columns.slots; s++)
@@ -472,6 +534,8 @@ static const float *tile_input(const nnd_conv *conv, const conv_tile *t, int64_t
    first one of a block. */
 typedef struct conv_row {
     int64_t image, channel, channels, pixel, pixels;
+    int64_t column; /* of the first pixel */
+    live_taps rows;
 } conv_row;
 
 static size_t output_offset(const nnd_conv *conv, int64_t image, int64_t channel, int64_t pixel)
@@ -482,6 +546,23 @@ static size_t output_offset(const nnd_conv *conv, int64_t image, int64_t channel
         return (size_t)((image * d->out_channels + channel) * spatial + pixel);
     int64_t plane = image * nnd_ceil_div(d->out_channels, block) + channel / block;
     return (size_t)((plane * spatial + pixel) * block);
+}
+
+/* The taps that are live for `pixels` pixels of a row; NULL when all are taken. */
+static const nnd_tile_window *live_window(const nnd_conv *conv, const conv_row *s, int64_t first,
+                                          int64_t pixels, nnd_tile_window *window)
+{
+    const nnd_conv_desc *d = &conv->desc;
+    if (!conv->direct.skips) return NULL;
+    live_taps columns = live_columns(conv, s->column + first, s->column + first + pixels);
+    int64_t count = columns.end - columns.from, rows = s->rows.end - s->rows.from;
+    if (rows == d->kernel_h && count == d->kernel_w) return NULL;
+    *window = (nnd_tile_window){.taps = (size_t)(d->kernel_h * d->kernel_w),
+                                .width = (size_t)d->kernel_w,
+                                .first = (size_t)(s->rows.from * d->kernel_w + columns.from),
+                                .rows = (size_t)rows,
+                                .columns = (size_t)count};
+    return window;
 }
 
 /* Register tile after register tile along a row; their heights differ by one at most, so that none
@@ -498,13 +579,17 @@ static void run_blocked(const nnd_conv *conv, const nnd_conv_args *args, const c
     t->c_row = t->r_row = block;
     t->c_vector = t->r_vector = conv->out_h * conv->out_w * block;
     if (conv->desc.residual) t->r = args->residual + to;
-    for (int64_t i = 0; i < pieces; i++) {
+    for (int64_t i = 0, first = 0; i < pieces; i++) {
         int64_t pixels = low + (i < higher);
+        nnd_tile_window window;
+        t->window = live_window(conv, s, first, pixels, &window);
         fn((int)pixels, vectors, t);
+        first += pixels;
         t->a += pixels * conv->direct.pixel;
         t->c += pixels * block;
         if (t->r) t->r += pixels * block;
     }
+    t->window = NULL; /* it ends here */
 }
 
 /* The register tile goes to a buffer and from there to planes. */
@@ -527,12 +612,15 @@ static void run_planes(const nnd_conv *conv, const nnd_conv_args *args, const co
             conv->set->transpose(args->residual + at, spatial, r, (size_t)width, channels, pixels);
             t->r = r;
         }
+        nnd_tile_window window;
+        t->window = live_window(conv, s, pixel, end - pixel, &window);
         fn((int)pixels, (int)(width / block), t);
         conv->set->transpose(c, (size_t)width, args->y + at, spatial, pixels, channels);
         t->a += (end - pixel) * conv->direct.pixel;
         pixel = end;
     }
     t->r = t->c = NULL; /* the buffers end here */
+    t->window = NULL;
 }
 
 /* The activation that is no clamp, over what has just been written. */
@@ -568,9 +656,13 @@ static void run_row(const nnd_conv *conv, const nnd_conv_args *args, const conv_
     nnd_tile_fn_f32 fn = p->bf16         ? p->bf16->blocked
                          : p->blocked_in ? conv->set->tile_blocked
                                          : conv->set->tile_planar;
-    conv_row whole = {t->image, group * p->out_depth - lane + first,
-                      NND_MIN(width, lane + p->out_depth - first), row * p->out_w + t->column0,
-                      t->column1 - t->column0};
+    conv_row whole = {t->image,
+                      group * p->out_depth - lane + first,
+                      NND_MIN(width, lane + p->out_depth - first),
+                      row * p->out_w + t->column0,
+                      t->column1 - t->column0,
+                      t->column0,
+                      live_rows(conv, row)};
     nnd_tile_args tile = {
         .a = input + (row - t->row0) * p->row_pitch,
         .a_step = p->plane,
@@ -604,8 +696,13 @@ static void activate_bundle(const nnd_conv *conv, const nnd_conv_args *args, con
 {
     int64_t depth = conv->direct.out_depth;
     for (int64_t row = t->row0; row < t->row1; row++) {
-        conv_row whole = {t->image, t->group0 * depth, (t->group1 - t->group0) * depth,
-                          row * conv->direct.out_w + t->column0, t->column1 - t->column0};
+        conv_row whole = {t->image,
+                          t->group0 * depth,
+                          (t->group1 - t->group0) * depth,
+                          row * conv->direct.out_w + t->column0,
+                          t->column1 - t->column0,
+                          t->column0,
+                          {0, 0}};
         activate(conv, args, &whole);
     }
 }

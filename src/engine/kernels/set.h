@@ -15,7 +15,8 @@
  *   acc[i][v] = start + Σ over segments s, taps t, k < depth(s):
  *               a[tap(s, t) + i·A_ROW + k·a_step] · b[next vector v]
  *
- * b is read front to back, `vectors` vectors per (tap, k); segments of no taps come last. Rows are
+ * b is read front to back, `vectors` vectors per (tap, k); segments of no taps come last. With a
+ * window, taps that are not live are left out, and their part of b. Rows are
  * packed rows of A (GEMM), output pixels over planes (convolution of NCHW) or over channel blocks
  * (convolution of NCHWc); A_ROW is 1 in the planar form and the block in the blocked form, where
  * a_step is 1.
@@ -28,10 +29,17 @@ typedef struct nnd_tile_segment {
 
 enum { NND_TILE_SEGMENTS = 3 };
 
+/* The live ones of every `taps` taps of a segment, those of one plane: `rows` runs of `columns`
+   taps, `width` taps apart, from `first` on. */
+typedef struct nnd_tile_window {
+    size_t taps, width, first, rows, columns;
+} nnd_tile_window;
+
 typedef struct nnd_tile_args {
     const float *a;
     ptrdiff_t a_step; /* planar form only */
     nnd_tile_segment segments[NND_TILE_SEGMENTS];
+    const nnd_tile_window *window; /* NULL: all taps are live */
     const float *b;
     float *c;
     ptrdiff_t c_row, c_vector; /* strides of c over rows and vectors */

@@ -126,16 +126,29 @@ static void tile_of(int rows, int vectors, const nnd_tile_args *t)
 }
 
 #if PAIR_DOT
+/* `count` taps, one behind the other. */
+NND_INLINE void tile_run(const int rows, const int vectors, const float *x, const ptrdiff_t *taps,
+                         size_t count, size_t depth, const float *b, vf (*acc)[TILE_VECTORS])
+{
+    for (size_t tap = 0; tap < count; tap++) {
+        const float *a = x + taps[tap];
+        for (size_t k = 0; k < depth; k++, a++, b += vectors * VLEN)
+            tile_pair(rows, vectors, VLEN / 2, a, 0, b, acc);
+    }
+}
+
 NND_INLINE void tile_blocked(const int rows, const int vectors, const nnd_tile_args *t)
 {
     vf acc[TILE_ROWS][TILE_VECTORS];
     tile_start(rows, vectors, t, acc);
     const float *b = t->b;
     for (const nnd_tile_segment *s = t->segments; s < t->segments + NND_TILE_SEGMENTS; s++) {
-        for (size_t tap = 0; tap < s->count; tap++) {
-            const float *a = t->a + s->taps[tap];
-            for (size_t k = 0; k < s->depth; k++, a++, b += vectors * VLEN)
-                tile_pair(rows, vectors, VLEN / 2, a, 0, b, acc);
+        nnd_tile_window w = tile_window(t, s);
+        size_t weights = s->depth * (size_t)(vectors * VLEN); /* of a tap */
+        for (size_t plane = 0; plane < s->count; plane += w.taps, b += w.taps * weights) {
+            for (size_t row = 0, at = w.first; row < w.rows; row++, at += w.width)
+                tile_run(rows, vectors, t->a, s->taps + plane + at, w.columns, s->depth,
+                         b + at * weights, acc);
         }
     }
     tile_finish(rows, vectors, t, acc);

@@ -6,6 +6,54 @@
 #include "engine/kernels/simd/tile_ends.h"
 #include "engine/kernels/simd/vec.h"
 
+/* `count` taps, one behind the other. */
+NND_INLINE void tile_run(const int rows, const int vectors, const int a_row, ptrdiff_t a_step,
+                         const float *x, const ptrdiff_t *taps, size_t count, size_t depth,
+                         const float *b, vf acc[TILE_ROWS][TILE_VECTORS])
+{
+    for (size_t tap = 0; tap < count; tap++) {
+        const float *a = x + taps[tap];
+        for (size_t k = 0; k < depth; k++, a += a_step, b += vectors * VLEN) {
+            vf w[TILE_VECTORS];
+#pragma GCC unroll 4
+            for (int v = 0; v < vectors; v++)
+                w[v] = v_load(b + v * VLEN);
+#pragma GCC unroll 16
+            for (int i = 0; i < rows; i++) {
+                vf value = v_set1(a[i * a_row]);
+#pragma GCC unroll 4
+                for (int v = 0; v < vectors; v++)
+                    acc[i][v] = v_fma(value, w[v], acc[i][v]);
+            }
+        }
+    }
+}
+
+/* A single row waits for its own sums: four of each run side by side, k modulo 4, and are joined in
+   a fixed order. */
+#define ROW_CHAINS 4
+NND_INLINE void tile_run_row(const int vectors, ptrdiff_t a_step, const float *x,
+                             const ptrdiff_t *taps, size_t count, size_t depth, const float *b,
+                             vf side[ROW_CHAINS][TILE_VECTORS])
+{
+    for (size_t tap = 0; tap < count; tap++) {
+        const float *a = x + taps[tap];
+        size_t k = 0;
+        for (; k + ROW_CHAINS <= depth; k += ROW_CHAINS) {
+#pragma GCC unroll 4
+            for (int chain = 0; chain < ROW_CHAINS; chain++, a += a_step, b += vectors * VLEN) {
+#pragma GCC unroll 4
+                for (int v = 0; v < vectors; v++)
+                    side[chain][v] = v_fma(v_set1(*a), v_load(b + v * VLEN), side[chain][v]);
+            }
+        }
+        for (; k < depth; k++, a += a_step, b += vectors * VLEN) {
+            for (int v = 0; v < vectors; v++)
+                side[0][v] = v_fma(v_set1(*a), v_load(b + v * VLEN), side[0][v]);
+        }
+    }
+}
+
 NND_INLINE void tile(const int rows, const int vectors, const int a_row, ptrdiff_t a_step,
                      const nnd_tile_args *t)
 {
@@ -13,29 +61,17 @@ NND_INLINE void tile(const int rows, const int vectors, const int a_row, ptrdiff
     tile_start(rows, vectors, t, acc);
     const float *b = t->b;
     for (const nnd_tile_segment *s = t->segments; s < t->segments + NND_TILE_SEGMENTS; s++) {
-        for (size_t tap = 0; tap < s->count; tap++) {
-            const float *a = t->a + s->taps[tap];
-            for (size_t k = 0; k < s->depth; k++, a += a_step, b += vectors * VLEN) {
-                vf w[TILE_VECTORS];
-#pragma GCC unroll 4
-                for (int v = 0; v < vectors; v++)
-                    w[v] = v_load(b + v * VLEN);
-#pragma GCC unroll 16
-                for (int i = 0; i < rows; i++) {
-                    vf x = v_set1(a[i * a_row]);
-#pragma GCC unroll 4
-                    for (int v = 0; v < vectors; v++)
-                        acc[i][v] = v_fma(x, w[v], acc[i][v]);
-                }
-            }
+        nnd_tile_window w = tile_window(t, s);
+        size_t weights = s->depth * (size_t)(vectors * VLEN); /* of a tap */
+        for (size_t plane = 0; plane < s->count; plane += w.taps, b += w.taps * weights) {
+            for (size_t row = 0, at = w.first; row < w.rows; row++, at += w.width)
+                tile_run(rows, vectors, a_row, a_step, t->a, s->taps + plane + at, w.columns,
+                         s->depth, b + at * weights, acc);
         }
     }
     tile_finish(rows, vectors, t, acc);
 }
 
-/* A single row waits for its own sums: four of each run side by side, k modulo 4, and are joined in
-   a fixed order. */
-#define ROW_CHAINS 4
 NND_INLINE void tile_row(const int vectors, ptrdiff_t a_step, const nnd_tile_args *t)
 {
     vf acc[TILE_ROWS][TILE_VECTORS], side[ROW_CHAINS][TILE_VECTORS];
@@ -46,21 +82,12 @@ NND_INLINE void tile_row(const int vectors, ptrdiff_t a_step, const nnd_tile_arg
     }
     const float *b = t->b;
     for (const nnd_tile_segment *s = t->segments; s < t->segments + NND_TILE_SEGMENTS; s++) {
-        for (size_t tap = 0; tap < s->count; tap++) {
-            const float *a = t->a + s->taps[tap];
-            size_t k = 0;
-            for (; k + ROW_CHAINS <= s->depth; k += ROW_CHAINS) {
-#pragma GCC unroll 4
-                for (int chain = 0; chain < ROW_CHAINS; chain++, a += a_step, b += vectors * VLEN) {
-#pragma GCC unroll 4
-                    for (int v = 0; v < vectors; v++)
-                        side[chain][v] = v_fma(v_set1(*a), v_load(b + v * VLEN), side[chain][v]);
-                }
-            }
-            for (; k < s->depth; k++, a += a_step, b += vectors * VLEN) {
-                for (int v = 0; v < vectors; v++)
-                    side[0][v] = v_fma(v_set1(*a), v_load(b + v * VLEN), side[0][v]);
-            }
+        nnd_tile_window w = tile_window(t, s);
+        size_t weights = s->depth * (size_t)(vectors * VLEN);
+        for (size_t plane = 0; plane < s->count; plane += w.taps, b += w.taps * weights) {
+            for (size_t row = 0, at = w.first; row < w.rows; row++, at += w.width)
+                tile_run_row(vectors, a_step, t->a, s->taps + plane + at, w.columns, s->depth,
+                             b + at * weights, side);
         }
     }
     for (int v = 0; v < vectors; v++)

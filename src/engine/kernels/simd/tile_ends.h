@@ -1,4 +1,5 @@
-/* How register tiles start and store their sums (see set.h). */
+/* What register tiles share: how sums start, which taps they take, how sums are stored (see set.h).
+ */
 #ifndef NND_ENGINE_KERNELS_SIMD_TILE_ENDS_H
 #define NND_ENGINE_KERNELS_SIMD_TILE_ENDS_H
 
@@ -30,6 +31,12 @@ NND_INLINE void tile_start(const int rows, const int vectors, const nnd_tile_arg
         for (int v = 0; v < vectors; v++)
             acc[i][v] = v_fma(beta, v_load(t->r + i * t->r_row + v * t->r_vector), acc[i][v]);
     }
+}
+
+/* All taps of a segment are one run where no window says otherwise. */
+NND_INLINE nnd_tile_window tile_window(const nnd_tile_args *t, const nnd_tile_segment *s)
+{
+    return t->window ? *t->window : (nnd_tile_window){s->count, s->count, 0, 1, s->count};
 }
 
 /* Lanes that belong to somebody else get the value that they have. */
