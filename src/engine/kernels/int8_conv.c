@@ -209,12 +209,11 @@ static void copy_steps(const uint8_t *row, int64_t width, int64_t start, int64_t
     if (n > end) memset(to + end, zero, (size_t)(n - end));
 }
 
-/* What tap (y, x) of one plane sees at output pixels [pixel, pixel + n). */
+/* What tap (y, x) of one plane sees at n output pixels from (row, column) on. */
 static void gather_tap(const nnd_int8_conv *c, const uint8_t *plane, int64_t y, int64_t x,
-                       int64_t pixel, int64_t n, uint8_t zero, uint8_t *to)
+                       int64_t row, int64_t column, int64_t n, uint8_t zero, uint8_t *to)
 {
     const nnd_conv_desc *d = &c->desc;
-    int64_t row = pixel / c->out_w, column = pixel % c->out_w;
     while (n > 0) {
         int64_t part = NND_MIN(n, c->out_w - column);
         int64_t in_y = row * d->stride_h - d->pad_top + y * d->dilation_h;
@@ -236,24 +235,28 @@ static void gather(const nnd_int8_conv *c, const uint8_t *x, int64_t pixel, int6
 {
     const nnd_conv_desc *d = &c->desc;
     uint8_t flip = nnd_int8_flip(c->set, c->x_signed);
-    int64_t area = d->in_h * d->in_w, taps = d->kernel_h * d->kernel_w;
+    int64_t area = d->in_h * d->in_w;
     int64_t width = nnd_round_up(n, c->panel);
     /* Whole panels of a 1×1 kernel are taken from where they lie. */
     int64_t direct = c->pointwise ? n / c->panel : 0, staged = width / c->panel - direct;
     size_t stride = (size_t)(c->quads * c->panel * 4);
     int64_t first = direct * c->panel;
+    int64_t row = (pixel + first) / c->out_w, column = (pixel + first) % c->out_w;
+    int64_t tap_y = 0, tap_x = 0; /* of k */
+    const uint8_t *plane = x;
     if (staged) memset(stage, 0, (size_t)(4 * c->chunk));
     for (int64_t q = 0; q < c->quads; q++) {
         const uint8_t *planes[4], *rows[4];
         for (int64_t j = 0; j < 4; j++) {
-            /* Rows beyond k meet weights of 0: any bytes will do. */
-            int64_t k = NND_MIN(4 * q + j, c->k - 1), tap = k % taps;
-            const uint8_t *plane = x + k / taps * area;
             planes[j] = direct ? plane + pixel : plane;
             rows[j] = stage + j * c->chunk;
-            if (!staged) continue;
-            gather_tap(c, plane, tap / d->kernel_w, tap % d->kernel_w, pixel + first, n - first,
-                       zero, stage + j * c->chunk);
+            if (staged)
+                gather_tap(c, plane, tap_y, tap_x, row, column, n - first, zero,
+                           stage + j * c->chunk);
+            /* Rows beyond k meet weights of 0: any bytes will do. */
+            if (4 * q + j + 1 >= c->k) continue;
+            if (++tap_x == d->kernel_w) tap_x = 0, tap_y++;
+            if (tap_y == d->kernel_h) tap_y = 0, plane += area;
         }
         uint8_t *to = panels + q * c->panel * 4;
         if (direct) c->set->interleave(planes, flip, (size_t)direct, to, stride);
