@@ -122,6 +122,7 @@ static nnd_status elementwise_infer(nnd_op_ctx *c)
 {
     nnd_part_memory m;
     nnd_op_ctx part;
+    if (c->node->part_count == 0) return nnd_op_fail(c, NND_E_FORMAT, "it has no parts");
     for (size_t i = 0; i < c->node->part_count; i++)
         NND_TRY(nnd_elementwise_part(c, i, &m, &part));
     const nnd_tensor *last = &m.made[c->node->part_count - 1];
@@ -257,7 +258,7 @@ static void cut(program *p)
         p->strips_per_plane = (p->run + p->strip - 1) / p->strip;
     } else {
         p->strip_runs = p->run < most ? most / p->run : 1;
-        if (p->strip_runs > p->runs) p->strip_runs = p->runs;
+        if (p->runs && p->strip_runs > p->runs) p->strip_runs = p->runs;
         p->strip = p->strip_runs * p->run;
         p->strips_per_plane = (p->runs + p->strip_runs - 1) / p->strip_runs;
     }
@@ -318,7 +319,7 @@ static nnd_status make_program(const nnd_op_ctx *c, program *p)
     }
     const nnd_tensor *y = &c->out[0];
     p->result_bytes = nnd_op_element(y->dtype);
-    if (nnd_tensor_count(y) == 0) return NND_OK;
+    if (nnd_tensor_count(y) == 0 || p->step_count == 0) return NND_OK;
     for (size_t k = 0; k < p->leaf_count; k++)
         strides_of(c->in[p->leaves[k].input], y, p->leaves[k].strides);
     merge(p, y);
@@ -406,24 +407,17 @@ static void load_leaves(walk *w, size_t at, size_t n)
     for (size_t k = 0; k < p->leaf_count; k++) {
         const leaf *l = &p->leaves[k];
         const char *base = w->bases[k];
-        char *row = l->row < 0 ? NULL : (char *)row_at(w, l->row);
-        switch (l->form) {
-        case DENSE:
-            base += at * l->bytes;
-            break;
-        case SCALAR:
-            break;
-        case REPEATED:
-            if (w->laid_out[k] != base) lay_out_runs(p, l->bytes, base, row);
-            w->laid_out[k] = base;
-            base = row;
-            break;
-        case SPREAD:
-            spread_elements(p, l->bytes, base + at / p->run * l->bytes, n / p->run, row);
-            base = row;
-            break;
+        if (l->form == DENSE || l->form == SCALAR) {
+            w->values[k] = l->form == DENSE ? base + at * l->bytes : base;
+            continue;
         }
-        w->values[k] = base;
+        char *row = (char *)row_at(w, l->row);
+        if (l->form == SPREAD)
+            spread_elements(p, l->bytes, base + at / p->run * l->bytes, n / p->run, row);
+        else if (w->laid_out[k] != base)
+            lay_out_runs(p, l->bytes, base, row);
+        w->laid_out[k] = base; /* REPEATED: it is the same in every strip */
+        w->values[k] = row;
     }
 }
 
@@ -496,6 +490,7 @@ static nnd_status run_program(nnd_op_ctx *c, const program *p)
 {
     void *memory = NULL;
     walk w = {.p = p, .c = c, .plane = SIZE_MAX};
+    if (!p->strips) return NND_OK; /* nothing to make */
     if (p->row_count) NND_TRY(nnd_op_need_lane(c, lane_bytes(p), &memory));
     size_t tiles = (p->strips + p->strips_per_tile - 1) / p->strips_per_tile;
     nnd_status status = nnd_op_for(c, tiles, tile, &w);
@@ -523,7 +518,6 @@ static nnd_status elementwise_plan(nnd_op_ctx *c)
 static nnd_status elementwise_run(nnd_op_ctx *c)
 {
     program p;
-    if (nnd_tensor_count(&c->out[0]) == 0) return NND_OK;
     if (c->step) return run_program(c, c->step);
     NND_TRY(make_program(c, &p));
     return run_program(c, &p);

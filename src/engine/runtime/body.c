@@ -40,7 +40,7 @@ static nnd_status body_run_init(body_run *r, const nnd_op_ctx *c, const nnd_grap
     if (!r->descs || !r->all || !r->boxes || !r->outputs) return out_of_memory();
     size_t captures = nnd_node_captures(c->node, body);
     for (size_t i = 0; i < r->count; i++) {
-        if (i < body->input_count) {
+        if (inputs && i < body->input_count) {
             r->all[i] = inputs[i].tensor;
             r->boxes[i] = inputs[i].box;
         } else {

@@ -211,7 +211,8 @@ static nnd_status put_bias(quant_file *f, const quant_layer *layer, const char *
 static const char *name_read(const nnd_quantize *q, const char *name)
 {
     const int64_t index = quant_tensor_find(q, name);
-    return index == QUANT_NONE ? name : q->tensors.items[index].after_name;
+    const bool known = q->tensors.items && index != QUANT_NONE;
+    return known ? q->tensors.items[index].after_name : name;
 }
 
 const char *quant_name_made(const nnd_quantize *q, const char *name)
