@@ -98,18 +98,23 @@ typedef struct job {
     nnd_quant_row row;
 } job;
 
-/* ---- f32 ↔ u8 or i8 with one scale ----------------------------------------------------------- */
+/* ---- f32 ↔ integers of 8 or 16 bits with one scale ------------------------------------------- */
 
 static bool is_byte(nnd_dtype t)
 {
     return t == NND_U8 || t == NND_I8;
 }
 
+static bool is_word(nnd_dtype t)
+{
+    return t == NND_U16 || t == NND_I16;
+}
+
 static bool is_plain(const nnd_op_ctx *c, const scaling *s, const nnd_tensor *real,
                      const nnd_tensor *whole)
 {
     const nnd_tensor *zero = nnd_op_in(c, 2);
-    return s->whole && real->dtype == NND_F32 && is_byte(whole->dtype) &&
+    return s->whole && real->dtype == NND_F32 && (is_byte(whole->dtype) || is_word(whole->dtype)) &&
            (!zero || zero->dtype == whole->dtype) && c->in[1]->dtype == NND_F32;
 }
 
@@ -147,18 +152,46 @@ void nnd_quant_row_init(const nnd_op_ctx *c, nnd_quant_row *row)
     *row = (nnd_quant_row){
         .scale = *(const float *)c->in[1]->data,
         .zero = zero ? (int32_t)nnd_dtype_get(zero->dtype, zero->data, 0) : 0,
-        .is_signed = (quantizes(c->node) ? c->out[0].dtype : c->in[0]->dtype) == NND_I8,
+        .type = quantizes(c->node) ? c->out[0].dtype : c->in[0]->dtype,
     };
+}
+
+/* Limits first: they are integers, so that rounding cannot leave them, and what lies between is
+   small enough to be rounded, halves to even, by adding and subtracting 1.5·2^23. Compilers make
+   vectors of all of it. */
+static void quantize_words(const nnd_quant_row *r, const float *x, uint16_t *y, size_t n)
+{
+    const int32_t least = r->type == NND_I16 ? INT16_MIN : 0;
+    const float low = (float)(least - r->zero), high = (float)(least + UINT16_MAX - r->zero);
+    const float rounding = 12582912.0f;
+    for (size_t i = 0; i < n; i++) {
+        float v = x[i] / r->scale;
+        v = v == v ? v : 0.0f;
+        v = v < low ? low : v;
+        v = v > high ? high : v;
+        y[i] = (uint16_t)((int32_t)((v + rounding) - rounding) + r->zero);
+    }
 }
 
 void nnd_quantize_row_apply(const nnd_quant_row *r, const float *x, void *y, size_t n)
 {
-    nnd_int8_quantise(x, r->scale, r->zero, r->is_signed, y, n);
+    if (is_word(r->type))
+        quantize_words(r, x, y, n);
+    else
+        nnd_int8_quantise(x, r->scale, r->zero, r->type == NND_I8, y, n);
 }
 
 void nnd_dequantize_row_apply(const nnd_quant_row *r, const void *x, float *y, size_t n)
 {
-    nnd_int8_dequantise(x, r->scale, r->zero, r->is_signed, y, n);
+    const float zero = (float)r->zero, scale = r->scale;
+    if (r->type == NND_U16)
+        for (size_t i = 0; i < n; i++)
+            y[i] = ((float)((const uint16_t *)x)[i] - zero) * scale;
+    else if (r->type == NND_I16)
+        for (size_t i = 0; i < n; i++)
+            y[i] = ((float)((const int16_t *)x)[i] - zero) * scale;
+    else
+        nnd_int8_dequantise(x, r->scale, r->zero, r->type == NND_I8, y, n);
 }
 
 /* ---- tiles ----------------------------------------------------------------------------------- */
@@ -171,7 +204,8 @@ static nnd_status quantize_tile(void *user, size_t index, int lane)
     if (end > j->total) end = j->total;
     if (j->plain) {
         nnd_quantize_row_apply(&j->row, (const float *)j->c->in[0]->data + begin,
-                               (uint8_t *)j->c->out[0].data + begin, end - begin);
+                               (char *)j->c->out[0].data + begin * nnd_op_element(j->row.type),
+                               end - begin);
         return NND_OK;
     }
     for (size_t i = begin; i < end; i++)
@@ -209,7 +243,8 @@ static nnd_status dequantize_tile(void *user, size_t index, int lane)
     (void)lane;
     if (end > j->total) end = j->total;
     if (j->plain) {
-        nnd_dequantize_row_apply(&j->row, (const uint8_t *)in[0]->data + begin,
+        nnd_dequantize_row_apply(&j->row,
+                                 (const char *)in[0]->data + begin * nnd_op_element(j->row.type),
                                  (float *)y->data + begin, end - begin);
         return NND_OK;
     }
@@ -239,24 +274,43 @@ static nnd_status dynamic_infer(nnd_op_ctx *c)
     return nnd_op_output(c, 2, NND_U8, 0, NULL);
 }
 
+/* The least and the greatest of x and zero; a NaN is neither. Several at a time, so that compilers
+   make vectors of them. */
+static void range_of(const float *x, size_t n, float *low, float *high)
+{
+    enum { LANES = 16 };
+    float least[LANES] = {0}, most[LANES] = {0};
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        for (size_t k = 0; k < LANES; k++) {
+            least[k] = x[i + k] < least[k] ? x[i + k] : least[k];
+            most[k] = x[i + k] > most[k] ? x[i + k] : most[k];
+        }
+    for (; i < n; i++) {
+        least[0] = x[i] < least[0] ? x[i] : least[0];
+        most[0] = x[i] > most[0] ? x[i] : most[0];
+    }
+    for (size_t k = 1; k < LANES; k++) {
+        least[0] = fminf(least[0], least[k]);
+        most[0] = fmaxf(most[0], most[k]);
+    }
+    *low = least[0];
+    *high = most[0];
+}
+
 static nnd_status dynamic_run(nnd_op_ctx *c)
 {
-    const float *x = c->in[0]->data;
-    size_t n = (size_t)nnd_tensor_count(c->in[0]);
-    float low = 0, high = 0;
-    for (size_t i = 0; i < n; i++) {
-        low = x[i] < low ? x[i] : low;
-        high = x[i] > high ? x[i] : high;
-    }
+    job j = {.c = c, .total = (size_t)nnd_tensor_count(c->in[0]), .plain = true};
+    float low, high;
+    range_of(c->in[0]->data, j.total, &low, &high);
     float scale = (high - low) / 255.0f;
+    /* Nothing but zeros has no scale, and infinite numbers none that means something. */
     double zero = scale > 0 ? clamp_to(NND_U8, nearbyint((double)(0.0f - low / scale))) : 0.0;
-    for (size_t i = 0; i < n && c->out[0].data; i++)
-        nnd_dtype_set(NND_U8, c->out[0].data, i,
-                      scale > 0 ? clamp_to(NND_U8, nearbyint((double)(x[i] / scale)) + zero)
-                                : zero);
+    if (isnan(zero)) zero = 0.0;
     if (c->out[1].data) *(float *)c->out[1].data = scale;
     if (c->out[2].data) *(uint8_t *)c->out[2].data = (uint8_t)zero;
-    return NND_OK;
+    j.row = (nnd_quant_row){scale > 0 ? scale : 1.0f, (int32_t)zero, NND_U8};
+    return c->out[0].data ? nnd_op_for(c, nnd_op_tiles(j.total), quantize_tile, &j) : NND_OK;
 }
 
 static const nnd_op ops[] = {

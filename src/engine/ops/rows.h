@@ -57,15 +57,15 @@ void nnd_prelu_row_apply(const float *x, size_t x_step, const float *slope, size
 void nnd_where_row_apply(const uint8_t *which, size_t which_step, const float *a, size_t a_step,
                          const float *b, size_t b_step, float *y, size_t n);
 
-/* ---- QuantizeLinear and DequantizeLinear: f32 and u8 or i8, one scale for all --------------- */
+/* ---- QuantizeLinear and DequantizeLinear: f32 and integers, one scale for all --------------- */
 
 typedef struct nnd_quant_row {
     float scale;
     int32_t zero;
-    bool is_signed;
+    nnd_dtype type; /* of the integers: u8, i8, u16 or i16 */
 } nnd_quant_row;
 
-/* A node of that kind whose scale and zero point are constant. types: of the graph's values. */
+/* A node from or to bytes whose scale and zero point are constant. types: of the graph's values. */
 bool nnd_quant_row_can(const nnd_graph *graph, const nnd_graph_node *node, const nnd_dtype *types);
 void nnd_quant_row_init(const nnd_op_ctx *c, nnd_quant_row *row);
 void nnd_quantize_row_apply(const nnd_quant_row *row, const float *x, void *y, size_t n);
