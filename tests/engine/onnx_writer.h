@@ -16,7 +16,7 @@
 #include "base/str.h"
 
 enum { OW_INPUT = 11, OW_OUTPUT = 12, OW_VALUE_INFO = 13 };
-enum { OW_F32 = 1, OW_U8 = 2, OW_I64 = 7, OW_BOOL = 9 };
+enum { OW_F32 = 1, OW_U8 = 2, OW_I8 = 3, OW_U16 = 4, OW_I16 = 5, OW_I64 = 7, OW_BOOL = 9 };
 
 static inline void ow_varint(nnd_str *s, uint64_t v)
 {

@@ -339,6 +339,31 @@ static void quantised_elements(void **state)
     }
 }
 
+/* Codes of another scale, and codes that are those of the result already. */
+static void quantised_concatenation(void **state)
+{
+    const int8_t zero = -17;
+    pair p = {0};
+    (void)state;
+    input(&p, "x", DIMS(3, 4, 5));
+    input(&p, "y", DIMS(3, 2, 5));
+    constant(&p, "s", 0.011f);
+    constant(&p, "t", 0.007f);
+    ow_initializer(&p.graph, "z", OW_I8, 0, NULL, &zero, 1);
+    plain(&p, "QuantizeLinear", "x,s,z", "xq");
+    plain(&p, "QuantizeLinear", "y,t,z", "yq");
+    ow_attr_int(&p.attrs, "axis", 1);
+    fused(&p, "QLinearConcat", "t,z,xq,s,z,yq,t,z,xq,s,z", "aq");
+    plain(&p, "DequantizeLinear", "aq,t,z", "a");
+    plain(&p, "DequantizeLinear", "xq,s,z", "xr");
+    plain(&p, "DequantizeLinear", "yq,t,z", "yr");
+    ow_attr_int(&p.attrs, "axis", 1);
+    plain(&p, "Concat", "xr,yr,xr", "r");
+    plain(&p, "QuantizeLinear", "r,t,z", "bq");
+    plain(&p, "DequantizeLinear", "bq,t,z", "b");
+    compare(&p);
+}
+
 /* What does not fit is refused with the node's name. */
 static void wrong_shapes_are_refused(void **state)
 {
@@ -384,6 +409,7 @@ int main(void)
         cmocka_unit_test(grouped_heads),
         cmocka_unit_test(quantised_on_the_way),
         cmocka_unit_test(quantised_elements),
+        cmocka_unit_test(quantised_concatenation),
         cmocka_unit_test(wrong_shapes_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

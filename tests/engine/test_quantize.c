@@ -6,7 +6,7 @@
 #include "engine_support.h"
 #include "onnx_writer.h"
 
-enum { OW_I8 = 3, OW_U16 = 4, OW_I16 = 5, LENGTHS = 6 };
+enum { LENGTHS = 6 };
 static const int64_t lengths[LENGTHS] = {1, 15, 16, 67, 4096, 20003};
 
 typedef struct integer {
