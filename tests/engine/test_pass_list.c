@@ -42,20 +42,19 @@ static void sets_are_read_as_people_write_them(void **state)
     }
 }
 
+#define LONG_WORD "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 static void bad_sets_are_refused(void **state)
 {
     (void)state;
-    static const char *const bad[] = {
-        "",
-        "+",
-        "layuot",
-        "no-",
-        "default+",
-        "-1",
-        "99999999999",
-        "all,none",
-        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
+    static const char *const bad[] = {"",
+                                      "+",
+                                      "layuot",
+                                      "no-",
+                                      "default+",
+                                      "-1",
+                                      "99999999999",
+                                      "all,none",
+                                      LONG_WORD LONG_WORD LONG_WORD};
     for (size_t i = 0; i < NND_COUNT(bad); i++) {
         uint32_t set = 5;
         assert_status(nnd_engine_passes_parse(bad[i], &set), NND_E_INVALID_ARGUMENT);

@@ -452,11 +452,13 @@ static void stale_results_are_not_used(void **state)
 static void damaged_kernels_are_refused(void **state)
 {
     (void)state;
+    static const char negative[] =
+        "{\"op\": \"Conv\", \"shape\": \"s\", \"kernel\": \"k\", \"instead_of\": \"direct\", "
+        "\"ms\": -1, \"instead_of_ms\": 2}";
     static const char *const bad[] = {
         "{\"op\": 1, \"shape\": \"s\", \"kernel\": \"k\"}", "{\"op\": \"Conv\", \"shape\": \"s\"}",
         "5", "{\"op\": \"Conv\", \"shape\": \"s\", \"kernel\": \"k\", \"instead_of\": \"direct\"}",
-        "{\"op\": \"Conv\", \"shape\": \"s\", \"kernel\": \"k\", \"instead_of\": \"direct\", "
-        "\"ms\": -1, \"instead_of_ms\": 2}"};
+        negative};
     write_tuning(NULL, 0);
     char *text = read_tuning();
     for (size_t i = 0; i < NND_COUNT(bad); i++) {
