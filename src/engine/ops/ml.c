@@ -98,6 +98,26 @@ nnd_status nnd_ml_rows(const nnd_op_ctx *c, size_t *rows, size_t *features)
     return NND_OK;
 }
 
+nnd_status nnd_ml_row(const nnd_tensor *x, size_t row, float *room, const float **out)
+{
+    size_t width = (size_t)x->dims[x->rank - 1];
+    const void *from = (const char *)x->data + row * width * nnd_op_element(x->dtype);
+    *out = x->dtype == NND_F32 ? from : room;
+    return x->dtype == NND_F32 ? NND_OK : nnd_dtype_convert(x->dtype, from, NND_F32, room, width);
+}
+
+double nnd_ml_dot(const float *a, const float *b, size_t count)
+{
+    double sum[8] = {0};
+    size_t i = 0;
+    for (; i + 8 <= count; i += 8)
+        for (size_t k = 0; k < 8; k++)
+            sum[k] += (double)a[i + k] * (double)b[i + k];
+    for (; i < count; i++)
+        sum[0] += (double)a[i] * (double)b[i];
+    return ((sum[0] + sum[4]) + (sum[1] + sum[5])) + ((sum[2] + sum[6]) + (sum[3] + sum[7]));
+}
+
 nnd_status nnd_ml_read_labels(const nnd_op_ctx *c, const char *strings, const char *ints,
                               nnd_ml_labels *out)
 {
@@ -131,6 +151,11 @@ void nnd_ml_put_label(nnd_op_ctx *c, const nnd_ml_labels *labels, size_t row, si
 void nnd_ml_put_scores(nnd_op_ctx *c, size_t output, size_t row, const double *scores, size_t count)
 {
     if (output >= c->out_count || !c->out[output].data) return;
-    for (size_t i = 0; i < count; i++)
-        nnd_dtype_set(c->out[output].dtype, c->out[output].data, row * count + i, scores[i]);
+    nnd_tensor *y = &c->out[output];
+    if (y->dtype == NND_F32)
+        for (size_t i = 0; i < count; i++)
+            ((float *)y->data)[row * count + i] = (float)scores[i];
+    else
+        for (size_t i = 0; i < count; i++)
+            nnd_dtype_set(y->dtype, y->data, row * count + i, scores[i]);
 }

@@ -26,6 +26,11 @@ void nnd_ml_apply(nnd_ml_post post, double *scores, size_t count);
 /* Rows and features of an input [N,C] or [C] of numbers. */
 nnd_status nnd_ml_rows(const nnd_op_ctx *c, size_t *rows, size_t *features);
 
+/* The features of a row as f32: where they are, or converted into `room`. */
+nnd_status nnd_ml_row(const nnd_tensor *x, size_t row, float *room, const float **out);
+/* Σ a·b in f64. */
+double nnd_ml_dot(const float *a, const float *b, size_t count);
+
 /* The labels of a classifier and its two outputs: Y (labels) and Z (scores, f32). */
 typedef struct nnd_ml_labels {
     nnd_tensor labels; /* vector of i64 or string */

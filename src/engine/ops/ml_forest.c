@@ -52,9 +52,23 @@ static nnd_status set_feature(const nnd_graph_node *n, nnd_forest *f, nnd_forest
                               int64_t feature)
 {
     if (feature < 0 || feature > INT32_MAX) return malformed(n, "a feature is out of range");
-    node->feature = feature;
+    node->feature = (uint32_t)feature;
     if (feature >= f->features) f->features = feature + 1;
     return NND_OK;
+}
+
+/* Leaves lead to themselves, so that rows may reach theirs at different times. */
+static void finish(nnd_forest *f)
+{
+    int only = -1;
+    for (size_t i = 0; i < f->node_count; i++) {
+        nnd_forest_node *node = &f->nodes[i];
+        if (node->branch == NND_BRANCH_LEAF)
+            node->next[0] = node->next[1] = (uint32_t)i;
+        else
+            only = only < 0 || only == node->branch ? node->branch : NND_BRANCH_LEAF;
+    }
+    f->branch = only < 0 ? NND_BRANCH_LEQ : (nnd_branch)only;
 }
 
 /* ---- TreeEnsemble --------------------------------------------------------------------------- */
@@ -132,10 +146,10 @@ nnd_status nnd_forest_read(const nnd_graph_node *n, nnd_forest *f)
         nnd_forest_node *node = &f->nodes[i];
         int64_t mode = nnd_op_int_at(&l.modes, i);
         if (mode < 0 || mode > NND_BRANCH_MEMBER ||
-            !child_of(&l, &l.yes, &l.yes_leaf, i, &node->yes) ||
-            !child_of(&l, &l.no, &l.no_leaf, i, &node->no))
+            !child_of(&l, &l.yes, &l.yes_leaf, i, &node->next[1]) ||
+            !child_of(&l, &l.no, &l.no_leaf, i, &node->next[0]))
             return malformed(n, "a node has an unknown mode or leads nowhere");
-        node->branch = (nnd_branch)mode;
+        node->branch = (uint8_t)mode;
         node->value = number_at(&l.splits, i);
         node->nan_is_yes = l.missing.rank == 1 && nnd_op_int_at(&l.missing, i) != 0;
         NND_TRY(set_feature(n, f, node, nnd_op_int_at(&l.features, i)));
@@ -152,7 +166,9 @@ nnd_status nnd_forest_read(const nnd_graph_node *n, nnd_forest *f)
         if (root < 0 || root >= (int64_t)nodes) return malformed(n, "a root is no node");
         f->roots[f->root_count] = (uint32_t)root;
     }
-    return read_members(n, &l, f);
+    NND_TRY(read_members(n, &l, f));
+    finish(f);
+    return NND_OK;
 }
 
 /* ---- TreeEnsembleRegressor, TreeEnsembleClassifier ------------------------------------------- */
@@ -207,14 +223,14 @@ static nnd_status read_numbers(const nnd_graph_node *n, const char *name, nnd_te
     return out->rank < 0 || !nnd_tensor_count(out) ? nnd_ml_vector(n, longer, out) : NND_OK;
 }
 
-static bool branch_of(nnd_string mode, nnd_branch *out)
+static bool branch_of(nnd_string mode, uint8_t *out)
 {
     static const char *const names[] = {"BRANCH_LEQ", "BRANCH_LT",  "BRANCH_GTE", "BRANCH_GT",
                                         "BRANCH_EQ",  "BRANCH_NEQ", "",           "LEAF"};
     for (size_t i = 0; i < NND_COUNT(names); i++)
         if (names[i][0] && mode.size == strlen(names[i]) &&
             memcmp(mode.text, names[i], mode.size) == 0) {
-            *out = (nnd_branch)i;
+            *out = (uint8_t)i;
             return true;
         }
     return false;
@@ -276,12 +292,12 @@ static nnd_status read_old_nodes(const nnd_graph_node *n, const old_lists *l, co
         if (!branch_of(((const nnd_string *)l->modes.data)[i], &node->branch))
             status = malformed(n, "a node has an unknown mode");
         if (status != NND_OK || node->branch == NND_BRANCH_LEAF) continue;
-        if (!find_node(t, tree, nnd_op_int_at(&l->yes, i), &node->yes) ||
-            !find_node(t, tree, nnd_op_int_at(&l->no, i), &node->no)) {
+        if (!find_node(t, tree, nnd_op_int_at(&l->yes, i), &node->next[1]) ||
+            !find_node(t, tree, nnd_op_int_at(&l->no, i), &node->next[0])) {
             status = malformed(n, "a node leads nowhere");
             continue;
         }
-        is_child[node->yes] = is_child[node->no] = true;
+        is_child[node->next[0]] = is_child[node->next[1]] = true;
         status = set_feature(n, f, node, nnd_op_int_at(&l->features, i));
     }
     for (size_t i = 0; i < count && status == NND_OK; i++)
@@ -329,6 +345,7 @@ nnd_status nnd_forest_read_old(const nnd_graph_node *n, const char *prefix, nnd_
     nnd_status status = table_init(n, &t, &l.trees, &l.ids);
     if (status == NND_OK) status = read_old_nodes(n, &l, &t, f);
     if (status == NND_OK) status = read_old_leaves(n, &l, &t, f);
+    if (status == NND_OK) finish(f);
     nnd_free(t.slots);
     return status;
 }
@@ -362,16 +379,72 @@ static bool goes_to_yes(const nnd_forest *f, const nnd_forest_node *node, double
     }
 }
 
-const nnd_forest_node *nnd_forest_leaf(const nnd_forest *f, uint32_t root, const nnd_tensor *x,
-                                       size_t row)
-{
-    size_t width = (size_t)x->dims[x->rank - 1];
-    const nnd_forest_node *node = &f->nodes[root];
-    for (size_t steps = 0; steps <= f->node_count; steps++) {
-        if (node->branch == NND_BRANCH_LEAF) return node;
-        double v = nnd_dtype_get(x->dtype, x->data, row * width + (size_t)node->feature);
-        bool yes = (node->nan_is_yes && isnan(v)) || goes_to_yes(f, node, v);
-        node = &f->nodes[yes ? node->yes : node->no];
+/* Steps until nobody moves. Nothing in a step branches on the data: where a row goes cannot be
+   foretold. A node that leads to itself and is no leaf looks like one here. */
+#define WALK(name, type, YES)                                                                      \
+    static inline bool name##_of(const nnd_forest *f, const nnd_forest_rows *rows, size_t count,   \
+                                 uint32_t *at)                                                     \
+    {                                                                                              \
+        const nnd_forest_node *nodes = f->nodes;                                                   \
+        const size_t stride = rows->stride;                                                        \
+        uint32_t moved = 1;                                                                        \
+        for (size_t n = 0; n <= f->node_count && moved; n++) {                                     \
+            const type *data = rows->data;                                                         \
+            moved = 0;                                                                             \
+            for (size_t i = 0; i < count; i++, data += stride) {                                   \
+                const nnd_forest_node *node = &nodes[at[i]];                                       \
+                double x = (double)data[node->feature];                                            \
+                uint32_t next = node->next[(YES) | (node->nan_is_yes & (x != x))];                 \
+                moved |= next ^ at[i];                                                             \
+                at[i] = next;                                                                      \
+            }                                                                                      \
+        }                                                                                          \
+        return !moved;                                                                             \
+    }                                                                                              \
+    static bool name(const nnd_forest *f, const nnd_forest_rows *rows, size_t count, uint32_t *at) \
+    {                                                                                              \
+        if (count == NND_FOREST_WALKS) return name##_of(f, rows, NND_FOREST_WALKS, at);            \
+        if (count == 1) return name##_of(f, rows, 1, at);                                          \
+        return name##_of(f, rows, count, at);                                                      \
     }
-    return NULL;
+WALK(walk_f32_leq, float, x <= node->value)
+WALK(walk_f64_leq, double, x <= node->value)
+WALK(walk_f32_lt, float, x < node->value)
+WALK(walk_f64_lt, double, x < node->value)
+
+/* Where nodes ask different questions, their kind is a branch anyway: one after the other. */
+static bool walk_alone(const nnd_forest *f, nnd_dtype dtype, const void *row, uint32_t *at)
+{
+    for (size_t n = 0; n <= f->node_count; n++) {
+        const nnd_forest_node *node = &f->nodes[*at];
+        if (node->branch == NND_BRANCH_LEAF) return true;
+        double x = dtype == NND_F64 ? ((const double *)row)[node->feature]
+                                    : (double)((const float *)row)[node->feature];
+        bool yes = (node->nan_is_yes && isnan(x)) || goes_to_yes(f, node, x);
+        *at = yes ? node->next[1] : node->next[0];
+    }
+    return false;
+}
+
+static bool walk_mixed(const nnd_forest *f, const nnd_forest_rows *x, size_t count, uint32_t *at)
+{
+    size_t pitch = x->stride * nnd_op_element(x->dtype);
+    for (size_t i = 0; i < count; i++)
+        if (!walk_alone(f, x->dtype, (const char *)x->data + i * pitch, &at[i])) return false;
+    return true;
+}
+
+bool nnd_forest_walk(const nnd_forest *f, const nnd_forest_rows *x, size_t count, uint32_t *at)
+{
+    bool wide = x->dtype == NND_F64, arrived;
+    if (!f->features) return true; /* no node asks: the roots are leaves, and rows may be empty */
+    if (f->branch == NND_BRANCH_LEQ)
+        arrived = wide ? walk_f64_leq(f, x, count, at) : walk_f32_leq(f, x, count, at);
+    else if (f->branch == NND_BRANCH_LT)
+        arrived = wide ? walk_f64_lt(f, x, count, at) : walk_f32_lt(f, x, count, at);
+    else
+        arrived = walk_mixed(f, x, count, at);
+    for (size_t i = 0; i < count && arrived; i++)
+        arrived = f->nodes[at[i]].branch == NND_BRANCH_LEAF;
+    return arrived;
 }

@@ -16,12 +16,12 @@ typedef enum nnd_branch {
 } nnd_branch;
 
 typedef struct nnd_forest_node {
-    nnd_branch branch;
-    bool nan_is_yes;
-    uint32_t yes, no;      /* nodes */
-    uint32_t begin, count; /* LEAF: of weights; MEMBER: of members */
-    int64_t feature;
     double value;
+    uint32_t feature;
+    uint32_t next[2];      /* nodes when the answer is no, yes; a leaf leads to itself */
+    uint32_t begin, count; /* LEAF: of weights; MEMBER: of members */
+    uint8_t branch;        /* nnd_branch */
+    bool nan_is_yes;
 } nnd_forest_node;
 
 typedef struct nnd_forest_weight {
@@ -35,7 +35,8 @@ typedef struct nnd_forest {
     uint32_t *roots;
     nnd_forest_weight *weights;
     double *members;
-    int64_t features; /* the largest that is read, + 1 */
+    int64_t features;  /* the largest that is read, + 1 */
+    nnd_branch branch; /* of all nodes but leaves; LEAF when they differ */
 } nnd_forest;
 
 /* From the attributes of TreeEnsemble (opset 5). */
@@ -44,8 +45,16 @@ nnd_status nnd_forest_read(const nnd_graph_node *n, nnd_forest *f);
    before _treeids, _nodeids, _ids and _weights. */
 nnd_status nnd_forest_read_old(const nnd_graph_node *n, const char *prefix, nnd_forest *f);
 void nnd_forest_fini(nnd_forest *f);
-/* The leaf that the row reaches from a root; NULL when the tree has a cycle. */
-const nnd_forest_node *nnd_forest_leaf(const nnd_forest *f, uint32_t root, const nnd_tensor *x,
-                                       size_t row);
+/* Walks through trees that go together, so that they wait for memory together: rows through one
+   tree, or one row through several. */
+enum { NND_FOREST_WALKS = 8 };
+typedef struct nnd_forest_rows {
+    nnd_dtype dtype; /* f32 or f64 */
+    const void *data;
+    size_t stride; /* elements from the row of a walk to that of the next; 0 = all see the same */
+} nnd_forest_rows;
+/* at: roots of `count` ≤ NND_FOREST_WALKS walks, and then their leaves. False when a tree has a
+   cycle. */
+bool nnd_forest_walk(const nnd_forest *f, const nnd_forest_rows *x, size_t count, uint32_t *at);
 
 #endif

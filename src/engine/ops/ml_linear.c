@@ -24,15 +24,6 @@ static nnd_status read_linear(const nnd_op_ctx *c, linear *l)
     return NND_OK;
 }
 
-static double score_of(const linear *l, const nnd_tensor *x, size_t row, size_t target)
-{
-    double sum = l->bias ? (double)l->bias[target] : 0;
-    for (size_t i = 0; i < l->features; i++)
-        sum += (double)l->weights[target * l->features + i] *
-               nnd_dtype_get(x->dtype, x->data, row * l->features + i);
-    return sum;
-}
-
 static nnd_status regressor_infer(nnd_op_ctx *c)
 {
     linear l;
@@ -71,27 +62,39 @@ static size_t decide(const linear *l, const nnd_ml_labels *labels, double *score
     return yes;
 }
 
+/* room: for the features of a row, where they are converted. */
+static nnd_status one_row(nnd_op_ctx *c, const linear *l, const nnd_ml_labels *labels, size_t row,
+                          double *scores, float *room)
+{
+    const float *x;
+    NND_TRY(nnd_ml_row(c->in[0], row, room, &x));
+    for (size_t k = 0; k < l->targets; k++)
+        scores[k] = (l->bias ? (double)l->bias[k] : 0) +
+                    nnd_ml_dot(l->weights + k * l->features, x, l->features);
+    if (c->op->variant) {
+        nnd_ml_put_label(c, labels, row, decide(l, labels, scores));
+        nnd_ml_put_scores(c, 1, row, scores, labels->count);
+    } else {
+        nnd_ml_apply(l->post, scores, l->targets);
+        nnd_ml_put_scores(c, 0, row, scores, l->targets);
+    }
+    return NND_OK;
+}
+
 static nnd_status run(nnd_op_ctx *c)
 {
     linear l;
     nnd_ml_labels labels = {.count = 0};
-    bool classes = c->op->variant != 0;
     NND_TRY(read_linear(c, &l));
-    if (classes) NND_TRY(nnd_ml_read_labels(c, "classlabels_strings", "classlabels_ints", &labels));
-    double *scores = nnd_calloc(l.targets + 2, sizeof(*scores));
+    if (c->op->variant)
+        NND_TRY(nnd_ml_read_labels(c, "classlabels_strings", "classlabels_ints", &labels));
+    double *scores = nnd_calloc(l.targets + 2 + (l.features + 1) / 2, sizeof(*scores));
     if (!scores) return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for scores");
+    float *room = (float *)(scores + l.targets + 2);
     nnd_status status = NND_OK;
     for (size_t row = 0; row < l.rows && status == NND_OK; row++) {
         status = row % 64 ? NND_OK : nnd_cancel_check(c->cancel);
-        for (size_t k = 0; k < l.targets; k++)
-            scores[k] = score_of(&l, c->in[0], row, k);
-        if (classes) {
-            nnd_ml_put_label(c, &labels, row, decide(&l, &labels, scores));
-            nnd_ml_put_scores(c, 1, row, scores, labels.count);
-        } else {
-            nnd_ml_apply(l.post, scores, l.targets);
-            nnd_ml_put_scores(c, 0, row, scores, l.targets);
-        }
+        if (status == NND_OK) status = one_row(c, &l, &labels, row, scores, room);
     }
     nnd_free(scores);
     return status;

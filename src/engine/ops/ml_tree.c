@@ -125,32 +125,165 @@ static double base_of(const ensemble *e, size_t target)
     return target < count ? nnd_dtype_get(e->base.dtype, e->base.data, target) : 0;
 }
 
-/* What the trees say about a row, without base values. */
-static nnd_status add_up(const nnd_op_ctx *c, const ensemble *e, size_t row, double *sums,
-                         bool *seen)
+/* Scratch of a lane, for the rows that are summed up together. */
+typedef struct scratch {
+    double *sums;    /* [rows][targets] */
+    double *numbers; /* [rows][features], of inputs that are no floats */
+    bool *seen;      /* [rows][targets]: whether a tree had something to say */
+} scratch;
+
+static size_t rows_together(const nnd_op_ctx *c)
 {
-    for (size_t k = 0; k < e->targets; k++) {
-        sums[k] = 0;
-        seen[k] = false;
+    size_t rows = (size_t)c->out[0].dims[0];
+    return rows < NND_FOREST_WALKS ? rows : NND_FOREST_WALKS;
+}
+
+static bool has_floats(const nnd_tensor *x)
+{
+    return x->dtype == NND_F32 || x->dtype == NND_F64;
+}
+
+/* Numbers of a row that have to be converted. */
+static size_t numbers_of(const nnd_tensor *x)
+{
+    return has_floats(x) ? 0 : (size_t)x->dims[x->rank - 1];
+}
+
+static nnd_status plan(nnd_op_ctx *c)
+{
+    const ensemble *e = c->node->state;
+    size_t row = (e->targets + numbers_of(c->in[0])) * sizeof(double) + e->targets * sizeof(bool);
+    c->lane_bytes = rows_together(c) * row;
+    return NND_OK;
+}
+
+static scratch scratch_of(const nnd_op_ctx *c, const ensemble *e, int lane)
+{
+    size_t rows = rows_together(c);
+    scratch s = {.sums = nnd_op_lane(c, lane)};
+    s.numbers = s.sums + rows * e->targets;
+    s.seen = (bool *)(s.numbers + rows * numbers_of(c->in[0]));
+    return s;
+}
+
+static nnd_status take_rows(const nnd_op_ctx *c, size_t row, size_t count, const scratch *s,
+                            nnd_forest_rows *out)
+{
+    const nnd_tensor *x = c->in[0];
+    size_t width = (size_t)x->dims[x->rank - 1];
+    const char *from = (const char *)x->data + row * width * nnd_op_element(x->dtype);
+    *out = (nnd_forest_rows){x->dtype, from, width};
+    if (has_floats(x)) return NND_OK;
+    out->dtype = NND_F64;
+    out->data = s->numbers;
+    return nnd_dtype_convert(x->dtype, from, NND_F64, s->numbers, width * count);
+}
+
+static void add_leaf(const ensemble *e, const nnd_forest_node *leaf, double *sums, bool *seen)
+{
+    for (uint32_t i = leaf->begin; i < leaf->begin + leaf->count; i++) {
+        nnd_forest_weight w = e->forest.weights[i];
+        double *sum = &sums[w.target];
+        if (e->how <= SUM)
+            *sum += w.weight;
+        else if (!seen[w.target] || (e->how == MINIMUM ? w.weight < *sum : w.weight > *sum))
+            *sum = w.weight;
+        seen[w.target] = true;
     }
-    for (size_t t = 0; t < e->forest.root_count; t++) {
-        const nnd_forest_node *leaf =
-            nnd_forest_leaf(&e->forest, e->forest.roots[t], c->in[0], row);
-        if (!leaf) return nnd_op_fail(c, NND_E_FORMAT, "tree %zu has a cycle", t);
-        for (uint32_t i = 0; i < leaf->count; i++) {
-            nnd_forest_weight w = e->forest.weights[leaf->begin + i];
-            double *sum = &sums[w.target];
-            if (!seen[w.target] || (e->how == MINIMUM && w.weight < *sum) ||
-                (e->how == MAXIMUM && w.weight > *sum))
-                *sum = e->how <= SUM ? *sum + w.weight : w.weight;
-            else if (e->how <= SUM)
-                *sum += w.weight;
-            seen[w.target] = true;
+}
+
+static nnd_status cycle(const nnd_op_ctx *c)
+{
+    return nnd_op_fail(c, NND_E_FORMAT, "a tree has a cycle");
+}
+
+/* All rows walk through one tree after the other. */
+static nnd_status walk_rows(const nnd_op_ctx *c, const ensemble *e, const nnd_forest_rows *x,
+                            size_t count, const scratch *s)
+{
+    const nnd_forest *f = &e->forest;
+    uint32_t at[NND_FOREST_WALKS];
+    for (size_t t = 0; t < f->root_count; t++) {
+        for (size_t i = 0; i < count; i++)
+            at[i] = f->roots[t];
+        if (!nnd_forest_walk(f, x, count, at)) return cycle(c);
+        for (size_t i = 0; i < count; i++)
+            add_leaf(e, &f->nodes[at[i]], s->sums + i * e->targets, s->seen + i * e->targets);
+    }
+    return NND_OK;
+}
+
+/* One row walks through several trees at once. Their leaves are added in the same order. */
+static nnd_status walk_trees(const nnd_op_ctx *c, const ensemble *e, nnd_forest_rows x,
+                             double *sums, bool *seen)
+{
+    const nnd_forest *f = &e->forest;
+    uint32_t at[NND_FOREST_WALKS];
+    x.stride = 0;
+    for (size_t t = 0, count; t < f->root_count; t += count) {
+        count = f->root_count - t < NND_FOREST_WALKS ? f->root_count - t : NND_FOREST_WALKS;
+        memcpy(at, f->roots + t, count * sizeof(*at));
+        if (!nnd_forest_walk(f, &x, count, at)) return cycle(c);
+        for (size_t i = 0; i < count; i++)
+            add_leaf(e, &f->nodes[at[i]], sums, seen);
+    }
+    return NND_OK;
+}
+
+/* What the trees say about the rows, without base values. */
+static nnd_status add_up(const nnd_op_ctx *c, const ensemble *e, size_t row, size_t count,
+                         const scratch *s)
+{
+    size_t n = e->targets, trees = e->forest.root_count;
+    nnd_forest_rows x;
+    NND_TRY(take_rows(c, row, count, s, &x));
+    memset(s->sums, 0, count * n * sizeof(*s->sums));
+    memset(s->seen, 0, count * n * sizeof(*s->seen));
+    if (count == NND_FOREST_WALKS || count >= trees) {
+        NND_TRY(walk_rows(c, e, &x, count, s));
+    } else {
+        size_t pitch = x.stride * nnd_op_element(x.dtype);
+        for (size_t i = 0; i < count; i++) {
+            NND_TRY(walk_trees(c, e, x, s->sums + i * n, s->seen + i * n));
+            x.data = (const char *)x.data + pitch;
         }
     }
-    for (size_t k = 0; k < e->targets && e->how == AVERAGE && e->forest.root_count; k++)
-        sums[k] /= (double)e->forest.root_count;
+    for (size_t k = 0; k < count * n && e->how == AVERAGE && trees; k++)
+        s->sums[k] /= (double)trees;
     return NND_OK;
+}
+
+/* Finishes one row. */
+typedef void (*finish_fn)(nnd_op_ctx *c, const ensemble *e, size_t row, double *sums,
+                          const bool *seen);
+typedef struct job {
+    nnd_op_ctx *c;
+    finish_fn finish;
+    size_t rows, per_tile;
+} job;
+
+static nnd_status one_tile(void *user, size_t tile, int lane)
+{
+    const job *j = user;
+    const ensemble *e = j->c->node->state;
+    scratch s = scratch_of(j->c, e, lane);
+    size_t end = (tile + 1) * j->per_tile < j->rows ? (tile + 1) * j->per_tile : j->rows;
+    for (size_t row = tile * j->per_tile; row < end; row += NND_FOREST_WALKS) {
+        size_t count = end - row < NND_FOREST_WALKS ? end - row : NND_FOREST_WALKS;
+        NND_TRY(add_up(j->c, e, row, count, &s));
+        for (size_t i = 0; i < count; i++)
+            j->finish(j->c, e, row + i, s.sums + i * e->targets, s.seen + i * e->targets);
+    }
+    return NND_OK;
+}
+
+/* About a thousand visits of trees are a tile. */
+static nnd_status run(nnd_op_ctx *c, finish_fn finish)
+{
+    const ensemble *e = c->node->state;
+    size_t groups = 1 + 1024 / (NND_FOREST_WALKS * (e->forest.root_count + e->targets));
+    job j = {c, finish, (size_t)c->out[0].dims[0], groups * NND_FOREST_WALKS};
+    return nnd_op_for(c, (j.rows + j.per_tile - 1) / j.per_tile, one_tile, &j);
 }
 
 static nnd_status check_features(const nnd_op_ctx *c, const ensemble *e, size_t *rows)
@@ -176,25 +309,18 @@ static nnd_status regressor_infer(nnd_op_ctx *c)
     return nnd_op_output(c, 0, own_type ? NND_F64 : NND_F32, 2, dims);
 }
 
+static void regress(nnd_op_ctx *c, const ensemble *e, size_t row, double *sums, const bool *seen)
+{
+    (void)seen;
+    for (size_t k = 0; k < e->targets; k++)
+        sums[k] += base_of(e, k);
+    nnd_ml_apply(e->post, sums, e->targets);
+    nnd_ml_put_scores(c, 0, row, sums, e->targets);
+}
+
 static nnd_status regressor_run(nnd_op_ctx *c)
 {
-    const ensemble *e = c->node->state;
-    size_t rows = (size_t)c->out[0].dims[0];
-    double *sums = nnd_calloc(e->targets + 1, sizeof(*sums));
-    bool *seen = nnd_calloc(e->targets + 1, sizeof(*seen));
-    nnd_status status =
-        sums && seen ? NND_OK : nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for scores");
-    for (size_t row = 0; row < rows && status == NND_OK; row++) {
-        status = row % 64 ? NND_OK : nnd_cancel_check(c->cancel);
-        if (status == NND_OK) status = add_up(c, e, row, sums, seen);
-        for (size_t k = 0; k < e->targets; k++)
-            sums[k] += base_of(e, k);
-        nnd_ml_apply(e->post, sums, e->targets);
-        if (status == NND_OK) nnd_ml_put_scores(c, 0, row, sums, e->targets);
-    }
-    nnd_free(seen);
-    nnd_free(sums);
-    return status;
+    return run(c, regress);
 }
 
 /* ---- classification ------------------------------------------------------------------------- */
@@ -227,41 +353,32 @@ static size_t complete(const ensemble *e, double *scores, const bool *seen)
     return s > threshold;
 }
 
+static void classify(nnd_op_ctx *c, const ensemble *e, size_t row, double *scores, const bool *seen)
+{
+    size_t best;
+    if (e->one_sided) {
+        best = complete(e, scores, seen);
+    } else {
+        for (size_t k = 0; k < e->targets; k++)
+            scores[k] += base_of(e, k);
+        best = nnd_ml_argmax(scores, e->targets);
+        nnd_ml_apply(e->post, scores, e->targets);
+    }
+    nnd_ml_put_label(c, &e->labels, row, best);
+    nnd_ml_put_scores(c, 1, row, scores, e->targets);
+}
+
 static nnd_status classifier_run(nnd_op_ctx *c)
 {
-    const ensemble *e = c->node->state;
-    size_t rows = (size_t)c->out[0].dims[0];
-    double *scores = nnd_calloc(e->targets + 1, sizeof(*scores));
-    bool *seen = nnd_calloc(e->targets + 1, sizeof(*seen));
-    nnd_status status =
-        scores && seen ? NND_OK : nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for scores");
-    for (size_t row = 0; row < rows && status == NND_OK; row++) {
-        size_t best;
-        status = row % 64 ? NND_OK : nnd_cancel_check(c->cancel);
-        if (status == NND_OK) status = add_up(c, e, row, scores, seen);
-        if (status != NND_OK) break;
-        if (e->one_sided) {
-            best = complete(e, scores, seen);
-        } else {
-            for (size_t k = 0; k < e->targets; k++)
-                scores[k] += base_of(e, k);
-            best = nnd_ml_argmax(scores, e->targets);
-            nnd_ml_apply(e->post, scores, e->targets);
-        }
-        nnd_ml_put_label(c, &e->labels, row, best);
-        nnd_ml_put_scores(c, 1, row, scores, e->targets);
-    }
-    nnd_free(seen);
-    nnd_free(scores);
-    return status;
+    return run(c, classify);
 }
 
 static const nnd_op ops[] = {
     {NND_ML, "TreeEnsemble", 5, 0, 1, 1, 1, 1, NND_OP_PLANNED, regressor_infer, regressor_run,
-     ensemble_prepare, release, .variant = 1},
+     ensemble_prepare, release, plan, .variant = 1},
     {NND_ML, "TreeEnsembleRegressor", 1, 0, 1, 1, 1, 1, NND_OP_PLANNED, regressor_infer,
-     regressor_run, regressor_prepare, release, .variant = 0},
+     regressor_run, regressor_prepare, release, plan, .variant = 0},
     {NND_ML, "TreeEnsembleClassifier", 1, 0, 1, 1, 2, 2, NND_OP_PLANNED, classifier_infer,
-     classifier_run, classifier_prepare, release, .variant = 0},
+     classifier_run, classifier_prepare, release, plan, .variant = 0},
 };
 const nnd_op_family nnd_ops_ml_tree = {ops, NND_COUNT(ops)};

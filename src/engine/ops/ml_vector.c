@@ -53,9 +53,18 @@ static nnd_status binarizer_infer(nnd_op_ctx *c)
 static nnd_status binarizer_run(nnd_op_ctx *c)
 {
     const nnd_tensor *x = c->in[0];
-    double threshold = (double)nnd_node_float(c->node, "threshold", 0);
-    for (size_t i = 0; i < (size_t)nnd_tensor_count(x); i++)
-        nnd_dtype_set(x->dtype, c->out[0].data, i, nnd_dtype_get(x->dtype, x->data, i) > threshold);
+    size_t count = (size_t)nnd_tensor_count(x);
+    float threshold = nnd_node_float(c->node, "threshold", 0);
+    if (x->dtype == NND_F32) {
+        const float *from = x->data;
+        float *to = c->out[0].data;
+        for (size_t i = 0; i < count; i++)
+            to[i] = from[i] > threshold ? 1.0f : 0.0f;
+        return NND_OK;
+    }
+    for (size_t i = 0; i < count; i++)
+        nnd_dtype_set(x->dtype, c->out[0].data, i,
+                      nnd_dtype_get(x->dtype, x->data, i) > (double)threshold);
     return NND_OK;
 }
 
