@@ -138,7 +138,7 @@ NND_API nnd_status nnd_value_from_onnx(const void *bytes, size_t size, const nnd
 
 /* ---- 5 hooks --------------------------------------------------------------------------- */
 
-/* What two operators need and the built-in engine leaves to the program, so that it stays free of
+/* What some operators need and the built-in engine leaves to the program, so that it stays free of
    other libraries. A hook that is NULL makes the operator NND_E_UNSUPPORTED when it runs. Hooks are
    called by any thread, several at a time. */
 typedef struct nnd_infer_hooks {
@@ -151,10 +151,16 @@ typedef struct nnd_infer_hooks {
     /* RegexFullMatch: matches[i] = the whole of texts[i] matches the pattern (RE2 syntax). */
     nnd_status (*match_regex)(void *user, const char *pattern, const nnd_string *texts,
                               size_t count, bool *matches);
+    /* Tokenizer: found(to, i, begin, end) for every match of the pattern (RE2 syntax; the leftmost
+       ones, of these the longest) in texts[i] that is not empty, in order and without overlaps;
+       what `found` returns unless it is NND_OK ends the search. Texts are UTF-8. */
+    nnd_status (*find_regex)(void *user, const char *pattern, const nnd_string *texts, size_t count,
+                             nnd_status (*found)(void *to, size_t i, size_t begin, size_t end),
+                             void *to);
 } nnd_infer_hooks;
 /* Process-wide, before models run; NULL = none. The node library registers its codecs for
-   decode_image and PCRE2 for match_regex unless there are such already. NND_E_INVALID_ARGUMENT for
-   another size. */
+   decode_image and PCRE2 for match_regex and find_regex unless there are such already.
+   NND_E_INVALID_ARGUMENT for another size. */
 NND_API nnd_status nnd_infer_set_hooks(const nnd_infer_hooks *hooks);
 NND_API const nnd_infer_hooks *nnd_infer_get_hooks(void); /* borrowed; without hooks: all NULL */
 

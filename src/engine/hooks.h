@@ -11,6 +11,9 @@ typedef struct nnd_engine_hooks {
                                nnd_value **out);
     nnd_status (*match_regex)(void *user, const char *pattern, const nnd_string *texts,
                               size_t count, bool *matches);
+    nnd_status (*find_regex)(void *user, const char *pattern, const nnd_string *texts, size_t count,
+                             nnd_status (*found)(void *to, size_t i, size_t begin, size_t end),
+                             void *to);
 } nnd_engine_hooks;
 
 /* Process-wide; not while a model runs. NULL = none. */

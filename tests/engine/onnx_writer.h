@@ -157,6 +157,18 @@ static inline void ow_attr_texts(nnd_str *attrs, const char *name, const char *t
     ow_message(attrs, 5, &a);
 }
 
+/* The same with texts that have commas in them, or are empty. */
+static inline void ow_attr_text_list(nnd_str *attrs, const char *name, const char *const *texts,
+                                     size_t count)
+{
+    nnd_str a = {0};
+    ow_text(&a, 1, name);
+    for (size_t i = 0; i < count; i++)
+        ow_text(&a, 9, texts[i]);
+    ow_int(&a, 20, 8);
+    ow_message(attrs, 5, &a);
+}
+
 static inline void ow_attr_text(nnd_str *attrs, const char *name, const char *text)
 {
     nnd_str a = {0};

@@ -468,6 +468,93 @@ static nnd_status decode(void *user, const void *bytes, size_t size, const char 
     return NND_OK;
 }
 
+/* Runs of small letters, whatever the pattern is. */
+static nnd_status find_words(void *user, const char *pattern, const nnd_string *list, size_t count,
+                             nnd_status (*found)(void *to, size_t i, size_t begin, size_t end),
+                             void *to)
+{
+    (*(int *)user)++;
+    assert_string_equal(pattern, "[a-z]+");
+    for (size_t i = 0; i < count; i++) {
+        size_t begin = 0;
+        for (size_t at = 0; at <= list[i].size; at++) {
+            if (at < list[i].size && list[i].text[at] >= 'a' && list[i].text[at] <= 'z') continue;
+            if (at > begin) NND_TRY(found(to, i, begin, at));
+            begin = at + 1;
+        }
+    }
+    return NND_OK;
+}
+
+/* Runs Tokenizer with these attributes, which are emptied, on three texts; `wanted` has the rows of
+   tokens, each row behind a bar. */
+static nnd_status tokens_are(nnd_str *attrs, const char *wanted)
+{
+    static const char *const lines[] = {"a bc, d", "", "\xc3\x84rger e,f"};
+    const int64_t three = 3;
+    nnd_str graph = {0}, got = {0};
+    ow_attr_text(attrs, "pad_value", "#");
+    ow_value(&graph, OW_INPUT, "x", OW_STRING, 1, &three, NULL);
+    ow_node_of(&graph, "com.microsoft", "Tokenizer", "x", "y", attrs);
+    ow_value(&graph, OW_OUTPUT, "y", OW_STRING, -1, NULL, NULL);
+    nnd_engine_request *r = request_for(&graph, 20, 0);
+    bind(r, 0, texts(lines, 3));
+    const nnd_status status = nnd_engine_request_run(r, 1, NULL);
+    if (status == NND_OK) {
+        nnd_value *y = result(r, 0);
+        const nnd_tensor *t = nnd_value_tensor(y);
+        assert_int_equal(t->rank, 2);
+        assert_int_equal(t->dims[0], 3);
+        for (int64_t i = 0; i < nnd_tensor_count(t); i++)
+            nnd_str_printf(&got, "%s%s", i % t->dims[1] ? " " : "|", text_at(y, (size_t)i));
+        assert_string_equal(got.data ? got.data : "", wanted);
+        nnd_value_unref(y);
+    }
+    nnd_str_free(&got);
+    nnd_engine_request_destroy(r);
+    return status;
+}
+
+static void texts_become_tokens(void **state)
+{
+    nnd_str attrs = {0};
+    int calls = 0;
+    (void)state;
+    ow_attr_texts(&attrs, "separators", " ");
+    assert_ok(tokens_are(&attrs, "|a bc, d|# # #|\xc3\x84rger e,f #"));
+    ow_attr_text_list(&attrs, "separators", (const char *[]){", ", " ", ","}, 3);
+    ow_attr_int(&attrs, "mincharnum", 2);
+    assert_ok(tokens_are(&attrs, "|bc|#|\xc3\x84rger"));
+    ow_attr_text_list(&attrs, "separators", (const char *[]){","}, 1);
+    ow_attr_int(&attrs, "mark", 1);
+    assert_ok(tokens_are(&attrs, "|\x02 a bc  d \x03|\x02 \x03 # #|\x02 \xc3\x84rger e f \x03"));
+    ow_attr_text_list(&attrs, "separators", (const char *[]){""}, 1);
+    assert_ok(tokens_are(&attrs, "|a   b c ,   d # #|# # # # # # # # #|\xc3\x84 r g e r   e , f"));
+    ow_attr_text(&attrs, "tokenexp", ".");
+    ow_attr_int(&attrs, "mincharnum", 2);
+    assert_status(tokens_are(&attrs, ""), NND_E_FORMAT);
+
+    /* Patterns are the host's. */
+    ow_attr_text(&attrs, "tokenexp", "[a-z]+");
+    assert_status(tokens_are(&attrs, ""), NND_E_UNSUPPORTED);
+    nnd_engine_set_hooks(&(nnd_engine_hooks){&calls, NULL, NULL, find_words});
+    ow_attr_text(&attrs, "tokenexp", "[a-z]+");
+    assert_ok(tokens_are(&attrs, "|a bc d|# # #|rger e f"));
+    ow_attr_text_list(&attrs, "separators", (const char *[]){"[a-z]+"}, 1);
+    assert_ok(tokens_are(&attrs, "|  ,  #|# # #|\xc3\x84   ,"));
+    nnd_engine_set_hooks(NULL);
+    assert_int_equal(calls, 2);
+
+    /* What makes no sense. */
+    assert_status(tokens_are(&attrs, ""), NND_E_FORMAT);
+    ow_attr_text(&attrs, "tokenexp", "a");
+    ow_attr_text_list(&attrs, "separators", (const char *[]){"b"}, 1);
+    assert_status(tokens_are(&attrs, ""), NND_E_FORMAT);
+    ow_attr_text_list(&attrs, "separators", (const char *[]){"b"}, 1);
+    ow_attr_int(&attrs, "mincharnum", 0);
+    assert_status(tokens_are(&attrs, ""), NND_E_FORMAT);
+}
+
 static void hooks_do_the_rest(void **state)
 {
     static const char *const words[] = {"yes", "no"};
@@ -490,7 +577,7 @@ static void hooks_do_the_rest(void **state)
     assert_ok(nnd_tensor_init(&t, NND_U8, 1, &two, file));
     assert_ok(nnd_engine_request_bind_input(r, 1, &t));
     assert_int_equal(nnd_engine_request_run(r, 1, NULL), NND_E_UNSUPPORTED);
-    nnd_engine_set_hooks(&(nnd_engine_hooks){&calls, decode, match});
+    nnd_engine_set_hooks(&(nnd_engine_hooks){&calls, decode, match, NULL});
     assert_ok(nnd_engine_request_run(r, 1, NULL));
     nnd_engine_set_hooks(NULL);
     assert_int_equal(calls, 2);
@@ -515,6 +602,7 @@ int main(void)
         cmocka_unit_test(texts_outlive_the_request),
         cmocka_unit_test(maps_come_and_go),
         cmocka_unit_test(categories_go_both_ways),
+        cmocka_unit_test(texts_become_tokens),
         cmocka_unit_test(hooks_do_the_rest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -39,6 +39,8 @@ SAME_TYPE(pcre2_set_heap_limit, int (*)(pcre2_match_context *, uint32_t));
 SAME_TYPE(pcre2_match_data_create, pcre2_match_data *(*)(uint32_t, pcre2_general_context *));
 SAME_TYPE(pcre2_match_data_free, void (*)(pcre2_match_data *));
 SAME_TYPE(pcre2_match, int (*)(const pcre2_code *, const uint8_t *, size_t, size_t, uint32_t, pcre2_match_data *, pcre2_match_context *));
+SAME_TYPE(pcre2_dfa_match, int (*)(const pcre2_code *, const uint8_t *, size_t, size_t, uint32_t, pcre2_match_data *, pcre2_match_context *, int *, size_t));
+SAME_TYPE(pcre2_get_ovector_pointer, size_t *(*)(pcre2_match_data *));
 SAME_TYPE(pcre2_get_error_message, int (*)(int, uint8_t *, size_t));
 C
     for n in $(grep -oE '^#define NND_PCRE2_[A-Z0-9_]+ +[(0-9]' "$ours" | sed -E 's/#define NND_([A-Z0-9_]+).*/\1/'); do

@@ -1,8 +1,10 @@
 /*
- * Patterns inside of models: what matches as a whole, what is no pattern, and patterns that want to
- * take for ever. Skipped where PCRE2 is not installed.
+ * Patterns inside of models: what matches as a whole, what is found in a text, what is no pattern,
+ * and patterns that want to take for ever. Skipped where PCRE2 is not installed.
  */
 #include "nodes/infer/regex/regex.h"
+
+#include "base/str.h"
 #include "nodes_support.h"
 #include "port/port.h"
 
@@ -55,6 +57,49 @@ static void the_whole_text(void **state)
         assert_ok(match_one(cases[i].pattern, cases[i].text, strlen(cases[i].text), &matches));
         if (matches != cases[i].matches) fail_msg("'%s' and '%s'", cases[i].pattern, cases[i].text);
     }
+}
+
+static nnd_status note_found(void *to, size_t i, size_t begin, size_t end)
+{
+    nnd_str *s = to;
+    nnd_str_printf(s, "%zu:%zu-%zu ", i, begin, end);
+    return i == 9 ? NND_E_CANCELLED : NND_OK;
+}
+
+static void what_is_found(void **state)
+{
+    (void)state;
+    NEEDS_PCRE2();
+    static const struct {
+        const char *pattern, *text, *found;
+    } cases[] = {
+        {"[a-z]+", "ab, c!", "0:0-2 0:4-5 "},
+        {"a|ab", "abab", "0:0-2 0:2-4 "}, /* the longest */
+        {"x*", "axxb", "0:1-3 "},         /* nothing is no match */
+        {".", "a\xC3\xA9", "0:0-1 0:1-3 "},
+        {"^a", "aa", "0:0-1 "},
+        {"b$", "bb", "0:1-2 "},
+        {"\\b\\w\\w+\\b", "a bc d ef", "0:2-4 0:7-9 "},
+        {"a", "", ""},
+    };
+    nnd_str s = {0};
+    for (size_t i = 0; i < NND_COUNT(cases); i++) {
+        const nnd_string text = {cases[i].text, strlen(cases[i].text)};
+        assert_ok(nnd_regex_find(cases[i].pattern, &text, 1, note_found, &s));
+        assert_string_equal(s.data ? s.data : "", cases[i].found);
+        nnd_str_free(&s);
+    }
+    nnd_string texts[11];
+    for (size_t i = 0; i < NND_COUNT(texts); i++)
+        texts[i] = i % 2 ? (nnd_string){"aa", 2} : (nnd_string){NULL, 0};
+    assert_status(nnd_regex_find("a", texts, 11, note_found, &s), NND_E_CANCELLED);
+    nnd_str_free(&s);
+    texts[0] = (nnd_string){"\xFF", 1};
+    assert_fails(nnd_regex_find("a", texts, 1, note_found, &s), NND_E_FORMAT, "text 0", "UTF-8");
+    assert_fails(nnd_regex_find("a(", texts, 1, note_found, &s), NND_E_FORMAT, "'a('");
+    texts[0] = (nnd_string){"a", 1 << 20}; /* not read */
+    assert_fails(nnd_regex_find("a", texts, 1, note_found, &s), NND_E_LIMIT, "1048576 bytes");
+    assert_null(s.data);
 }
 
 static void odd_texts(void **state)
@@ -127,11 +172,9 @@ static void without_the_library(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(without_the_library),
-        cmocka_unit_test(the_whole_text),
-        cmocka_unit_test(odd_texts),
-        cmocka_unit_test(what_is_no_pattern),
-        cmocka_unit_test(patterns_that_take_for_ever),
+        cmocka_unit_test(without_the_library), cmocka_unit_test(the_whole_text),
+        cmocka_unit_test(what_is_found),       cmocka_unit_test(odd_texts),
+        cmocka_unit_test(what_is_no_pattern),  cmocka_unit_test(patterns_that_take_for_ever),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -171,8 +171,9 @@ static const nnd_op_family *const families[] = {
     &nnd_ops_state,          &nnd_ops_flex,      &nnd_ops_nbits,
     &nnd_ops_qlinear_layers, &nnd_ops_qgemm,     &nnd_ops_distance,
     &nnd_ops_sequence,       &nnd_ops_scan,      &nnd_ops_strings,
-    &nnd_ops_tfidf,          &nnd_ops_ml_map,    &nnd_ops_ml_vector,
-    &nnd_ops_ml_linear,      &nnd_ops_ml_svm,    &nnd_ops_ml_tree};
+    &nnd_ops_tokenizer,      &nnd_ops_tfidf,     &nnd_ops_ml_map,
+    &nnd_ops_ml_vector,      &nnd_ops_ml_linear, &nnd_ops_ml_svm,
+    &nnd_ops_ml_tree};
 
 size_t nnd_op_count(void)
 {

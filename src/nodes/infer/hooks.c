@@ -53,12 +53,20 @@ static nnd_status match(void *user, const char *pattern, const nnd_string *texts
     return nnd_regex_full_match(pattern, texts, count, matches);
 }
 
+static nnd_status find(void *user, const char *pattern, const nnd_string *texts, size_t count,
+                       nnd_regex_found_fn found, void *to)
+{
+    (void)user;
+    return nnd_regex_find(pattern, texts, count, found, to);
+}
+
 /* Each of them unless the program has its own. */
 void nnd_nodes_register_infer_hooks(void)
 {
     nnd_infer_hooks hooks = *nnd_infer_get_hooks();
-    if (hooks.decode_image && hooks.match_regex) return;
+    if (hooks.decode_image && hooks.match_regex && hooks.find_regex) return;
     if (!hooks.decode_image) hooks.decode_image = decode;
     if (!hooks.match_regex) hooks.match_regex = match;
+    if (!hooks.find_regex) hooks.find_regex = find;
     (void)nnd_infer_set_hooks(&hooks);
 }

@@ -3,11 +3,14 @@
 #include <string.h>
 
 #include "base/library.h"
+#include "base/str.h"
 #include "nodes/infer/regex/pcre2_abi.h"
 
 /* Patterns come with models, and some of them need a time that grows like a power of two of the
    text's length: what a text may take is bounded. */
 enum { MOST_PATTERN = 4096, MOST_STEPS = 1000000, MOST_DEPTH = 100000, MOST_KIB = 16 * 1024 };
+/* Of a text that is searched, and of what the search remembers (ints). */
+enum { MOST_SEARCHED = 256 * 1024, WORKSPACE = 20000 };
 
 /* ---- the library --------------------------------------------------------------------------- */
 
@@ -24,6 +27,8 @@ typedef struct library {
     nnd_pcre2_match_data_create_fn match_data_create;
     nnd_pcre2_match_data_free_fn match_data_free;
     nnd_pcre2_match_fn match;
+    nnd_pcre2_dfa_match_fn dfa_match;
+    nnd_pcre2_get_ovector_pointer_fn get_ovector_pointer;
     nnd_pcre2_get_error_message_fn get_error_message;
 } library;
 
@@ -54,6 +59,8 @@ static nnd_status load_library(library *lib)
         {"pcre2_match_data_create_8", &lib->match_data_create},
         {"pcre2_match_data_free_8", &lib->match_data_free},
         {"pcre2_match_8", &lib->match},
+        {"pcre2_dfa_match_8", &lib->dfa_match},
+        {"pcre2_get_ovector_pointer_8", &lib->get_ovector_pointer},
         {"pcre2_get_error_message_8", &lib->get_error_message},
     };
     const nnd_library_wish wish = {
@@ -94,11 +101,12 @@ static nnd_status no_memory(void)
     return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for a pattern");
 }
 
-static nnd_status compile(matcher *m)
+/* more: options besides those of all patterns. */
+static nnd_status compile(matcher *m, uint32_t more)
 {
     const library *lib = m->lib;
-    const uint32_t options = NND_PCRE2_UTF | NND_PCRE2_ANCHORED | NND_PCRE2_ENDANCHORED |
-                             NND_PCRE2_DOLLAR_ENDONLY | NND_PCRE2_NEVER_BACKSLASH_C;
+    const uint32_t options =
+        NND_PCRE2_UTF | NND_PCRE2_DOLLAR_ENDONLY | NND_PCRE2_NEVER_BACKSLASH_C | more;
     int error = 0;
     size_t offset = 0;
     uint8_t reason[160] = "";
@@ -117,9 +125,9 @@ static nnd_status compile(matcher *m)
                          offset, (const char *)reason);
 }
 
-static nnd_status open_matcher(matcher *m)
+static nnd_status open_matcher(matcher *m, uint32_t options)
 {
-    NND_TRY(compile(m));
+    NND_TRY(compile(m, options));
     m->context = m->lib->match_context_create(NULL);
     m->data = m->lib->match_data_create(1, NULL);
     if (!m->context || !m->data) return no_memory();
@@ -136,24 +144,29 @@ static void close_matcher(matcher *m)
     if (m->code) m->lib->code_free(m->code);
 }
 
-static nnd_status match_text(const matcher *m, const nnd_string *text, size_t index, bool *matches)
+static nnd_status failure(const matcher *m, int code, size_t index, size_t size)
 {
     uint8_t reason[160] = "";
+    if (code == NND_PCRE2_ERROR_NOMEMORY) return no_memory();
+    if (code == NND_PCRE2_ERROR_MATCHLIMIT || code == NND_PCRE2_ERROR_DEPTHLIMIT ||
+        code == NND_PCRE2_ERROR_HEAPLIMIT || code == NND_PCRE2_ERROR_DFA_WSSIZE)
+        return nnd_error_set(NND_E_LIMIT,
+                             "the pattern '%.200s' takes more than %d steps, or %d KiB, on text "
+                             "%zu of %zu bytes: write it without repetitions inside of repetitions",
+                             m->pattern, MOST_STEPS, MOST_KIB, index, size);
+    (void)m->lib->get_error_message(code, reason, sizeof reason);
+    return nnd_error_set(NND_E_FORMAT, "the pattern '%.200s' fails on text %zu: %s", m->pattern,
+                         index, (const char *)reason);
+}
+
+static nnd_status match_text(const matcher *m, const nnd_string *text, size_t index, bool *matches)
+{
     const int found = m->lib->match(m->code, (const uint8_t *)(text->size ? text->text : ""),
                                     text->size, 0, 0, m->data, m->context);
     *matches = found >= 0;
     if (found >= NND_PCRE2_ERROR_NOMATCH) return NND_OK;
     if (found <= NND_PCRE2_ERROR_UTF8_ERR1 && found >= NND_PCRE2_ERROR_UTF8_ERR21) return NND_OK;
-    if (found == NND_PCRE2_ERROR_NOMEMORY) return no_memory();
-    if (found == NND_PCRE2_ERROR_MATCHLIMIT || found == NND_PCRE2_ERROR_DEPTHLIMIT ||
-        found == NND_PCRE2_ERROR_HEAPLIMIT)
-        return nnd_error_set(NND_E_LIMIT,
-                             "the pattern '%.200s' takes more than %d steps, or %d KiB, on text "
-                             "%zu of %zu bytes: write it without repetitions inside of repetitions",
-                             m->pattern, MOST_STEPS, MOST_KIB, index, text->size);
-    (void)m->lib->get_error_message(found, reason, sizeof reason);
-    return nnd_error_set(NND_E_FORMAT, "the pattern '%.200s' fails on text %zu: %s", m->pattern,
-                         index, (const char *)reason);
+    return failure(m, found, index, text->size);
 }
 
 nnd_status nnd_regex_full_match(const char *pattern, const nnd_string *texts, size_t count,
@@ -161,9 +174,50 @@ nnd_status nnd_regex_full_match(const char *pattern, const nnd_string *texts, si
 {
     matcher m = {.pattern = pattern};
     NND_TRY(get_library(&m.lib));
-    nnd_status status = open_matcher(&m);
+    nnd_status status = open_matcher(&m, NND_PCRE2_ANCHORED | NND_PCRE2_ENDANCHORED);
     for (size_t i = 0; i < count && status == NND_OK; i++)
         status = match_text(&m, &texts[i], i, &matches[i]);
     close_matcher(&m);
+    return status;
+}
+
+/* ---- searching ----------------------------------------------------------------------------- */
+
+static nnd_status find_in_text(const matcher *m, const nnd_string *text, size_t index,
+                               int *workspace, nnd_regex_found_fn found, void *to)
+{
+    const uint8_t *bytes = (const uint8_t *)(text->size ? text->text : "");
+    const uint32_t options = NND_PCRE2_NOTEMPTY | NND_PCRE2_NO_UTF_CHECK;
+    if (text->size > MOST_SEARCHED)
+        return nnd_error_set(NND_E_LIMIT, "text %zu has %zu bytes, at most %d are searched", index,
+                             text->size, MOST_SEARCHED);
+    if (!nnd_utf8_valid((const char *)bytes, text->size))
+        return nnd_error_set(NND_E_FORMAT, "text %zu is not UTF-8", index);
+    /* The automaton, for it finds the longest match. */
+    for (size_t start = 0; start < text->size;) {
+        const int code = m->lib->dfa_match(m->code, bytes, text->size, start, options, m->data,
+                                           m->context, workspace, WORKSPACE);
+        if (code == NND_PCRE2_ERROR_NOMATCH) break;
+        if (code < 0) return failure(m, code, index, text->size);
+        const size_t *span = m->lib->get_ovector_pointer(m->data);
+        const size_t begin = span[0], end = span[1];
+        if (begin < start || end <= begin) break; /* \K: neither order nor progress is sure */
+        NND_TRY(found(to, index, begin, end));
+        start = end;
+    }
+    return NND_OK;
+}
+
+nnd_status nnd_regex_find(const char *pattern, const nnd_string *texts, size_t count,
+                          nnd_regex_found_fn found, void *to)
+{
+    matcher m = {.pattern = pattern};
+    NND_TRY(get_library(&m.lib));
+    int *workspace = nnd_calloc(WORKSPACE, sizeof *workspace);
+    nnd_status status = workspace ? open_matcher(&m, 0) : no_memory();
+    for (size_t i = 0; i < count && status == NND_OK; i++)
+        status = find_in_text(&m, &texts[i], i, workspace, found, to);
+    close_matcher(&m);
+    nnd_free(workspace);
     return status;
 }
