@@ -181,6 +181,97 @@ static void check_pool(const nnd_pool_desc *d)
     guarded_free(&y);
 }
 
+/* A cell of what check_planes expects: NaN wins, an infinity stays. */
+static void check_cell(const nnd_pool_desc *d, const float *plane, int64_t oh, int64_t ow, float y)
+{
+    bool any_nan = false;
+    for (int64_t t = 0; t < d->kernel_h * d->kernel_w; t++) {
+        int64_t ih = oh * d->stride_h + t / d->kernel_w * d->dilation_h - d->pad_top;
+        int64_t iw = ow * d->stride_w + t % d->kernel_w * d->dilation_w - d->pad_left;
+        if (ih >= 0 && iw >= 0 && ih < d->in_h && iw < d->in_w)
+            any_nan |= isnan(plane[ih * d->in_w + iw]);
+    }
+    double expected = any_nan ? NAN : exact_pool(d, plane, 1, oh, ow);
+    if (isnan(expected))
+        assert_true(isnan(y));
+    else if (isinf(expected))
+        assert_true((double)y == expected);
+    else
+        check_near(y, expected,
+                   d->kind == NND_POOL_MAX ? 0 : 6e-8 * (double)(d->kernel_h + d->kernel_w + 2));
+}
+
+/* Planes with some infinities and NaN. A plane has the same bits alone, where tiles are others. */
+static void check_planes(nnd_pool_desc d)
+{
+    int64_t in = d.in_h * d.in_w, out = d.out_h * d.out_w;
+    guarded x = guarded_random((size_t)(d.channels * in), -1, 1);
+    guarded y = guarded_make((size_t)(d.channels * out)), alone = guarded_make((size_t)out);
+    const float special[] = {NAN, INFINITY, -INFINITY, -0.0f};
+    for (int64_t i = rng_int(0, 200); i < d.channels * in; i += rng_int(1, 900))
+        x.data[i] = special[rng_int(0, 3)];
+    assert_int_equal(pool_tiles(&d, x.data, y.data), NND_OK);
+    for (int64_t i = 0; i < d.channels * out; i += rng_int(1, 9))
+        check_cell(&d, x.data + i / out * in, i % out / d.out_w, i % d.out_w, y.data[i]);
+    int64_t plane = rng_int(0, d.channels - 1);
+    d.channels = 1;
+    assert_int_equal(pool_tiles(&d, x.data + plane * in, alone.data), NND_OK);
+    assert_memory_equal(alone.data, y.data + plane * out, (size_t)out * sizeof(float));
+    guarded_free(&x);
+    guarded_free(&y);
+    guarded_free(&alone);
+}
+
+/* Windows that double their reach, rows and windows wider than the buffer, wide strides, planes of
+   a few cells. */
+static void check_plane_pools(nnd_isa isa)
+{
+    static const struct {
+        int64_t channels, in_h, in_w, kernel_h, kernel_w, stride_h, stride_w, dilation_h,
+            dilation_w, pad_h, pad_w;
+    } cases[] = {
+        {5, 20, 20, 13, 13, 1, 1, 1, 1, 6, 6},   {3, 40, 33, 7, 9, 1, 1, 2, 3, 5, 8},
+        {1, 50, 60, 31, 31, 1, 1, 1, 1, 15, 15}, {70, 7, 7, 3, 3, 1, 1, 1, 1, 1, 1},
+        {9, 7, 7, 7, 7, 1, 1, 1, 1, 0, 0},       {33, 1, 1, 3, 3, 1, 1, 1, 1, 1, 1},
+        {40, 2, 3, 6, 8, 1, 1, 1, 1, 5, 7},      {3, 1, 1000, 1, 4, 1, 4, 1, 1, 0, 0},
+        {2, 1, 9000, 1, 3, 1, 1, 1, 1, 0, 1},    {1, 1, 2600, 1, 1500, 1, 1, 1, 1, 0, 700},
+        {2, 1, 9000, 1, 5, 1, 2, 1, 1700, 0, 9}, {2, 3, 6000, 3, 40, 1, 40, 1, 1, 1, 3},
+        {2, 90, 50, 17, 20, 5, 17, 1, 1, 8, 10}, {1, 700, 3, 300, 2, 1, 1, 1, 1, 0, 1},
+        {1, 12, 5000, 9, 2, 1, 2, 1, 1, 4, 0},   {1, 200, 640, 5, 5, 1, 1, 1, 1, 2, 2},
+        {3, 30, 31, 3, 3, 2, 2, 1, 1, 1, 1},     {1, 3, 64, 2, 3000, 1, 1, 1, 1, 1, 2990},
+    };
+    (void)isa;
+    for (size_t i = 0; i < NND_COUNT(cases) * 4; i++) {
+        nnd_pool_desc d = {.kind = (nnd_pool_kind)(i & 1),
+                           .batch = 1,
+                           .channels = cases[i / 4].channels,
+                           .in_h = cases[i / 4].in_h,
+                           .in_w = cases[i / 4].in_w,
+                           .kernel_h = cases[i / 4].kernel_h,
+                           .kernel_w = cases[i / 4].kernel_w,
+                           .stride_h = cases[i / 4].stride_h,
+                           .stride_w = cases[i / 4].stride_w,
+                           .dilation_h = cases[i / 4].dilation_h,
+                           .dilation_w = cases[i / 4].dilation_w,
+                           .pad_top = cases[i / 4].pad_h,
+                           .pad_left = cases[i / 4].pad_w,
+                           .pad_bottom = cases[i / 4].pad_h,
+                           .pad_right = cases[i / 4].pad_w,
+                           .count_include_pad = (i & 2) != 0};
+        int64_t tall = d.in_h + 2 * d.pad_top - (d.kernel_h - 1) * d.dilation_h - 1;
+        int64_t wide = d.in_w + 2 * d.pad_left - (d.kernel_w - 1) * d.dilation_w - 1;
+        d.out_h = tall / d.stride_h + 1;
+        d.out_w = wide / d.stride_w + 1;
+        check_planes(d);
+    }
+}
+
+static void test_plane_pools(void **state)
+{
+    (void)state;
+    each_isa(check_plane_pools);
+}
+
 static void check_pools(nnd_isa isa)
 {
     (void)isa;
@@ -392,9 +483,8 @@ static void test_half(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rows),
-        cmocka_unit_test(test_pools),
-        cmocka_unit_test(test_movement),
+        cmocka_unit_test(test_rows),        cmocka_unit_test(test_pools),
+        cmocka_unit_test(test_plane_pools), cmocka_unit_test(test_movement),
         cmocka_unit_test(test_half),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -64,6 +64,8 @@ void nnd_pool_run_tile(const nnd_pool *pool, const float *x, float *y, size_t ti
     int64_t first = (int64_t)tile / pool->row_parts * pool->planes_per_tile;
     int64_t end = NND_MIN(pool->planes, first + pool->planes_per_tile);
     nnd_window_args w = {
+        .x = x + first * d->in_h * d->in_w * lanes,
+        .y = y + first * d->out_h * d->out_w * lanes,
         .in_h = d->in_h,
         .in_w = d->in_w,
         .out_h = d->out_h,
@@ -82,9 +84,5 @@ void nnd_pool_run_tile(const nnd_pool *pool, const float *x, float *y, size_t ti
         .row_end = nnd_part(d->out_h, pool->row_parts, part + 1),
         .count_include_pad = d->count_include_pad,
     };
-    for (int64_t plane = first; plane < end; plane++) {
-        w.x = x + plane * d->in_h * d->in_w * lanes;
-        w.y = y + plane * d->out_h * d->out_w * lanes;
-        pool->set->pool[d->kind][d->layout](&w);
-    }
+    pool->set->pool[d->kind][d->layout](&w, end - first);
 }

@@ -89,6 +89,8 @@ typedef struct nnd_window_args {
 } nnd_window_args;
 
 typedef void (*nnd_window_fn)(const nnd_window_args *args);
+/* Pooling of `planes` planes, one behind the other; the arguments are those of the first. */
+typedef void (*nnd_pool_fn)(const nnd_window_args *args, int64_t planes);
 
 /* Transforms of Winograd convolution F(4×4, 3×3); the 36 elements of a tile are `step` floats
    apart. Input: 6×6 pixels of plane x from (top, left) on, zeros outside. Output: up to 4×4 pixels
@@ -141,7 +143,7 @@ typedef struct nnd_kernel_set {
     void (*winograd_input)(const nnd_winograd_args *args, int64_t top, int64_t left, float *to);
     void (*winograd_output)(const nnd_winograd_args *args, const float *from, int64_t top,
                             int64_t left); /* both NULL in the reference */
-    nnd_window_fn pool[2][2];              /* [nnd_pool_kind][layout] */
+    nnd_pool_fn pool[2][2];                /* [nnd_pool_kind][layout] */
     void (*lrn)(const nnd_lrn_args *args);
     void (*global_pool[2])(nnd_pool_kind kind, const float *x, float *y, size_t spatial,
                            size_t planes);

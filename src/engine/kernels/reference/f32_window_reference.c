@@ -59,6 +59,16 @@ static void window(window_job job, const nnd_window_args *p, int64_t lanes)
     }
 }
 
+static void pool(window_job job, const nnd_window_args *first, int64_t planes, int64_t lanes)
+{
+    nnd_window_args p = *first;
+    for (int64_t i = 0; i < planes; i++) {
+        window(job, &p, lanes);
+        p.x += p.in_h * p.in_w * lanes;
+        p.y += p.out_h * p.out_w * lanes;
+    }
+}
+
 void nnd_f32_depthwise_nchw_reference(const nnd_window_args *args)
 {
     window(DEPTHWISE, args, 1);
@@ -69,24 +79,24 @@ void nnd_f32_depthwise_nchwc_reference(const nnd_window_args *args)
     window(DEPTHWISE, args, BLOCK);
 }
 
-void nnd_f32_maxpool_nchw_reference(const nnd_window_args *args)
+void nnd_f32_maxpool_nchw_reference(const nnd_window_args *args, int64_t planes)
 {
-    window(MAXIMUM, args, 1);
+    pool(MAXIMUM, args, planes, 1);
 }
 
-void nnd_f32_maxpool_nchwc_reference(const nnd_window_args *args)
+void nnd_f32_maxpool_nchwc_reference(const nnd_window_args *args, int64_t planes)
 {
-    window(MAXIMUM, args, BLOCK);
+    pool(MAXIMUM, args, planes, BLOCK);
 }
 
-void nnd_f32_avgpool_nchw_reference(const nnd_window_args *args)
+void nnd_f32_avgpool_nchw_reference(const nnd_window_args *args, int64_t planes)
 {
-    window(AVERAGE, args, 1);
+    pool(AVERAGE, args, planes, 1);
 }
 
-void nnd_f32_avgpool_nchwc_reference(const nnd_window_args *args)
+void nnd_f32_avgpool_nchwc_reference(const nnd_window_args *args, int64_t planes)
 {
-    window(AVERAGE, args, BLOCK);
+    pool(AVERAGE, args, planes, BLOCK);
 }
 
 static void global(nnd_pool_kind kind, const float *x, float *y, size_t spatial, size_t planes,

@@ -24,10 +24,10 @@ void nnd_f32_attention_reference(const nnd_attention *a, size_t row, float *scor
 
 void nnd_f32_depthwise_nchw_reference(const nnd_window_args *args);
 void nnd_f32_depthwise_nchwc_reference(const nnd_window_args *args);
-void nnd_f32_maxpool_nchw_reference(const nnd_window_args *args);
-void nnd_f32_maxpool_nchwc_reference(const nnd_window_args *args);
-void nnd_f32_avgpool_nchw_reference(const nnd_window_args *args);
-void nnd_f32_avgpool_nchwc_reference(const nnd_window_args *args);
+void nnd_f32_maxpool_nchw_reference(const nnd_window_args *args, int64_t planes);
+void nnd_f32_maxpool_nchwc_reference(const nnd_window_args *args, int64_t planes);
+void nnd_f32_avgpool_nchw_reference(const nnd_window_args *args, int64_t planes);
+void nnd_f32_avgpool_nchwc_reference(const nnd_window_args *args, int64_t planes);
 void nnd_f32_globalpool_nchw_reference(nnd_pool_kind kind, const float *x, float *y, size_t spatial,
                                        size_t planes);
 void nnd_f32_globalpool_nchwc_reference(nnd_pool_kind kind, const float *x, float *y,

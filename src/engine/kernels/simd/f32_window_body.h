@@ -1,29 +1,17 @@
 /*
- * Depthwise convolution and pooling of one plane. Each output row is a left border, an interior
- * where every tap of the window lies inside the row, and a right border; taps above and below the
- * input are cut from the loop over rows. Interior pixels are done several at a time.
+ * Depthwise convolution and pooling of blocks of channels. Each output row is a left border, an
+ * interior where every tap of the window lies inside the row, and a right border; taps above and
+ * below the input are cut from the loop over rows. Interior pixels are done several at a time.
  */
 #include <math.h>
 
 #include "engine/kernels/set.h"
 #include "engine/kernels/simd/vec.h"
+#include "engine/kernels/simd/window_taps.h"
 
 #define PIXELS 6 /* vectors in flight */
 
 typedef enum window_job { DEPTHWISE, MAXIMUM, AVERAGE } window_job;
-
-/* Taps [first, end) that fall inside [0, extent) from `origin` on. */
-typedef struct tap_range {
-    int64_t first, end;
-} tap_range;
-
-static tap_range taps_inside(int64_t origin, int64_t extent, int64_t taps, int64_t dilation)
-{
-    int64_t first = origin < 0 ? nnd_ceil_div(-origin, dilation) : 0;
-    int64_t end = extent > origin ? nnd_ceil_div(extent - origin, dilation) : 0;
-    end = NND_MIN(end, taps);
-    return (tap_range){NND_MIN(first, end), end};
-}
 
 /* Output columns [first, end) whose whole window lies inside the row. */
 static tap_range interior(const nnd_window_args *p)
@@ -44,16 +32,9 @@ typedef struct window_row {
 } window_row;
 
 /* What an average divides by. */
-static float average_cells(const nnd_window_args *p, const window_row *row, int64_t left,
-                           tap_range columns)
+static float cells_under(const nnd_window_args *p, const window_row *row, int64_t left)
 {
-    if (!p->count_include_pad)
-        return (float)((row->rows.end - row->rows.first) * (columns.end - columns.first));
-    tap_range tall = taps_inside(row->top + p->pad_top, p->in_h + p->pad_top + p->pad_bottom,
-                                 p->kernel_h, p->dilation_h);
-    tap_range wide = taps_inside(left + p->pad_left, p->in_w + p->pad_left + p->pad_right,
-                                 p->kernel_w, p->dilation_w);
-    return (float)((tall.end - tall.first) * (wide.end - wide.first));
+    return (float)(average_rows(p, row->top) * average_columns(p, left));
 }
 
 NND_INLINE vf window_start(const window_job job, vf bias)
@@ -101,7 +82,7 @@ NND_INLINE void blocked_pixels(const window_job job, const nnd_window_args *p,
             x += p->dilation_w * VLEN;
         }
     }
-    vf cells = v_set1(job == AVERAGE ? average_cells(p, row, left, columns) : 1.0f);
+    vf cells = v_set1(job == AVERAGE ? cells_under(p, row, left) : 1.0f);
     int64_t at = (row->oh * p->out_w + ow) * VLEN;
 #pragma GCC unroll 8
     for (int i = 0; i < count; i++) {
@@ -362,106 +343,22 @@ void VEC_NAME(nnd_f32_depthwise_nchwc)(const nnd_window_args *args)
     blocked_window(DEPTHWISE, args);
 }
 
-void VEC_NAME(nnd_f32_maxpool_nchwc)(const nnd_window_args *args)
+NND_INLINE void blocked_planes(const window_job job, const nnd_window_args *first, int64_t planes)
 {
-    blocked_window(MAXIMUM, args);
-}
-
-void VEC_NAME(nnd_f32_avgpool_nchwc)(const nnd_window_args *args)
-{
-    blocked_window(AVERAGE, args);
-}
-
-/* ---- NCHW pooling: a vector is a stretch of the row ----------------------------------------- */
-
-static float plain_pixel(window_job job, const nnd_window_args *p, const window_row *row,
-                         int64_t ow)
-{
-    int64_t left = ow * p->stride_w - p->pad_left;
-    tap_range columns = taps_inside(left, p->in_w, p->kernel_w, p->dilation_w);
-    float acc = job == MAXIMUM ? -INFINITY : 0.0f;
-    for (int64_t kh = row->rows.first; kh < row->rows.end; kh++) {
-        const float *x = p->x + (row->top + kh * p->dilation_h) * p->in_w + left;
-        for (int64_t kw = columns.first; kw < columns.end; kw++) {
-            float v = x[kw * p->dilation_w];
-            if (job == AVERAGE)
-                acc += v;
-            else if (v > acc || v != v)
-                acc = v;
-        }
-    }
-    return job == AVERAGE ? acc / average_cells(p, row, left, columns) : acc;
-}
-
-/* `count` vectors of interior pixels from column ow; the stride is 1 or 2. */
-NND_INLINE void plain_vectors(const window_job job, const nnd_window_args *p, const window_row *row,
-                              int64_t ow, const int count, const int stride)
-{
-    vf acc[4], none = v_set1(0.0f);
-    int64_t left = ow * stride - p->pad_left;
-#pragma GCC unroll 4
-    for (int i = 0; i < count; i++)
-        acc[i] = window_start(job, none);
-    for (int64_t kh = row->rows.first; kh < row->rows.end; kh++) {
-        const float *x = p->x + (row->top + kh * p->dilation_h) * p->in_w + left;
-        for (int64_t kw = 0; kw < p->kernel_w; kw++, x += p->dilation_w) {
-#pragma GCC unroll 4
-            for (int i = 0; i < count; i++) {
-                const float *from = x + i * VLEN * stride;
-                vf v = stride == 1 ? v_load(from) : v_load_even(from);
-                acc[i] = window_step(job, acc[i], v, none);
-            }
-        }
-    }
-    tap_range all = {0, p->kernel_w};
-    vf cells = v_set1(job == AVERAGE ? average_cells(p, row, left, all) : 1.0f);
-    float *y = p->y + row->oh * p->out_w + ow;
-#pragma GCC unroll 4
-    for (int i = 0; i < count; i++)
-        v_store(y + i * VLEN, window_finish(job, p, acc[i], none, cells));
-}
-
-/* Vectors from column ow on while they fit; returns the first column that is left. */
-NND_INLINE int64_t plain_stretch(const window_job job, const nnd_window_args *p,
-                                 const window_row *row, int64_t ow, int64_t end, const int stride)
-{
-    /* A strided load reads one float behind its last pixel: keep that inside the row. */
-    if (stride == 2) {
-        int64_t last = p->in_w - 2 + p->pad_left - (p->kernel_w - 1) * p->dilation_w;
-        end = NND_MIN(end, last < 0 ? 0 : last / 2 + 1);
-    }
-    for (; ow + 4 * VLEN <= end; ow += 4 * VLEN)
-        plain_vectors(job, p, row, ow, 4, stride);
-    for (; ow + VLEN <= end; ow += VLEN)
-        plain_vectors(job, p, row, ow, 1, stride);
-    return ow;
-}
-
-NND_INLINE void plain_window(const window_job job, const nnd_window_args *p)
-{
-    tap_range inside = interior(p);
-    for (int64_t oh = p->row_begin; oh < p->row_end; oh++) {
-        window_row row = {.top = oh * p->stride_h - p->pad_top, .oh = oh};
-        row.rows = taps_inside(row.top, p->in_h, p->kernel_h, p->dilation_h);
-        float *y = p->y + oh * p->out_w;
-        int64_t ow = 0;
-        for (; ow < inside.first; ow++)
-            y[ow] = plain_pixel(job, p, &row, ow);
-        if (p->stride_w == 1)
-            ow = plain_stretch(job, p, &row, ow, inside.end, 1);
-        else if (p->stride_w == 2)
-            ow = plain_stretch(job, p, &row, ow, inside.end, 2);
-        for (; ow < p->out_w; ow++)
-            y[ow] = plain_pixel(job, p, &row, ow);
+    nnd_window_args p = *first;
+    for (int64_t i = 0; i < planes; i++) {
+        blocked_window(job, &p);
+        p.x += p.in_h * p.in_w * VLEN;
+        p.y += p.out_h * p.out_w * VLEN;
     }
 }
 
-void VEC_NAME(nnd_f32_maxpool_nchw)(const nnd_window_args *args)
+void VEC_NAME(nnd_f32_maxpool_nchwc)(const nnd_window_args *args, int64_t planes)
 {
-    plain_window(MAXIMUM, args);
+    blocked_planes(MAXIMUM, args, planes);
 }
 
-void VEC_NAME(nnd_f32_avgpool_nchw)(const nnd_window_args *args)
+void VEC_NAME(nnd_f32_avgpool_nchwc)(const nnd_window_args *args, int64_t planes)
 {
-    plain_window(AVERAGE, args);
+    blocked_planes(AVERAGE, args, planes);
 }

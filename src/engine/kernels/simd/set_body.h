@@ -10,10 +10,10 @@ void VEC_NAME(nnd_f32_winograd_input)(const nnd_winograd_args *args, int64_t top
 void VEC_NAME(nnd_f32_winograd_output)(const nnd_winograd_args *args, const float *from,
                                        int64_t top, int64_t left);
 void VEC_NAME(nnd_f32_lrn_nchwc)(const nnd_lrn_args *args);
-void VEC_NAME(nnd_f32_maxpool_nchw)(const nnd_window_args *args);
-void VEC_NAME(nnd_f32_maxpool_nchwc)(const nnd_window_args *args);
-void VEC_NAME(nnd_f32_avgpool_nchw)(const nnd_window_args *args);
-void VEC_NAME(nnd_f32_avgpool_nchwc)(const nnd_window_args *args);
+void VEC_NAME(nnd_f32_maxpool_nchw)(const nnd_window_args *args, int64_t planes);
+void VEC_NAME(nnd_f32_maxpool_nchwc)(const nnd_window_args *args, int64_t planes);
+void VEC_NAME(nnd_f32_avgpool_nchw)(const nnd_window_args *args, int64_t planes);
+void VEC_NAME(nnd_f32_avgpool_nchwc)(const nnd_window_args *args, int64_t planes);
 void VEC_NAME(nnd_f32_globalpool_nchw)(nnd_pool_kind kind, const float *x, float *y, size_t spatial,
                                        size_t planes);
 void VEC_NAME(nnd_f32_globalpool_nchwc)(nnd_pool_kind kind, const float *x, float *y,
