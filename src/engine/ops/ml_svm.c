@@ -110,15 +110,25 @@ static void square_distances(const machine *m, const float *x, float *y)
     }
 }
 
+static inline void multiply_out(float *y, size_t count, int degree)
+{
+    for (size_t j = 0; j < count; j++) {
+        double v = (double)y[j], power = v;
+        for (int k = 1; k < degree; k++)
+            power *= v;
+        y[j] = (float)power;
+    }
+}
+
 static void raise_to_degree(const machine *m, float *y)
 {
-    int whole = m->degree >= 1 && m->degree <= 8 ? (int)m->degree : 0;
-    for (size_t j = 0; j < m->count; j++) {
-        double v = (double)y[j], power = v;
-        for (int k = 1; k < whole; k++)
-            power *= v;
-        y[j] = (float)(whole && (double)whole == m->degree ? power : pow(v, m->degree));
-    }
+    if (m->degree == 2)
+        multiply_out(y, m->count, 2);
+    else if (m->degree == 3)
+        multiply_out(y, m->count, 3);
+    else
+        for (size_t j = 0; j < m->count; j++)
+            y[j] = (float)pow((double)y[j], m->degree);
 }
 
 /* y[j] = kernel(x, vector j). */
@@ -131,7 +141,10 @@ static void kernels_of(const machine *m, const float *x, float *y)
         nnd_unary_apply(NND_UNARY_EXP, y, y, m->count);
         return;
     }
-    nnd_mix_rows(m->columns, m->count, m->order, x, m->features, y, m->count);
+    if (m->count == 1) /* a column is a row */
+        *y = (float)nnd_ml_dot(m->columns, x, m->features);
+    else
+        nnd_mix_rows(m->columns, m->count, m->order, x, m->features, y, m->count);
     if (m->kernel == LINEAR) return;
     for (size_t j = 0; j < m->count; j++)
         y[j] = m->gamma * y[j] + m->coef0;

@@ -35,9 +35,13 @@ static nnd_status extract_run(nnd_op_ctx *c)
         if (at < 0 || at >= width)
             return nnd_op_fail(c, NND_E_SHAPE, "feature %lld of %lld", (long long)at,
                                (long long)width);
-        for (size_t r = 0; r < rows; r++)
-            memcpy(to + (r * taken + i) * size,
-                   (const char *)x->data + (r * (size_t)width + (size_t)at) * size, size);
+        for (size_t r = 0; r < rows; r++) {
+            const char *from = (const char *)x->data + (r * (size_t)width + (size_t)at) * size;
+            if (size == sizeof(float)) /* one instruction, as the size is known */
+                memcpy(to + (r * taken + i) * size, from, sizeof(float));
+            else
+                memcpy(to + (r * taken + i) * size, from, size);
+        }
     }
     return NND_OK;
 }
@@ -203,12 +207,16 @@ static nnd_status scaler_run(nnd_op_ctx *c)
         offset && scale && (offsets == 1 || offsets == width) && (scales == 1 || scales == width);
     if (!fits)
         return nnd_op_fail(c, NND_E_SHAPE, "offset and scale do not fit %zu features", width);
-    for (size_t i = 0; i < (size_t)nnd_tensor_count(x); i++) {
-        size_t k = i % width;
-        double v = nnd_dtype_get(x->dtype, x->data, i);
-        ((float *)c->out[0].data)[i] = (float)((v - (double)offset[offsets == 1 ? 0 : k]) *
-                                               (double)scale[scales == 1 ? 0 : k]);
-    }
+    size_t count = (size_t)nnd_tensor_count(x), next_offset = offsets > 1, next_scale = scales > 1;
+    const float *numbers = x->dtype == NND_F32 ? x->data : NULL;
+    float *to = c->out[0].data;
+    for (size_t row = 0; row < count; row += width)
+        for (size_t k = 0; k < width; k++) {
+            double v =
+                numbers ? (double)numbers[row + k] : nnd_dtype_get(x->dtype, x->data, row + k);
+            double off = (double)offset[k * next_offset];
+            to[row + k] = (float)((v - off) * (double)scale[k * next_scale]);
+        }
     return NND_OK;
 }
 
