@@ -178,6 +178,7 @@ static void run_graph(nnd_graph *g, bool separate, float *out)
     for (int i = 0; i < OUTPUTS; i++)
         memcpy(out + i * SIDE * SIDE, exec.values[g->outputs[i]].data, sizeof(x));
     nnd_exec_fini(&exec);
+    nnd_block_fini(&env.lanes);
     nnd_plan_destroy(plan);
     nnd_free_aligned(arena);
 }
