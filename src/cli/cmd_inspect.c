@@ -3,17 +3,41 @@
 
 #include <string.h>
 
-static nnd_status inspect_doc(const nnd_model *model, nnd_json_doc **out)
+/* shapes: of the inputs, NULL = as declared. */
+static nnd_status inspect_doc(const nnd_model *model, const nnd_tensor *shapes, nnd_json_doc **out)
 {
     nnd_json_writer *w = NULL;
     NND_TRY(nnd_json_writer_create(0, &w));
-    nnd_status status = nnd_model_inspect(model, w);
+    nnd_status status =
+        shapes ? nnd_model_inspect_at(model, shapes, w) : nnd_model_inspect(model, w);
     if (status == NND_OK) return cli_json_reread(w, out);
     nnd_json_writer_destroy(w);
     return status;
 }
 
-static void print_ports(const char *title, const nnd_model *model, bool outputs)
+/* "f32[1,3,224,224]", as it was found for the given shapes; false when that is as declared. */
+static bool planned_text(const nnd_json *port, char *text, size_t size)
+{
+    nnd_str s = {0};
+    const nnd_json *shape = nnd_json_get(port, "shape");
+    if (nnd_json_get_type(shape) != NND_JSON_ARRAY) return false;
+    nnd_str_printf(&s, "%s[", nnd_json_string(nnd_json_get(port, "dtype"), "?"));
+    for (size_t i = 0; i < nnd_json_count(shape); i++) {
+        const nnd_json *dim = nnd_json_at(shape, i);
+        if (i) nnd_str_add_char(&s, ',');
+        if (nnd_json_get_type(dim) == NND_JSON_STRING)
+            nnd_str_add(&s, nnd_json_string(dim, "?"));
+        else
+            nnd_str_printf(&s, "%.0f", nnd_json_number(dim, 0));
+    }
+    snprintf(text, size, "%s]", s.data ? s.data : "");
+    nnd_str_free(&s);
+    return true;
+}
+
+/* planned: the ports of that side for given shapes, NULL = as declared. */
+static void print_ports(const char *title, const nnd_model *model, bool outputs,
+                        const nnd_json *planned)
 {
     cli_table table = {.columns = 2};
     size_t count = outputs ? nnd_model_output_count(model) : nnd_model_input_count(model);
@@ -23,8 +47,10 @@ static void print_ports(const char *title, const nnd_model *model, bool outputs)
         const nnd_model_port *port =
             outputs ? nnd_model_output(model, i) : nnd_model_input(model, i);
         cli_table_add(&table, port->name);
-        cli_table_addf(&table, "%s%s", cli_model_port_text(port, text, sizeof text),
-                       port->optional ? " (optional)" : "");
+        if (port->kind != NND_PORT_TENSOR ||
+            !planned_text(nnd_json_at(planned, i), text, sizeof text))
+            (void)cli_model_port_text(port, text, sizeof text);
+        cli_table_addf(&table, "%s%s", text, port->optional ? " (optional)" : "");
     }
     cli_table_print(&table, "  ");
 }
@@ -110,7 +136,7 @@ static bool has_open_sizes(const nnd_model *model)
     return false;
 }
 
-static void print_inspection(const nnd_model *model, const nnd_json *root)
+static void print_inspection(const nnd_model *model, const nnd_json *root, bool planned)
 {
     const nnd_json *memory = nnd_json_get(root, "memory");
     double flops = nnd_json_number(nnd_json_get(root, "flops"), 0);
@@ -124,8 +150,7 @@ static void print_inspection(const nnd_model *model, const nnd_json *root)
     if (flops > 0)
         printf("flops       %.4g M\n", flops / 1e6);
     else if (has_open_sizes(model))
-        puts("flops       depend on sizes that are open; 'nndeploy bench model --shape "
-             "NAME=1,3,224,224 --profile' counts them");
+        puts("flops       depend on sizes that are open; --shape NAME=1,3,224,224 gives them");
     print_bytes("arena      ", nnd_json_get(memory, "arena_bytes"));
     print_bytes("unshared   ", nnd_json_get(memory, "without_sharing_bytes"));
     print_bytes("packed     ", nnd_json_get(root, "packed_bytes"));
@@ -134,8 +159,8 @@ static void print_inspection(const nnd_model *model, const nnd_json *root)
     print_bytes("resident   ", nnd_json_get(root, "resident_bytes"));
     if (nnd_json_number(nnd_json_get(root, "predicted_bytes"), 0) > 0)
         print_bytes("predicted  ", nnd_json_get(root, "predicted_bytes"));
-    print_ports("Inputs", model, false);
-    print_ports("Outputs", model, true);
+    print_ports("Inputs", model, false, planned ? nnd_json_get(root, "inputs") : NULL);
+    print_ports("Outputs", model, true, planned ? nnd_json_get(root, "outputs") : NULL);
     print_operators(nnd_json_get(root, "operators"));
     print_passes(nnd_json_get(root, "passes"));
 }
@@ -146,7 +171,7 @@ static void print_wanted(const cli *c, const nnd_model *model, const nnd_json *r
     if (cli_has(c, "dump-after"))
         fputs(nnd_json_string(nnd_json_get(root, "dump"), ""), stdout);
     else if (!cli_has(c, "passes"))
-        print_inspection(model, root);
+        print_inspection(model, root, cli_has(c, "shape"));
 }
 
 /* What is asked about the built-in engine's own work is asked of it, also where another backend
@@ -155,7 +180,7 @@ static nnd_status load(const cli *c, nnd_cancel *cancel, nnd_model **model)
 {
     const char *after = cli_text(c, "dump-after", NULL), *backend = cli_text(c, "backend", NULL);
     const char *given = cli_text(c, "config", NULL);
-    if (!backend && (after || cli_has(c, "passes"))) backend = "builtin";
+    if (!backend && (after || cli_has(c, "passes") || cli_has(c, "shape"))) backend = "builtin";
     if (!after) return cli_model_load_with(c, cancel, backend, given, model);
     nnd_str config = {0};
     nnd_str_printf(&config, "%s dump-after=\"%s\"", given ? given : "", after);
@@ -207,22 +232,36 @@ static int show_graph(cli *c)
     return code;
 }
 
+/* The model as JSON; an exit code. */
+static int inspect(cli *c, const nnd_model *model, nnd_json_doc **doc)
+{
+    cli_model_inputs inputs = {0};
+    nnd_tensor *shapes = NULL;
+    nnd_status status = NND_OK;
+    int code = cli_has(c, "shape") ? cli_model_inputs_init(c, model, &inputs) : CLI_OK;
+    if (code == CLI_OK && cli_has(c, "shape")) {
+        shapes = nnd_calloc(inputs.count + 1, sizeof *shapes);
+        status = shapes ? cli_model_inputs_shapes(model, &inputs, shapes) : cli_no_memory();
+    }
+    if (code == CLI_OK && status == NND_OK) status = inspect_doc(model, shapes, doc);
+    cli_model_inputs_fini(&inputs);
+    nnd_free(shapes);
+    return status == NND_OK ? code : cli_fail_work(c, status);
+}
+
 int cli_run_inspect(cli *c)
 {
     if (cli_has(c, "graph") || cli_has(c, "save")) return show_graph(c);
     nnd_cancel *cancel = NULL;
     nnd_model *model = NULL;
     nnd_json_doc *doc = NULL;
-    int code = CLI_OK;
     nnd_status status = cli_watch_begin(c, &cancel);
     if (status == NND_OK) status = load(c, cancel, &model);
-    if (status == NND_OK) status = inspect_doc(model, &doc);
+    int code = status == NND_OK ? inspect(c, model, &doc) : cli_fail_work(c, status);
     cli_watch_end();
-    if (status != NND_OK)
-        code = cli_fail_work(c, status);
-    else if (c->json)
+    if (code == CLI_OK && c->json)
         code = inspection_json(c, model, nnd_json_root(doc));
-    else
+    else if (code == CLI_OK)
         print_wanted(c, model, nnd_json_root(doc));
     nnd_json_destroy(doc);
     nnd_model_unref(model);

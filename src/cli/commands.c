@@ -151,6 +151,8 @@ static const cli_arg inspect_options[] = {
     FLAG("graph", "only the graph as the file has it, a line per node"),
     {"save", CLI_TEXT, 0, "FILE.nnd.json", 0, 0, NULL,
      "only write that graph as JSON, and its constants beside it as .safetensors"},
+    {"shape", CLI_PAIR, CLI_REPEAT, "NAME=1,3,224,224", 0, 0, NULL,
+     "plan for this shape of an input; dimensions that stay open are 1"},
     TUNING,
 };
 static const cli_arg infer_options[] = {
@@ -356,6 +358,7 @@ const cli_command cli_commands[] = {
     {"inspect", "show inputs, outputs, operators, memory and passes of a model", NULL,
      "nndeploy inspect models/digits-32/digits-32.onnx\n"
      "nndeploy inspect net.onnx --passes\n"
+     "nndeploy inspect net.onnx --shape image=1,3,480,640\n"
      "nndeploy inspect net.onnx --dump-after activation > net.txt\n"
      "nndeploy inspect net.onnx --save net.nnd.json",
      TABLE(model_operand, inspect_options), cli_run_inspect},

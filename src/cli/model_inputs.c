@@ -221,18 +221,26 @@ static nnd_status parse_shape(const char *text, const nnd_model_port *port, int 
     return NND_OK;
 }
 
+/* The shape as it was given; else as declared, with 1 for what is open. */
+static nnd_status choose_shape(const char *text, const nnd_model_port *port, int *rank,
+                               int64_t dims[NND_MAX_RANK])
+{
+    *rank = port->rank < 0 ? 0 : port->rank;
+    for (int i = 0; i < *rank; i++)
+        dims[i] = port->dims[i].value >= 0 ? port->dims[i].value : 1;
+    return text ? parse_shape(text, port, rank, dims) : NND_OK;
+}
+
 static nnd_status random_tensor(const nnd_model_port *port, const char *shape, uint64_t *state,
                                 nnd_value **out)
 {
-    int rank = port->rank < 0 ? 0 : port->rank;
+    int rank;
     int64_t dims[NND_MAX_RANK] = {0};
     if (port->kind != NND_PORT_TENSOR || port->dtype == NND_STRING || port->dtype == NND_C64 ||
         port->dtype == NND_C128)
         return nnd_error_set(NND_E_UNSUPPORTED, "input '%s' is no tensor of numbers; give it",
                              port->name);
-    for (int i = 0; i < rank; i++)
-        dims[i] = port->dims[i].value >= 0 ? port->dims[i].value : 1;
-    if (shape) NND_TRY(parse_shape(shape, port, &rank, dims));
+    NND_TRY(choose_shape(shape, port, &rank, dims));
     NND_TRY(nnd_value_new_tensor(port->dtype, rank, dims, out));
     const nnd_tensor *t = nnd_value_tensor(*out);
     for (size_t i = 0; i < (size_t)nnd_tensor_count(t); i++) {
@@ -252,6 +260,24 @@ nnd_status cli_model_inputs_random(const nnd_model *model, cli_model_inputs *inp
         uint64_t state = seed + i * 0x632be59bd9b4e019u;
         if (inputs->values[i] || (port->optional && !inputs->shapes[i])) continue;
         NND_TRY(random_tensor(port, inputs->shapes[i], &state, &inputs->values[i]));
+    }
+    return NND_OK;
+}
+
+nnd_status cli_model_inputs_shapes(const nnd_model *model, const cli_model_inputs *inputs,
+                                   nnd_tensor *out)
+{
+    for (size_t i = 0; i < inputs->count; i++) {
+        const nnd_model_port *port = nnd_model_input(model, i);
+        int64_t dims[NND_MAX_RANK] = {0};
+        int rank;
+        out[i] = (nnd_tensor){0};
+        if (port->optional && !inputs->shapes[i]) continue;
+        if (port->kind != NND_PORT_TENSOR)
+            return nnd_error_set(NND_E_UNSUPPORTED, "input '%s' is no tensor: it has no shape",
+                                 port->name);
+        NND_TRY(choose_shape(inputs->shapes[i], port, &rank, dims));
+        NND_TRY(nnd_tensor_init(&out[i], port->dtype, rank, dims, NULL));
     }
     return NND_OK;
 }

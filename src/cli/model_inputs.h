@@ -30,6 +30,10 @@ void cli_model_inputs_fini(cli_model_inputs *inputs);
 /* Fills inputs that were not given with random numbers; open dimensions are 1 unless --shape says
    otherwise. Floats lie in [0,1), integers in 0…9, bools are both. */
 nnd_status cli_model_inputs_random(const nnd_model *model, cli_model_inputs *inputs, uint64_t seed);
+/* Dtype and shape of each input, by --shape or as declared, open dimensions 1; dtype
+   NND_DTYPE_INVALID for optional ones that are not given. out: one per input. */
+nnd_status cli_model_inputs_shapes(const nnd_model *model, const cli_model_inputs *inputs,
+                                   nnd_tensor *out);
 nnd_status cli_model_inputs_bind(const cli_model_inputs *inputs, nnd_request *request);
 
 #endif

@@ -176,8 +176,11 @@ void nnd_engine_model_get_info(const nnd_engine_model *model, nnd_engine_model_i
 
 /* Writes one JSON object for `inspect`: the fields above, inputs, outputs, operator counts, passes
    with what they changed, the graph after the pass of dump_after as text, nodes (name, op, inputs,
-   outputs, shapes, kernel) and the memory plan. */
-nnd_status nnd_engine_model_describe(const nnd_engine_model *model, nnd_json_writer *w);
+   outputs, shapes, kernel) and the memory plan. shapes: dtype and shape of every input (dtype
+   INVALID = an optional one that is not there), for which the model is planned; NULL = as declared.
+   NND_E_SHAPE and NND_E_TYPE when they do not fit. */
+nnd_status nnd_engine_model_describe(const nnd_engine_model *model, const nnd_tensor *shapes,
+                                     nnd_json_writer *w);
 
 /* ---- 4 requests ------------------------------------------------------------------------ */
 

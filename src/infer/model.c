@@ -389,6 +389,17 @@ nnd_status nnd_model_inspect(const nnd_model *model, nnd_json_writer *w)
     return NND_OK;
 }
 
+nnd_status nnd_model_inspect_at(const nnd_model *model, const nnd_tensor *shapes,
+                                nnd_json_writer *w)
+{
+    const nnd_backend *backend = model->backend;
+    bool has = backend->struct_size >= offsetof(nnd_backend, inspect_at) + sizeof(void (*)(void));
+    if (has && backend->inspect_at) return backend->inspect_at(model->impl, shapes, w);
+    return nnd_error_set(NND_E_UNSUPPORTED,
+                         "backend '%s' does not tell what it does at given shapes; 'builtin' does",
+                         backend->name);
+}
+
 /* ---- ports ------------------------------------------------------------------------------- */
 
 nnd_status nnd_model_port_index(const nnd_model *model, bool outputs, const char *name, size_t *out)

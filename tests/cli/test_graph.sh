@@ -13,6 +13,21 @@ says digits.nnd.json '"format": "nndeploy-graph/1"'
 run 0 inspect "$model" --save digits.nnd.json --graph --json
 conforms inspect_graph
 
+# Open dimensions: what the model does at the shapes that are given.
+ocr="$source_dir/models/latin-ocr/latin-ocr.onnx"
+run 0 inspect "$ocr"
+says out.txt 'depend on sizes that are open'
+run 0 inspect "$ocr" --shape image=2x1x32x160
+says out.txt 'f32[2,1,32,160]'
+says out.txt 'arena'
+run 0 inspect "$ocr" --shape image=2,1,32,160 --json
+conforms inspect
+run 2 inspect "$ocr" --shape picture=1,1,32,160
+run 3 inspect "$ocr" --shape image=1,1,32
+says err.txt 'has 4 dimensions, not 3'
+run 3 inspect "$ocr" --shape image=1,2,32,160
+says err.txt "input 'image': dimension 1 is 1"
+
 # The saved model runs like the file it came from, bit by bit.
 run 0 infer "$model" --backend builtin --input image="$image" --output-dir a
 run 0 infer digits.nnd.json --input image="$image" --output-dir b

@@ -114,7 +114,7 @@ static inline size_t count_ops(const nnd_engine_model *m, const char *op)
     char *text;
     size_t size, found = 0;
     assert_ok(nnd_json_writer_create(0, &w));
-    assert_ok(nnd_engine_model_describe(m, w));
+    assert_ok(nnd_engine_model_describe(m, NULL, w));
     assert_ok(nnd_json_writer_take(w, &text, &size));
     assert_ok(nnd_json_parse(text, size, NULL, &doc));
     const nnd_json *nodes = nnd_json_get(nnd_json_root(doc), "nodes");

@@ -78,6 +78,21 @@ static nnd_tensor f32(int rank, const int64_t *dims, float *data)
     return t;
 }
 
+static nnd_json_doc *description(const nnd_engine_model *m, const nnd_tensor *shapes)
+{
+    nnd_json_writer *w;
+    nnd_json_doc *doc;
+    char *text;
+    size_t size;
+    assert_ok(nnd_json_writer_create(2, &w));
+    assert_ok(nnd_engine_model_describe(m, shapes, w));
+    assert_ok(nnd_json_writer_take(w, &text, &size));
+    assert_ok(nnd_json_parse(text, size, NULL, &doc));
+    nnd_json_writer_destroy(w);
+    nnd_free(text);
+    return doc;
+}
+
 /* ---- binding -------------------------------------------------------------------------------- */
 
 static void ports_are_described(void **state)
@@ -99,18 +114,61 @@ static void ports_are_described(void **state)
     assert_int_equal(info.nodes_in_file, 4);
     assert_int_equal(info.nodes, 2); /* the activations are epilogues now */
     assert_int_equal(info.parameters, 81);
-    nnd_json_writer *w;
-    char *text;
-    nnd_json_doc *doc;
-    size_t size;
-    assert_ok(nnd_json_writer_create(2, &w));
-    assert_ok(nnd_engine_model_describe(m, w));
-    assert_ok(nnd_json_writer_take(w, &text, &size));
-    assert_ok(nnd_json_parse(text, size, NULL, &doc));
+    nnd_json_doc *doc = description(m, NULL);
     assert_int_equal(nnd_json_count(nnd_json_get(nnd_json_root(doc), "nodes")), 2);
+    assert_int_equal(nnd_json_get_type(nnd_json_get(nnd_json_root(doc), "memory")), NND_JSON_NULL);
     nnd_json_destroy(doc);
-    nnd_free(text);
+    nnd_engine_model_unref(m);
+    nnd_str_free(&bytes);
+}
+
+static void it_is_described_at_given_shapes(void **state)
+{
+    (void)state;
+    const int64_t dims[4] = {2, 3, 9, 7}, channels[4] = {2, 4, 9, 7};
+    nnd_str bytes = conv_model(3);
+    nnd_engine_model *m = load(&bytes);
+    nnd_tensor shape;
+    assert_ok(nnd_tensor_init(&shape, NND_F32, 4, dims, NULL));
+    nnd_json_doc *doc = description(m, &shape);
+    const nnd_json *root = nnd_json_root(doc);
+    assert_int_equal((int64_t)nnd_json_number(nnd_json_get(root, "flops"), 0),
+                     2 * (2 * 2 * 3 * 3 * 9 * 9 * 7));
+    for (int side = 0; side < 2; side++) {
+        const nnd_json *ports = nnd_json_get(root, side ? "outputs" : "inputs");
+        for (size_t d = 0; d < 4; d++) {
+            const nnd_json *dim = nnd_json_at(nnd_json_get(nnd_json_at(ports, 0), "shape"), d);
+            assert_int_equal((int64_t)nnd_json_number(dim, -1), dims[d]);
+        }
+    }
+    const nnd_json *memory = nnd_json_get(root, "memory");
+    assert_true(nnd_json_number(nnd_json_get(memory, "arena_bytes"), 0) > 0);
+    nnd_json_destroy(doc);
+    nnd_json_writer *w;
+    assert_ok(nnd_json_writer_create(0, &w));
+    assert_ok(nnd_tensor_init(&shape, NND_F32, 4, channels, NULL));
+    assert_status(nnd_engine_model_describe(m, &shape, w), NND_E_SHAPE);
+    assert_ok(nnd_tensor_init(&shape, NND_I32, 4, dims, NULL));
+    assert_status(nnd_engine_model_describe(m, &shape, w), NND_E_TYPE);
+    nnd_error_clear();
     nnd_json_writer_destroy(w);
+    nnd_engine_model_unref(m);
+    nnd_str_free(&bytes);
+}
+
+/* ONNX's own domain under its other name as well, as some tools write it. */
+static void a_domain_may_be_imported_twice(void **state)
+{
+    (void)state;
+    static const char again[] = "\x42\x0b\x0a\x07"
+                                "ai.onnx\x10\x0d";
+    nnd_str bytes = conv_model(3);
+    nnd_str_add_n(&bytes, again, sizeof(again) - 1);
+    nnd_engine_model *m = load(&bytes);
+    nnd_json_doc *doc = description(m, NULL); /* which no parser would take with one key twice */
+    const nnd_json *opsets = nnd_json_get(nnd_json_root(doc), "opsets");
+    assert_int_equal((int)nnd_json_number(nnd_json_get(opsets, "ai.onnx"), 0), 13);
+    nnd_json_destroy(doc);
     nnd_engine_model_unref(m);
     nnd_str_free(&bytes);
 }
@@ -629,6 +687,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ports_are_described),
+        cmocka_unit_test(it_is_described_at_given_shapes),
+        cmocka_unit_test(a_domain_may_be_imported_twice),
         cmocka_unit_test(wrong_bindings_are_refused),
         cmocka_unit_test(a_held_output_is_not_overwritten),
         cmocka_unit_test(element_dependent_shapes_and_branches_run),

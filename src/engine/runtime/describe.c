@@ -96,10 +96,11 @@ static void write_result_shape(const nnd_plan *plan, const nnd_graph_node *n, nn
     nnd_json_end_array(w);
 }
 
-static void write_node(const nnd_engine_model *m, size_t index, nnd_json_writer *w)
+static void write_node(const nnd_engine_model *m, const nnd_plan *plan, size_t index,
+                       nnd_json_writer *w)
 {
     const nnd_graph_node *n = &m->graph->nodes[index];
-    const nnd_plan_step *step = find_step(m->plan, index);
+    const nnd_plan_step *step = find_step(plan, index);
     const nnd_op_choice *choice = n->choice;
     nnd_json_begin_object(w);
     nnd_json_set_inline(w, true);
@@ -114,7 +115,7 @@ static void write_node(const nnd_engine_model *m, size_t index, nnd_json_writer 
     if (step || choice) put_key_string(w, "kernel", step ? step->kernel : choice->kernel);
     if (choice) write_choice(choice, w);
     if (step && step->flops) put_key_int(w, "flops", step->flops);
-    if (step) write_result_shape(m->plan, n, w);
+    if (step) write_result_shape(plan, n, w);
     nnd_json_end_object(w);
     nnd_json_set_inline(w, false);
 }
@@ -166,21 +167,36 @@ static void write_passes(const nnd_engine_model *m, nnd_json_writer *w)
     put_key_string(w, "dump", m->report.dump);
 }
 
-static void write_info(const nnd_engine_model *m, nnd_json_writer *w)
+static const char *domain_name(const nnd_engine_opset *opset)
+{
+    return opset->domain[0] ? opset->domain : "ai.onnx";
+}
+
+/* Some tools import ONNX's own domain under both of its names: what it is first says. */
+static void write_opsets(const nnd_engine_model_info *info, nnd_json_writer *w)
+{
+    nnd_json_begin_object(w);
+    for (size_t i = 0; i < info->opset_count; i++) {
+        const char *name = domain_name(&info->opsets[i]);
+        size_t first = 0;
+        while (strcmp(domain_name(&info->opsets[first]), name) != 0)
+            first++;
+        if (first == i) put_key_int(w, name, (uint64_t)info->opsets[i].version);
+    }
+    nnd_json_end_object(w);
+}
+
+static void write_info(const nnd_engine_model *m, const nnd_plan *plan, nnd_json_writer *w)
 {
     nnd_engine_model_info info;
-    nnd_engine_model_get_info(m, &info);
+    nnd_engine_model_info_of(m, plan, &info);
     put_key_string(w, "format", "onnx");
     put_key_string(w, "producer", info.producer);
     put_key_string(w, "producer_version", info.producer_version);
     put_key_string(w, "graph", info.graph_name);
     put_key_int(w, "ir_version", (uint64_t)info.ir_version);
     nnd_json_key(w, "opsets");
-    nnd_json_begin_object(w);
-    for (size_t i = 0; i < info.opset_count; i++)
-        put_key_int(w, info.opsets[i].domain[0] ? info.opsets[i].domain : "ai.onnx",
-                    (uint64_t)info.opsets[i].version);
-    nnd_json_end_object(w);
+    write_opsets(&info, w);
     nnd_json_key(w, "metadata");
     nnd_json_begin_object(w);
     for (size_t i = 0; i < info.metadata_count; i++)
@@ -196,20 +212,27 @@ static void write_info(const nnd_engine_model *m, nnd_json_writer *w)
     put_key_int(w, "flops", info.flops);
 }
 
-nnd_status nnd_engine_model_describe(const nnd_engine_model *m, nnd_json_writer *w)
+/* As declared, or as the plan knows them. */
+static void write_ports(const nnd_engine_port *ports, const uint32_t *values, size_t count,
+                        const nnd_plan *plan, nnd_json_writer *w)
+{
+    nnd_json_begin_array(w);
+    for (size_t i = 0; i < count; i++) {
+        nnd_engine_port port = ports[i];
+        if (plan) nnd_engine_port_refine(&port, plan, values[i]);
+        write_port(&port, w);
+    }
+    nnd_json_end_array(w);
+}
+
+static void write_model(const nnd_engine_model *m, const nnd_plan *plan, nnd_json_writer *w)
 {
     nnd_json_begin_object(w);
-    write_info(m, w);
+    write_info(m, plan, w);
     nnd_json_key(w, "inputs");
-    nnd_json_begin_array(w);
-    for (size_t i = 0; i < m->input_count; i++)
-        write_port(&m->inputs[i], w);
-    nnd_json_end_array(w);
+    write_ports(m->inputs, m->graph->inputs, m->input_count, plan, w);
     nnd_json_key(w, "outputs");
-    nnd_json_begin_array(w);
-    for (size_t i = 0; i < m->output_count; i++)
-        write_port(&m->outputs[i], w);
-    nnd_json_end_array(w);
+    write_ports(m->outputs, m->graph->outputs, m->output_count, plan, w);
     nnd_json_key(w, "operators");
     write_operators(m->graph, w);
     nnd_json_key(w, "passes");
@@ -217,13 +240,25 @@ nnd_status nnd_engine_model_describe(const nnd_engine_model *m, nnd_json_writer 
     nnd_json_key(w, "nodes");
     nnd_json_begin_array(w);
     for (size_t i = 0; i < m->graph->node_count; i++)
-        write_node(m, i, w);
+        write_node(m, plan, i, w);
     nnd_json_end_array(w);
     nnd_json_key(w, "memory");
-    if (m->plan)
-        nnd_plan_write(m->plan, w);
+    if (plan)
+        nnd_plan_write(plan, w);
     else
         nnd_json_put_null(w);
     nnd_json_end_object(w);
+}
+
+nnd_status nnd_engine_model_describe(const nnd_engine_model *m, const nnd_tensor *shapes,
+                                     nnd_json_writer *w)
+{
+    nnd_plan *plan = NULL;
+    for (size_t i = 0; shapes && i < m->input_count; i++)
+        if (shapes[i].dtype != NND_DTYPE_INVALID || !m->inputs[i].type.optional)
+            NND_TRY(nnd_engine_port_check(&m->inputs[i], "input", &shapes[i]));
+    if (shapes) NND_TRY(nnd_plan_create(m->graph, shapes, &m->plan_options, &plan));
+    write_model(m, plan ? plan : m->plan, w);
+    nnd_plan_destroy(plan);
     return NND_OK;
 }

@@ -45,6 +45,25 @@ static nnd_status make_ports(nnd_engine_model *m)
     return NND_OK;
 }
 
+nnd_status nnd_engine_port_check(const nnd_engine_port *p, const char *what, const nnd_tensor *t)
+{
+    char text[160];
+    if (p->dtype != NND_DTYPE_INVALID && t->dtype != p->dtype)
+        return nnd_error_set(NND_E_TYPE, "%s '%s' wants %s, got %s", what, p->name,
+                             nnd_dtype_name(p->dtype), nnd_dtype_name(t->dtype));
+    /* Callers often give one element as a vector where the model wants a scalar. */
+    if (p->rank == 0 && nnd_tensor_count(t) == 1) return NND_OK;
+    if (p->rank >= 0 && t->rank != p->rank)
+        return nnd_error_set(NND_E_SHAPE, "%s '%s' has rank %d, got %s", what, p->name, p->rank,
+                             nnd_tensor_describe(t, text, sizeof(text)));
+    for (int i = 0; i < p->rank; i++)
+        if (p->dims[i].value >= 0 && p->dims[i].value != t->dims[i])
+            return nnd_error_set(NND_E_SHAPE, "%s '%s': dimension %d is %lld, got %s", what,
+                                 p->name, i, (long long)p->dims[i].value,
+                                 nnd_tensor_describe(t, text, sizeof(text)));
+    return NND_OK;
+}
+
 /* ---- plan at the declared shapes ----------------------------------------------------------- */
 
 static bool declared_inputs(const nnd_engine_model *m, nnd_tensor *inputs)
@@ -62,18 +81,21 @@ static bool declared_inputs(const nnd_engine_model *m, nnd_tensor *inputs)
     return true;
 }
 
+void nnd_engine_port_refine(nnd_engine_port *p, const nnd_plan *plan, uint32_t value)
+{
+    const nnd_slot *s = &plan->slots[value];
+    if (!s->known) return;
+    p->dtype = s->tensor.dtype;
+    p->rank = s->tensor.rank;
+    for (int k = 0; k < p->rank; k++)
+        p->dims[k] = (nnd_engine_dim){s->tensor.dims[k], NULL};
+}
+
 /* What the plan knows better than the file. */
 static void refine_outputs(nnd_engine_model *m)
 {
-    for (size_t i = 0; i < m->output_count; i++) {
-        const nnd_slot *s = &m->plan->slots[m->graph->outputs[i]];
-        nnd_engine_port *p = &m->outputs[i];
-        if (!s->known) continue;
-        p->dtype = s->tensor.dtype;
-        p->rank = s->tensor.rank;
-        for (int k = 0; k < p->rank; k++)
-            p->dims[k] = (nnd_engine_dim){s->tensor.dims[k], NULL};
-    }
+    for (size_t i = 0; i < m->output_count; i++)
+        nnd_engine_port_refine(&m->outputs[i], m->plan, m->graph->outputs[i]);
 }
 
 /* Types that the file does not say, from the shapes that the passes went by. Sizes stay open. */
@@ -408,9 +430,8 @@ static uint64_t resident_bytes(const nnd_graph *g)
 }
 
 /* Everything that a run at the plan's shapes touches. */
-static uint64_t predicted_bytes(const nnd_engine_model *m)
+static uint64_t predicted_bytes(const nnd_engine_model *m, const nnd_plan *plan)
 {
-    const nnd_plan *plan = m->plan;
     uint64_t sum = resident_bytes(m->graph) + nnd_packed_bytes(m->packed) + plan->arena_bytes +
                    plan->lane_bytes + plan->folded_bytes;
     for (size_t i = 0; i < m->graph->input_count; i++)
@@ -421,6 +442,12 @@ static uint64_t predicted_bytes(const nnd_engine_model *m)
 }
 
 void nnd_engine_model_get_info(const nnd_engine_model *m, nnd_engine_model_info *out)
+{
+    nnd_engine_model_info_of(m, m->plan, out);
+}
+
+void nnd_engine_model_info_of(const nnd_engine_model *m, const nnd_plan *plan,
+                              nnd_engine_model_info *out)
 {
     const nnd_onnx_model *o = &m->onnx;
     *out = (nnd_engine_model_info){
@@ -440,9 +467,9 @@ void nnd_engine_model_get_info(const nnd_engine_model *m, nnd_engine_model_info 
         .weight_bytes = o->weight_bytes,
         .packed_bytes = nnd_packed_bytes(m->packed),
         .mapped_bytes = nnd_packed_mapped_bytes(m->packed),
-        .flops = m->plan ? m->plan->flops : 0,
-        .arena_bytes = m->plan ? m->plan->arena_bytes : 0,
+        .flops = plan ? plan->flops : 0,
+        .arena_bytes = plan ? plan->arena_bytes : 0,
         .resident_bytes = resident_bytes(m->graph),
-        .predicted_bytes = m->plan ? predicted_bytes(m) : 0,
+        .predicted_bytes = plan ? predicted_bytes(m, plan) : 0,
     };
 }

@@ -26,4 +26,14 @@ struct nnd_engine_model {
     bool shared_arena, bf16;
 };
 
+/* Whether the tensor is what the port declares; `what` is "input" or "output". NND_E_TYPE,
+   NND_E_SHAPE. */
+nnd_status nnd_engine_port_check(const nnd_engine_port *port, const char *what,
+                                 const nnd_tensor *t);
+/* The port of a value as the plan knows it, which may be better than what is declared. */
+void nnd_engine_port_refine(nnd_engine_port *port, const nnd_plan *plan, uint32_t value);
+/* nnd_engine_model_get_info at the shapes of a plan; NULL = they are not known. */
+void nnd_engine_model_info_of(const nnd_engine_model *m, const nnd_plan *plan,
+                              nnd_engine_model_info *out);
+
 #endif

@@ -105,25 +105,6 @@ void nnd_engine_request_destroy(nnd_engine_request *r)
 
 /* ---- binding ------------------------------------------------------------------------------- */
 
-static nnd_status check_against(const nnd_engine_port *p, const char *what, const nnd_tensor *t)
-{
-    char text[160];
-    if (p->dtype != NND_DTYPE_INVALID && t->dtype != p->dtype)
-        return nnd_error_set(NND_E_TYPE, "%s '%s' wants %s, got %s", what, p->name,
-                             nnd_dtype_name(p->dtype), nnd_dtype_name(t->dtype));
-    /* Callers often give one element as a vector where the model wants a scalar. */
-    if (p->rank == 0 && nnd_tensor_count(t) == 1) return NND_OK;
-    if (p->rank >= 0 && t->rank != p->rank)
-        return nnd_error_set(NND_E_SHAPE, "%s '%s' has rank %d, got %s", what, p->name, p->rank,
-                             nnd_tensor_describe(t, text, sizeof(text)));
-    for (int i = 0; i < p->rank; i++)
-        if (p->dims[i].value >= 0 && p->dims[i].value != t->dims[i])
-            return nnd_error_set(NND_E_SHAPE, "%s '%s': dimension %d is %lld, got %s", what,
-                                 p->name, i, (long long)p->dims[i].value,
-                                 nnd_tensor_describe(t, text, sizeof(text)));
-    return NND_OK;
-}
-
 static bool is_aligned(const nnd_tensor *t)
 {
     size_t bytes = nnd_dtype_bits(t->dtype) / 8;
@@ -163,7 +144,7 @@ nnd_status nnd_engine_request_bind_input(nnd_engine_request *r, size_t index, co
                              r->model->input_count, index);
     bound_input *in = &r->inputs[index];
     if (t) {
-        NND_TRY(check_against(&r->model->inputs[index], "input", t));
+        NND_TRY(nnd_engine_port_check(&r->model->inputs[index], "input", t));
         if (!t->data && nnd_tensor_count(t) > 0)
             return nnd_error_set(NND_E_INVALID_ARGUMENT, "input '%s' has no host memory",
                                  r->model->inputs[index].name);
@@ -221,7 +202,7 @@ nnd_status nnd_engine_request_bind_output(nnd_engine_request *r, size_t index, c
                                  "output '%s': only tensors of numbers can be written to bound "
                                  "memory",
                                  port->name);
-        NND_TRY(check_against(port, "output", t));
+        NND_TRY(nnd_engine_port_check(port, "output", t));
         if (!nnd_tensor_is_dense(t) || !is_aligned(t) || (!t->data && nnd_tensor_count(t) > 0))
             return nnd_error_set(NND_E_INVALID_ARGUMENT, "output '%s' wants dense host memory",
                                  r->model->outputs[index].name);

@@ -285,7 +285,13 @@ static const nnd_model_port *builtin_port(const void *model, bool outputs, size_
 
 static nnd_status builtin_inspect(const void *model, nnd_json_writer *w)
 {
-    return nnd_engine_model_describe(((const builtin_model *)model)->engine, w);
+    return nnd_engine_model_describe(((const builtin_model *)model)->engine, NULL, w);
+}
+
+static nnd_status builtin_inspect_at(const void *model, const nnd_tensor *shapes,
+                                     nnd_json_writer *w)
+{
+    return nnd_engine_model_describe(((const builtin_model *)model)->engine, shapes, w);
 }
 
 /* ---- running ----------------------------------------------------------------------------- */
@@ -424,4 +430,5 @@ const nnd_backend nnd_backend_builtin = {
     .close = builtin_close,
     .run = builtin_run,
     .profile = builtin_profile,
+    .inspect_at = builtin_inspect_at,
 };

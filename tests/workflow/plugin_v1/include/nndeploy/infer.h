@@ -87,6 +87,11 @@ NND_API size_t nnd_model_output_count(const nnd_model *model);
 NND_API const nnd_model_port *nnd_model_output(const nnd_model *model, size_t index);
 /* What `nndeploy inspect` prints: ops, parameters, FLOPs, memory plan, passes. */
 NND_API nnd_status nnd_model_inspect(const nnd_model *model, nnd_json_writer *w);
+/* The same planned for other shapes than the declared ones: dtype and shape of every input, in
+   order, elements are not read; dtype NND_DTYPE_INVALID = an optional input that is not given.
+   NND_E_UNSUPPORTED when the backend cannot tell, NND_E_SHAPE, NND_E_TYPE. */
+NND_API nnd_status nnd_model_inspect_at(const nnd_model *model, const nnd_tensor *shapes,
+                                        nnd_json_writer *w);
 
 /* ---- 3 requests ------------------------------------------------------------------------ */
 
@@ -199,6 +204,8 @@ typedef struct nnd_backend {
     nnd_status (*profile)(void *request, nnd_json_writer *w); /* may be NULL */
     /* Precisions beside the model's own, as in nnd_model_options: "f16 bf16"; may be NULL. */
     const char *precisions;
+    nnd_status (*inspect_at)(const void *model, const nnd_tensor *shapes,
+                             nnd_json_writer *w); /* one per input; may be NULL */
 } nnd_backend;
 
 /* Adds a backend (from a plug-in); static storage. NND_E_EXISTS for the same name. */
