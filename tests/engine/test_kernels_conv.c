@@ -354,6 +354,40 @@ static void long_rows(nnd_isa isa)
     }
 }
 
+/* Patches of a picture and maps of a few pixels: rows that are joined, with every rest of rows,
+   columns and channels, and borders on some sides. */
+static void short_rows(nnd_isa isa)
+{
+    (void)isa;
+    for (int i = 0; i < ROUNDS(120); i++) {
+        bool patches = i % 2 == 0;
+        nnd_conv_desc d = plain_desc(1, 1, 1, 1, 1, 0);
+        d.batch = rng_int(1, 2);
+        d.groups = i % 8 == 7 ? rng_int(2, 3) : 1;
+        d.kernel_h = patches ? rng_int(2, 17) : rng_int(1, 3);
+        d.kernel_w = patches ? rng_int(2, 17) : rng_int(1, 3);
+        d.stride_h = patches ? d.kernel_h + rng_int(0, 2) : rng_int(1, 2);
+        d.stride_w = patches ? d.kernel_w + rng_int(0, 2) : rng_int(1, 2);
+        d.in_channels = d.groups * (patches ? rng_int(1, 4) : rng_int(1, 40));
+        d.out_channels = d.groups * rng_int(1, 100);
+        d.pad_top = rng_int(0, 2) ? 0 : rng_int(0, d.kernel_h - 1);
+        d.pad_left = rng_int(0, 2) ? 0 : rng_int(0, d.kernel_w - 1);
+        d.pad_bottom = rng_int(0, 2) ? 0 : rng_int(0, d.kernel_h - 1);
+        d.pad_right = rng_int(0, 2) ? 0 : rng_int(0, d.kernel_w - 1);
+        d.in_h = d.kernel_h + rng_int(0, 4 * d.stride_h);
+        d.in_w = d.kernel_w + rng_int(0, 4 * d.stride_w);
+        d.in_layout = (nnd_kernel_layout)rng_int(0, 1);
+        d.out_layout = (nnd_kernel_layout)rng_int(0, 1);
+        d.act = random_act();
+        d.residual = rng_int(0, 1);
+        check_problem(d, NND_CONV_AUTO);
+    }
+    /* Long rows of patches, cut into parts. */
+    nnd_conv_desc wide = plain_desc(2, 6, 20, 6, 6, 0);
+    wide.in_w = 5000;
+    check_problem(wide, NND_CONV_AUTO);
+}
+
 /* Taps far apart, as in pyramids of dilated convolutions: most lie in the padding. */
 static void distant_taps(nnd_isa isa)
 {
@@ -412,7 +446,8 @@ static void same_bits_for_any_threads(nnd_isa isa)
 {
     const nnd_conv_desc shapes[] = {
         plain_desc(48, 28, 72, 3, 1, 1), plain_desc(64, 28, 64, 1, 1, 0),
-        plain_desc(96, 40, 96, 3, 1, 1), plain_desc(136, 28, 68, 1, 1, 0)};
+        plain_desc(96, 40, 96, 3, 1, 1), plain_desc(136, 28, 68, 1, 1, 0),
+        plain_desc(3, 96, 400, 16, 16, 0)};
     (void)isa;
     assert_ok(nnd_sched_set_threads(MAX_LANES));
     for (size_t i = 0; i < NND_COUNT(shapes) * 2; i++) {
@@ -479,6 +514,12 @@ static void test_long_rows(void **state)
 {
     (void)state;
     each_isa(long_rows);
+}
+
+static void test_short_rows(void **state)
+{
+    (void)state;
+    each_isa(short_rows);
 }
 
 static void test_distant_taps(void **state)
@@ -636,6 +677,7 @@ int main(void)
         cmocka_unit_test(test_groups_share_blocks),
         cmocka_unit_test(test_winograd_shapes),
         cmocka_unit_test(test_long_rows),
+        cmocka_unit_test(test_short_rows),
         cmocka_unit_test(test_distant_taps),
         cmocka_unit_test(test_dead_taps),
         cmocka_unit_test(test_same_bits_for_any_threads),

@@ -31,7 +31,8 @@ typedef struct nnd_conv_direct {
     bool blocked_in;  /* rows of the register tile step over blocks of channels */
     bool blocked_out; /* whole vectors go to NCHWc */
     bool copies;      /* the tile's input is copied to scratch: padding, strides, NCHW, bf16 */
-    bool skips;       /* taps that see padding only are neither copied nor multiplied */
+    bool joins; /* rows of a tile are one row: each tap has a copy of its own, as in a product */
+    bool skips; /* taps that see padding only are neither copied nor multiplied */
     const nnd_bf16_tile *bf16; /* the copy and the weights are pairs in bf16; NULL = f32 */
     int64_t halves;            /* channels per float of both: 2 in bf16 */
     bool shares;               /* blocks of the output have channels of several groups */
@@ -44,7 +45,7 @@ typedef struct nnd_conv_direct {
     int64_t vectors, panels; /* of the output that a group has a part of, at most */
     nnd_conv_axis rows, columns;
     /* Input geometry as the register tile sees it, in floats. */
-    int64_t slot_rows, slot_columns; /* extent of one phase of the copy */
+    int64_t row_slot, column_slot; /* from one phase of the copy to the next */
     int64_t row_pitch, plane;
     int64_t lanes;        /* channels per pixel */
     int64_t pixel;        /* floats per pixel */

@@ -4,11 +4,13 @@
  *
  * Where the input cannot be read as it lies (padding, strides, NCHW), a tile first copies what it
  * needs into scratch, zeros included and sorted by phase (see nnd_conv_axis), so that the register
- * tile never meets a border or a stride. Where the dilation comes near the size of the picture,
- * many taps find nothing but padding under all pixels of a register tile; these are not multiplied.
- * The terms that are left out are 0·w, which a finite sum does not show; an infinite or NaN weight
- * shows under padding (as NaN) only where its tap is live for another pixel of the register tile.
- * ONNX does not say which.
+ * tile never meets a border or a stride. Rows too short to fill a register tile are joined: every
+ * tap gets a copy of its own, in which the rows follow each other without a gap, and NCHW becomes a
+ * plain matrix product (patches of a picture, the last small maps of a detector). Where the
+ * dilation comes near the size of the picture, many taps find nothing but padding under all pixels
+ * of a register tile; these are not multiplied. The terms that are left out are 0·w, which a finite
+ * sum does not show; an infinite or NaN weight shows under padding (as NaN) only where its tap is
+ * live for another pixel of the register tile. ONNX does not say which.
  *
  * In NCHWc a group may begin and end inside of a block. It reads its own lanes of such a block
  * only, and writes its own lanes only; groups that share a block of the output are done by the same
@@ -33,6 +35,7 @@
 #define MAX_ROWS    16
 #define MAX_PANEL   64
 #define MOST_LIVE   0.75 /* skipping pays when fewer of the taps see the picture */
+#define BUSY        8    /* sums that keep the multipliers of a core busy; fewer take as long */
 
 static void plan_axis(nnd_conv_axis *axis, int64_t taps, int64_t stride, int64_t dilation,
                       int64_t *numbers)
@@ -58,9 +61,8 @@ static int64_t copied(const nnd_conv_axis *axis, int64_t taps, int64_t n)
     return NND_MIN(axis->slots * (n + axis->reach), taps * n);
 }
 
-static void keep_fewer(nnd_conv_axis *axis, int64_t taps, int64_t dilation, int64_t n)
+static void separate_taps(nnd_conv_axis *axis, int64_t taps, int64_t dilation)
 {
-    if (copied(axis, taps, n) == axis->slots * (n + axis->reach)) return;
     axis->slots = taps;
     axis->reach = 0;
     for (int64_t t = 0; t < taps; t++) {
@@ -68,6 +70,12 @@ static void keep_fewer(nnd_conv_axis *axis, int64_t taps, int64_t dilation, int6
         axis->slot[t] = t;
         axis->index[t] = 0;
     }
+}
+
+static void keep_fewer(nnd_conv_axis *axis, int64_t taps, int64_t dilation, int64_t n)
+{
+    if (copied(axis, taps, n) < axis->slots * (n + axis->reach))
+        separate_taps(axis, taps, dilation);
 }
 
 /* Groups begin with a pair. */
@@ -149,9 +157,11 @@ static void plan_shape(nnd_conv *conv)
 static double copy_floats(const nnd_conv *conv, int64_t rows, int64_t columns)
 {
     const nnd_conv_direct *p = &conv->direct;
-    return (double)copied(&p->rows, conv->desc.kernel_h, rows) *
-           (double)copied(&p->columns, conv->desc.kernel_w, columns) *
-           (double)(p->planes * p->pixel);
+    const nnd_conv_desc *d = &conv->desc;
+    double depth = (double)(p->planes * p->pixel);
+    if (p->joins) return (double)(rows * d->kernel_h) * (double)(columns * d->kernel_w) * depth;
+    return (double)copied(&p->rows, d->kernel_h, rows) *
+           (double)copied(&p->columns, d->kernel_w, columns) * depth;
 }
 
 /* A contiguous range of the taps of one axis. */
@@ -206,6 +216,59 @@ static double live_share(const nnd_conv *conv)
            (double)(p->out_w * conv->desc.kernel_w);
 }
 
+/* Steps of the multipliers that one k takes for a row of pixels. */
+static int64_t row_steps(const nnd_conv *conv, int64_t pixels)
+{
+    int64_t vectors = NND_MIN(conv->direct.vectors, conv->set->tile_vectors);
+    int64_t pieces = nnd_ceil_div(pixels, conv->set->tile_rows);
+    int64_t low = pixels / pieces, higher = pixels % pieces;
+    return (pieces - higher) * NND_MAX(BUSY, low * vectors) +
+           higher * NND_MAX(BUSY, (low + 1) * vectors);
+}
+
+/* Whether `rows` rows of `columns` pixels take clearly less time in one piece; copying a pixel of
+   one k costs about half a step in NCHW, for a few panels of output channels. */
+static bool joining_pays(const nnd_conv *conv, int64_t rows, int64_t columns)
+{
+    const nnd_conv_direct *p = &conv->direct;
+    int64_t panels = NND_MIN(p->panels, 4);
+    double copy = 0.5 * (double)(rows * columns) / (double)(p->lanes * panels);
+    double joined = (double)row_steps(conv, rows * columns) + copy;
+    return joined < 0.9 * (double)(rows * row_steps(conv, columns));
+}
+
+/* NCHW whose taps share no input: joining copies nothing twice. */
+static bool is_patches(const nnd_conv *conv)
+{
+    const nnd_conv_desc *d = &conv->desc;
+    const nnd_conv_direct *p = &conv->direct;
+    return d->in_layout == NND_KERNEL_NCHW && p->rows.slots == d->kernel_h &&
+           p->columns.slots == d->kernel_w && p->rows.reach == 0 && p->columns.reach == 0;
+}
+
+/* For tiles of whole rows, or of a part of one. */
+static void plan_joining(nnd_conv *conv, int64_t rows, int64_t columns)
+{
+    const nnd_conv_desc *d = &conv->desc;
+    nnd_conv_direct *p = &conv->direct;
+    bool whole = rows == 1 || columns == p->out_w;
+    p->joins = whole && !p->skips && (is_patches(conv) || joining_pays(conv, rows, columns));
+    if (!p->joins) return;
+    p->copies = true;
+    separate_taps(&p->rows, d->kernel_h, d->dilation_h);
+    separate_taps(&p->columns, d->kernel_w, d->dilation_w);
+}
+
+/* Panels that should share a copy so that it takes a sixteenth of the time, two floats of NCHW in
+   the time of a vector of multiply-adds. */
+static int64_t panels_for_copy(const nnd_conv *conv, int64_t rows, int64_t columns,
+                               double panel_macs)
+{
+    if (conv->desc.in_layout != NND_KERNEL_NCHW) return 1;
+    double copy = 8.0 * (double)conv->set->block * copy_floats(conv, rows, columns);
+    return (int64_t)NND_MAX(1.0, NND_MIN(copy, TILE_MACS) / panel_macs + 0.5);
+}
+
 static void plan_tiles(nnd_conv *conv)
 {
     const nnd_conv_desc *d = &conv->desc;
@@ -222,6 +285,7 @@ static void plan_tiles(nnd_conv *conv)
     int64_t columns = NND_MIN(p->out_w, MAX_COLUMNS);
     if ((double)columns > chunk * 2) columns = (int64_t)chunk;
     int64_t rows = NND_MIN(p->out_h, NND_MAX(1, (int64_t)(chunk / (double)columns)));
+    plan_joining(conv, rows, columns);
     if (p->copies) {
         while (rows > 1 && copy_floats(conv, rows, columns) > COPY_FLOATS)
             rows = (rows + 1) / 2;
@@ -229,11 +293,27 @@ static void plan_tiles(nnd_conv *conv)
             columns = (columns + 1) / 2;
     }
     double panel_macs = (double)(rows * columns) * width / (double)p->panels * k;
-    int64_t panels = NND_MIN(p->panels, NND_MAX(1, (int64_t)(target / panel_macs + 0.5)));
+    int64_t panels = NND_MAX(panels_for_copy(conv, rows, columns, panel_macs),
+                             (int64_t)(target / panel_macs + 0.5));
+    panels = NND_MIN(p->panels, panels);
     p->row_parts = nnd_ceil_div(p->out_h, rows);
     p->column_parts = nnd_ceil_div(p->out_w, columns);
     p->panel_parts = p->shares ? 1 : nnd_ceil_div(p->panels, panels);
     conv->tiles = (size_t)(d->batch * p->bundles * p->panel_parts * p->row_parts * p->column_parts);
+}
+
+/* The copy of joined rows. In NCHW the rows of a matrix follow each other: taps, then channels. */
+static int64_t plan_joined_copy(nnd_conv *conv, int64_t rows, int64_t columns)
+{
+    const nnd_conv_desc *d = &conv->desc;
+    nnd_conv_direct *p = &conv->direct;
+    int64_t area = rows * columns * p->pixel;
+    p->row_pitch = columns * p->pixel;
+    p->plane = area;
+    p->column_slot = p->blocked_in ? area : p->planes * area;
+    p->row_slot = d->kernel_w * p->column_slot;
+    if (p->blocked_in) p->plane = d->kernel_h * p->row_slot;
+    return p->blocked_in ? p->planes * p->plane : d->kernel_h * p->row_slot;
 }
 
 /* Strides of what the register tile reads. An odd number of cache lines between planes keeps them
@@ -242,6 +322,7 @@ static void plan_input(nnd_conv *conv)
 {
     nnd_conv_direct *p = &conv->direct;
     if (!p->copies) {
+        p->column_slot = p->row_slot = 0; /* one phase, which is the input */
         p->row_pitch = p->in_w * p->pixel;
         p->plane = p->in_h * p->row_pitch;
         return;
@@ -249,21 +330,26 @@ static void plan_input(nnd_conv *conv)
     const nnd_conv_desc *d = &conv->desc;
     int64_t rows = nnd_ceil_div(p->out_h, p->row_parts);
     int64_t columns = nnd_ceil_div(p->out_w, p->column_parts);
-    keep_fewer(&p->rows, d->kernel_h, d->dilation_h, rows);
-    keep_fewer(&p->columns, d->kernel_w, d->dilation_w, columns);
-    p->slot_rows = rows + p->rows.reach;
-    p->slot_columns = columns + p->columns.reach;
-    p->row_pitch = p->columns.slots * p->slot_columns * p->pixel;
-    int64_t lines = nnd_ceil_div(p->rows.slots * p->slot_rows * p->row_pitch, 16);
-    p->plane = (lines | 1) * 16;
-    conv->lane_bytes = (size_t)(p->planes * p->plane) * sizeof(float);
+    int64_t floats;
+    if (p->joins) {
+        floats = plan_joined_copy(conv, rows, columns);
+    } else {
+        keep_fewer(&p->rows, d->kernel_h, d->dilation_h, rows);
+        keep_fewer(&p->columns, d->kernel_w, d->dilation_w, columns);
+        p->column_slot = (columns + p->columns.reach) * p->pixel;
+        p->row_pitch = p->columns.slots * p->column_slot;
+        p->row_slot = (rows + p->rows.reach) * p->row_pitch;
+        int64_t lines = nnd_ceil_div(p->rows.slots * p->row_slot, 16);
+        p->plane = (lines | 1) * 16;
+        floats = p->planes * p->plane;
+    }
+    conv->lane_bytes = (size_t)floats * sizeof(float);
 }
 
 static ptrdiff_t tap_offset(const nnd_conv_direct *p, int64_t kh, int64_t kw)
 {
-    int64_t row = p->rows.slot[kh] * p->slot_rows + p->rows.index[kh];
-    int64_t column = p->columns.slot[kw] * p->slot_columns + p->columns.index[kw];
-    return (ptrdiff_t)(row * p->row_pitch + column * p->pixel);
+    return (ptrdiff_t)(p->rows.slot[kh] * p->row_slot + p->rows.index[kh] * p->row_pitch +
+                       p->columns.slot[kw] * p->column_slot + p->columns.index[kw] * p->pixel);
 }
 
 /* The planar form steps over planes itself: one list of taps is all that it needs. In the blocked
@@ -275,6 +361,10 @@ static void plan_reads(const nnd_conv *conv, int64_t group, ptrdiff_t *to, nnd_c
     int64_t lane = input_lane(conv, group), left = p->depth;
     nnd_tile_segment *s = reads->segments;
     reads->planes = nnd_ceil_div(lane + p->depth, p->lanes);
+    if (p->joins && !p->blocked_in) { /* one tap at offset 0 that has all of k */
+        *s = (nnd_tile_segment){.taps = to, .count = 1, .depth = (size_t)p->k};
+        return;
+    }
     for (int64_t plane = 0; left > 0; plane++, lane = 0) {
         int64_t depth = p->blocked_in ? NND_MIN(left, p->lanes - lane) : p->depth;
         size_t rows = (size_t)(depth / p->halves);
@@ -494,6 +584,38 @@ static void copy_row(const nnd_conv *conv, const float *row, int64_t o0, int64_t
     memset(to + high * pixel, 0, (size_t)((count - high) * pixel) * sizeof *to);
 }
 
+/* The phases of an input row in NCHW when they are neighbours: a transposition between the borders,
+   since phase s of element o is column o·stride + s + shift. */
+static void copy_phases(const nnd_conv *conv, const float *row, int64_t o0, int64_t count,
+                        float *to)
+{
+    const nnd_conv_direct *p = &conv->direct;
+    int64_t stride = conv->desc.stride_w, slots = p->columns.slots;
+    int64_t first = o0 * stride - conv->desc.pad_left; /* input column of phase 0, element o0 */
+    int64_t low = first < 0 ? NND_MIN(count, nnd_ceil_div(-first, stride)) : 0;
+    int64_t room = p->in_w - slots - first; /* columns that the first of all phases may have */
+    int64_t high = room >= 0 ? NND_MIN(count, room / stride + 1) : 0;
+    high = NND_MAX(high, low);
+    for (int64_t s = 0; s < slots; s++) {
+        float *line = to + s * p->column_slot;
+        if (low > 0) copy_row(conv, row, o0, low, s - conv->desc.pad_left, line);
+        if (high < count)
+            copy_row(conv, row, o0 + high, count - high, s - conv->desc.pad_left, line + high);
+    }
+    if (high > low)
+        conv->set->transpose(row + first + low * stride, (size_t)stride, to + low,
+                             (size_t)p->column_slot, (size_t)(high - low), (size_t)slots);
+}
+
+/* Worth it for strides that no vector instruction takes apart. */
+static bool has_neighbours(const nnd_conv *conv)
+{
+    const nnd_conv_desc *d = &conv->desc;
+    const nnd_conv_axis *axis = &conv->direct.columns;
+    return conv->direct.lanes == 1 && d->stride_w > 4 && d->dilation_w == 1 && axis->slots > 4 &&
+           !conv->direct.skips;
+}
+
 /* All phases that the tile needs of one input plane; those of padding only are not read. */
 static void copy_plane(const nnd_conv *conv, const conv_tile *t, const float *plane, float *to)
 {
@@ -501,17 +623,24 @@ static void copy_plane(const nnd_conv *conv, const conv_tile *t, const float *pl
     const nnd_conv_direct *p = &conv->direct;
     int64_t rows = t->row1 - t->row0 + p->rows.reach;
     int64_t columns = t->column1 - t->column0 + p->columns.reach;
+    bool neighbours = has_neighbours(conv);
     for (int64_t slot = 0; slot < p->rows.slots; slot++) {
         for (int64_t r = 0; r < rows; r++) {
             int64_t ih = (t->row0 + r) * d->stride_h + p->rows.phase[slot] - d->pad_top;
-            float *line = to + (slot * p->slot_rows + r) * p->row_pitch;
-            if (ih < 0 || ih >= p->in_h) {
-                if (!p->skips) memset(line, 0, (size_t)p->row_pitch * sizeof *line);
+            float *line = to + slot * p->row_slot + r * p->row_pitch;
+            bool inside = ih >= 0 && ih < p->in_h;
+            const float *row = inside ? plane + ih * p->in_w * p->lanes : NULL;
+            if (inside && neighbours) {
+                copy_phases(conv, row, t->column0, columns, line);
                 continue;
             }
-            for (int64_t s = 0; s < p->columns.slots; s++)
-                copy_row(conv, plane + ih * p->in_w * p->lanes, t->column0, columns,
-                         p->columns.phase[s] - d->pad_left, line + s * p->slot_columns * p->pixel);
+            for (int64_t s = 0; s < p->columns.slots; s++, line += p->column_slot) {
+                if (inside)
+                    copy_row(conv, row, t->column0, columns, p->columns.phase[s] - d->pad_left,
+                             line);
+                else if (!p->skips)
+                    memset(line, 0, (size_t)(columns * p->pixel) * sizeof *line);
+            }
         }
     }
 }
@@ -641,9 +770,9 @@ static const float *foreign_lanes(const nnd_conv *conv, int64_t group)
     return p->foreign + entry * p->vectors * conv->set->block;
 }
 
-/* One panel of a group's output channels over one row of the tile. */
-static void run_row(const nnd_conv *conv, const nnd_conv_args *args, const conv_tile *t,
-                    int64_t group, int64_t panel, int64_t row, const float *input)
+/* One panel of a group's output channels over `rows` rows of the tile that follow each other. */
+static void run_rows(const nnd_conv *conv, const nnd_conv_args *args, const conv_tile *t,
+                     int64_t group, int64_t panel, int64_t row, int64_t rows, const float *input)
 {
     const nnd_conv_direct *p = &conv->direct;
     int64_t width = conv->set->tile_vectors * conv->set->block, lane = output_lane(conv, group);
@@ -660,7 +789,7 @@ static void run_row(const nnd_conv *conv, const nnd_conv_args *args, const conv_
                       group * p->out_depth - lane + first,
                       NND_MIN(width, lane + p->out_depth - first),
                       row * p->out_w + t->column0,
-                      t->column1 - t->column0,
+                      rows * (t->column1 - t->column0),
                       t->column0,
                       live_rows(conv, row)};
     nnd_tile_args tile = {
@@ -685,9 +814,10 @@ static void run_group(const nnd_conv *conv, const nnd_conv_args *args, const con
                       int64_t group, const float *input)
 {
     int64_t panels = nnd_ceil_div(vectors_of(conv, group), conv->set->tile_vectors);
+    int64_t rows = conv->direct.joins ? t->row1 - t->row0 : 1;
     for (int64_t panel = t->panel0; panel < NND_MIN(t->panel1, panels); panel++) {
-        for (int64_t row = t->row0; row < t->row1; row++)
-            run_row(conv, args, t, group, panel, row, input);
+        for (int64_t row = t->row0; row < t->row1; row += rows)
+            run_rows(conv, args, t, group, panel, row, rows, input);
     }
 }
 
