@@ -667,6 +667,35 @@ static void test_bad_shapes_are_refused(void **state)
     nnd_error_clear();
 }
 
+/* Extents that a hostile file can state in a few bytes: the plan may not count them one by one. */
+static void vast_shapes(nnd_isa isa)
+{
+    (void)isa;
+    for (int i = 0; i < 20; i++) {
+        nnd_conv_desc vast[] = {plain_desc(2, 1, 2, 1, 1, 0), plain_desc(2, 1, 2, 1, 1, 0),
+                                plain_desc(2, 1, 2, 3, 1, 0), plain_desc(2, 1, 2, 1, 1, 0)};
+        nnd_conv *conv;
+        vast[0].in_h = INT32_MAX - i;
+        vast[0].pad_left = vast[0].pad_right = 1;
+        vast[1].in_w = INT32_MAX - i;
+        vast[1].pad_top = 1;
+        vast[2].pad_top = vast[2].pad_bottom = INT32_MAX / 2 - i;
+        vast[2].pad_left = 2;
+        vast[3].in_w = vast[3].kernel_w = 1 << 20;
+        vast[3].stride_w = (1 << 20) - i;
+        for (size_t k = 0; k < NND_COUNT(vast); k++) {
+            assert_ok(nnd_conv_create(&vast[k], NND_CONV_AUTO, &conv));
+            nnd_conv_destroy(conv);
+        }
+    }
+}
+
+static void test_vast_shapes_are_planned_at_once(void **state)
+{
+    (void)state;
+    each_isa(vast_shapes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -684,6 +713,7 @@ int main(void)
         cmocka_unit_test(test_pairs_in_bf16),
         cmocka_unit_test(test_nan_propagates),
         cmocka_unit_test(test_bad_shapes_are_refused),
+        cmocka_unit_test(test_vast_shapes_are_planned_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

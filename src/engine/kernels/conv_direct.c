@@ -37,18 +37,28 @@
 #define MOST_LIVE   0.75 /* skipping pays when fewer of the taps see the picture */
 #define BUSY        8    /* sums that keep the multipliers of a core busy; fewer take as long */
 
+static int64_t greatest_common_divisor(int64_t a, int64_t b)
+{
+    while (b) {
+        int64_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
 static void plan_axis(nnd_conv_axis *axis, int64_t taps, int64_t stride, int64_t dilation,
                       int64_t *numbers)
 {
     axis->phase = numbers;
     axis->slot = numbers + taps;
     axis->index = numbers + 2 * taps;
+    /* Phases repeat after a period, and none does before. */
+    int64_t period = stride / greatest_common_divisor(stride, dilation);
+    axis->slots = NND_MIN(taps, period);
     for (int64_t t = 0; t < taps; t++) {
-        int64_t phase = t * dilation % stride, slot = 0;
-        while (slot < axis->slots && axis->phase[slot] != phase)
-            slot++;
-        if (slot == axis->slots) axis->phase[axis->slots++] = phase;
-        axis->slot[t] = slot;
+        if (t < axis->slots) axis->phase[t] = t * dilation % stride;
+        axis->slot[t] = t % period;
         axis->index[t] = t * dilation / stride;
         axis->reach = NND_MAX(axis->reach, axis->index[t]);
     }
@@ -198,22 +208,30 @@ static live_taps live_columns(const nnd_conv *conv, int64_t column0, int64_t col
     return live_between(low, high, d->kernel_w, d->dilation_w, conv->direct.in_w);
 }
 
-/* Of all taps under all pixels, the share that is live. */
+/* Along one axis, the share of all taps under all of `outputs` that is live, where register tiles
+   of `step` outputs take what one of theirs does. Tap by tap, for there may be billions of
+   outputs: those from which a tap sees the input lie side by side. */
+static double live_along(int64_t outputs, int64_t step, int64_t taps, int64_t stride,
+                         int64_t dilation, int64_t pad, int64_t extent)
+{
+    double live = 0;
+    for (int64_t t = 0; t < taps; t++) {
+        int64_t begin = NND_MAX(0, pad - t * dilation); /* of the input, seen from output 0 */
+        int64_t end = NND_MAX(0, pad - t * dilation + extent);
+        int64_t low = nnd_ceil_div(begin, stride);
+        int64_t high = NND_MIN(outputs, nnd_round_up(nnd_ceil_div(end, stride), step));
+        if (low < outputs) live += (double)NND_MAX(0, high - low / step * step);
+    }
+    return live / ((double)outputs * (double)taps);
+}
+
 static double live_share(const nnd_conv *conv)
 {
+    const nnd_conv_desc *d = &conv->desc;
     const nnd_conv_direct *p = &conv->direct;
-    double rows = 0, columns = 0;
-    for (int64_t row = 0; row < p->out_h; row++) {
-        live_taps live = live_rows(conv, row);
-        rows += (double)(live.end - live.from);
-    }
-    for (int64_t column = 0; column < p->out_w; column += conv->set->tile_rows) {
-        int64_t end = NND_MIN(p->out_w, column + conv->set->tile_rows);
-        live_taps live = live_columns(conv, column, end);
-        columns += (double)((live.end - live.from) * (end - column));
-    }
-    return rows / (double)(p->out_h * conv->desc.kernel_h) * columns /
-           (double)(p->out_w * conv->desc.kernel_w);
+    return live_along(p->out_h, 1, d->kernel_h, d->stride_h, d->dilation_h, d->pad_top, p->in_h) *
+           live_along(p->out_w, conv->set->tile_rows, d->kernel_w, d->stride_w, d->dilation_w,
+                      d->pad_left, p->in_w);
 }
 
 /* Steps of the multipliers that one k takes for a row of pixels. */
