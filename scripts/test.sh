@@ -125,9 +125,9 @@ part_asan() {
 part_tsan() {
     TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 run_preset tsan "$@"
 }
-part_fuzz() { # seconds per target
-    local seconds=$1
-    note "fuzz: $seconds s per target"
+part_fuzz() { # seconds per target, start of the random numbers
+    local seconds=$1 start=$2
+    note "fuzz: $seconds s per target, start $start"
     if ! configure_and_build fuzz; then
         echo "FAILED  build of fuzz"
         count 0 1 0
@@ -135,7 +135,7 @@ part_fuzz() { # seconds per target
     fi
     local list=build/fuzz/targets.txt
     find build/fuzz/fuzz -maxdepth 1 -type f -name 'fuzz_*' -perm -u+x | sort >"$list"
-    xargs -P 2 -I{} scripts/fuzz-one.sh {} "$seconds" <"$list"
+    xargs -P 2 -I{} scripts/fuzz-one.sh {} "$seconds" "$start" <"$list"
     while read -r target; do
         local name
         name=$(basename "$target")
@@ -144,7 +144,7 @@ part_fuzz() { # seconds per target
             count 1 0 0
         else
             echo "FAILED  $name"
-            tail -n 40 "build/fuzz/$name.log"
+            grep -vE '^#[0-9]' "build/fuzz/$name.log" | tail -n 60 # without the progress
             count 0 1 0
         fi
     done <"$list"
@@ -170,7 +170,7 @@ quick)
     part_release
     part_asan 'base|data|wire|workflow|ops|engine|catalog|nodes'
     part_tsan 'sched|device|workflow|infer|catalog'
-    part_fuzz 30
+    part_fuzz 30 1 # what fails here fails again
     ;;
 --full)
     export NNDEPLOY_TEST_FULL=1 # every model with every number of threads and instruction set
@@ -186,13 +186,13 @@ quick)
     part_asan
     part_tsan
     part_cross
-    part_fuzz 120
+    part_fuzz 120 "$RANDOM" # new inputs each time
     ;;
 checks | release | asan | tsan | cross)
     vendor_libraries
     "part_$1"
     ;;
-fuzz) part_fuzz "${2:-30}" ;;
+fuzz) part_fuzz "${2:-30}" "${3:-$RANDOM}" ;;
 *)
     sed -n '2,8p' "$0" | sed 's/^# //' >&2
     exit 2
