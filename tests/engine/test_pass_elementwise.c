@@ -31,8 +31,7 @@ static nnd_graph *folded(pt_build build, int variant)
 }
 
 /* The graph after the pass, which gives the same bits as before for usual and for odd numbers,
-   counts the same work and needs no more memory (a little, where the memory of an output could hold
-   another value for a while). */
+   counts the same work and needs no more memory. */
 static nnd_graph *compare(pt_build build, int variant, nnd_gang *gang, size_t *changes)
 {
     nnd_graph *passed = NULL;
@@ -48,7 +47,7 @@ static nnd_graph *compare(pt_build build, int variant, nnd_gang *gang, size_t *c
         pt_run_with(plain, &alone, want);
         pt_run_with(passed, &fused, got);
         assert_int_equal(fused.flops, alone.flops);
-        if (fused.arena_bytes > alone.arena_bytes + alone.arena_bytes / 16)
+        if (fused.arena_bytes > alone.arena_bytes)
             fail_msg("variant %d: the arena grows from %zu to %zu bytes", variant,
                      alone.arena_bytes, fused.arena_bytes);
         for (size_t i = 0; i < plain->output_count; i++) {
@@ -455,6 +454,25 @@ static void build_random(pass_test *t)
     pt_output(t, pt_binary(t, "Add", m.pool[m.count - 1], m.pool[0]));
 }
 
+/* Memory depends on the graph only, so many more are tried with one instruction set where
+   NNDEPLOY_TEST_FULL says so. */
+static int variants(bool best)
+{
+    const char *full = getenv("NNDEPLOY_TEST_FULL");
+    return best && full && full[0] ? 10000 : 500;
+}
+
+/* Groups that let several values wait for bytes, or make a packing of memory that fits badly. */
+static void what_would_need_more_memory_is_left(void **state)
+{
+    (void)state;
+    static const int larger_with_all_groups[] = {1335, 1415, 2830, 7796, 9586};
+    for (size_t i = 0; i < NND_COUNT(larger_with_all_groups); i++) {
+        size_t changes;
+        nnd_graph_destroy(compare(build_random, larger_with_all_groups[i], NULL, &changes));
+    }
+}
+
 static void random_graphs_give_the_same_bits(void **state)
 {
     (void)state;
@@ -466,7 +484,7 @@ static void random_graphs_give_the_same_bits(void **state)
     for (size_t i = 0; i < NND_COUNT(isas); i++) {
         if (!nnd_isa_has(isas[i])) continue;
         assert_ok(nnd_isa_force(isas[i]));
-        for (int variant = 0; variant < 500; variant++) {
+        for (int variant = 0; variant < variants(isas[i] == best); variant++) {
             size_t changes;
             nnd_graph_destroy(compare(build_random, variant, variant % 3 ? gang : NULL, &changes));
             groups += changes;
@@ -551,6 +569,7 @@ int main(void)
         cmocka_unit_test(operands_that_broadcast_by_an_attribute_stay),
         cmocka_unit_test(shapes_may_be_others),
         cmocka_unit_test(shapes_that_do_not_fit_are_refused),
+        cmocka_unit_test(what_would_need_more_memory_is_left),
         cmocka_unit_test(random_graphs_give_the_same_bits),
         cmocka_unit_test(blocks_give_the_same_bits),
         cmocka_unit_test(a_group_is_printed_with_its_parts),

@@ -48,6 +48,19 @@ static void blocks_that_live_at_once_do_not_overlap(void **state)
     }
 }
 
+/* Where largest first wastes room, another order is taken: by bytes times steps, by birth. */
+static void the_order_that_wastes_least_is_taken(void **state)
+{
+    (void)state;
+    nnd_memory_item wide[] = {{128, 5, 5, 0}, {256, 2, 5, 0}, {256, 1, 3, 0}, {192, 4, 5, 0}};
+    nnd_memory_item early[] = {{256, 4, 4, 0}, {64, 0, 3, 0}, {256, 0, 1, 0}, {64, 2, 5, 0}};
+    size_t total;
+    assert_ok(nnd_memory_assign(wide, NND_COUNT(wide), &total));
+    assert_int_equal(total, 576);
+    assert_ok(nnd_memory_assign(early, NND_COUNT(early), &total));
+    assert_int_equal(total, 320);
+}
+
 static void impossible_sizes_are_refused(void **state)
 {
     (void)state;
@@ -274,6 +287,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(blocks_that_live_at_once_do_not_overlap),
+        cmocka_unit_test(the_order_that_wastes_least_is_taken),
         cmocka_unit_test(impossible_sizes_are_refused),
         cmocka_unit_test(shared_memory_changes_no_result),
         cmocka_unit_test(pieces_are_not_copied),

@@ -6,7 +6,8 @@
  * Only nodes whose results have the size of the group's result belong to it, or small ones would be
  * computed again for every element that they are repeated for. And what a group reads lives until
  * its last node runs: where other nodes run in between, a node joins only when the arena does not
- * become larger by that.
+ * become larger by that, as far as one group can tell. All groups together are planned: if the
+ * arena is larger than without them, it is tried with what cannot cost anything, then without.
  */
 #include <string.h>
 
@@ -14,6 +15,7 @@
 #include "engine/ops/brought.h"
 #include "engine/ops/elementwise.h"
 #include "engine/passes/pass.h"
+#include "engine/plan/plan.h"
 
 typedef struct fuser {
     nnd_graph *g;
@@ -21,6 +23,7 @@ typedef struct fuser {
     uint32_t *like;   /* value → a value that has the same size at any shape */
     bool *takes;      /* nodes that may be parts */
     bool *lasting;    /* values that live as long as the graph: inputs, captures, constants */
+    bool careful;     /* nothing waits, be it ever so small */
 } fuser;
 
 typedef struct group {
@@ -86,13 +89,15 @@ static bool same_size(const fuser *f, uint32_t a, uint32_t b)
    the node reads is there until then in any case. */
 static bool keeps_memory(const fuser *f, const group *gr, uint32_t node)
 {
-    const nnd_graph_node *n = &f->g->nodes[node];
+    const nnd_graph_node *n = &f->g->nodes[node], *root = &f->g->nodes[gr->root];
     /* Bytes that wait are a quarter of what would, unless that had the place of an output. */
-    if (nnd_elementwise_is_first(n) && !f->g->values[f->g->nodes[gr->root].outputs[0]].is_output)
+    if (nnd_elementwise_is_first(n) && !f->g->values[root->outputs[0]].is_output && !f->careful)
         return true;
     uint32_t between = gr->root - node;
     for (size_t i = 0; i < gr->count; i++)
         between -= gr->parts[i] > node;
+    /* Floats wait beside the bytes that are made of them, which cannot take their place. */
+    if (f->careful && nnd_elementwise_is_last(root)) between++;
     for (size_t k = 0; between && k < n->formal_count; k++) {
         uint32_t id = n->inputs[k];
         if (id != NND_NO_ID && !f->lasting[id] && !f->g->values[id].is_output &&
@@ -226,6 +231,77 @@ static nnd_status fuse_all(fuser *f, size_t *changes)
     return NND_OK;
 }
 
+/* ---- the graph with and without ----------------------------------------------------------------
+ */
+
+/* Planning is not linear: larger graphs keep the groups that it finds one by one. */
+enum { PLANNED_NODES = 4096 };
+
+/* The nodes as they were. */
+typedef struct backup {
+    nnd_graph_node *nodes;
+    size_t count, arena_bytes;
+} backup;
+
+static nnd_status keep_nodes(nnd_graph *g, backup *b)
+{
+    b->count = g->node_count;
+    b->nodes = nnd_alloc((b->count + 1) * sizeof(*b->nodes));
+    if (!b->nodes) return out_of_memory();
+    memcpy(b->nodes, g->nodes, b->count * sizeof(*b->nodes));
+    return nnd_plan_nominal_arena(g, &b->arena_bytes);
+}
+
+static void bring_back(nnd_graph *g, const backup *b)
+{
+    memcpy(g->nodes, b->nodes, b->count * sizeof(*b->nodes));
+    g->node_count = b->count;
+    nnd_graph_index(g);
+}
+
+/* Groups; *kept = false: the arena became larger by them, and they are gone again. */
+static nnd_status try_groups(fuser *f, const backup *b, size_t *groups, bool *kept)
+{
+    size_t bytes = 0;
+    *groups = 0;
+    NND_TRY(fuse_all(f, groups));
+    nnd_graph_index(f->g);
+    if (*groups) NND_TRY(nnd_plan_nominal_arena(f->g, &bytes));
+    *kept = bytes <= b->arena_bytes;
+    if (*kept) return NND_OK;
+    bring_back(f->g, b);
+    *groups = 0;
+    return look_around(f);
+}
+
+static bool finds_groups(const fuser *f)
+{
+    for (uint32_t i = 0; i < f->g->node_count; i++) {
+        group gr = {.root = i};
+        if (!f->takes[i]) continue;
+        grow(f, &gr);
+        if (gr.count > 1) return true;
+    }
+    return false;
+}
+
+static nnd_status fuse(fuser *f, size_t *changes)
+{
+    backup b = {0};
+    size_t groups = 0;
+    bool kept = false;
+    NND_TRY(look_around(f));
+    if (!finds_groups(f)) return NND_OK;
+    if (f->g->node_count > PLANNED_NODES) return fuse_all(f, changes);
+    nnd_status status = keep_nodes(f->g, &b);
+    if (status == NND_OK) status = try_groups(f, &b, &groups, &kept);
+    f->careful = true;
+    if (status == NND_OK && !kept) status = try_groups(f, &b, &groups, &kept);
+    nnd_free(b.nodes);
+    *changes += groups;
+    return status;
+}
+
 nnd_status nnd_pass_elementwise(nnd_graph *g, size_t *changes)
 {
     nnd_graph_index(g);
@@ -235,8 +311,7 @@ nnd_status nnd_pass_elementwise(nnd_graph *g, size_t *changes)
     f.lasting = nnd_calloc(g->value_count + 1, sizeof(*f.lasting));
     f.takes = nnd_calloc(g->node_count + 1, sizeof(*f.takes));
     bool ready = f.types && f.like && f.lasting && f.takes;
-    nnd_status status = ready ? look_around(&f) : out_of_memory();
-    if (status == NND_OK) status = fuse_all(&f, changes);
+    nnd_status status = ready ? fuse(&f, changes) : out_of_memory();
     nnd_free(f.types);
     nnd_free(f.like);
     nnd_free(f.lasting);

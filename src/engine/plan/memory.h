@@ -14,8 +14,9 @@ typedef struct nnd_memory_item {
     size_t offset;        /* result, a multiple of NND_MEMORY_ALIGN */
 } nnd_memory_item;
 
-/* Places the items, largest first, each into the smallest hole that fits between the already
-   placed ones of overlapping life; *total = size of the block. NND_E_OUT_OF_MEMORY,
+/* Places the items one by one, each into the smallest hole that fits between the already placed
+   ones of overlapping life: largest first, and in other orders too where that is more than what
+   lives at the same time; *total = size of the block. NND_E_OUT_OF_MEMORY,
    NND_E_OVERFLOW. */
 nnd_status nnd_memory_assign(nnd_memory_item *items, size_t count, size_t *total);
 

@@ -743,6 +743,40 @@ nnd_status nnd_plan_nominal(nnd_graph *graph, const nnd_tensor *inputs)
     return status;
 }
 
+/* Shapes of the inputs; false when one is not known. */
+static bool nominal_inputs(const nnd_graph *g, nnd_tensor *inputs)
+{
+    for (size_t i = 0; i < g->input_count; i++) {
+        const nnd_graph_value *v = &g->values[g->inputs[i]];
+        if (v->nominal_rank < 0 || v->nominal_dtype == NND_DTYPE_INVALID ||
+            nnd_tensor_init(&inputs[i], v->nominal_dtype, v->nominal_rank, v->nominal, NULL))
+            return false;
+    }
+    return g->capture_count == 0;
+}
+
+nnd_status nnd_plan_nominal_arena(nnd_graph *graph, size_t *bytes)
+{
+    const nnd_plan_options options = {.max_arena_bytes = UINT64_MAX};
+    planner p = {.options = &options, .shapes_only = true};
+    nnd_tensor *inputs = nnd_calloc(graph->input_count + 1, sizeof(*inputs));
+    *bytes = SIZE_MAX;
+    if (!inputs) return out_of_memory();
+    nnd_status status = NND_OK;
+    if (nominal_inputs(graph, inputs)) {
+        status = begin(&p, graph);
+        if (status == NND_OK) status = make(&p, inputs);
+        if (status == NND_OK) *bytes = p.plan->arena_bytes;
+    }
+    nnd_free(inputs);
+    nnd_free(p.in);
+    nnd_free(p.out);
+    nnd_plan_destroy(p.plan);
+    if (status == NND_OK || status == NND_E_OUT_OF_MEMORY) return status;
+    nnd_error_clear(); /* a real plan will say it */
+    return NND_OK;
+}
+
 nnd_status nnd_plan_create(nnd_graph *graph, const nnd_tensor *inputs,
                            const nnd_plan_options *options, nnd_plan **out)
 {

@@ -73,6 +73,10 @@ typedef struct nnd_plan_options {
 enum { NND_NOMINAL_BYTES = 16 * 1024 };
 nnd_status nnd_plan_nominal(nnd_graph *graph, const nnd_tensor *inputs);
 
+/* The arena of a run at the shapes that nnd_plan_nominal has found, kernels' workspaces apart;
+   SIZE_MAX when they are not known. */
+nnd_status nnd_plan_nominal_arena(nnd_graph *graph, size_t *bytes);
+
 /* inputs: dtype and shape of every graph input, then of every capture; a capture that is constant
    in the graph is ignored. */
 nnd_status nnd_plan_create(nnd_graph *graph, const nnd_tensor *inputs,
