@@ -8,12 +8,15 @@
 #include "kernels_support.h"
 #include "onnx_writer.h"
 
+#include <float.h>
+
+#include "engine/ops/ml_forest.h"
 #include "support/oom.h"
 
 enum { FEATURES = 5, MAX_ROWS = 3001, MAX_TREES = 20, DEPTH = 4, MEMBER = 6 };
 enum { NODES = (1 << DEPTH) - 1, LEAVES = 1 << DEPTH };
 
-static const size_t row_counts[] = {1, 2, 7, 8, 9, 17, MAX_ROWS};
+static const size_t row_counts[] = {1, 2, 7, 8, 9, 17, 32, 45, MAX_ROWS};
 static float rows[MAX_ROWS * FEATURES];
 
 /* Small whole numbers, so that EQ, NEQ and MEMBER decide both ways; some are missing. */
@@ -291,6 +294,48 @@ static void trees_are_their_definition(void **state)
         }
 }
 
+static bool asks(int mode, double x, double v)
+{
+    return mode == 0 ? x <= v : mode == 1 ? x < v : mode == 2 ? x >= v : x > v;
+}
+
+/* Rows of f32 meet thresholds of f64, also where the two have no number in common. */
+static void thresholds_are_not_rounded(void **state)
+{
+    static const double values[] = {0,     -0.0,      0.1,        -0.1,      5e-324,    -5e-324,
+                                    1e-45, -1e-45,    FLT_MIN,    -FLT_MIN,  FLT_MAX,   -FLT_MAX,
+                                    1e300, -1e300,    INFINITY,   -INFINITY, NAN,       1,
+                                    -1,    1 + 1e-12, -1 - 1e-12, 1 - 1e-12, -1 + 1e-12};
+    (void)state;
+    for (int mode = 0; mode < 4; mode++)
+        for (size_t v = 0; v < NND_COUNT(values); v++)
+            for (int missing = 0; missing < 2; missing++) {
+                nnd_forest_node nodes[3] = {{.value = values[v], .next = {1, 2}},
+                                            {.branch = NND_BRANCH_LEAF},
+                                            {.branch = NND_BRANCH_LEAF}};
+                uint32_t root = 0, at = 0;
+                nnd_forest f = {.node_count = 3, .root_count = 1, .features = 1};
+                nodes[0].branch = (uint8_t)mode;
+                nodes[0].nan_is_yes = missing;
+                f.nodes = nodes;
+                f.roots = &root;
+                assert_ok(nnd_forest_lay_out(&f));
+                assert_non_null(f.steps);
+                for (size_t k = 0; k < NND_COUNT(values); k++, at = 0) {
+                    bool wide = isfinite(values[k]) && fabs(values[k]) > (double)FLT_MAX;
+                    float x = wide ? FLT_MAX : (float)values[k];
+                    bool yes = isnan(x) ? missing : asks(mode, (double)x, values[v]);
+                    uint32_t want = yes ? 2 : 1;
+                    nnd_forest_rows rows_of_x = {NND_F32, &x, 0};
+                    assert_true(nnd_forest_walk(&f, &rows_of_x, 1, &at));
+                    if (at != want)
+                        fail_msg("mode %d, %g against %g: %u", mode, (double)x, values[v], at);
+                }
+                nnd_free(f.steps);
+                nnd_free(f.trees);
+            }
+}
+
 /* Nodes that lead to themselves, in a circle, and nowhere. */
 static void bad_trees_are_refused(void **state)
 {
@@ -506,6 +551,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(trees_are_their_definition),
+        cmocka_unit_test(thresholds_are_not_rounded),
         cmocka_unit_test(bad_trees_are_refused),
         cmocka_unit_test(rows_may_be_empty),
         cmocka_unit_test(machines_are_their_definition),

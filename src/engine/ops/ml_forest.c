@@ -45,6 +45,8 @@ void nnd_forest_fini(nnd_forest *f)
     nnd_free(f->roots);
     nnd_free(f->weights);
     nnd_free(f->members);
+    nnd_free(f->steps);
+    nnd_free(f->trees);
     *f = (nnd_forest){0};
 }
 
@@ -55,20 +57,6 @@ static nnd_status set_feature(const nnd_graph_node *n, nnd_forest *f, nnd_forest
     node->feature = (uint32_t)feature;
     if (feature >= f->features) f->features = feature + 1;
     return NND_OK;
-}
-
-/* Leaves lead to themselves, so that rows may reach theirs at different times. */
-static void finish(nnd_forest *f)
-{
-    int only = -1;
-    for (size_t i = 0; i < f->node_count; i++) {
-        nnd_forest_node *node = &f->nodes[i];
-        if (node->branch == NND_BRANCH_LEAF)
-            node->next[0] = node->next[1] = (uint32_t)i;
-        else
-            only = only < 0 || only == node->branch ? node->branch : NND_BRANCH_LEAF;
-    }
-    f->branch = only < 0 ? NND_BRANCH_LEQ : (nnd_branch)only;
 }
 
 /* ---- TreeEnsemble --------------------------------------------------------------------------- */
@@ -167,8 +155,7 @@ nnd_status nnd_forest_read(const nnd_graph_node *n, nnd_forest *f)
         f->roots[f->root_count] = (uint32_t)root;
     }
     NND_TRY(read_members(n, &l, f));
-    finish(f);
-    return NND_OK;
+    return nnd_forest_lay_out(f);
 }
 
 /* ---- TreeEnsembleRegressor, TreeEnsembleClassifier ------------------------------------------- */
@@ -345,106 +332,7 @@ nnd_status nnd_forest_read_old(const nnd_graph_node *n, const char *prefix, nnd_
     nnd_status status = table_init(n, &t, &l.trees, &l.ids);
     if (status == NND_OK) status = read_old_nodes(n, &l, &t, f);
     if (status == NND_OK) status = read_old_leaves(n, &l, &t, f);
-    if (status == NND_OK) finish(f);
+    if (status == NND_OK) status = nnd_forest_lay_out(f);
     nnd_free(t.slots);
     return status;
-}
-
-/* ---- walking -------------------------------------------------------------------------------- */
-
-static bool is_member(const nnd_forest *f, const nnd_forest_node *node, double x)
-{
-    for (uint32_t i = 0; i < node->count; i++)
-        if (f->members[node->begin + i] == x) return true;
-    return false;
-}
-
-static bool goes_to_yes(const nnd_forest *f, const nnd_forest_node *node, double x)
-{
-    switch (node->branch) {
-    case NND_BRANCH_LEQ:
-        return x <= node->value;
-    case NND_BRANCH_LT:
-        return x < node->value;
-    case NND_BRANCH_GTE:
-        return x >= node->value;
-    case NND_BRANCH_GT:
-        return x > node->value;
-    case NND_BRANCH_EQ:
-        return x == node->value;
-    case NND_BRANCH_NEQ:
-        return x != node->value;
-    default:
-        return is_member(f, node, x);
-    }
-}
-
-/* Steps until nobody moves. Nothing in a step branches on the data: where a row goes cannot be
-   foretold. A node that leads to itself and is no leaf looks like one here. */
-#define WALK(name, type, YES)                                                                      \
-    static inline bool name##_of(const nnd_forest *f, const nnd_forest_rows *rows, size_t count,   \
-                                 uint32_t *at)                                                     \
-    {                                                                                              \
-        const nnd_forest_node *nodes = f->nodes;                                                   \
-        const size_t stride = rows->stride;                                                        \
-        uint32_t moved = 1;                                                                        \
-        for (size_t n = 0; n <= f->node_count && moved; n++) {                                     \
-            const type *data = rows->data;                                                         \
-            moved = 0;                                                                             \
-            for (size_t i = 0; i < count; i++, data += stride) {                                   \
-                const nnd_forest_node *node = &nodes[at[i]];                                       \
-                double x = (double)data[node->feature];                                            \
-                uint32_t next = node->next[(YES) | (node->nan_is_yes & (x != x))];                 \
-                moved |= next ^ at[i];                                                             \
-                at[i] = next;                                                                      \
-            }                                                                                      \
-        }                                                                                          \
-        return !moved;                                                                             \
-    }                                                                                              \
-    static bool name(const nnd_forest *f, const nnd_forest_rows *rows, size_t count, uint32_t *at) \
-    {                                                                                              \
-        if (count == NND_FOREST_WALKS) return name##_of(f, rows, NND_FOREST_WALKS, at);            \
-        if (count == 1) return name##_of(f, rows, 1, at);                                          \
-        return name##_of(f, rows, count, at);                                                      \
-    }
-WALK(walk_f32_leq, float, x <= node->value)
-WALK(walk_f64_leq, double, x <= node->value)
-WALK(walk_f32_lt, float, x < node->value)
-WALK(walk_f64_lt, double, x < node->value)
-
-/* Where nodes ask different questions, their kind is a branch anyway: one after the other. */
-static bool walk_alone(const nnd_forest *f, nnd_dtype dtype, const void *row, uint32_t *at)
-{
-    for (size_t n = 0; n <= f->node_count; n++) {
-        const nnd_forest_node *node = &f->nodes[*at];
-        if (node->branch == NND_BRANCH_LEAF) return true;
-        double x = dtype == NND_F64 ? ((const double *)row)[node->feature]
-                                    : (double)((const float *)row)[node->feature];
-        bool yes = (node->nan_is_yes && isnan(x)) || goes_to_yes(f, node, x);
-        *at = yes ? node->next[1] : node->next[0];
-    }
-    return false;
-}
-
-static bool walk_mixed(const nnd_forest *f, const nnd_forest_rows *x, size_t count, uint32_t *at)
-{
-    size_t pitch = x->stride * nnd_op_element(x->dtype);
-    for (size_t i = 0; i < count; i++)
-        if (!walk_alone(f, x->dtype, (const char *)x->data + i * pitch, &at[i])) return false;
-    return true;
-}
-
-bool nnd_forest_walk(const nnd_forest *f, const nnd_forest_rows *x, size_t count, uint32_t *at)
-{
-    bool wide = x->dtype == NND_F64, arrived;
-    if (!f->features) return true; /* no node asks: the roots are leaves, and rows may be empty */
-    if (f->branch == NND_BRANCH_LEQ)
-        arrived = wide ? walk_f64_leq(f, x, count, at) : walk_f32_leq(f, x, count, at);
-    else if (f->branch == NND_BRANCH_LT)
-        arrived = wide ? walk_f64_lt(f, x, count, at) : walk_f32_lt(f, x, count, at);
-    else
-        arrived = walk_mixed(f, x, count, at);
-    for (size_t i = 0; i < count && arrived; i++)
-        arrived = f->nodes[at[i]].branch == NND_BRANCH_LEAF;
-    return arrived;
 }

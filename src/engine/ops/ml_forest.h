@@ -29,6 +29,20 @@ typedef struct nnd_forest_weight {
     double weight;
 } nnd_forest_weight;
 
+/* A node as rows of f32 read it. All four comparisons become y ≤ value with y = x or −x, and NaN
+   always goes to no: where it has to go to yes, the question is turned round. */
+typedef struct nnd_forest_step {
+    float value; /* NaN at leaves */
+    uint32_t feature;
+    uint32_t next; /* the step of no; that of yes lies behind it. A leaf leads to itself */
+    uint32_t sign; /* what the bits of x are xored with; at a leaf: its node */
+} nnd_forest_step;
+
+typedef struct nnd_forest_tree {
+    uint32_t step;          /* its first */
+    uint32_t shallow, deep; /* branches on the shortest and on the longest way to a leaf */
+} nnd_forest_tree;
+
 typedef struct nnd_forest {
     size_t node_count, root_count, weight_count, member_count;
     nnd_forest_node *nodes;
@@ -37,6 +51,9 @@ typedef struct nnd_forest {
     double *members;
     int64_t features;  /* the largest that is read, + 1 */
     nnd_branch branch; /* of all nodes but leaves; LEAF when they differ */
+    /* NULL when a node asks something else or has several ways to it */
+    nnd_forest_step *steps;
+    nnd_forest_tree *trees; /* as many as roots */
 } nnd_forest;
 
 /* From the attributes of TreeEnsemble (opset 5). */
@@ -53,7 +70,9 @@ typedef struct nnd_forest_rows {
     const void *data;
     size_t stride; /* elements from the row of a walk to that of the next; 0 = all see the same */
 } nnd_forest_rows;
-/* at: roots of `count` ≤ NND_FOREST_WALKS walks, and then their leaves. False when a tree has a
+/* Called by the readers when all nodes are there: what a walk needs beside them. */
+nnd_status nnd_forest_lay_out(nnd_forest *f);
+/* at: the trees of `count` ≤ NND_FOREST_WALKS walks, and then their leaves. False when a tree has a
    cycle. */
 bool nnd_forest_walk(const nnd_forest *f, const nnd_forest_rows *x, size_t count, uint32_t *at);
 

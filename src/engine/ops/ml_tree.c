@@ -4,6 +4,8 @@
 
 #include "engine/ops/ml_forest.h"
 
+/* Rows that see a tree before the next one is asked: it stays near the processor meanwhile. */
+enum { ROWS = 4 * NND_FOREST_WALKS };
 typedef enum aggregate { AVERAGE = 0, SUM, MINIMUM, MAXIMUM } aggregate;
 
 /* Made by prepare. */
@@ -135,7 +137,7 @@ typedef struct scratch {
 static size_t rows_together(const nnd_op_ctx *c)
 {
     size_t rows = (size_t)c->out[0].dims[0];
-    return rows < NND_FOREST_WALKS ? rows : NND_FOREST_WALKS;
+    return rows < ROWS ? rows : ROWS;
 }
 
 static bool has_floats(const nnd_tensor *x)
@@ -197,33 +199,39 @@ static nnd_status cycle(const nnd_op_ctx *c)
     return nnd_op_fail(c, NND_E_FORMAT, "a tree has a cycle");
 }
 
-/* All rows walk through one tree after the other. */
+/* All rows walk through one tree after the other, a few of them together. */
 static nnd_status walk_rows(const nnd_op_ctx *c, const ensemble *e, const nnd_forest_rows *x,
                             size_t count, const scratch *s)
 {
     const nnd_forest *f = &e->forest;
-    uint32_t at[NND_FOREST_WALKS];
+    size_t n = e->targets, pitch = x->stride * nnd_op_element(x->dtype);
     for (size_t t = 0; t < f->root_count; t++) {
-        for (size_t i = 0; i < count; i++)
-            at[i] = f->roots[t];
-        if (!nnd_forest_walk(f, x, count, at)) return cycle(c);
-        for (size_t i = 0; i < count; i++)
-            add_leaf(e, &f->nodes[at[i]], s->sums + i * e->targets, s->seen + i * e->targets);
+        nnd_forest_rows some = *x;
+        for (size_t row = 0, walks; row < count; row += walks) {
+            uint32_t at[NND_FOREST_WALKS];
+            walks = count - row < NND_FOREST_WALKS ? count - row : NND_FOREST_WALKS;
+            some.data = (const char *)x->data + row * pitch;
+            for (size_t i = 0; i < walks; i++)
+                at[i] = (uint32_t)t;
+            if (!nnd_forest_walk(f, &some, walks, at)) return cycle(c);
+            for (size_t i = 0; i < walks; i++)
+                add_leaf(e, &f->nodes[at[i]], s->sums + (row + i) * n, s->seen + (row + i) * n);
+        }
     }
     return NND_OK;
 }
 
 /* One row walks through several trees at once. Their leaves are added in the same order. */
-static nnd_status walk_trees(const nnd_op_ctx *c, const ensemble *e, nnd_forest_rows x,
+static nnd_status walk_trees(const nnd_op_ctx *c, const ensemble *e, const nnd_forest_rows *row,
                              double *sums, bool *seen)
 {
     const nnd_forest *f = &e->forest;
     uint32_t at[NND_FOREST_WALKS];
-    x.stride = 0;
     for (size_t t = 0, count; t < f->root_count; t += count) {
         count = f->root_count - t < NND_FOREST_WALKS ? f->root_count - t : NND_FOREST_WALKS;
-        memcpy(at, f->roots + t, count * sizeof(*at));
-        if (!nnd_forest_walk(f, &x, count, at)) return cycle(c);
+        for (size_t i = 0; i < count; i++)
+            at[i] = (uint32_t)(t + i);
+        if (!nnd_forest_walk(f, row, count, at)) return cycle(c);
         for (size_t i = 0; i < count; i++)
             add_leaf(e, &f->nodes[at[i]], sums, seen);
     }
@@ -239,14 +247,12 @@ static nnd_status add_up(const nnd_op_ctx *c, const ensemble *e, size_t row, siz
     NND_TRY(take_rows(c, row, count, s, &x));
     memset(s->sums, 0, count * n * sizeof(*s->sums));
     memset(s->seen, 0, count * n * sizeof(*s->seen));
-    if (count == NND_FOREST_WALKS || count >= trees) {
-        NND_TRY(walk_rows(c, e, &x, count, s));
-    } else {
-        size_t pitch = x.stride * nnd_op_element(x.dtype);
-        for (size_t i = 0; i < count; i++) {
-            NND_TRY(walk_trees(c, e, x, s->sums + i * n, s->seen + i * n));
-            x.data = (const char *)x.data + pitch;
-        }
+    size_t pitch = x.stride * nnd_op_element(x.dtype);
+    size_t together = count >= trees ? count : count - count % NND_FOREST_WALKS;
+    if (together) NND_TRY(walk_rows(c, e, &x, together, s));
+    for (size_t i = together; i < count; i++) {
+        nnd_forest_rows one = {x.dtype, (const char *)x.data + i * pitch, 0};
+        NND_TRY(walk_trees(c, e, &one, s->sums + i * n, s->seen + i * n));
     }
     for (size_t k = 0; k < count * n && e->how == AVERAGE && trees; k++)
         s->sums[k] /= (double)trees;
@@ -268,8 +274,8 @@ static nnd_status one_tile(void *user, size_t tile, int lane)
     const ensemble *e = j->c->node->state;
     scratch s = scratch_of(j->c, e, lane);
     size_t end = (tile + 1) * j->per_tile < j->rows ? (tile + 1) * j->per_tile : j->rows;
-    for (size_t row = tile * j->per_tile; row < end; row += NND_FOREST_WALKS) {
-        size_t count = end - row < NND_FOREST_WALKS ? end - row : NND_FOREST_WALKS;
+    for (size_t row = tile * j->per_tile; row < end; row += ROWS) {
+        size_t count = end - row < ROWS ? end - row : ROWS;
         NND_TRY(add_up(j->c, e, row, count, &s));
         for (size_t i = 0; i < count; i++)
             j->finish(j->c, e, row + i, s.sums + i * e->targets, s.seen + i * e->targets);
@@ -281,8 +287,8 @@ static nnd_status one_tile(void *user, size_t tile, int lane)
 static nnd_status run(nnd_op_ctx *c, finish_fn finish)
 {
     const ensemble *e = c->node->state;
-    size_t groups = 1 + 1024 / (NND_FOREST_WALKS * (e->forest.root_count + e->targets));
-    job j = {c, finish, (size_t)c->out[0].dims[0], groups * NND_FOREST_WALKS};
+    size_t groups = 1 + 1024 / (ROWS * (e->forest.root_count + e->targets));
+    job j = {c, finish, (size_t)c->out[0].dims[0], groups * ROWS};
     return nnd_op_for(c, (j.rows + j.per_tile - 1) / j.per_tile, one_tile, &j);
 }
 
