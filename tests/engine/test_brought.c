@@ -179,6 +179,139 @@ static nnd_ir *build(int64_t rows)
     return ir;
 }
 
+/* ---- bodies ---------------------------------------------------------------------------------- */
+
+typedef enum owner { IF, LOOP, SCAN, NESTED, OWNERS } owner;
+enum { ROUNDS = 3 };
+
+/* "h" = x · wᵀ + b in a body that is the output's only one. */
+static void add_layer(nnd_ir_graph *g, const char *x)
+{
+    nnd_ir_attribute attributes[] = {NND_IR_INT("transB", 1)};
+    const char *in[] = {x, "w", "b"}, *out[] = {"h"};
+    nnd_ir_node layer = {.op = "Gemm", .name = "dense", .inputs = in, .outputs = out};
+    layer.input_count = 3;
+    layer.output_count = layer.attribute_count = 1;
+    layer.attributes = attributes;
+    assert_ok(nnd_ir_add_node(g, &layer));
+    assert_ok(nnd_ir_add_output(g, "h", NULL));
+}
+
+/* y = If(flag): the layer; else its second branch, the layer of −x. */
+static void add_if(nnd_ir_graph *g, const char *result)
+{
+    nnd_ir_graph *yes, *no;
+    const char *x[] = {"x"}, *minus[] = {"minus"}, *flag[] = {"flag"}, *out[] = {result};
+    nnd_ir_node neg = {.op = "Neg", .inputs = x, .outputs = minus};
+    neg.input_count = neg.output_count = 1;
+    assert_ok(nnd_ir_add_body(g, "yes", &yes));
+    add_layer(yes, "x");
+    assert_ok(nnd_ir_add_body(g, "no", &no));
+    assert_ok(nnd_ir_add_node(no, &neg));
+    add_layer(no, "minus");
+    nnd_ir_attribute bodies[] = {NND_IR_GRAPH("then_branch", yes), NND_IR_GRAPH("else_branch", no)};
+    nnd_ir_node node = {.op = "If", .inputs = flag, .outputs = out, .attributes = bodies};
+    node.input_count = node.output_count = 1;
+    node.attribute_count = 2;
+    assert_ok(nnd_ir_add_node(g, &node));
+}
+
+/* y[i] = the layer of x, or that of If, for every round i. */
+static void add_loop(nnd_ir_graph *g, bool nested)
+{
+    nnd_ir_graph *body;
+    const nnd_ir_type number = {.dtype = NND_I64}, truth = {.dtype = NND_BOOL};
+    const char *in[] = {"rounds", NULL}, *out[] = {"y"};
+    assert_ok(nnd_ir_add_body(g, "body", &body));
+    assert_ok(nnd_ir_add_input(body, "i", &number));
+    assert_ok(nnd_ir_add_input(body, "goes_on", &truth));
+    assert_ok(nnd_ir_add_output(body, "goes_on", &truth));
+    if (nested) add_if(body, "chosen");
+    if (nested) assert_ok(nnd_ir_add_output(body, "chosen", NULL));
+    if (!nested) add_layer(body, "x");
+    nnd_ir_attribute bodies[] = {NND_IR_GRAPH("body", body)};
+    nnd_ir_node node = {.op = "Loop", .inputs = in, .outputs = out, .attributes = bodies};
+    node.input_count = 2;
+    node.output_count = node.attribute_count = 1;
+    assert_ok(nnd_ir_add_node(g, &node));
+}
+
+/* y[i] = the layer of xs[i]. */
+static void add_scan(nnd_ir_graph *g)
+{
+    nnd_ir_graph *body;
+    const nnd_ir_type slice = {.dtype = NND_F32, .rank = -1};
+    const char *in[] = {"xs"}, *out[] = {"y"};
+    assert_ok(nnd_ir_add_body(g, "body", &body));
+    assert_ok(nnd_ir_add_input(body, "slice", &slice));
+    add_layer(body, "slice");
+    nnd_ir_attribute attributes[] = {NND_IR_GRAPH("body", body), NND_IR_INT("num_scan_inputs", 1)};
+    nnd_ir_node node = {.op = "Scan", .inputs = in, .outputs = out, .attributes = attributes};
+    node.input_count = node.output_count = 1;
+    node.attribute_count = 2;
+    assert_ok(nnd_ir_add_node(g, &node));
+}
+
+static nnd_ir *build_owner(owner kind, int64_t rows)
+{
+    nnd_ir *ir;
+    nnd_tensor w, b;
+    const nnd_ir_type flag = {.dtype = NND_BOOL}, number = {.dtype = NND_I64};
+    const nnd_ir_type x = {.dtype = NND_F32, .rank = 2, .dims = {{rows, NULL}, {IN, NULL}}};
+    const nnd_ir_type xs = {
+        .dtype = NND_F32, .rank = 3, .dims = {{ROUNDS, NULL}, {rows, NULL}, {IN, NULL}}};
+    assert_ok(nnd_tensor_init(&w, NND_F32, 2, (int64_t[]){OUT, IN}, weights));
+    assert_ok(nnd_tensor_init(&b, NND_F32, 1, (int64_t[]){OUT}, bias));
+    assert_ok(nnd_ir_create("net", 17, &ir));
+    nnd_ir_graph *g = nnd_ir_main(ir);
+    assert_ok(nnd_ir_add_input(g, kind == SCAN ? "xs" : "x", kind == SCAN ? &xs : &x));
+    if (kind == IF || kind == NESTED) assert_ok(nnd_ir_add_input(g, "flag", &flag));
+    if (kind == LOOP || kind == NESTED) assert_ok(nnd_ir_add_input(g, "rounds", &number));
+    assert_ok(nnd_ir_add_constant(g, "w", &w));
+    assert_ok(nnd_ir_add_constant(g, "b", &b));
+    if (kind == IF) add_if(g, "y");
+    if (kind == SCAN) add_scan(g);
+    if (kind == LOOP || kind == NESTED) add_loop(g, kind == NESTED);
+    assert_ok(nnd_ir_add_output(g, "y", NULL));
+    return ir;
+}
+
+static void bind(nnd_engine_request *r, size_t i, nnd_dtype dtype, int rank, const int64_t *dims,
+                 void *data)
+{
+    nnd_tensor t;
+    assert_ok(nnd_tensor_init(&t, dtype, rank, dims, data));
+    assert_ok(nnd_engine_request_bind_input(r, i, &t));
+}
+
+/* Runs with so many rows; the layer was computed by the kernel so many times. */
+static void expect_in_body(nnd_engine_model *model, owner kind, int64_t rows, int runs)
+{
+    uint8_t yes = 1;
+    int64_t rounds = kind == IF ? 1 : ROUNDS, dims[3] = {ROUNDS, rows, IN};
+    nnd_engine_request *r;
+    nnd_tensor y;
+    assert_ok(nnd_engine_request_create(model, &r));
+    bind(r, 0, NND_F32, kind == SCAN ? 3 : 2, kind == SCAN ? dims : dims + 1, input);
+    if (kind == IF || kind == NESTED) bind(r, 1, NND_BOOL, 0, NULL, &yes);
+    if (kind == LOOP || kind == NESTED) bind(r, kind == LOOP ? 1 : 2, NND_I64, 0, NULL, &rounds);
+    atomic_store(&the.runs, 0);
+    assert_ok(nnd_engine_request_run(r, 2, NULL));
+    assert_int_equal(atomic_load(&the.runs), runs);
+    assert_ok(nnd_engine_request_output(r, 0, &y));
+    assert_int_equal(nnd_tensor_count(&y), rounds * rows * OUT);
+    for (int64_t i = 0; i < rounds * rows; i++) {
+        const float *x = input + (kind == SCAN ? i : i % rows) * IN;
+        for (int64_t m = 0; m < OUT; m++) {
+            double sum = (double)bias[m];
+            for (int64_t k = 0; k < IN; k++)
+                sum += (double)x[k] * (double)weights[m * IN + k];
+            assert_float_equal(((const float *)y.data)[i * OUT + m], (float)sum, 1e-4);
+        }
+    }
+    nnd_engine_request_destroy(r);
+}
+
 static nnd_engine_model *load(int64_t rows, const nnd_engine_options *options)
 {
     nnd_engine_model *model;
@@ -332,6 +465,32 @@ static void a_kernel_may_decline_later(void **state)
     assert_int_equal(atomic_load(&the.released), 2);
 }
 
+/* What stays in a body is offered with the shapes of a first round, and asked again at its own. */
+static void nodes_in_bodies_are_offered(void **state)
+{
+    (void)state;
+    for (owner kind = IF; kind < OWNERS; kind++) {
+        int each = kind == IF ? 1 : ROUNDS;
+        for (int open = 0; open < 2; open++) {
+            nnd_engine_model *model;
+            fresh(state);
+            the.most_rows = 4;
+            assert_ok(nnd_engine_model_load_ir(build_owner(kind, open ? -1 : 4), NULL, &model));
+            expect_in_body(model, kind, 4, each);
+            if (open) expect_in_body(model, kind, 7, 0);
+            if (open) expect_in_body(model, kind, 2, each);
+            nnd_engine_model_unref(model);
+            assert_int_equal(atomic_load(&the.released), atomic_load(&the.prepared));
+        }
+        fresh(state);
+        the.gemm = false;
+        nnd_engine_model *model;
+        assert_ok(nnd_engine_model_load_ir(build_owner(kind, 4), NULL, &model));
+        expect_in_body(model, kind, 4, 0);
+        nnd_engine_model_unref(model);
+    }
+}
+
 static void expect_failure(nnd_engine_model *model, nnd_status status, const char *a, const char *b)
 {
     nnd_engine_request *r;
@@ -413,12 +572,11 @@ static void bad_tables_are_refused(void **state)
     expect_refused(&bad, NND_E_UNSUPPORTED, "nothing to compute");
 }
 
-static void lack_of_memory_is_survived(void **state)
+static void survive(nnd_ir *(*make)(void))
 {
-    (void)state;
     for (long n = 0;; n++) {
         nnd_engine_model *model = NULL;
-        nnd_ir *ir = build(-1);
+        nnd_ir *ir = make();
         oom_fail_after(n);
         nnd_status status = nnd_engine_model_load_ir(ir, NULL, &model);
         bool hit = oom_hit();
@@ -432,6 +590,23 @@ static void lack_of_memory_is_survived(void **state)
     assert_true(atomic_load(&the.prepared) > 0);
 }
 
+static nnd_ir *build_open(void)
+{
+    return build(-1);
+}
+
+static nnd_ir *build_nested(void)
+{
+    return build_owner(NESTED, 4);
+}
+
+static void lack_of_memory_is_survived(void **state)
+{
+    survive(build_open);
+    fresh(state);
+    survive(build_nested);
+}
+
 int main(void)
 {
     oom_begin();
@@ -441,6 +616,7 @@ int main(void)
         cmocka_unit_test_setup(the_higher_priority_comes_first, fresh),
         cmocka_unit_test_setup(other_shapes_fall_back, fresh),
         cmocka_unit_test_setup(a_kernel_may_decline_later, fresh),
+        cmocka_unit_test_setup(nodes_in_bodies_are_offered, fresh),
         cmocka_unit_test_setup(failures_are_named, fresh),
         cmocka_unit_test_setup(bad_tables_are_refused, fresh),
         cmocka_unit_test_setup(lack_of_memory_is_survived, fresh),

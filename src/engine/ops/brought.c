@@ -196,6 +196,8 @@ static nnd_status bind_node(nnd_graph *g, nnd_graph_node *n)
 
 nnd_status nnd_brought_bind(nnd_graph *g)
 {
+    for (nnd_graph *child = g->children; child; child = child->sibling)
+        NND_TRY(nnd_brought_bind(child));
     for (size_t i = 0; i < g->node_count; i++)
         NND_TRY(bind_node(g, &g->nodes[i]));
     return NND_OK;

@@ -9,7 +9,8 @@
 #include "engine/ops/op.h"
 
 bool nnd_brought_any(void);
-/* Gives nodes of the graph to kernels that can do them. Nominal shapes have to be there. */
+/* Gives nodes of the graph and its sub-graphs to kernels that can do them, as far as nominal shapes
+   are there. */
 nnd_status nnd_brought_bind(nnd_graph *graph);
 /* Whether somebody has brought a kernel for that operator. */
 bool nnd_brought_for(const nnd_op *own, int64_t opset);

@@ -39,6 +39,9 @@ nnd_status nnd_pass_product(nnd_graph *graph, size_t *changes);
    taken as 1 and an open picture size as a usual one. Nothing is known afterwards where that leads
    nowhere. NND_E_OUT_OF_MEMORY. */
 nnd_status nnd_passes_shapes(nnd_graph *graph);
+/* The same for all sub-graphs of a graph whose shapes are known, as a first round would see them:
+   guesses, which are there for kernels that are asked ahead. The passes go without them. */
+nnd_status nnd_passes_body_shapes(nnd_graph *graph);
 
 /* ---- what the passes did ---------------------------------------------------------------- */
 

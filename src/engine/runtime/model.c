@@ -251,16 +251,31 @@ static nnd_status prepare(nnd_engine_model *m, const nnd_engine_options *o, sour
     return status;
 }
 
+static void index_all(nnd_graph *g)
+{
+    for (nnd_graph *child = g->children; child; child = child->sibling)
+        index_all(child);
+    nnd_graph_index(g);
+}
+
+static void forget_shapes(nnd_graph *g)
+{
+    for (nnd_graph *child = g->children; child; child = child->sibling)
+        forget_shapes(child);
+    g->nominal_exact = false;
+    for (size_t i = 0; i < g->value_count; i++)
+        g->values[i].nominal_rank = -1;
+}
+
 /* Before the passes, so that they leave alone what a kernel of somebody else takes. What they make
    is offered after them. The shapes are forgotten: passes wait for their own. */
 static nnd_status offer_nodes(nnd_graph *g)
 {
-    nnd_graph_index(g);
+    index_all(g);
     NND_TRY(nnd_passes_shapes(g));
+    NND_TRY(nnd_passes_body_shapes(g));
     NND_TRY(nnd_brought_bind(g));
-    g->nominal_exact = false;
-    for (size_t i = 0; i < g->value_count; i++)
-        g->values[i].nominal_rank = -1;
+    forget_shapes(g);
     return NND_OK;
 }
 
@@ -283,6 +298,7 @@ static nnd_status load(nnd_engine_model *m, const void *bytes, size_t size,
     if (from.size >= FORGET_BYTES) forget_files(&from); /* what reading the file has touched */
     if (bytes && !offers) open_cache(m, &from, o);
     NND_TRY(nnd_passes_run(m->graph, m->passes, &m->report));
+    if (offers) NND_TRY(nnd_passes_body_shapes(m->graph));
     if (offers) NND_TRY(nnd_brought_bind(m->graph));
     name_outputs(m);
     drop_unused_constants(m->graph);

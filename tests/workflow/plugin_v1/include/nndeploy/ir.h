@@ -260,12 +260,12 @@ NND_API nnd_status nnd_operator_register(const nnd_operator *op);
 
    The operator stays what it is: its types and shapes are found by the engine, which brings the
    memory of the outputs; describe_output is an error here. A node that a kernel takes is closed to
-   the passes: nothing is fused into it. Nodes in the bodies of If, Loop and Scan, those whose input
-   shapes are not known when the model is loaded, and operators that compute nothing (Reshape,
-   Shape, …) are not offered.
+   the passes: nothing is fused into it. Nodes whose input shapes are not known when the model is
+   loaded, and operators that compute nothing (Reshape, Shape, …) are not offered.
 
-   supports  when a model is loaded, at its declared shapes (sizes that are open are guessed), and
-             again for each set of input shapes. Inputs have data when they are constants; outputs
+   supports  when a model is loaded, at its declared shapes (sizes that are open are guessed, those
+             in the bodies of If, Loop and Scan are those of a first round), and again for each set
+             of input shapes. Inputs have data when they are constants; outputs
              have types and shapes, and no data.
    run       fills the outputs. It fails the run when it fails.
    Callbacks of one kernel run on several threads at once, for different calls. */
