@@ -169,6 +169,46 @@ static void normalisations(void **state)
         compare(norm, &cases[i], 2e-5);
 }
 
+/* In f64 by its definition, so that the two have nothing in common. */
+static void batch_norm(net *n, const void *what)
+{
+    const norm_case *k = what;
+    static const int64_t one = 1;
+    const double epsilon = (double)1e-5f;
+    int64_t dims[4] = {k->dims[1], 1, 1, 1};
+    size_t rank = n->wide ? k->rank - 1 : 1;
+    input(n, "x", k->rank, k->dims);
+    weight(n, "scale", rank, dims);
+    weight(n, "bias", rank, dims);
+    weight(n, "mean", rank, dims);
+    weight(n, "log", rank, dims);
+    node(n, "Exp", "log", "variance");
+    if (!n->wide) {
+        node(n, "BatchNormalization", "x,scale,bias,mean,variance", "y");
+        return;
+    }
+    ow_initializer(&n->graph, "epsilon", OW_F64, 1, &one, &epsilon, sizeof(epsilon));
+    node(n, "Add", "variance,epsilon", "sum");
+    node(n, "Sqrt", "sum", "deviation");
+    node(n, "Sub", "x,mean", "centred");
+    node(n, "Div", "centred,deviation", "normal");
+    node(n, "Mul", "normal,scale", "scaled");
+    node(n, "Add", "scaled,bias", "y");
+}
+
+/* Rows of single numbers, of few and of many; channels around the number of a tile. */
+static void batch_normalisations(void **state)
+{
+    (void)state;
+    static const norm_case cases[] = {
+        {"", 2, {1, 5}, 0, 0, 0},           {"", 2, {300, 64}, 0, 0, 0},
+        {"", 2, {7, 130}, 0, 0, 0},         {"", 2, {600, 65}, 0, 0, 0},
+        {"", 3, {3, 70, 5}, 0, 0, 0},       {"", 4, {2, 9, 31, 33}, 0, 0, 0},
+        {"", 4, {1, 2, 140, 141}, 0, 0, 0}, {"", 4, {5, 66, 7, 1}, 0, 0, 0}};
+    for (size_t i = 0; i < NND_COUNT(cases); i++)
+        compare(batch_norm, &cases[i], 1e-5);
+}
+
 /* ---- reductions --------------------------------------------------------------------------------
  */
 
@@ -552,6 +592,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(normalisations),
+        cmocka_unit_test(batch_normalisations),
         cmocka_unit_test(reductions),
         cmocka_unit_test(convolutions_of_volumes),
         cmocka_unit_test(convolutions_with_given_weights),

@@ -94,6 +94,85 @@ static void what_does_not_fit_a_layer_stays(void **state)
     }
 }
 
+/* ---- batch normalisation -----------------------------------------------------------------------
+ */
+
+static uint32_t batchnorm(pass_test *t, uint32_t x, int64_t channels)
+{
+    uint32_t in[5] = {x};
+    for (int k = 1; k < 5; k++)
+        in[k] = pt_weights(t, 1, &channels);
+    in[4] = pt_unary(t, "Exp", in[4]); /* no variance is negative */
+    return pt_node_of(t, "BatchNormalization", 5, in)->outputs[0];
+}
+
+/* variant, bits 0 and 1: MatMul, Gemm, Gemm with transB and C, ConvTranspose of two groups; 4: the
+   product has three dimensions, so that its channels are not those that are normalised. */
+static void build_layer_and_batchnorm(pass_test *t)
+{
+    static const char *const types[] = {"MatMul", "Gemm", "Gemm", "ConvTranspose", "MatMul"};
+    const int64_t row[2] = {3, 4}, rows[3] = {2, 5, 4}, w[2] = {4, 5}, wt[2] = {5, 4};
+    const int64_t picture[4] = {2, 4, 3, 3}, kernel[4] = {4, 3, 2, 3}, five = 5, six = 6;
+    int kind = t->variant;
+    uint32_t in[3] = {kind == 3   ? pt_input(t, "x", 4, picture)
+                      : kind == 4 ? pt_input(t, "x", 3, rows)
+                                  : pt_input(t, "x", 2, row)};
+    in[1] = kind == 3 ? pt_weights(t, 4, kernel) : pt_weights(t, 2, kind == 2 ? wt : w);
+    in[2] = pt_weights(t, 1, kind == 3 ? &six : &five);
+    nnd_graph_node *n = pt_node_of(t, types[kind], kind == 2 || kind == 3 ? 3 : 2, in);
+    uint32_t y = n->outputs[0];
+    if (kind == 2) assert_ok(nnd_node_add_int(t->g, n, "transB", 1));
+    if (kind == 2) assert_ok(nnd_node_add_float(t->g, n, "alpha", 0.5f));
+    if (kind == 3) assert_ok(nnd_node_add_int(t->g, n, "group", 2));
+    pt_output(t, batchnorm(t, y, kind == 3 ? 6 : 5));
+}
+
+static nnd_status fold_and_normalise(nnd_graph *g, size_t *changes)
+{
+    size_t folded = 0; /* the Exp */
+    NND_TRY(nnd_pass_constant_folding(g, &folded));
+    return nnd_pass_batchnorm(g, changes);
+}
+
+static void batchnorm_goes_into_layers(void **state)
+{
+    (void)state;
+    for (int variant = 0; variant < 5; variant++) {
+        size_t changes;
+        nnd_graph *g =
+            pt_compare(build_layer_and_batchnorm, 13, variant, fold_and_normalise, 1e-5, &changes);
+        assert_int_equal(changes, variant < 4);
+        assert_int_equal(g->node_count, variant < 4 ? 1 : 2);
+        nnd_graph_destroy(g);
+    }
+}
+
+/* variant: an operation per channel or with one number behind a ConvTranspose of two groups. */
+static void build_transposed_arithmetic(pass_test *t)
+{
+    static const char *const types[] = {"Add", "Sub", "Mul", "Div"};
+    const int64_t x[4] = {2, 4, 3, 3}, w[4] = {4, 3, 2, 3}, per[3] = {6, 1, 1};
+    uint32_t in[2] = {pt_input(t, "x", 4, x), pt_weights(t, 4, w)};
+    nnd_graph_node *n = pt_node_of(t, "ConvTranspose", 2, in);
+    uint32_t y = n->outputs[0];
+    assert_ok(nnd_node_add_int(t->g, n, "group", 2));
+    uint32_t operand = t->variant & 4 ? pt_weights(t, 3, per) : pt_number(t, 2.5f);
+    pt_output(t, pt_binary(t, types[t->variant & 3], y, operand));
+}
+
+static void arithmetic_goes_into_the_transposed_convolution(void **state)
+{
+    (void)state;
+    for (int variant = 0; variant < 8; variant++) {
+        size_t changes;
+        nnd_graph *g =
+            pt_compare(build_transposed_arithmetic, 13, variant, nnd_pass_scale, 1e-5, &changes);
+        assert_int_equal(changes, 1);
+        assert_int_equal(g->node_count, 1);
+        nnd_graph_destroy(g);
+    }
+}
+
 /* ---- normalisation --------------------------------------------------------------------------- */
 
 static uint32_t mean(pass_test *t, uint32_t x, int64_t axis)
@@ -389,6 +468,8 @@ int main(void)
         cmocka_unit_test(arithmetic_goes_into_the_convolution),
         cmocka_unit_test(a_bias_goes_into_the_product),
         cmocka_unit_test(what_does_not_fit_a_layer_stays),
+        cmocka_unit_test(batchnorm_goes_into_layers),
+        cmocka_unit_test(arithmetic_goes_into_the_transposed_convolution),
         cmocka_unit_test(normalisation_is_recognised),
         cmocka_unit_test(what_is_no_normalisation_stays),
         cmocka_unit_test(gelu_is_recognised),

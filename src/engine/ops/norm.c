@@ -45,24 +45,47 @@ typedef struct job {
     double epsilon;
 } job;
 
-static nnd_status batch_tile(void *user, size_t plane, int lane)
+/* Tiles take some channels of some of the rows. */
+enum { BATCH_CHANNELS = 64, BATCH_TILE = 1 << 14 };
+typedef struct batch_job {
+    job j;
+    size_t rows, channels_together, rows_together;
+} batch_job;
+
+static nnd_status batch_tile(void *user, size_t tile, int lane)
 {
-    const job *j = user;
+    const batch_job *b = user;
+    const job *j = &b->j;
     const nnd_tensor *const *in = j->c->in;
     const nnd_tensor *x = in[0], *y = &j->c->out[0];
-    size_t k = plane % j->channels;
-    double scale = at(in[1], k) / sqrt(at(in[4], k) + j->epsilon);
-    double shift = at(in[2], k) - at(in[3], k) * scale;
+    size_t groups = (j->channels + b->channels_together - 1) / b->channels_together;
+    size_t first = tile % groups * b->channels_together, row = tile / groups * b->rows_together;
+    size_t count = j->channels - first, end = b->rows;
+    double scale[BATCH_CHANNELS], shift[BATCH_CHANNELS];
     (void)lane;
-    if (x->dtype == NND_F32) {
-        const float *from = (const float *)x->data + plane * j->area;
-        float *to = (float *)y->data + plane * j->area;
-        for (size_t i = 0; i < j->area; i++)
-            to[i] = (float)((double)from[i] * scale + shift);
-        return NND_OK;
+    if (count > b->channels_together) count = b->channels_together;
+    if (end - row > b->rows_together) end = row + b->rows_together;
+    for (size_t k = 0; k < count; k++) {
+        scale[k] = at(in[1], first + k) / sqrt(at(in[4], first + k) + j->epsilon);
+        shift[k] = at(in[2], first + k) - at(in[3], first + k) * scale[k];
     }
-    for (size_t i = plane * j->area; i < (plane + 1) * j->area; i++)
-        nnd_dtype_set(y->dtype, y->data, i, at(x, i) * scale + shift);
+    for (; row < end; row++) {
+        size_t begin = (row * j->channels + first) * j->area;
+        if (x->dtype != NND_F32) {
+            for (size_t i = 0; i < count * j->area; i++)
+                nnd_dtype_set(y->dtype, y->data, begin + i,
+                              at(x, begin + i) * scale[i / j->area] + shift[i / j->area]);
+            continue;
+        }
+        const float *from = (const float *)x->data + begin;
+        float *to = (float *)y->data + begin;
+        /* Rows of single numbers have the parameters side by side, like the numbers. */
+        for (size_t k = 0; j->area == 1 && k < count; k++)
+            to[k] = (float)((double)from[k] * scale[k] + shift[k]);
+        for (size_t k = 0; j->area > 1 && k < count; k++, from += j->area, to += j->area)
+            for (size_t i = 0; i < j->area; i++)
+                to[i] = (float)((double)from[i] * scale[k] + shift[k]);
+    }
     return NND_OK;
 }
 
@@ -92,6 +115,18 @@ static nnd_status train_tile(void *user, size_t k, int lane)
     return NND_OK;
 }
 
+static nnd_status batch_normalise(job j, size_t elements)
+{
+    if (!elements) return NND_OK;
+    batch_job b = {.j = j, .rows = elements / (j.channels * j.area)};
+    size_t planes = 1 + BATCH_TILE / 4 / j.area;
+    b.channels_together = planes < BATCH_CHANNELS ? planes : BATCH_CHANNELS;
+    b.rows_together = 1 + BATCH_TILE / (b.channels_together * j.area);
+    size_t groups = (j.channels + b.channels_together - 1) / b.channels_together;
+    size_t tiles = (b.rows + b.rows_together - 1) / b.rows_together * groups;
+    return nnd_op_for(j.c, tiles, batch_tile, &b);
+}
+
 static nnd_status batch_run(nnd_op_ctx *c)
 {
     const nnd_tensor *x = c->in[0];
@@ -103,7 +138,7 @@ static nnd_status batch_run(nnd_op_ctx *c)
     for (size_t i = 1; i < c->out_count; i++)
         if (c->out[i].data)
             memcpy(c->out[i].data, c->in[i < 3 ? i + 2 : i]->data, nnd_tensor_bytes(&c->out[i]));
-    return nnd_op_for(c, j.area ? (size_t)nnd_tensor_count(x) / j.area : 0, batch_tile, &j);
+    return batch_normalise(j, (size_t)nnd_tensor_count(x));
 }
 
 /* ---- rows with their own statistics: Instance, Group, Layer, RMS ----------------------- */
