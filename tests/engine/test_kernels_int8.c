@@ -357,7 +357,7 @@ typedef struct conv_case {
     int32_t x_zero, w_zero[MAX_CHANNELS], bias[MAX_CHANNELS];
     size_t w_zeros;
     bool has_bias;
-    float scale[MAX_CHANNELS];
+    float scale[MAX_CHANNELS], added[MAX_CHANNELS]; /* to results in f32 */
     nnd_int8_result result;
 } conv_case;
 
@@ -394,6 +394,8 @@ static conv_case conv_make(const nnd_conv_desc *d)
     t.w_zeros = random_zeros(t.w.is_signed, (size_t)d->out_channels, t.w_zero);
     for (int64_t i = 0; i < d->out_channels; i++)
         t.bias[i] = (int32_t)rng_int(-100000, 100000);
+    for (int64_t i = 0; i < d->out_channels; i++)
+        t.added[i] = rng_float(-1, 1);
     t.result = random_result(types[rng_int(0, 3)], t.scale, (size_t)d->out_channels);
     return t;
 }
@@ -402,6 +404,7 @@ static void check_conv(const nnd_conv_desc *d)
 {
     conv_case t = conv_make(d);
     t.result.scale = t.scale;
+    if (t.result.type == NND_F32 && rng_int(0, 1)) t.result.bias = t.added;
     nnd_int8_conv *conv;
     assert_ok(nnd_int8_conv_create(d, t.x.is_signed, t.w.is_signed, &conv));
     int64_t out_h = (d->in_h + d->pad_top + d->pad_bottom - d->dilation_h * (d->kernel_h - 1) - 1) /

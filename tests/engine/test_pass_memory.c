@@ -32,11 +32,31 @@ static uint32_t dequantised(pass_test *t, uint32_t x, nnd_dtype type)
     return pt_node_of(t, "DequantizeLinear", 3, in)->outputs[0];
 }
 
+/* A product of what DynamicQuantizeLinear makes, with a constant scale and a bias. */
+static void build_dynamic(pass_test *t)
+{
+    static const uint8_t bytes[16 * 16];
+    const int64_t square[2] = {16, 16};
+    uint32_t x = pt_input(t, "rows", 2, square), in[3];
+    nnd_tensor w;
+    nnd_graph_node *n;
+    assert_ok(nnd_graph_add_node(t->g, "", "DynamicQuantizeLinear", 11, NULL, 1, &x, 3, NULL, &n));
+    assert_ok(nnd_tensor_init(&w, NND_I8, 2, square, (void *)(uintptr_t)bytes));
+    assert_ok(nnd_graph_add_constant(t->g, NULL, &w, &in[1]));
+    in[0] = n->outputs[0];
+    in[2] = n->outputs[2];
+    nnd_graph_node *cast = pt_node_of(t, "Cast", 1, pt_node_of(t, "MatMulInteger", 3, in)->outputs);
+    assert_ok(nnd_node_add_int(t->g, cast, "to", 1));
+    uint32_t y = pt_binary(t, "Mul", cast->outputs[0], pt_number(t, 0.25f));
+    pt_output(t, pt_binary(t, "Add", y, pt_weights(t, 1, channels)));
+}
+
 static void build_qdq(pass_test *t)
 {
     uint32_t x = dequantised(t, pt_input(t, "x", 4, picture), NND_U8);
     uint32_t y = pt_unary(t, "Relu", pt_binary(t, "Conv", x, dequantised(t, 0, NND_I8)));
     pt_output(t, dequantised(t, y, NND_U8));
+    build_dynamic(t);
 }
 
 static void build_constants(pass_test *t)

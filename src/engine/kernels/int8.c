@@ -109,17 +109,7 @@ void nnd_int8_store(const nnd_int8_set *set, const nnd_int8_result *result, cons
         for (size_t i = 0; i < b->rows; i++)
             memcpy((int32_t *)y + i * width, b->sums + i * b->stride, b->columns * sizeof *b->sums);
     } else if (result->type == NND_F32) {
-        for (size_t i = 0; i < b->rows; i++) {
-            const int32_t *sums = b->sums + i * b->stride;
-            float *to = (float *)y + i * width;
-            const float scale = b->row_scale ? b->row_scale[i * b->row_step] : 0.0f;
-            for (size_t x = 0; b->row_scale && x < b->columns; x++)
-                to[x] = (float)sums[x] * scale;
-            for (size_t x = 0; !b->row_scale && x < b->columns; x++)
-                to[x] = (float)sums[x] * b->column_scale[x];
-            for (size_t x = 0; b->column_bias && x < b->columns; x++)
-                to[x] += b->column_bias[x];
-        }
+        set->floats(b, y, width);
     } else {
         set->finish(b, result, y, width);
     }

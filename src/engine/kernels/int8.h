@@ -24,8 +24,7 @@ nnd_isa nnd_int8_isa(void);
 /*
  * I32: the sums. F32: sum·scale + bias, rounded after each operation. U8, I8: sum·scale rounded to
  * the nearest integer, halves to even, plus zero, limited to [low, high]; a NaN becomes low. scale
- * and bias have one value per column of a GEMM, scale one per output channel of a convolution,
- * which takes no bias here.
+ * and bias have one value per column of a GEMM, one per output channel of a convolution.
  */
 typedef struct nnd_int8_result {
     nnd_dtype type;

@@ -317,6 +317,7 @@ static void run_panel(const nnd_int8_conv *c, const nnd_int8_conv_args *args,
                                 .rows = (size_t)rows,
                                 .columns = (size_t)NND_MIN(c->panel, area - pixel),
                                 .row_scale = r->scale ? r->scale + channel : NULL,
+                                .row_bias = r->bias ? r->bias + channel : NULL,
                                 .row_step = 1};
         nnd_int8_store(c->set, r, &block, to, (size_t)area);
     }

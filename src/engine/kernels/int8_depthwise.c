@@ -208,7 +208,8 @@ static void run_rows(const nnd_int8_conv *c, const nnd_int8_conv_args *args, int
     nnd_int8_block block = {.sums = a->sums,
                             .stride = (size_t)c->pitch,
                             .columns = (size_t)c->out_w,
-                            .row_scale = r->scale ? r->scale + channel : NULL};
+                            .row_scale = r->scale ? r->scale + channel : NULL,
+                            .row_bias = r->bias ? r->bias + channel : NULL};
     bool quads = takes_quads(c, &p);
     const int32_t *weights = quads ? p.quads : (const int32_t *)(const void *)p.weights;
     a->weights = weights + (size_t)channel * a->count;

@@ -53,8 +53,9 @@ typedef struct nnd_int8_block {
     size_t stride, rows, columns;
     const float *row_scale; /* one per row, or one for all rows with row_step 0; or NULL and */
     size_t row_step;
-    const float *column_scale; /* one per column, as readable as sums */
-    const float *column_bias;  /* or NULL */
+    const float *column_scale;           /* one per column, as readable as sums */
+    const float *row_bias, *column_bias; /* of floats; one per row as row_scale is, one per column,
+                                            at most one of them */
 } nnd_int8_block;
 
 /* sums[i] = start + Σ over taps: x[taps[t] + i·step]·weights[t], x unsigned, |weights| < 2^15. In
@@ -84,6 +85,8 @@ typedef struct nnd_int8_set {
     /* Sums to bytes, as `result` says; rows of y are y_stride apart. */
     void (*finish)(const nnd_int8_block *block, const nnd_int8_result *result, uint8_t *y,
                    size_t y_stride);
+    /* Sums to f32, rounded after each operation; rows of y are y_stride elements apart. */
+    void (*floats)(const nnd_int8_block *block, float *y, size_t y_stride);
     void (*depthwise)(const nnd_int8_depthwise_args *args);
     void (*depthwise_quads)(const nnd_int8_depthwise_args *args); /* NULL = no better than taps */
     /* nnd_int8_quantise with the limits [low, high]. */

@@ -113,18 +113,26 @@ typedef struct rescale {
     double bias;
 } rescale;
 
+/* What is added to scaled sums, not to the sums themselves. */
+static bool has_float_bias(const nnd_op_ctx *c)
+{
+    const nnd_tensor *bias = nnd_qproduct_at(c, nnd_qroles_of[c->op->variant].bias);
+    return bias && bias->dtype == NND_F32;
+}
+
 static rescale rescale_of(const nnd_op_ctx *c, float x_scale, size_t channel)
 {
     const nnd_qroles *r = &nnd_qroles_of[c->op->variant];
     rescale s = {.scale = x_scale *
-                          (float)nnd_qproduct_value(nnd_qproduct_at(c, r->w_scale), channel, 1)};
+                          (float)nnd_qproduct_value(nnd_qproduct_at(c, r->w_scale), channel, 1),
+                 .bias = -0.0}; /* changes nothing, not even the sign of a 0 */
     if (c->op->variant == QLINEAR) {
         s.scale /= (float)nnd_qproduct_value(nnd_qproduct_at(c, r->y_scale), 0, 1);
         s.zero = (float)nnd_qproduct_value(nnd_qproduct_at(c, r->y_zero), 0, 0);
         nnd_codes codes = nnd_codes_of(c->node, c->out[0].dtype);
         s.low = (float)codes.low;
         s.high = (float)codes.high;
-    } else if (c->op->variant == TO_FLOAT || c->op->variant == DYNAMIC) {
+    } else if (has_float_bias(c)) {
         s.bias = nnd_qproduct_value(nnd_qproduct_at(c, r->bias), channel, 0);
     }
     return s;
@@ -337,7 +345,9 @@ nnd_status nnd_qconv_read(const nnd_op_ctx *c, nnd_window *w, int64_t *groups)
         x->dims[1] % *groups || weight->dims[1] != x->dims[1] / *groups)
         return nnd_op_fail(c, NND_E_SHAPE, "input channels and weights do not fit %lld groups",
                            (long long)*groups);
-    if (bias && (bias->dtype != NND_I32 || nnd_tensor_count(bias) != weight->dims[0]))
+    const bool of_floats = bias && bias->dtype == NND_F32 && c->op == &nnd_op_conv_to_float;
+    if (bias &&
+        ((bias->dtype != NND_I32 && !of_floats) || nnd_tensor_count(bias) != weight->dims[0]))
         return nnd_op_fail(c, NND_E_SHAPE, "the bias does not have one i32 per output channel");
     return check_counts(c, 1, weight->dims[0]);
 }
@@ -449,7 +459,7 @@ static nnd_status conv_row(void *user, size_t index, int lane)
     const int16_t *first = j->x + n * area * channels + (j->planar ? channel * area : channel);
     rescale scale =
         rescale_of(j->c, (float)nnd_qproduct_value(nnd_qproduct_at(j->c, r->x_scale), 0, 1), m);
-    uint32_t start = bias ? (uint32_t)((const int32_t *)bias->data)[m] : 0;
+    uint32_t start = bias && bias->dtype == NND_I32 ? ((const uint32_t *)bias->data)[m] : 0;
     for (; o[2] < j->w.out[2]; o[2]++) {
         uint32_t sum = start + sum_window(j, first, j->weight + m * filter,
                                           j->planar ? 1 : channels, in_group, o);

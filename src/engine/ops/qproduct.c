@@ -391,7 +391,8 @@ nnd_status nnd_qconv_run(nnd_op_ctx *c)
     int32_t zero = (int32_t)nnd_qproduct_value(nnd_qproduct_at(c, r->x_zero), 0, 0);
     read_scales(c, (float)nnd_qproduct_value(nnd_qproduct_at(c, r->x_scale), 0, 1), scales,
                 channels);
-    nnd_int8_conv_start(c->step, p->data, bias ? bias->data : NULL, zero, start);
+    nnd_int8_conv_start(c->step, p->data, bias && bias->dtype == NND_I32 ? bias->data : NULL, zero,
+                        start);
     conv_job j = {.c = c,
                   .args = {.x = c->in[r->x]->data,
                            .packed = p->data,

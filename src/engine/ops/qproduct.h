@@ -49,7 +49,8 @@ nnd_status nnd_qmatmul_plan(nnd_op_ctx *c);
 /* A is given apart from the node's inputs: an operator may have quantised it itself. */
 nnd_status nnd_qmatmul_run(nnd_op_ctx *c, const nnd_tensor *a, int32_t a_zero, float a_scale);
 /* The convolution of bytes with a result in f32: x, scale, zero point, the same of the weights, and
-   a bias in i32 that may be absent. No model has it, the pass qdq makes it. */
+   a bias that may be absent, in i32 (added to the sums) or f32 (added to the scaled sums). No model
+   has it, the pass qdq makes it. */
 extern const nnd_op nnd_op_conv_to_float;
 nnd_status nnd_qconv_prepare(nnd_graph *graph, nnd_graph_node *node);
 nnd_status nnd_qconv_plan(nnd_op_ctx *c);

@@ -50,8 +50,14 @@ nnd_status nnd_qdq_replace(nnd_graph *g, nnd_graph_node *quantize, const struct 
    a function of one byte. Each says whether it did it. */
 nnd_status nnd_qdq_product(nnd_graph *g, const nnd_qdq_result *r, bool *done);
 nnd_status nnd_qdq_between(nnd_graph *g, const nnd_qdq_result *r, bool *done);
-/* A Conv, Gemm or MatMul of bytes without a Quantize behind it, and the bias behind the latter. */
+/* A Conv, Gemm or MatMul of bytes without a Quantize behind it, and the bias that is added to the
+   columns of the last one; what the next two do. */
 nnd_status nnd_qdq_to_float(nnd_graph *g, nnd_graph_node *n, bool *done);
+#define NND_MATMUL_TO_FLOAT "MatMulIntegerToFloat" /* of com.microsoft */
+/* qdq_dynamic.c: the Mul that scales integer sums becomes the whole product; an Add to the channels
+   of a convolution with a result in f32 is its bias. */
+nnd_status nnd_qdq_dynamic(nnd_graph *g, nnd_graph_node *mul, bool *done);
+nnd_status nnd_qdq_channel_bias(nnd_graph *g, nnd_graph_node *add, bool *done);
 nnd_status nnd_qdq_table(nnd_graph *g, const nnd_qdq_result *r, bool *done);
 
 #endif

@@ -140,8 +140,6 @@ nnd_status nnd_qdq_product(nnd_graph *g, const nnd_qdq_result *r, bool *done)
 /* ---- products whose result stays float --------------------------------------------------------
  */
 
-#define MATMUL_TO_FLOAT "MatMulIntegerToFloat"
-
 /* A MatMul with constant weights. */
 static nnd_status matmul_to_float(nnd_graph *g, nnd_graph_node *n, bool *done)
 {
@@ -151,7 +149,8 @@ static nnd_status matmul_to_float(nnd_graph *g, nnd_graph_node *n, bool *done)
     *done = *done && g->values[b.codes].rank == 2;
     if (!*done) return NND_OK;
     const uint32_t inputs[] = {a.codes, b.codes, a.scale, b.scale, a.zero, b.zero};
-    return nnd_qdq_replace(g, n, nnd_op_find(MS, MATMUL_TO_FLOAT, 1), NND_COUNT(inputs), inputs);
+    return nnd_qdq_replace(g, n, nnd_op_find(MS, NND_MATMUL_TO_FLOAT, 1), NND_COUNT(inputs),
+                           inputs);
 }
 
 /* Such a product, read by nobody else, that has no bias yet. */
@@ -160,8 +159,8 @@ static nnd_graph_node *sole_matmul(nnd_graph *g, uint32_t value)
     uint32_t id = value == NND_NO_ID ? NND_NO_ID : g->values[value].producer;
     nnd_graph_node *n = id == NND_NO_ID ? NULL : &g->nodes[id];
     const bool is = n && !n->dead && n->op && strcmp(n->domain, MS) == 0 &&
-                    strcmp(n->type, MATMUL_TO_FLOAT) == 0 && n->formal_count == 6 && !n->epilogue &&
-                    nnd_graph_single_reader(g, value) != NND_NO_ID;
+                    strcmp(n->type, NND_MATMUL_TO_FLOAT) == 0 && n->formal_count == 6 &&
+                    !n->epilogue && nnd_graph_single_reader(g, value) != NND_NO_ID;
     return is ? n : NULL;
 }
 
@@ -205,5 +204,8 @@ nnd_status nnd_qdq_to_float(nnd_graph *g, nnd_graph_node *n, bool *done)
     if (n->epilogue || n->formal_count < 2 || n->inputs[1] == NND_NO_ID) return NND_OK;
     if (conv || nnd_match_is(n, "Gemm")) return conv_or_gemm_to_float(g, n, conv, done);
     if (nnd_match_is(n, "MatMul")) return matmul_to_float(g, n, done);
-    return nnd_match_is_binary(n, "Add") ? bias_to_float(g, n, done) : NND_OK;
+    if (nnd_match_is(n, "Mul")) return nnd_qdq_dynamic(g, n, done);
+    if (!nnd_match_is_binary(n, "Add")) return NND_OK;
+    NND_TRY(bias_to_float(g, n, done));
+    return *done ? NND_OK : nnd_qdq_channel_bias(g, n, done);
 }

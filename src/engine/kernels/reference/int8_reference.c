@@ -69,6 +69,19 @@ static void finish(const nnd_int8_block *b, const nnd_int8_result *result, uint8
     }
 }
 
+static void floats(const nnd_int8_block *b, float *y, size_t y_stride)
+{
+    for (size_t r = 0; r < b->rows; r++) {
+        for (size_t i = 0; i < b->columns; i++) {
+            float scale = b->row_scale ? b->row_scale[r * b->row_step] : b->column_scale[i];
+            float *to = y + r * y_stride + i;
+            *to = (float)b->sums[r * b->stride + i] * scale;
+            if (b->row_bias) *to += b->row_bias[r * b->row_step];
+            if (b->column_bias) *to += b->column_bias[i];
+        }
+    }
+}
+
 static void depthwise(const nnd_int8_depthwise_args *d)
 {
     for (size_t i = 0; i < d->n; i++) {
@@ -124,6 +137,7 @@ const nnd_int8_set nnd_int8_set_reference = {.isa = NND_ISA_REFERENCE,
                                              .tile = tile,
                                              .interleave = interleave,
                                              .finish = finish,
+                                             .floats = floats,
                                              .depthwise = depthwise,
                                              .quantise = quantise,
                                              .dequantise = dequantise,

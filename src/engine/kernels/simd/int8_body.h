@@ -6,8 +6,8 @@
  *   vx  a vector operand of LANES quads: vx_load
  *   vb  a broadcast quad: vb_load
  *   va  running sums: va_zero, va_dot(sums, vx, vb), va_total → vi
- *   vf  LANES × f32: vf_load, vf_store, vf_set1, vf_of(vi), vf_mul, vf_div, vf_fma(a, b, c):
- *       a·b + c, vf_ordered(v): 0 for a NaN
+ *   vf  LANES × f32: vf_load, vf_store, vf_set1, vf_of(vi), vf_add, vf_mul, vf_div,
+ *       vf_fma(a, b, c): a·b + c, vf_ordered(v): 0 for a NaN
  *   vi_codes(p, is_signed)  LANES bytes, widened
  *   vi_round(v, low, high) → vi  the nearest integers within these limits, low for a NaN
  *   vi_bytes(v, to), vi_bytes_part(v, to, n)  the low byte of each lane, of the first n lanes
@@ -17,8 +17,8 @@
  *       each with SIGNED_VECTORS
  *   int8_interleave_some(rows, at, flip, to)  INTERLEAVED columns
  *
- * Conversions and vf_mul, vf_div, vf_fma and vi_round are single roundings, so that all ISAs give
- * the same bits.
+ * Conversions and vf_add, vf_mul, vf_div, vf_fma and vi_round are single roundings, so that all
+ * ISAs give the same bits.
  */
 #include <string.h>
 
@@ -183,6 +183,43 @@ static void int8_finish(const nnd_int8_block *b, const nnd_int8_result *result, 
                 vi_bytes(code, y + i);
             else
                 vi_bytes_part(code, y + i, b->columns - i);
+        }
+    }
+}
+
+/* `left` elements from p on, as many as fit. */
+NND_INLINE vf vf_load_some(const float *p, size_t left)
+{
+    float last[LANES] = {0};
+    if (left >= LANES) return vf_load(p);
+    memcpy(last, p, left * sizeof *p);
+    return vf_load(last);
+}
+
+NND_INLINE void vf_store_some(float *p, vf v, size_t left)
+{
+    float last[LANES];
+    if (left >= LANES) {
+        vf_store(p, v);
+        return;
+    }
+    vf_store(last, v);
+    memcpy(p, last, left * sizeof *p);
+}
+
+static void int8_floats(const nnd_int8_block *b, float *y, size_t y_stride)
+{
+    for (size_t r = 0; r < b->rows; r++, y += y_stride) {
+        const int32_t *sums = b->sums + r * b->stride;
+        vf scale = vf_set1(b->row_scale ? b->row_scale[r * b->row_step] : 0.0f);
+        vf bias = vf_set1(b->row_bias ? b->row_bias[r * b->row_step] : 0.0f);
+        for (size_t i = 0; i < b->columns; i += LANES) {
+            const size_t left = b->columns - i;
+            if (!b->row_scale) scale = vf_load(b->column_scale + i);
+            vf v = vf_mul(vf_of(vi_load(sums + i)), scale);
+            if (b->column_bias) bias = vf_load_some(b->column_bias + i, left);
+            if (b->row_bias || b->column_bias) v = vf_add(v, bias);
+            vf_store_some(y + i, v, left);
         }
     }
 }
@@ -360,6 +397,7 @@ const nnd_int8_set SET_NAME = {.isa = SET_ISA,
                                .tile = int8_tile,
                                .interleave = int8_interleave,
                                .finish = int8_finish,
+                               .floats = int8_floats,
                                .depthwise = int8_depthwise,
 #ifdef DEPTHWISE_QUADS
                                .depthwise_quads = int8_depthwise_quads,

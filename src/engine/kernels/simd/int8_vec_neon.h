@@ -59,6 +59,10 @@ static inline vf vf_of(vi v)
 {
     return vcvtq_f32_s32(v);
 }
+static inline vf vf_add(vf a, vf b)
+{
+    return vaddq_f32(a, b);
+}
 static inline vf vf_mul(vf a, vf b)
 {
     return vmulq_f32(a, b);

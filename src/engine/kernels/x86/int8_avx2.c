@@ -85,6 +85,10 @@ static inline vf vf_of(vi v)
 {
     return _mm256_cvtepi32_ps(v);
 }
+static inline vf vf_add(vf a, vf b)
+{
+    return _mm256_add_ps(a, b);
+}
 static inline vf vf_mul(vf a, vf b)
 {
     return _mm256_mul_ps(a, b);

@@ -77,6 +77,10 @@ static inline vf vf_of(vi v)
 {
     return _mm512_cvtepi32_ps(v);
 }
+static inline vf vf_add(vf a, vf b)
+{
+    return _mm512_add_ps(a, b);
+}
 static inline vf vf_mul(vf a, vf b)
 {
     return _mm512_mul_ps(a, b);
