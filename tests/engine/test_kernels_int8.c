@@ -168,6 +168,49 @@ static void test_dequantise(void **state)
     each_level(check_dequantise);
 }
 
+/* ---- sums and ranges --------------------------------------------------------------------- */
+
+static void check_sum(void)
+{
+    for (size_t n = 0; n < 150; n++) {
+        bytes x = random_bytes(n, rng_int(0, 1) != 0);
+        uint32_t want = 0;
+        for (size_t i = 0; i < n; i++)
+            want += (uint32_t)byte_at(&x, i);
+        assert_int_equal(nnd_int8_sum(x.data, x.is_signed, n), want);
+        nnd_free(x.data);
+    }
+}
+
+static void test_sum(void **state)
+{
+    (void)state;
+    each_level(check_sum);
+}
+
+static void check_range(void)
+{
+    static const float special[] = {NAN, INFINITY, -INFINITY, -0.0f};
+    for (size_t n = 0; n < 150; n++) {
+        guarded x = guarded_random(n, rng_int(0, 1) ? 1.0f : -9.0f, rng_int(0, 1) ? -1.0f : 9.0f);
+        float least = 0, most = 0, low, high;
+        for (size_t i = 0; i < n; i++) {
+            if (rng_int(0, 9) == 0) x.data[i] = special[rng_int(0, 3)];
+            if (x.data[i] < least) least = x.data[i];
+            if (x.data[i] > most) most = x.data[i];
+        }
+        nnd_int8_range(x.data, n, &low, &high);
+        assert_true(low == least && high == most);
+        guarded_free(&x);
+    }
+}
+
+static void test_range(void **state)
+{
+    (void)state;
+    each_level(check_range);
+}
+
 /* ---- GEMM -------------------------------------------------------------------------------- */
 
 enum { MAX_COLUMNS = 128 };
@@ -193,14 +236,16 @@ static void check_gemm(int64_t m, int64_t n, int64_t k)
         added[i] = (int32_t)rng_int(-100000, 100000);
     void *packed = aligned_scratch(nnd_int8_gemm_packed_bytes(&g));
     int32_t *columns = aligned_scratch(nnd_int8_gemm_column_bytes(&g));
-    void *lane = aligned_scratch(nnd_int8_gemm_lane_bytes(&g));
+    void *packed_a = aligned_scratch(nnd_int8_gemm_a_bytes(&g));
     guarded y = guarded_make((size_t)(m * n)); /* room for the largest type */
     nnd_int8_gemm_pack_b(&g, b.data, packed);
     nnd_int8_gemm_columns(&g, packed, a_zero, b_zero, zeros, added_count ? added : NULL,
                           added_count, columns);
-    nnd_int8_gemm_args args = {a.data, packed, columns, r, y.data};
+    nnd_int8_gemm_args args = {packed_a, packed, columns, r, y.data};
+    for (size_t i = nnd_int8_gemm_a_tiles(&g); i-- > 0;)
+        nnd_int8_gemm_pack_a_tile(&g, a.data, packed_a, i);
     for (size_t i = nnd_int8_gemm_tiles(&g); i-- > 0;)
-        nnd_int8_gemm_run_tile(&g, &args, i, lane);
+        nnd_int8_gemm_run_tile(&g, &args, i);
     for (int64_t row = 0; row < m; row++) {
         for (int64_t column = 0; column < n; column++) {
             uint32_t want =
@@ -212,7 +257,7 @@ static void check_gemm(int64_t m, int64_t n, int64_t k)
         }
     }
     guarded_free(&y);
-    nnd_free_aligned(lane);
+    nnd_free_aligned(packed_a);
     nnd_free_aligned(columns);
     nnd_free_aligned(packed);
     nnd_free(b.data);
@@ -249,16 +294,18 @@ static void check_wrap(void)
     assert_ok(nnd_int8_gemm_plan(&d, &g));
     void *packed = aligned_scratch(nnd_int8_gemm_packed_bytes(&g));
     int32_t *columns = aligned_scratch(nnd_int8_gemm_column_bytes(&g));
-    void *lane = aligned_scratch(nnd_int8_gemm_lane_bytes(&g));
+    void *packed_a = aligned_scratch(nnd_int8_gemm_a_bytes(&g));
     int32_t sum = 0;
     const int32_t zero = 0;
     nnd_int8_gemm_pack_b(&g, ones, packed);
     nnd_int8_gemm_columns(&g, packed, 0, &zero, 1, NULL, 0, columns);
-    nnd_int8_gemm_args args = {ones, packed, columns, {.type = NND_I32}, &sum};
+    nnd_int8_gemm_args args = {packed_a, packed, columns, {.type = NND_I32}, &sum};
+    for (size_t i = 0; i < nnd_int8_gemm_a_tiles(&g); i++)
+        nnd_int8_gemm_pack_a_tile(&g, ones, packed_a, i);
     for (size_t i = 0; i < nnd_int8_gemm_tiles(&g); i++)
-        nnd_int8_gemm_run_tile(&g, &args, i, lane);
+        nnd_int8_gemm_run_tile(&g, &args, i);
     assert_int_equal((uint32_t)sum, (uint32_t)(255u * 255u * K));
-    nnd_free_aligned(lane);
+    nnd_free_aligned(packed_a);
     nnd_free_aligned(columns);
     nnd_free_aligned(packed);
     nnd_free(ones);
@@ -513,7 +560,8 @@ int main(void)
         cmocka_unit_test(test_gemm),       cmocka_unit_test(test_wrap),
         cmocka_unit_test(test_bad_gemm),   cmocka_unit_test(test_conv),
         cmocka_unit_test(test_bad_conv),   cmocka_unit_test(test_quantise),
-        cmocka_unit_test(test_dequantise), cmocka_unit_test(test_pair),
+        cmocka_unit_test(test_dequantise), cmocka_unit_test(test_sum),
+        cmocka_unit_test(test_range),      cmocka_unit_test(test_pair),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

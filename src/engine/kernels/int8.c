@@ -41,6 +41,16 @@ void nnd_int8_dequantise(const void *x, float scale, int32_t zero, bool is_signe
     nnd_int8_set_current()->dequantise(x, scale, zero, is_signed, y, n);
 }
 
+uint32_t nnd_int8_sum(const void *x, bool is_signed, size_t n)
+{
+    return nnd_int8_set_current()->sum(x, is_signed, n);
+}
+
+void nnd_int8_range(const float *x, size_t n, float *low, float *high)
+{
+    nnd_int8_set_current()->range(x, n, low, high);
+}
+
 /* Plain loops that compilers turn into vectors, for step 1 into the machine's own maximum. */
 void nnd_int8_max(const void *x, int64_t step, bool is_signed, void *y, size_t n)
 {
@@ -68,37 +78,47 @@ void nnd_int8_pair_run(const nnd_int8_pair *p, const void *a, size_t a_step, con
     nnd_int8_set_current()->pair(p, a, a_step, b, b_step, y, n);
 }
 
-/* The bytes of row[k … k+3] as they are in memory, 0 beyond the end. */
-static void quad_at(const uint8_t *row, size_t k, size_t end, uint8_t flip, int8_t quad[4])
+/* A quad of i8 as the broadcast operand wants it. */
+static void put_quad(uint32_t quad, bool wide, char *to)
 {
-    for (size_t j = 0; j < 4; j++)
-        quad[j] = k + j < end ? (int8_t)(row[k + j] ^ flip) : 0;
+    if (!wide) {
+        memcpy(to, &quad, sizeof quad);
+        return;
+    }
+    /* 16 bits for each of k, k+2, k+1, k+3, all at once: with the sign bit flipped, the difference
+       to 128 is the value, and a bit above keeps what is borrowed from the neighbour. */
+    const uint64_t flipped = quad ^ 0x80808080u;
+    const uint64_t even = flipped & 0x00ff00ff, odd = flipped >> 8 & 0x00ff00ff;
+    const uint64_t top = UINT64_C(0x8000800080008000), half = UINT64_C(0x0080008000800080);
+    const uint64_t pairs = ((even | odd << 32 | top) - half) ^ top;
+    memcpy(to, &pairs, sizeof pairs);
+}
+
+static void pack_row(const uint8_t *row, size_t k, uint32_t flip, bool wide, size_t step, char *to)
+{
+    uint32_t quad;
+    for (; k >= sizeof quad; k -= sizeof quad, row += sizeof quad, to += step) {
+        memcpy(&quad, row, sizeof quad);
+        put_quad(quad ^ flip, wide, to);
+    }
+    if (!k) return;
+    uint8_t last[4] = {0};
+    for (size_t i = 0; i < k; i++)
+        last[i] = row[i] ^ (uint8_t)flip;
+    memcpy(&quad, last, sizeof quad);
+    put_quad(quad, wide, to);
 }
 
 void nnd_int8_pack_rows(const nnd_int8_set *set, const uint8_t *from, size_t stride, bool is_signed,
                         size_t rows, size_t k, void *to, int32_t *sums)
 {
-    const uint8_t flip = is_signed ? 0 : 0x80;
-    size_t quads = (k + 3) / 4;
-    for (size_t i = 0; sums && i < rows; i++) {
-        uint32_t sum = 0;
-        for (size_t x = 0; x < k; x++) {
-            const int32_t v = (int32_t)(int8_t)(from[i * stride + x] ^ flip);
-            sum += (uint32_t)v;
-        }
-        sums[i] = (int32_t)sum;
-    }
-    for (size_t q = 0; q < quads; q++) {
-        for (size_t i = 0; i < rows; i++) {
-            int8_t quad[4];
-            quad_at(from + i * stride, 4 * q, k, flip, quad);
-            if (set->wide_rows) {
-                const int16_t pairs[4] = {quad[0], quad[2], quad[1], quad[3]};
-                memcpy((char *)to + (q * rows + i) * sizeof pairs, pairs, sizeof pairs);
-            } else {
-                memcpy((char *)to + (q * rows + i) * sizeof quad, quad, sizeof quad);
-            }
-        }
+    const uint32_t flip = is_signed ? 0 : 0x80808080u;
+    const size_t bytes = nnd_int8_quad_bytes(set);
+    for (size_t i = 0; i < rows; i++) {
+        const uint8_t *row = from + i * stride;
+        pack_row(row, k, flip, set->wide_rows, rows * bytes, (char *)to + i * bytes);
+        if (sums)
+            sums[i] = (int32_t)(set->sum(row, is_signed, k) - (is_signed ? 0 : 128u * (uint32_t)k));
     }
 }
 

@@ -45,6 +45,12 @@ void nnd_int8_quantise(const float *x, float scale, int32_t zero, bool is_signed
 void nnd_int8_dequantise(const void *x, float scale, int32_t zero, bool is_signed, float *y,
                          size_t n);
 
+/* Σ x, modulo 2^32; x is i8 or u8. */
+uint32_t nnd_int8_sum(const void *x, bool is_signed, size_t n);
+
+/* The least and the greatest of 0 and n numbers; a NaN is neither. */
+void nnd_int8_range(const float *x, size_t n, float *low, float *high);
+
 /* ---- 2 GEMM ----------------------------------------------------------------------------- */
 
 /* C = (A − a_zero)·(B − b_zero): A is m×k, B is k×n, all dense and row-major. */
@@ -61,6 +67,7 @@ typedef struct nnd_int8_gemm {
     int64_t panel;    /* columns of a packed panel */
     int64_t n_padded; /* n in whole vectors */
     int64_t pieces;   /* m in register tiles */
+    int64_t a_tiles;  /* they are packed in so many parts */
     int64_t m_tiles, n_tiles;
 } nnd_int8_gemm;
 
@@ -72,12 +79,16 @@ size_t nnd_int8_gemm_packed_bytes(const nnd_int8_gemm *gemm);
 void nnd_int8_gemm_pack_b(const nnd_int8_gemm *gemm, const void *b, void *packed);
 
 typedef struct nnd_int8_gemm_args {
-    const void *a;
-    const void *packed_b;
+    const void *packed_a, *packed_b;
     const int32_t *columns; /* of nnd_int8_gemm_columns */
     nnd_int8_result result; /* scale: readable up to n_padded */
     void *c;
 } nnd_int8_gemm_args;
+
+/* A is packed too, once per run: tile by tile, in any order, of which each writes its own part. */
+size_t nnd_int8_gemm_a_bytes(const nnd_int8_gemm *gemm);
+size_t nnd_int8_gemm_a_tiles(const nnd_int8_gemm *gemm);
+void nnd_int8_gemm_pack_a_tile(const nnd_int8_gemm *gemm, const void *a, void *packed, size_t tile);
 
 /* What the zero points do to each column, n_padded × 2 integers; b_zero has b_zeros = 1 or n
    elements. bias: what is added to the sums of a column, 1 or n elements, or NULL. Made once per
@@ -88,9 +99,7 @@ void nnd_int8_gemm_columns(const nnd_int8_gemm *gemm, const void *packed_b, int3
                            size_t biases, int32_t *columns);
 
 size_t nnd_int8_gemm_tiles(const nnd_int8_gemm *gemm);
-size_t nnd_int8_gemm_lane_bytes(const nnd_int8_gemm *gemm);
-void nnd_int8_gemm_run_tile(const nnd_int8_gemm *gemm, const nnd_int8_gemm_args *args, size_t tile,
-                            void *scratch);
+void nnd_int8_gemm_run_tile(const nnd_int8_gemm *gemm, const nnd_int8_gemm_args *args, size_t tile);
 
 /* ---- 3 convolution ---------------------------------------------------------------------- */
 

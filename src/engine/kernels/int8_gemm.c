@@ -1,10 +1,12 @@
 /*
  * The GEMM driver for bytes. B is the vector operand, packed ahead in panels; rows of A are
- * broadcast and packed tile by tile. Sums of k never leave the registers, so there are no chunks
- * of k.
+ * broadcast, packed at the start of a run, since all panels read the same ones. Sums of k never
+ * leave the registers, so there are no chunks of k.
  *
  * Packed B: panels of `panel` columns, the last one narrowed to whole vectors, each
  * [quads][width][4] bytes; then the sums of all columns as they are packed, n_padded integers.
+ * Packed A: pieces of rows, each [quads][rows] quads; then what a zero point of B takes off each
+ * row, the sum of its values as they are packed, negative.
  */
 #include <string.h>
 
@@ -13,19 +15,30 @@
 #define TILE_MACS  (16 << 20)
 #define TILE_PARTS 16
 #define SMALL_TILE (1 << 18)
+#define A_BYTES    (256 << 10) /* of a tile's rows: they stay in the second-level cache */
+#define PACK_BYTES (64 << 10)  /* of rows, to be worth a thread of their own */
 
-/* A tile has `tall` pieces of rows and `wide` panels: wide enough to share the packing of A. */
+static int64_t piece_bytes(const nnd_int8_gemm *g)
+{
+    return NND_MAX(1, g->quads) * g->set->tile_rows * (int64_t)nnd_int8_quad_bytes(g->set);
+}
+
+/* A tile has `tall` pieces of rows and `wide` panels; each panel stays in the first-level cache
+   while the pieces pass by. */
 static void choose_tiles(nnd_int8_gemm *g)
 {
     int64_t panels = nnd_ceil_div(g->desc.n, g->panel);
-    double one = (double)g->set->tile_rows * (double)g->panel * (double)NND_MAX(1, g->desc.k);
+    double rows = (double)g->desc.m / (double)NND_MAX(1, g->pieces);
+    double one = NND_MAX(1, rows) * (double)g->panel * (double)NND_MAX(1, g->desc.k);
     double total = one * (double)g->pieces * (double)panels;
     double target = NND_MIN((double)TILE_MACS, NND_MAX((double)SMALL_TILE, total / TILE_PARTS));
     int64_t budget = NND_MAX(1, (int64_t)NND_MIN(target / one, 1e6));
-    int64_t wide = NND_MAX(1, NND_MIN(panels, budget));
-    int64_t tall = NND_MAX(1, NND_MIN(g->pieces, budget / wide));
+    int64_t fit = NND_MAX(1, A_BYTES / piece_bytes(g));
+    int64_t tall = NND_MAX(1, NND_MIN(g->pieces, NND_MIN(budget, fit)));
+    int64_t wide = NND_MAX(1, NND_MIN(panels, budget / tall));
     g->m_tiles = nnd_ceil_div(g->pieces, tall);
     g->n_tiles = nnd_ceil_div(panels, wide);
+    g->a_tiles = nnd_ceil_div(g->pieces, NND_MAX(1, PACK_BYTES / piece_bytes(g)));
 }
 
 nnd_status nnd_int8_gemm_plan(const nnd_int8_gemm_desc *desc, nnd_int8_gemm *out)
@@ -101,29 +114,66 @@ void nnd_int8_gemm_columns(const nnd_int8_gemm *g, const void *packed_b, int32_t
     }
 }
 
+/* ---- rows -------------------------------------------------------------------------------------
+ */
+
+static size_t row_bytes(const nnd_int8_gemm *g)
+{
+    return (size_t)g->quads * nnd_int8_quad_bytes(g->set);
+}
+
+static size_t factors_offset(const nnd_int8_gemm *g)
+{
+    return (size_t)nnd_round_up(g->desc.m * (int64_t)row_bytes(g), NND_KERNEL_ALIGN);
+}
+
+size_t nnd_int8_gemm_a_bytes(const nnd_int8_gemm *g)
+{
+    return factors_offset(g) + (size_t)g->desc.m * sizeof(int32_t);
+}
+
+size_t nnd_int8_gemm_a_tiles(const nnd_int8_gemm *g)
+{
+    return (size_t)g->a_tiles;
+}
+
+void nnd_int8_gemm_pack_a_tile(const nnd_int8_gemm *g, const void *a, void *packed, size_t tile)
+{
+    const nnd_int8_gemm_desc *d = &g->desc;
+    int32_t *factors = (int32_t *)(void *)((char *)packed + factors_offset(g));
+    int64_t end = nnd_part(g->pieces, g->a_tiles, (int64_t)tile + 1);
+    for (int64_t p = nnd_part(g->pieces, g->a_tiles, (int64_t)tile); p < end; p++) {
+        int64_t row = nnd_part(d->m, g->pieces, p), rows = nnd_part(d->m, g->pieces, p + 1) - row;
+        nnd_int8_pack_rows(g->set, (const uint8_t *)a + row * d->k, (size_t)d->k, d->a_signed,
+                           (size_t)rows, (size_t)d->k, (char *)packed + (size_t)row * row_bytes(g),
+                           factors + row);
+        for (int64_t i = row; i < row + rows; i++)
+            factors[i] = (int32_t)(0u - (uint32_t)factors[i]);
+    }
+}
+
+/* ---- product ----------------------------------------------------------------------------------
+ */
+
 size_t nnd_int8_gemm_tiles(const nnd_int8_gemm *g)
 {
     return (size_t)(g->m_tiles * g->n_tiles);
 }
 
-size_t nnd_int8_gemm_lane_bytes(const nnd_int8_gemm *g)
-{
-    return (size_t)NND_MAX(1, g->quads) * (size_t)g->set->tile_rows * nnd_int8_quad_bytes(g->set);
-}
-
 /* One register tile and its results. */
-static void run_spot(const nnd_int8_gemm *g, const nnd_int8_gemm_args *args, const void *rows_a,
-                     const int32_t *row_factor, int64_t row, int64_t rows, int64_t column)
+static void run_spot(const nnd_int8_gemm *g, const nnd_int8_gemm_args *args, int64_t row,
+                     int64_t rows, int64_t column)
 {
+    const char *a = args->packed_a;
     int32_t sums[NND_INT8_MAX_ROWS * NND_INT8_MAX_PANEL];
     int64_t columns = NND_MIN(g->panel, g->desc.n - column);
     const nnd_int8_result *r = &args->result;
     nnd_int8_tile_args t = {
         .vectors = (const uint8_t *)args->packed_b + column * g->quads * 4,
-        .rows = rows_a,
+        .rows = a + (size_t)row * row_bytes(g),
         .quads = (size_t)g->quads,
         .column_start = args->columns + column,
-        .row_factor = row_factor,
+        .row_factor = (const int32_t *)(const void *)(a + factors_offset(g)) + row,
         .column_factor = args->columns + g->n_padded + column,
         .sums = sums,
         .stride = (size_t)g->panel,
@@ -144,22 +194,18 @@ static void run_spot(const nnd_int8_gemm *g, const nnd_int8_gemm_args *args, con
     nnd_int8_store(g->set, r, &block, c, (size_t)g->desc.n);
 }
 
-void nnd_int8_gemm_run_tile(const nnd_int8_gemm *g, const nnd_int8_gemm_args *args, size_t tile,
-                            void *scratch)
+void nnd_int8_gemm_run_tile(const nnd_int8_gemm *g, const nnd_int8_gemm_args *args, size_t tile)
 {
-    const nnd_int8_gemm_desc *d = &g->desc;
-    int64_t panels = nnd_ceil_div(d->n, g->panel);
-    int64_t mi = (int64_t)tile % g->m_tiles, ni = (int64_t)tile / g->m_tiles;
-    int64_t first = nnd_part(panels, g->n_tiles, ni), end = nnd_part(panels, g->n_tiles, ni + 1);
-    int64_t piece_end = nnd_part(g->pieces, g->m_tiles, mi + 1);
-    for (int64_t p = nnd_part(g->pieces, g->m_tiles, mi); p < piece_end; p++) {
-        int32_t factor[NND_INT8_MAX_ROWS];
-        int64_t row = nnd_part(d->m, g->pieces, p), rows = nnd_part(d->m, g->pieces, p + 1) - row;
-        nnd_int8_pack_rows(g->set, (const uint8_t *)args->a + row * d->k, (size_t)d->k, d->a_signed,
-                           (size_t)rows, (size_t)d->k, scratch, factor);
-        for (int64_t i = 0; i < rows; i++)
-            factor[i] = (int32_t)(0u - (uint32_t)factor[i]);
-        for (int64_t i = first; i < end; i++)
-            run_spot(g, args, scratch, factor, row, rows, i * g->panel);
+    int64_t panels = nnd_ceil_div(g->desc.n, g->panel);
+    int64_t ni = (int64_t)tile % g->n_tiles, mi = (int64_t)tile / g->n_tiles;
+    int64_t first = nnd_part(g->pieces, g->m_tiles, mi);
+    int64_t end = nnd_part(g->pieces, g->m_tiles, mi + 1);
+    int64_t panel_end = nnd_part(panels, g->n_tiles, ni + 1);
+    for (int64_t i = nnd_part(panels, g->n_tiles, ni); i < panel_end; i++) {
+        for (int64_t p = first; p < end; p++) {
+            int64_t row = nnd_part(g->desc.m, g->pieces, p);
+            int64_t rows = nnd_part(g->desc.m, g->pieces, p + 1) - row;
+            run_spot(g, args, row, rows, i * g->panel);
+        }
     }
 }

@@ -94,6 +94,8 @@ typedef struct nnd_int8_set {
                      uint8_t *y, size_t n);
     void (*dequantise)(const uint8_t *x, float scale, int32_t zero, bool is_signed, float *y,
                        size_t n);
+    uint32_t (*sum)(const uint8_t *x, bool is_signed, size_t n);
+    void (*range)(const float *x, size_t n, float *low, float *high);
     /* nnd_int8_pair_run. */
     void (*pair)(const nnd_int8_pair *p, const uint8_t *a, size_t a_step, const uint8_t *b,
                  size_t b_step, uint8_t *y, size_t n);

@@ -298,23 +298,14 @@ static nnd_status matmul_run(nnd_op_ctx *c)
 static nnd_status dynamic_run(nnd_op_ctx *c)
 {
     const nnd_tensor *x = c->in[0];
-    size_t n = (size_t)nnd_tensor_count(x);
-    const float *v = x->data;
-    float low = 0, high = 0;
-    for (size_t i = 0; i < n; i++) {
-        low = v[i] < low ? v[i] : low;
-        high = v[i] > high ? v[i] : high;
-    }
-    float scale = (high - low) / 255.0f;
-    uint8_t zero = scale > 0 ? (uint8_t)to_code(-low / scale, 0, 0, 255) : 0;
-    uint8_t *bytes = nnd_alloc(n + 1);
+    nnd_dynamic s;
+    uint8_t *bytes = nnd_alloc((size_t)nnd_tensor_count(x) + 1);
     if (!bytes) return nnd_op_fail(c, NND_E_OUT_OF_MEMORY, "no memory to quantise the input");
-    for (size_t i = 0; i < n; i++)
-        bytes[i] = scale > 0 ? (uint8_t)to_code(v[i] / scale, zero, 0, 255) : zero;
     nnd_tensor quantised, point;
-    nnd_status status = nnd_tensor_init(&quantised, NND_U8, x->rank, x->dims, bytes);
-    if (status == NND_OK) status = nnd_tensor_init(&point, NND_U8, 0, NULL, &zero);
-    if (status == NND_OK) status = multiply(c, &quantised, &point, scale);
+    nnd_status status = nnd_dynamic_quantise(c, x, bytes, &s);
+    if (status == NND_OK) status = nnd_tensor_init(&quantised, NND_U8, x->rank, x->dims, bytes);
+    if (status == NND_OK) status = nnd_tensor_init(&point, NND_U8, 0, NULL, &s.zero);
+    if (status == NND_OK) status = multiply(c, &quantised, &point, s.scale);
     nnd_free(bytes);
     return status;
 }

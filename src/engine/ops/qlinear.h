@@ -31,6 +31,15 @@ typedef struct nnd_codes {
 } nnd_codes;
 nnd_codes nnd_codes_of(const nnd_graph_node *node, nnd_dtype type);
 
+/* What DynamicQuantizeLinear finds: a scale, 0 for nothing but zeros, and a zero point. */
+typedef struct nnd_dynamic {
+    float scale;
+    uint8_t zero;
+} nnd_dynamic;
+/* The scaling of x, f32, and its codes in y, which may be NULL. */
+nnd_status nnd_dynamic_quantise(const nnd_op_ctx *c, const nnd_tensor *x, uint8_t *y,
+                                nnd_dynamic *scaling);
+
 /* y = table[x]; input 1 has 256 bytes. No model has it, the pass qdq makes it. */
 extern const nnd_op nnd_op_byte_table;
 enum { NND_TABLE_CODES = 256 };

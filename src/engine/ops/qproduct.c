@@ -157,25 +157,30 @@ nnd_status nnd_qmatmul_prepare(nnd_graph *g, nnd_graph_node *n)
     return NND_OK;
 }
 
-/* The run's numbers, in the workspace: the columns' corrections, scales, zero points, and B packed
-   when it is no constant. */
+/* The run's numbers, in the workspace: the columns' corrections, scales, zero points, A packed, and
+   B packed when it is no constant. */
 typedef struct matmul_space {
     int32_t *columns;
     float *scales;
     int32_t *zeros;
-    void *packed;
+    void *a, *b;
 } matmul_space;
+
+static size_t aligned(size_t bytes)
+{
+    return (bytes + NND_KERNEL_ALIGN - 1) / NND_KERNEL_ALIGN * NND_KERNEL_ALIGN;
+}
 
 /* Bytes of a number per column; the corrections are two lists. */
 static size_t list_bytes(const matmul_step *s)
 {
-    size_t list = (size_t)s->gemm.n_padded * sizeof(int32_t);
-    return (list + NND_KERNEL_ALIGN - 1) / NND_KERNEL_ALIGN * NND_KERNEL_ALIGN;
+    return aligned((size_t)s->gemm.n_padded * sizeof(int32_t));
 }
 
 static size_t space_bytes(const matmul_step *s, bool pack)
 {
-    return 4 * list_bytes(s) + (pack ? nnd_int8_gemm_packed_bytes(&s->gemm) : 0);
+    return 4 * list_bytes(s) + aligned(nnd_int8_gemm_a_bytes(&s->gemm)) +
+           (pack ? nnd_int8_gemm_packed_bytes(&s->gemm) : 0);
 }
 
 static matmul_space space_at(const matmul_step *s, char *at)
@@ -184,7 +189,8 @@ static matmul_space space_at(const matmul_step *s, char *at)
     return (matmul_space){.columns = (int32_t *)(void *)at,
                           .scales = (float *)(void *)(at + 2 * list),
                           .zeros = (int32_t *)(void *)(at + 3 * list),
-                          .packed = at + 4 * list};
+                          .a = at + 4 * list,
+                          .b = at + 4 * list + aligned(nnd_int8_gemm_a_bytes(&s->gemm))};
 }
 
 nnd_status nnd_qmatmul_plan(nnd_op_ctx *c)
@@ -215,7 +221,6 @@ nnd_status nnd_qmatmul_plan(nnd_op_ctx *c)
     *step = s;
     c->step = step;
     c->workspace_bytes = space_bytes(step, !c->node->state);
-    c->lane_bytes = nnd_int8_gemm_lane_bytes(&step->gemm);
     c->kernel = "int8 gemm";
     return NND_OK;
 }
@@ -226,15 +231,25 @@ void nnd_qmatmul_unplan(void *step)
 }
 
 typedef struct matmul_job {
-    const nnd_op_ctx *c;
-    const matmul_step *step;
+    const nnd_int8_gemm *gemm;
     nnd_int8_gemm_args args;
+    const void *a;
+    void *packed_a;
 } matmul_job;
+
+static nnd_status pack_tile(void *user, size_t index, int lane)
+{
+    const matmul_job *j = user;
+    (void)lane;
+    nnd_int8_gemm_pack_a_tile(j->gemm, j->a, j->packed_a, index);
+    return NND_OK;
+}
 
 static nnd_status matmul_tile(void *user, size_t index, int lane)
 {
     const matmul_job *j = user;
-    nnd_int8_gemm_run_tile(&j->step->gemm, &j->args, index, nnd_op_lane(j->c, lane));
+    (void)lane;
+    nnd_int8_gemm_run_tile(j->gemm, &j->args, index);
     return NND_OK;
 }
 
@@ -250,24 +265,27 @@ nnd_status nnd_qmatmul_run(nnd_op_ctx *c, const nnd_tensor *a, int32_t a_zero, f
     size_t element = c->out[0].dtype == NND_I32 || c->out[0].dtype == NND_F32 ? 4 : 1;
     const nnd_tensor *added =
         c->op->variant == NND_QPRODUCT_GEMM ? nnd_qproduct_at(c, r->bias) : NULL;
-    matmul_job j = {.c = c, .step = s};
+    matmul_job j = {.gemm = g, .packed_a = m.a};
     memset(m.scales, 0, (size_t)g->n_padded * sizeof(*m.scales));
     read_scales(c, a_scale, m.scales, n);
     read_zeros(b_zero, m.zeros, zeros);
-    j.args = (nnd_int8_gemm_args){
-        .packed_b = w ? w->data : m.packed, .columns = m.columns, .result = result_of(c, m.scales)};
+    j.args = (nnd_int8_gemm_args){.packed_a = m.a,
+                                  .packed_b = w ? w->data : m.b,
+                                  .columns = m.columns,
+                                  .result = result_of(c, m.scales)};
     for (size_t i = 0; i < s->p.batches; i++) {
         size_t at_a, at_b;
         nnd_qmatrices_locate(&s->p, i, &at_a, &at_b);
         if (!w && at_b != last)
-            nnd_int8_gemm_pack_b(g, (const uint8_t *)b->data + at_b * (size_t)s->p.k * n, m.packed);
+            nnd_int8_gemm_pack_b(g, (const uint8_t *)b->data + at_b * (size_t)s->p.k * n, m.b);
         if (at_b != last)
             nnd_int8_gemm_columns(g, j.args.packed_b, a_zero, m.zeros, zeros,
                                   added ? added->data : NULL,
                                   added ? (size_t)nnd_tensor_count(added) : 0, m.columns);
         last = at_b;
-        j.args.a = (const uint8_t *)a->data + at_a * (size_t)(s->p.m * s->p.k);
+        j.a = (const uint8_t *)a->data + at_a * (size_t)(s->p.m * s->p.k);
         j.args.c = (char *)c->out[0].data + i * (size_t)s->p.m * n * element;
+        NND_TRY(nnd_op_for(c, nnd_int8_gemm_a_tiles(g), pack_tile, &j));
         NND_TRY(nnd_op_for(c, nnd_int8_gemm_tiles(g), matmul_tile, &j));
     }
     return NND_OK;

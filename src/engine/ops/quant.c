@@ -4,6 +4,7 @@
 
 #include "engine/kernels/int8.h"
 #include "engine/onnx/onnx.h"
+#include "engine/ops/qlinear.h"
 #include "engine/ops/rows.h"
 
 /* Where the scale of element i is. */
@@ -266,6 +267,72 @@ static nnd_status dequantize_run(nnd_op_ctx *c)
     return nnd_op_for(c, nnd_op_tiles(j.total), dequantize_tile, &j);
 }
 
+/* ---- DynamicQuantizeLinear --------------------------------------------------------------------
+ */
+
+enum { MAX_PARTS = 64 }; /* of a search for the extremes */
+
+typedef struct range_job {
+    const float *x;
+    size_t n, parts;
+    float low[MAX_PARTS], high[MAX_PARTS];
+} range_job;
+
+static nnd_status range_part(void *user, size_t index, int lane)
+{
+    range_job *j = user;
+    size_t begin = j->n / j->parts * index, end = begin + j->n / j->parts;
+    (void)lane;
+    if (index + 1 == j->parts) end = j->n;
+    nnd_int8_range(j->x + begin, end - begin, &j->low[index], &j->high[index]);
+    return NND_OK;
+}
+
+/* The scale and the zero point that the extremes of x set. */
+static nnd_status find_scaling(const nnd_op_ctx *c, const nnd_tensor *x, nnd_dynamic *s)
+{
+    range_job j = {.x = x->data, .n = (size_t)nnd_tensor_count(x)};
+    j.parts = nnd_op_tiles(j.n);
+    j.parts = j.parts < 1 ? 1 : j.parts > MAX_PARTS ? MAX_PARTS : j.parts;
+    NND_TRY(nnd_op_for(c, j.parts, range_part, &j));
+    float low = 0.0f, high = 0.0f;
+    for (size_t i = 0; i < j.parts; i++) {
+        low = fminf(low, j.low[i]);
+        high = fmaxf(high, j.high[i]);
+    }
+    s->scale = (high - low) / 255.0f;
+    /* Nothing but zeros has no scale, and infinite numbers none that means something. */
+    double zero = s->scale > 0 ? clamp_to(NND_U8, nearbyint((double)(0.0f - low / s->scale))) : 0.0;
+    s->zero = isnan(zero) ? 0 : (uint8_t)zero;
+    return NND_OK;
+}
+
+typedef struct dynamic_job {
+    const float *x;
+    uint8_t *y;
+    size_t n;
+    nnd_dynamic s;
+} dynamic_job;
+
+static nnd_status dynamic_tile(void *user, size_t index, int lane)
+{
+    const dynamic_job *j = user;
+    size_t begin = index * NND_OP_GRAIN, end = begin + NND_OP_GRAIN;
+    (void)lane;
+    if (end > j->n) end = j->n;
+    nnd_int8_quantise(j->x + begin, j->s.scale > 0 ? j->s.scale : 1.0f, j->s.zero, false,
+                      j->y + begin, end - begin);
+    return NND_OK;
+}
+
+nnd_status nnd_dynamic_quantise(const nnd_op_ctx *c, const nnd_tensor *x, uint8_t *y,
+                                nnd_dynamic *s)
+{
+    NND_TRY(find_scaling(c, x, s));
+    dynamic_job j = {.x = x->data, .y = y, .n = (size_t)nnd_tensor_count(x), .s = *s};
+    return y ? nnd_op_for(c, nnd_op_tiles(j.n), dynamic_tile, &j) : NND_OK;
+}
+
 static nnd_status dynamic_infer(nnd_op_ctx *c)
 {
     NND_TRY(nnd_op_expect(c, 0, 1u << NND_F32));
@@ -274,43 +341,13 @@ static nnd_status dynamic_infer(nnd_op_ctx *c)
     return nnd_op_output(c, 2, NND_U8, 0, NULL);
 }
 
-/* The least and the greatest of x and zero; a NaN is neither. Several at a time, so that compilers
-   make vectors of them. */
-static void range_of(const float *x, size_t n, float *low, float *high)
-{
-    enum { LANES = 16 };
-    float least[LANES] = {0}, most[LANES] = {0};
-    size_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-        for (size_t k = 0; k < LANES; k++) {
-            least[k] = x[i + k] < least[k] ? x[i + k] : least[k];
-            most[k] = x[i + k] > most[k] ? x[i + k] : most[k];
-        }
-    for (; i < n; i++) {
-        least[0] = x[i] < least[0] ? x[i] : least[0];
-        most[0] = x[i] > most[0] ? x[i] : most[0];
-    }
-    for (size_t k = 1; k < LANES; k++) {
-        least[0] = fminf(least[0], least[k]);
-        most[0] = fmaxf(most[0], most[k]);
-    }
-    *low = least[0];
-    *high = most[0];
-}
-
 static nnd_status dynamic_run(nnd_op_ctx *c)
 {
-    job j = {.c = c, .total = (size_t)nnd_tensor_count(c->in[0]), .plain = true};
-    float low, high;
-    range_of(c->in[0]->data, j.total, &low, &high);
-    float scale = (high - low) / 255.0f;
-    /* Nothing but zeros has no scale, and infinite numbers none that means something. */
-    double zero = scale > 0 ? clamp_to(NND_U8, nearbyint((double)(0.0f - low / scale))) : 0.0;
-    if (isnan(zero)) zero = 0.0;
-    if (c->out[1].data) *(float *)c->out[1].data = scale;
-    if (c->out[2].data) *(uint8_t *)c->out[2].data = (uint8_t)zero;
-    j.row = (nnd_quant_row){scale > 0 ? scale : 1.0f, (int32_t)zero, NND_U8};
-    return c->out[0].data ? nnd_op_for(c, nnd_op_tiles(j.total), quantize_tile, &j) : NND_OK;
+    nnd_dynamic s;
+    NND_TRY(nnd_dynamic_quantise(c, c->in[0], c->out[0].data, &s));
+    if (c->out[1].data) *(float *)c->out[1].data = s.scale;
+    if (c->out[2].data) *(uint8_t *)c->out[2].data = s.zero;
+    return NND_OK;
 }
 
 static const nnd_op ops[] = {

@@ -113,6 +113,25 @@ static void dequantise(const uint8_t *x, float scale, int32_t zero, bool is_sign
         y[i] = (float)((is_signed ? (int8_t)x[i] : x[i]) - zero) * scale;
 }
 
+static uint32_t sum(const uint8_t *x, bool is_signed, size_t n)
+{
+    uint32_t total = 0;
+    for (size_t i = 0; i < n; i++) {
+        const int32_t v = is_signed ? (int8_t)x[i] : x[i];
+        total += (uint32_t)v;
+    }
+    return total;
+}
+
+static void range(const float *x, size_t n, float *low, float *high)
+{
+    *low = *high = 0.0f;
+    for (size_t i = 0; i < n; i++) {
+        *low = x[i] < *low ? x[i] : *low;
+        *high = x[i] > *high ? x[i] : *high;
+    }
+}
+
 static int32_t code_at(const uint8_t *x, size_t i, bool is_signed)
 {
     return is_signed ? (int8_t)x[i] : x[i];
@@ -141,4 +160,6 @@ const nnd_int8_set nnd_int8_set_reference = {.isa = NND_ISA_REFERENCE,
                                              .depthwise = depthwise,
                                              .quantise = quantise,
                                              .dequantise = dequantise,
+                                             .sum = sum,
+                                             .range = range,
                                              .pair = pair};

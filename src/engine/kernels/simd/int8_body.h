@@ -8,6 +8,7 @@
  *   va  running sums: va_zero, va_dot(sums, vx, vb), va_total → vi
  *   vf  LANES × f32: vf_load, vf_store, vf_set1, vf_of(vi), vf_add, vf_mul, vf_div,
  *       vf_fma(a, b, c): a·b + c, vf_ordered(v): 0 for a NaN
+ *   vf_least(v, low), vf_most(v, high)  the smaller or larger one; the second one for a NaN
  *   vi_codes(p, is_signed)  LANES bytes, widened
  *   vi_round(v, low, high) → vi  the nearest integers within these limits, low for a NaN
  *   vi_bytes(v, to), vi_bytes_part(v, to, n)  the low byte of each lane, of the first n lanes
@@ -62,15 +63,8 @@ NND_INLINE void tile_bytes(const int rows, const int vectors, const nnd_int8_byt
 
 /* The corrections, one after another: nearly always only one of them is there. */
 NND_INLINE void tile_finish(const int rows, const int vectors, const nnd_int8_tile_args *t,
-                            va acc[ROWS][VECTORS])
+                            vi sums[ROWS][VECTORS])
 {
-    vi sums[ROWS][VECTORS];
-#pragma GCC unroll 16
-    for (int i = 0; i < rows; i++) {
-#pragma GCC unroll 2
-        for (int v = 0; v < vectors; v++)
-            sums[i][v] = va_total(acc[i][v]);
-    }
     if (t->row_start) {
 #pragma GCC unroll 16
         for (int i = 0; i < rows; i++) {
@@ -134,7 +128,52 @@ NND_INLINE void tile(const int rows, const int vectors, const nnd_int8_tile_args
         x += (size_t)vectors * LANES * 4;
         b += (size_t)rows * quad;
     }
-    tile_finish(rows, vectors, t, acc);
+    vi sums[ROWS][VECTORS];
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; i++) {
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; v++)
+            sums[i][v] = va_total(acc[i][v]);
+    }
+    tile_finish(rows, vectors, t, sums);
+}
+
+/* One row, four quads at a time: sums that do not wait for each other. */
+NND_INLINE void tile_row(const int vectors, const nnd_int8_tile_args *t)
+{
+    enum { DEPTH = 4 };
+    const size_t quad = WIDE_ROWS ? 8 : 4, step = (size_t)vectors * LANES * 4;
+    va acc[DEPTH][VECTORS];
+#pragma GCC unroll 4
+    for (int d = 0; d < DEPTH; d++) {
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; v++)
+            acc[d][v] = va_zero();
+    }
+    const uint8_t *x = t->vectors;
+    const char *b = t->rows;
+    size_t q = t->quads;
+    for (; q >= DEPTH; q -= DEPTH, x += DEPTH * step, b += DEPTH * quad) {
+#pragma GCC unroll 4
+        for (int d = 0; d < DEPTH; d++) {
+            vb r = vb_load(b + (size_t)d * quad);
+#pragma GCC unroll 2
+            for (int v = 0; v < vectors; v++)
+                acc[d][v] =
+                    va_dot(acc[d][v], vx_load(x + (size_t)d * step + (size_t)v * LANES * 4), r);
+        }
+    }
+    for (; q > 0; q--, x += step, b += quad) {
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; v++)
+            acc[0][v] = va_dot(acc[0][v], vx_load(x + (size_t)v * LANES * 4), vb_load(b));
+    }
+    vi sums[ROWS][VECTORS];
+#pragma GCC unroll 2
+    for (int v = 0; v < vectors; v++)
+        sums[0][v] = vi_add(vi_add(va_total(acc[0][v]), va_total(acc[1][v])),
+                            vi_add(va_total(acc[2][v]), va_total(acc[3][v])));
+    tile_finish(1, vectors, t, sums);
 }
 
 #define TILE_CASE(rows)                                                                            \
@@ -148,7 +187,12 @@ NND_INLINE void tile(const int rows, const int vectors, const nnd_int8_tile_args
 static void int8_tile(int rows, int vectors, const nnd_int8_tile_args *t)
 {
     switch (rows) {
-        TILE_CASE(1)
+    case 1:
+        if (vectors == 1)
+            tile_row(1, t);
+        else
+            tile_row(VECTORS, t);
+        break;
         TILE_CASE(2)
         TILE_CASE(3)
         TILE_CASE(4)
@@ -343,6 +387,48 @@ static void int8_dequantise(const uint8_t *x, float scale, int32_t zero, bool is
     memcpy(y + i, out, (n - i) * sizeof *y);
 }
 
+/* Two vectors at a time: sums that do not wait for each other. */
+static uint32_t int8_sum(const uint8_t *x, bool is_signed, size_t n)
+{
+    vi sums[2] = {vi_set1(0), vi_set1(0)};
+    for (; n >= 2 * LANES; n -= 2 * LANES, x += 2 * LANES) {
+        sums[0] = vi_add(sums[0], vi_codes(x, is_signed));
+        sums[1] = vi_add(sums[1], vi_codes(x + LANES, is_signed));
+    }
+    int32_t lanes[LANES];
+    vi_store(lanes, vi_add(sums[0], sums[1]));
+    uint32_t total = 0;
+    for (size_t i = 0; i < LANES; i++)
+        total += (uint32_t)lanes[i];
+    for (size_t i = 0; i < n; i++) {
+        const int32_t v = is_signed ? (int8_t)x[i] : x[i];
+        total += (uint32_t)v;
+    }
+    return total;
+}
+
+static void int8_range(const float *x, size_t n, float *low, float *high)
+{
+    vf least[2] = {vf_set1(0.0f), vf_set1(0.0f)}, most[2] = {vf_set1(0.0f), vf_set1(0.0f)};
+    for (size_t i = 0; i < n; i += 2 * LANES) {
+        const size_t left = n - i;
+        const vf v = vf_load_some(x + i, left);
+        const vf w = left > LANES ? vf_load_some(x + i + LANES, left - LANES) : vf_set1(0.0f);
+        least[0] = vf_least(v, least[0]);
+        most[0] = vf_most(v, most[0]);
+        least[1] = vf_least(w, least[1]);
+        most[1] = vf_most(w, most[1]);
+    }
+    float lows[LANES], highs[LANES];
+    vf_store(lows, vf_least(least[0], least[1]));
+    vf_store(highs, vf_most(most[0], most[1]));
+    *low = *high = 0.0f;
+    for (size_t i = 0; i < LANES; i++) {
+        *low = lows[i] < *low ? lows[i] : *low;
+        *high = highs[i] > *high ? highs[i] : *high;
+    }
+}
+
 /* LANES codes from x[i·step] on, of which `left` are there. */
 NND_INLINE vi pair_codes(const bool is_signed, const uint8_t *x, size_t i, size_t step, size_t left)
 {
@@ -404,4 +490,6 @@ const nnd_int8_set SET_NAME = {.isa = SET_ISA,
 #endif
                                .quantise = int8_quantise,
                                .dequantise = int8_dequantise,
+                               .sum = int8_sum,
+                               .range = int8_range,
                                .pair = int8_pair};

@@ -75,6 +75,14 @@ static inline vf vf_fma(vf a, vf b, vf c)
 {
     return vfmaq_f32(c, a, b);
 }
+static inline vf vf_least(vf v, vf low)
+{
+    return vbslq_f32(vcltq_f32(v, low), v, low);
+}
+static inline vf vf_most(vf v, vf high)
+{
+    return vbslq_f32(vcgtq_f32(v, high), v, high);
+}
 static inline vi vi_codes(const uint8_t *p, bool is_signed)
 {
     uint32_t four;

@@ -101,6 +101,14 @@ static inline vf vf_fma(vf a, vf b, vf c)
 {
     return _mm256_fmadd_ps(a, b, c);
 }
+static inline vf vf_least(vf v, vf low)
+{
+    return _mm256_min_ps(v, low);
+}
+static inline vf vf_most(vf v, vf high)
+{
+    return _mm256_max_ps(v, high);
+}
 static inline vi vi_codes(const uint8_t *p, bool is_signed)
 {
     __m128i v = _mm_loadl_epi64((const __m128i *)(const void *)p);
