@@ -13,10 +13,28 @@
 #define TILE_PARTS   8           /* few: parts of the channels gather the same pixels again */
 #define CHUNK_BYTES  (128 << 10) /* of gathered pixels: they stay in the second-level cache */
 #define CHUNK_PANELS 8
+#define COPY_BYTES   (16 << 10) /* of a plane: it stays in the first-level cache */
+
+enum { MOVE = 16 }; /* bytes that are moved at once, and what may be touched behind a row */
 
 static int64_t at_most(int64_t value, int64_t limit)
 {
     return NND_MAX(1, NND_MIN(value, limit));
+}
+
+/* A kernel with several taps sees a pixel several times: it is worth a copy in which rows follow
+   each other, padded and without steps. */
+static void plan_copy(nnd_int8_conv *c)
+{
+    const nnd_conv_desc *d = &c->desc;
+    if (c->pointwise || d->stride_w > 2) return;
+    int64_t rows = NND_MIN(c->out_h, nnd_ceil_div(c->chunk - 1, c->out_w) + 1);
+    int64_t high = (rows - 1) * d->stride_h + (d->kernel_h - 1) * d->dilation_h + 1;
+    int64_t pitch = c->out_w + (d->kernel_w - 1) * d->dilation_w / d->stride_w;
+    if (pitch > COPY_BYTES || high > COPY_BYTES / d->stride_w / pitch) return;
+    c->copy_rows = high;
+    c->copy_pitch = pitch;
+    c->phase = high * pitch;
 }
 
 static void plan_gemm(nnd_int8_conv *c)
@@ -43,7 +61,8 @@ static void plan_gemm(nnd_int8_conv *c)
     double work = column * (double)(c->chunk / c->panel);
     c->row_parts = at_most((int64_t)NND_MIN(work / target + 0.5, 1e6), c->pieces);
     c->tiles = (size_t)(images * c->chunks * c->row_parts);
-    c->lane_bytes = (size_t)((c->quads * 4 + 4) * c->chunk);
+    plan_copy(c);
+    c->lane_bytes = (size_t)((c->quads * 4 + 4) * c->chunk + c->phase * d->stride_w + 2 * MOVE);
 }
 
 nnd_status nnd_int8_conv_create(const nnd_conv_desc *desc, bool x_signed, bool w_signed,
@@ -229,6 +248,39 @@ static void gather_tap(const nnd_int8_conv *c, const uint8_t *plane, int64_t y, 
     }
 }
 
+/* Copies what taps see of a plane from output row `row` on; the padding is there already. */
+static void copy_plane(const nnd_int8_conv *c, const uint8_t *plane, int64_t row, uint8_t *to)
+{
+    const nnd_conv_desc *d = &c->desc;
+    int64_t y = row * d->stride_h - d->pad_top, top, bottom;
+    nnd_int8_inside(y, 1, d->in_h, c->copy_rows, &top, &bottom);
+    for (int64_t p = 0; p < d->stride_w; p++, to += c->phase) {
+        int64_t first, end, start = p - d->pad_left;
+        nnd_int8_inside(start, d->stride_w, d->in_w, c->copy_pitch, &first, &end);
+        for (int64_t i = top; i < bottom && first < end; i++)
+            copy_steps(plane + (y + i) * d->in_w, d->in_w, start + first * d->stride_w, d->stride_w,
+                       end - first, 0, to + i * c->copy_pitch + first);
+    }
+}
+
+/* gather_tap from such a copy. */
+static void move_tap(const nnd_int8_conv *c, const uint8_t *copy, int64_t y, int64_t x,
+                     int64_t column, int64_t n, uint8_t *to)
+{
+    const nnd_conv_desc *d = &c->desc;
+    const int64_t right = x * d->dilation_w, step = d->stride_h * c->copy_pitch;
+    const uint8_t *from = copy + right % d->stride_w * c->phase + right / d->stride_w +
+                          y * d->dilation_h * c->copy_pitch + column;
+    for (int64_t part = NND_MIN(n, c->out_w - column); n > 0; part = NND_MIN(n, c->out_w)) {
+        for (int64_t i = 0; i < part; i += MOVE)
+            memcpy(to + i, from + i, MOVE);
+        to += part;
+        n -= part;
+        from += step - column;
+        column = 0;
+    }
+}
+
 /* Gathers `n` pixels from `pixel` on as panels of the vector operand. x is a group's planes. */
 static void gather(const nnd_int8_conv *c, const uint8_t *x, int64_t pixel, int64_t n, uint8_t zero,
                    uint8_t *panels, uint8_t *stage)
@@ -244,13 +296,20 @@ static void gather(const nnd_int8_conv *c, const uint8_t *x, int64_t pixel, int6
     int64_t row = (pixel + first) / c->out_w, column = (pixel + first) % c->out_w;
     int64_t tap_y = 0, tap_x = 0; /* of k */
     const uint8_t *plane = x;
+    uint8_t *copy = stage + 4 * c->chunk + MOVE;
     if (staged) memset(stage, 0, (size_t)(4 * c->chunk));
+    if (c->phase) memset(copy, zero, (size_t)(c->phase * d->stride_w + MOVE));
     for (int64_t q = 0; q < c->quads; q++) {
         const uint8_t *planes[4], *rows[4];
         for (int64_t j = 0; j < 4; j++) {
             planes[j] = direct ? plane + pixel : plane;
             rows[j] = stage + j * c->chunk;
-            if (staged)
+            if (c->phase && tap_y == 0 && tap_x == 0) copy_plane(c, plane, row, copy);
+            if (c->phase)
+                move_tap(c, copy, tap_y, tap_x, column, n, stage + j * c->chunk);
+            else if (staged && c->pointwise)
+                memcpy(stage + j * c->chunk, plane + pixel + first, (size_t)(n - first));
+            else if (staged)
                 gather_tap(c, plane, tap_y, tap_x, row, column, n - first, zero,
                            stage + j * c->chunk);
             /* Rows beyond k meet weights of 0: any bytes will do. */

@@ -30,6 +30,9 @@ struct nnd_int8_conv {
     int64_t k, quads, group_rows, pieces, panel;
     int64_t chunk, chunks; /* pixels of a tile, whole panels */
     int64_t row_parts;     /* pieces are shared out among so many tiles */
+    /* The padded rows of one plane that a tile sees, columns apart by position modulo the stride:
+       `phase` bytes for each. 0 = taps are gathered from the plane itself. */
+    int64_t copy_rows, copy_pitch, phase;
 
     /* Depthwise: the padded input is copied, rows apart by position modulo the stride, columns too
        unless the kernel itself takes that step: then a step of the output is `step` bytes for every
