@@ -125,11 +125,18 @@ static void check_quantise(void)
         for (size_t i = 0; i < n; i++)
             if (rng_int(0, 3) == 0) x.data[i] = special[rng_int(0, 7)];
         y[n] = 77;
-        nnd_int8_quantise(x.data, scale, zero, is_signed, y, n);
+        int32_t least = low, most = low + 255;
+        if (rng_int(0, 2) == 0) { /* limits of an activation */
+            least += (int32_t)rng_int(0, 100);
+            most -= (int32_t)rng_int(0, 100);
+            nnd_int8_quantise_to(x.data, scale, zero, least, most, y, n);
+        } else {
+            nnd_int8_quantise(x.data, scale, zero, is_signed, y, n);
+        }
         for (size_t i = 0; i < n; i++) {
             float v = x.data[i] / scale;
             double code = isnan(v) ? zero : nearbyint((double)v) + zero;
-            code = code < low ? low : code > low + 255 ? low + 255 : code;
+            code = code < least ? least : code > most ? most : code;
             assert_int_equal(is_signed ? (int8_t)y[i] : y[i], (int)code);
         }
         assert_int_equal(y[n], 77);
@@ -166,6 +173,32 @@ static void test_dequantise(void **state)
 {
     (void)state;
     each_level(check_dequantise);
+}
+
+/* ---- tables ------------------------------------------------------------------------------ */
+
+static void check_lookup(void)
+{
+    uint8_t table[256], y[201];
+    for (size_t i = 0; i < sizeof table; i++)
+        table[i] = (uint8_t)rng_next();
+    for (size_t n = 0; n < sizeof y; n++) {
+        bytes x = random_bytes(n, false);
+        y[n] = 77;
+        nnd_int8_lookup(table, x.data, y, n);
+        assert_int_equal(y[n], 77);
+        for (size_t i = 0; i < n; i++)
+            assert_int_equal(y[i], table[x.data[i]]);
+        nnd_int8_lookup(table, x.data, x.data, n); /* in place */
+        assert_memory_equal(x.data, y, n);
+        nnd_free(x.data);
+    }
+}
+
+static void test_lookup(void **state)
+{
+    (void)state;
+    each_level(check_lookup);
 }
 
 /* ---- sums and ranges --------------------------------------------------------------------- */
@@ -560,8 +593,9 @@ int main(void)
         cmocka_unit_test(test_gemm),       cmocka_unit_test(test_wrap),
         cmocka_unit_test(test_bad_gemm),   cmocka_unit_test(test_conv),
         cmocka_unit_test(test_bad_conv),   cmocka_unit_test(test_quantise),
-        cmocka_unit_test(test_dequantise), cmocka_unit_test(test_sum),
-        cmocka_unit_test(test_range),      cmocka_unit_test(test_pair),
+        cmocka_unit_test(test_dequantise), cmocka_unit_test(test_lookup),
+        cmocka_unit_test(test_sum),        cmocka_unit_test(test_range),
+        cmocka_unit_test(test_pair),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -31,14 +31,24 @@ nnd_isa nnd_int8_isa(void)
 
 void nnd_int8_quantise(const float *x, float scale, int32_t zero, bool is_signed, void *y, size_t n)
 {
-    nnd_int8_set_current()->quantise(x, scale, zero, is_signed ? -128 : 0, is_signed ? 127 : 255, y,
-                                     n);
+    nnd_int8_quantise_to(x, scale, zero, is_signed ? -128 : 0, is_signed ? 127 : 255, y, n);
+}
+
+void nnd_int8_quantise_to(const float *x, float scale, int32_t zero, int32_t low, int32_t high,
+                          void *y, size_t n)
+{
+    nnd_int8_set_current()->quantise(x, scale, zero, low, high, y, n);
 }
 
 void nnd_int8_dequantise(const void *x, float scale, int32_t zero, bool is_signed, float *y,
                          size_t n)
 {
     nnd_int8_set_current()->dequantise(x, scale, zero, is_signed, y, n);
+}
+
+void nnd_int8_lookup(const uint8_t *table, const uint8_t *x, uint8_t *y, size_t n)
+{
+    nnd_int8_set_current()->lookup(table, x, y, n);
 }
 
 uint32_t nnd_int8_sum(const void *x, bool is_signed, size_t n)

@@ -41,9 +41,16 @@ void nnd_int8_max(const void *x, int64_t step, bool is_signed, void *y, size_t n
 void nnd_int8_quantise(const float *x, float scale, int32_t zero, bool is_signed, void *y,
                        size_t n);
 
+/* The same with the limits [low, high], which y's type holds. */
+void nnd_int8_quantise_to(const float *x, float scale, int32_t zero, int32_t low, int32_t high,
+                          void *y, size_t n);
+
 /* y[i] = (x[i] − zero)·scale; x is i8 or u8, and zero is of that type. */
 void nnd_int8_dequantise(const void *x, float scale, int32_t zero, bool is_signed, float *y,
                          size_t n);
+
+/* y[i] = table[x[i]], one entry for each of the 256 bytes; y may be x. */
+void nnd_int8_lookup(const uint8_t *table, const uint8_t *x, uint8_t *y, size_t n);
 
 /* Σ x, modulo 2^32; x is i8 or u8. */
 uint32_t nnd_int8_sum(const void *x, bool is_signed, size_t n);

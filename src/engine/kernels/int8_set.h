@@ -94,6 +94,7 @@ typedef struct nnd_int8_set {
                      uint8_t *y, size_t n);
     void (*dequantise)(const uint8_t *x, float scale, int32_t zero, bool is_signed, float *y,
                        size_t n);
+    void (*lookup)(const uint8_t *table, const uint8_t *x, uint8_t *y, size_t n);
     uint32_t (*sum)(const uint8_t *x, bool is_signed, size_t n);
     void (*range)(const float *x, size_t n, float *low, float *high);
     /* nnd_int8_pair_run. */

@@ -1,10 +1,11 @@
 /*
  * com.microsoft's quantised layers: QLinearConcat, QLinearAveragePool, QLinearGlobalAveragePool,
  * QLinearSoftmax. Global averages are sums of integers that are scaled once; else bytes are
- * dequantised, computed in single precision (sums in double) and quantised again.
+ * dequantised, computed in single precision (the sums of a softmax in double) and quantised again.
  */
 #include <string.h>
 
+#include "engine/kernels/int8.h"
 #include "engine/ops/qlinear.h"
 #include "engine/ops/window.h"
 
@@ -58,21 +59,20 @@ typedef struct concat_job {
 static nnd_status concat_tables(concat_job *j)
 {
     const nnd_op_ctx *c = j->c;
-    static const int64_t dims[1] = {NND_TABLE_CODES};
     uint8_t all[NND_TABLE_CODES];
+    float values[NND_TABLE_CODES];
     nnd_scaling result = nnd_scaling_result(c, 0);
     size_t n = (c->in_count - FIRST) / EACH;
+    const bool is_signed = c->in[1]->dtype == NND_I8;
     j->tables = nnd_alloc(n * NND_TABLE_CODES);
     if (!j->tables) return nnd_op_fail(c, NND_E_OUT_OF_MEMORY, "no memory for tables");
     for (size_t i = 0; i < NND_TABLE_CODES; i++)
         all[i] = (uint8_t)i;
     for (size_t k = 0; k < n; k++) {
-        nnd_tensor from, to;
         nnd_scaling s = nnd_scaling_at(c, FIRST + k * EACH + 1);
-        NND_TRY(nnd_tensor_init(&from, c->in[1]->dtype, 1, dims, all));
-        NND_TRY(nnd_tensor_init(&to, c->in[1]->dtype, 1, dims, j->tables + k * NND_TABLE_CODES));
-        for (size_t i = 0; i < NND_TABLE_CODES; i++)
-            nnd_quantise(&to, i, nnd_dequantise(&from, i, s), result);
+        nnd_int8_dequantise(all, s.scale, (int32_t)s.zero, is_signed, values, NND_TABLE_CODES);
+        nnd_int8_quantise(values, result.scale, (int32_t)result.zero, is_signed,
+                          j->tables + k * NND_TABLE_CODES, NND_TABLE_CODES);
     }
     return NND_OK;
 }
@@ -90,8 +90,7 @@ static nnd_status concat_tile(void *user, size_t row, int lane)
         const nnd_tensor *x = c->in[k];
         size_t n = (size_t)nnd_op_span(x, j->axis, x->rank);
         const uint8_t *codes = (const uint8_t *)x->data + row * n;
-        for (size_t i = 0; i < n; i++)
-            ((uint8_t *)y->data)[to + i] = table[codes[i]];
+        nnd_int8_lookup(table, codes, (uint8_t *)y->data + to, n);
         to += n;
         table += NND_TABLE_CODES;
     }
@@ -137,6 +136,24 @@ static nnd_status global_infer(nnd_op_ctx *c)
     return nnd_op_output(c, 0, x->dtype, x->rank, dims);
 }
 
+/* Exact: scaled once, afterwards. */
+static int64_t sum_of(const uint8_t *x, bool is_signed, size_t n)
+{
+    enum { PIECE = 1 << 22 }; /* 32 bits are enough for its sum */
+    int64_t sum = 0;
+    for (size_t i = 0; i < n; i += PIECE)
+        sum += (int32_t)nnd_int8_sum(x + i, is_signed, n - i < PIECE ? n - i : PIECE);
+    return sum;
+}
+
+static int64_t sum_apart(const uint8_t *x, size_t step, bool is_signed, size_t n)
+{
+    int64_t sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += is_signed ? (int8_t)x[i * step] : x[i * step];
+    return sum;
+}
+
 static nnd_status global_tile(void *user, size_t plane, int lane)
 {
     const nnd_op_ctx *c = user;
@@ -146,12 +163,10 @@ static nnd_status global_tile(void *user, size_t plane, int lane)
     size_t area = (size_t)nnd_op_span(x, last ? 1 : 2, last ? x->rank - 1 : x->rank);
     size_t from = last ? plane / channels * area * channels + plane % channels : plane * area;
     nnd_scaling s = nnd_scaling_at(c, 1), result = nnd_scaling_result(c, 3);
-    int64_t sum = 0; /* exact, and scaled once */
+    const uint8_t *x_at = (const uint8_t *)x->data + from;
+    int64_t sum = last ? sum_apart(x_at, channels, x->dtype == NND_I8, area)
+                       : sum_of(x_at, x->dtype == NND_I8, area);
     (void)lane;
-    for (size_t i = 0; i < area; i++) {
-        size_t at = from + i * (last ? channels : 1);
-        sum += x->dtype == NND_I8 ? ((const int8_t *)x->data)[at] : ((const uint8_t *)x->data)[at];
-    }
     sum -= (int64_t)s.zero * (int64_t)area;
     float factor = s.scale / (result.scale * (float)area);
     result.scale = 1;
@@ -188,7 +203,7 @@ typedef struct pool_job {
     const nnd_op_ctx *c;
     nnd_window w; /* three dimensions, leading ones of extent 1 */
     bool include_pad;
-    size_t in_area, out_area;
+    size_t in_area;
 } pool_job;
 
 /* Cells of one window along dimension d that lie in the input, [from, to), and how many count. */
@@ -209,37 +224,80 @@ static int64_t cells(const pool_job *j, int d, int64_t o, int64_t *from, int64_t
     return j->include_pad ? padded : inside;
 }
 
-static float pool_cell(const pool_job *j, size_t plane, const int64_t *o, nnd_scaling s)
+enum { STRIP = 256 }; /* results of a row at once */
+
+/* Adds tap `k` of the windows [o, o + n) of a row of the input to their sums. */
+static void add_tap(const pool_job *j, const uint8_t *row, int64_t k, int64_t o, int64_t n,
+                    nnd_scaling s, float *sums)
 {
     const nnd_window *w = &j->w;
-    int64_t from[3], to[3], count = 1;
-    double sum = 0;
-    for (int d = 0; d < 3; d++)
-        count *= cells(j, d, o[d], &from[d], &to[d]);
-    for (int64_t a = from[0]; a < to[0]; a++)
-        for (int64_t b = from[1]; b < to[1]; b++)
-            for (int64_t c = from[2]; c < to[2]; c++) {
-                const int64_t k[3] = {a, b, c};
-                int64_t at = 0;
-                for (int d = 0; d < 3; d++)
-                    at = at * w->in[d] + o[d] * w->stride[d] - w->begin[d] + k[d] * w->dilation[d];
-                sum += (double)nnd_dequantise(j->c->in[0], plane * j->in_area + (size_t)at, s);
-            }
-    return count ? (float)(sum / (double)count) : 0.0f;
+    const int64_t step = w->stride[2], start = o * step - w->begin[2] + k * w->dilation[2];
+    int64_t first = start < 0 ? (-start + step - 1) / step : 0;
+    int64_t end = start < w->in[2] ? (w->in[2] - start + step - 1) / step : 0;
+    if (end > n) end = n;
+    uint8_t codes[STRIP];
+    float values[STRIP];
+    if (first >= end) return;
+    const uint8_t *from = row + start + first * step;
+    for (int64_t i = 0; step > 1 && i < end - first; i++)
+        codes[i] = from[i * step];
+    nnd_int8_dequantise(step > 1 ? codes : from, s.scale, (int32_t)s.zero,
+                        j->c->in[0]->dtype == NND_I8, values, (size_t)(end - first));
+    for (int64_t i = 0; i < end - first; i++)
+        sums[first + i] += values[i];
 }
 
-static nnd_status pool_tile(void *user, size_t plane, int lane)
+/* Averages of the windows [o[2], o[2] + n) of a row, summed tap by tap in the order of the window,
+   as quantised pooling elsewhere does. */
+static void pool_strip(const pool_job *j, const uint8_t *plane, const int64_t o[3], int64_t n,
+                       nnd_scaling s, float *sums)
+{
+    const nnd_window *w = &j->w;
+    int64_t from[3], to[3], high = 1;
+    for (int d = 0; d < 2; d++)
+        high *= cells(j, d, o[d], &from[d], &to[d]);
+    memset(sums, 0, (size_t)n * sizeof(*sums));
+    for (int64_t a = from[0]; a < to[0]; a++)
+        for (int64_t b = from[1]; b < to[1]; b++) {
+            int64_t z = o[0] * w->stride[0] - w->begin[0] + a * w->dilation[0];
+            int64_t y = o[1] * w->stride[1] - w->begin[1] + b * w->dilation[1];
+            for (int64_t k = 0; k < w->kernel[2]; k++)
+                add_tap(j, plane + (z * w->in[1] + y) * w->in[2], k, o[2], n, s, sums);
+        }
+    for (int64_t i = 0; i < n; i++) {
+        int64_t count = high * cells(j, 2, o[2] + i, &from[2], &to[2]);
+        sums[i] = count ? sums[i] / (float)count : 0.0f;
+    }
+}
+
+/* The zero point is added before the rounding, not after it as elsewhere: averages are halves
+   often, and small errors vanish in that sum. */
+static void to_codes(float *v, int64_t n, nnd_scaling to, uint8_t *y)
+{
+    for (int64_t i = 0; i < n; i++) {
+        float steps = v[i] / to.scale + to.zero;
+        v[i] = steps == steps ? steps : to.zero;
+    }
+    nnd_int8_quantise_to(v, 1, 0, (int32_t)to.low, (int32_t)to.high, y, (size_t)n);
+}
+
+/* One row of results. */
+static nnd_status pool_tile(void *user, size_t row, int lane)
 {
     const pool_job *j = user;
+    const nnd_tensor *x = j->c->in[0];
     nnd_scaling s = nnd_scaling_at(j->c, 1), result = nnd_scaling_result(j->c, 3);
+    const int64_t wide = j->w.out[2], rows = j->w.out[0] * j->w.out[1];
+    const int64_t at = (int64_t)row % rows;
+    const uint8_t *plane = (const uint8_t *)x->data + row / (size_t)rows * j->in_area;
+    uint8_t *y = (uint8_t *)j->c->out[0].data + row * (size_t)wide;
     (void)lane;
-    for (size_t i = 0; i < j->out_area; i++) {
-        int64_t o[3], left = (int64_t)i;
-        for (int d = 2; d >= 0; d--) {
-            o[d] = left % j->w.out[d];
-            left /= j->w.out[d];
-        }
-        nnd_quantise(&j->c->out[0], plane * j->out_area + i, pool_cell(j, plane, o, s), result);
+    for (int64_t i = 0; i < wide; i += STRIP) {
+        const int64_t o[3] = {at / j->w.out[1], at % j->w.out[1], i};
+        const int64_t n = wide - i < STRIP ? wide - i : STRIP;
+        float sums[STRIP];
+        pool_strip(j, plane, o, n, s, sums);
+        to_codes(sums, n, result, y + i);
     }
     return NND_OK;
 }
@@ -270,10 +328,10 @@ static nnd_status pool_run(nnd_op_ctx *c)
     pool_job j = {.c = c,
                   .w = widen(&w),
                   .include_pad = nnd_node_int(c->node, "count_include_pad", 0) != 0,
-                  .in_area = (size_t)nnd_op_span(x, 2, x->rank),
-                  .out_area = (size_t)nnd_op_span(&c->out[0], 2, x->rank)};
-    if (nnd_tensor_count(&c->out[0]) == 0) return NND_OK;
-    return nnd_op_for(c, (size_t)nnd_op_span(x, 0, 2), pool_tile, &j);
+                  .in_area = (size_t)nnd_op_span(x, 2, x->rank)};
+    size_t count = (size_t)nnd_tensor_count(&c->out[0]);
+    if (!count) return NND_OK;
+    return nnd_op_for(c, count / (size_t)j.w.out[2], pool_tile, &j);
 }
 
 /* ---- QLinearSoftmax ------------------------------------------------------------------------- */

@@ -113,6 +113,12 @@ static void dequantise(const uint8_t *x, float scale, int32_t zero, bool is_sign
         y[i] = (float)((is_signed ? (int8_t)x[i] : x[i]) - zero) * scale;
 }
 
+static void lookup(const uint8_t *table, const uint8_t *x, uint8_t *y, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = table[x[i]];
+}
+
 static uint32_t sum(const uint8_t *x, bool is_signed, size_t n)
 {
     uint32_t total = 0;
@@ -160,6 +166,7 @@ const nnd_int8_set nnd_int8_set_reference = {.isa = NND_ISA_REFERENCE,
                                              .depthwise = depthwise,
                                              .quantise = quantise,
                                              .dequantise = dequantise,
+                                             .lookup = lookup,
                                              .sum = sum,
                                              .range = range,
                                              .pair = pair};

@@ -16,6 +16,7 @@
  *       vp_tap(sums, x, weight, step)
  *   with DEPTHWISE_QUADS: vi_quad(sums, x, weights, step), LANES sums of four neighbours, less 128
  *       each with SIGNED_VECTORS
+ *   int8_lookup_all(table, x, y, n)  y = table[x] of the first bytes in whole vectors: how many
  *   int8_interleave_some(rows, at, flip, to)  INTERLEAVED columns
  *
  * Conversions and vf_add, vf_mul, vf_div, vf_fma and vi_round are single roundings, so that all
@@ -387,6 +388,12 @@ static void int8_dequantise(const uint8_t *x, float scale, int32_t zero, bool is
     memcpy(y + i, out, (n - i) * sizeof *y);
 }
 
+static void int8_lookup(const uint8_t *table, const uint8_t *x, uint8_t *y, size_t n)
+{
+    for (size_t i = int8_lookup_all(table, x, y, n); i < n; i++)
+        y[i] = table[x[i]];
+}
+
 /* Two vectors at a time: sums that do not wait for each other. */
 static uint32_t int8_sum(const uint8_t *x, bool is_signed, size_t n)
 {
@@ -490,6 +497,7 @@ const nnd_int8_set SET_NAME = {.isa = SET_ISA,
 #endif
                                .quantise = int8_quantise,
                                .dequantise = int8_dequantise,
+                               .lookup = int8_lookup,
                                .sum = int8_sum,
                                .range = int8_range,
                                .pair = int8_pair};

@@ -117,6 +117,22 @@ static inline void vi_bytes_part(vi v, uint8_t *to, size_t n)
         to[i] = all[i];
 }
 
+/* 64 entries at a time; what is not among the first of them is taken from the next. */
+static inline size_t int8_lookup_all(const uint8_t *table, const uint8_t *x, uint8_t *y, size_t n)
+{
+    uint8x16x4_t part[4];
+    size_t i = 0;
+    for (int t = 0; t < 4; t++)
+        part[t] = vld1q_u8_x4(table + 64 * t);
+    for (; n - i >= 16; i += 16) {
+        uint8x16_t v = vld1q_u8(x + i), found = vqtbl4q_u8(part[0], v);
+        for (int t = 1; t < 4; t++)
+            found = vqtbx4q_u8(found, part[t], vsubq_u8(v, vdupq_n_u8((uint8_t)(64 * t))));
+        vst1q_u8(y + i, found);
+    }
+    return i;
+}
+
 enum { INTERLEAVED = 8 };
 static inline void int8_interleave_some(const uint8_t *const rows[4], size_t at, uint8_t flip,
                                         uint8_t *to)

@@ -138,6 +138,29 @@ static inline void vi_bytes_part(vi v, uint8_t *to, size_t n)
         to[i] = all[i];
 }
 
+/* Sixteen entries at a time; a shuffle gives 0 for an index with its top bit set, which the index
+   of what is not among them has after a sum that saturates. */
+static inline size_t int8_lookup_all(const uint8_t *table, const uint8_t *x, uint8_t *y, size_t n)
+{
+    __m256i part[16];
+    size_t i = 0;
+    for (int t = 0; t < 16; t++)
+        part[t] = _mm256_broadcastsi128_si256(
+            _mm_loadu_si128((const __m128i *)(const void *)(table + 16 * t)));
+    for (; n - i >= 32; i += 32) {
+        __m256i v = _mm256_loadu_si256((const __m256i *)(const void *)(x + i));
+        __m256i found = _mm256_setzero_si256();
+#pragma GCC unroll 16
+        for (int t = 0; t < 16; t++) {
+            __m256i index = _mm256_adds_epu8(v, _mm256_set1_epi8(0x70));
+            found = _mm256_or_si256(found, _mm256_shuffle_epi8(part[t], index));
+            v = _mm256_sub_epi8(v, _mm256_set1_epi8(16));
+        }
+        _mm256_storeu_si256((__m256i *)(void *)(y + i), found);
+    }
+    return i;
+}
+
 enum { INTERLEAVED = 16 };
 static inline void int8_interleave_some(const uint8_t *const rows[4], size_t at, uint8_t flip,
                                         uint8_t *to)

@@ -125,6 +125,28 @@ static inline void vi_bytes_part(vi v, uint8_t *to, size_t n)
     _mm_mask_storeu_epi8(to, (__mmask16)((1u << n) - 1u), _mm512_cvtepi32_epi8(v));
 }
 
+/* Sixteen entries at a time, for the bytes whose upper half says so. */
+static inline size_t int8_lookup_all(const uint8_t *table, const uint8_t *x, uint8_t *y, size_t n)
+{
+    __m512i part[16];
+    size_t i = 0;
+    for (int t = 0; t < 16; t++)
+        part[t] = _mm512_broadcast_i32x4(
+            _mm_loadu_si128((const __m128i *)(const void *)(table + 16 * t)));
+    for (; n - i >= 64; i += 64) {
+        __m512i v = _mm512_loadu_si512(x + i), found = _mm512_setzero_si512();
+        __m512i low = _mm512_and_si512(v, _mm512_set1_epi8(0x0f));
+        __m512i high = _mm512_andnot_si512(_mm512_set1_epi8(0x0f), v);
+#pragma GCC unroll 16
+        for (int t = 0; t < 16; t++) {
+            __mmask64 here = _mm512_cmpeq_epi8_mask(high, _mm512_set1_epi8((char)(16 * t)));
+            found = _mm512_mask_shuffle_epi8(found, here, part[t], low);
+        }
+        _mm512_storeu_si512(y + i, found);
+    }
+    return i;
+}
+
 /* Two pieces of 16 bytes from different halves of a register. */
 static inline void store_halves(__m256i v, uint8_t *low, uint8_t *high)
 {
