@@ -131,7 +131,7 @@ static inline double exact_act(const nnd_act *act, double x)
     case NND_ACT_TANH:
         return tanh(x);
     case NND_ACT_SILU:
-        return x / (1 + exp(-x));
+        return x / (1 + exp(-(double)act->alpha * x));
     case NND_ACT_HARD_SIGMOID:
         return fmin(fmax(act->alpha * x + act->beta, 0), 1);
     case NND_ACT_HARD_SWISH:

@@ -462,6 +462,32 @@ static void views_become_the_last_one(void **state)
     }
 }
 
+/* ---- activation ------------------------------------------------------------------------------ */
+
+/* variant: Swish, with a factor of its own, as in CLIP. */
+static void build_product_and_swish(pass_test *t)
+{
+    const int64_t x[2] = {3, 4}, w[2] = {4, 5};
+    uint32_t y = pt_binary(t, "Gemm", pt_input(t, "x", 2, x), pt_weights(t, 2, w));
+    nnd_graph_node *n = pt_node_of(t, "Swish", 1, &y);
+    uint32_t z = n->outputs[0];
+    if (t->variant) assert_ok(nnd_node_add_float(t->g, n, "alpha", 1.702f));
+    pt_output(t, z);
+}
+
+static void swish_goes_into_the_product(void **state)
+{
+    (void)state;
+    for (int variant = 0; variant < 2; variant++) {
+        size_t changes;
+        nnd_graph *g =
+            pt_compare(build_product_and_swish, 24, variant, nnd_pass_activation, 1e-5, &changes);
+        assert_int_equal(changes, 1);
+        assert_int_equal(g->node_count, 1);
+        nnd_graph_destroy(g);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -469,6 +495,7 @@ int main(void)
         cmocka_unit_test(a_bias_goes_into_the_product),
         cmocka_unit_test(what_does_not_fit_a_layer_stays),
         cmocka_unit_test(batchnorm_goes_into_layers),
+        cmocka_unit_test(swish_goes_into_the_product),
         cmocka_unit_test(arithmetic_goes_into_the_transposed_convolution),
         cmocka_unit_test(normalisation_is_recognised),
         cmocka_unit_test(what_is_no_normalisation_stays),

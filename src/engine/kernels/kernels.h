@@ -60,7 +60,7 @@ typedef enum nnd_act_kind {
     NND_ACT_LEAKY_RELU, /* x < 0 ? alpha·x : x */
     NND_ACT_SIGMOID,
     NND_ACT_TANH,
-    NND_ACT_SILU,         /* x·sigmoid(x) */
+    NND_ACT_SILU,         /* x·sigmoid(alpha·x) */
     NND_ACT_HARD_SIGMOID, /* min(max(alpha·x + beta, 0), 1) */
     NND_ACT_HARD_SWISH,   /* x·min(max(x/6 + 1/2, 0), 1) */
     NND_ACT_GELU,         /* x/2·(1 + erf(x/√2)) */

@@ -236,6 +236,7 @@ static void find_kernel(nnd_unary_row *r)
                 {HARD_SIGMOID, NND_ACT_HARD_SIGMOID},
                 {HARD_SWISH, NND_ACT_HARD_SWISH},
                 {MISH, NND_ACT_MISH},
+                {SWISH, NND_ACT_SILU},
                 {CLIP, NND_ACT_CLIP}};
     static const struct {
         int variant;
@@ -250,10 +251,6 @@ static void find_kernel(nnd_unary_row *r)
             r->has_act = true;
             r->act = (nnd_act){acts[i].kind, (float)r->p.a, (float)r->p.b};
         }
-    if (r->variant == SWISH && r->p.a == 1) {
-        r->has_act = true;
-        r->act = (nnd_act){NND_ACT_SILU, 0, 0};
-    }
     if (r->variant == GELU) {
         r->has_act = true;
         r->act = (nnd_act){r->p.flag ? NND_ACT_GELU_TANH : NND_ACT_GELU, 0, 0};

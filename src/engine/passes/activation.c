@@ -61,8 +61,8 @@ static nnd_status match_activation(nnd_graph *g, const nnd_graph_node *n, activa
         a->a = a->b = 0;
     } else if (is(n, "HardSwish")) {
         a->kind = NND_EPILOGUE_HARD_SWISH;
-    } else if (is(n, "Swish") && nnd_node_float(n, "alpha", 1.0f) == 1.0f) {
-        a->kind = NND_EPILOGUE_SILU;
+    } else if (is(n, "Swish")) {
+        *a = (activation){NND_EPILOGUE_SILU, nnd_node_float(n, "alpha", 1.0f), 0};
     } else if (is(n, "LeakyRelu")) {
         *a = (activation){NND_EPILOGUE_LEAKY_RELU, nnd_node_float(n, "alpha", 0.01f), 0};
     } else if (is(n, "HardSigmoid")) {
@@ -116,6 +116,7 @@ static bool try_silu(nnd_graph *g, nnd_graph_node *mul)
             nnd_graph_single_reader(g, gate) == NND_NO_ID)
             continue;
         host->epilogue = NND_EPILOGUE_SILU;
+        host->epilogue_a = 1;
         host->outputs[0] = mul->outputs[0];
         sigmoid->dead = mul->dead = true;
         return true;

@@ -28,7 +28,7 @@ static float act_value(const nnd_act *act, float v)
     case NND_ACT_TANH:
         return (float)tanh(x);
     case NND_ACT_SILU:
-        return (float)(x / (1.0 + exp(-x)));
+        return (float)(x / (1.0 + exp(-(double)act->alpha * x)));
     case NND_ACT_HARD_SIGMOID:
         return clamp(act->alpha * v + act->beta, 0.0f, 1.0f);
     case NND_ACT_HARD_SWISH:

@@ -42,7 +42,7 @@ void VEC_NAME(nnd_f32_act)(const nnd_act *act, const float *x, float *y, size_t 
         FOR_EACH(v_tanh(v));
         break;
     case NND_ACT_SILU:
-        FOR_EACH(v_mul(v, v_sigmoid(v)));
+        FOR_EACH(v_mul(v, v_sigmoid(v_mul(alpha, v))));
         break;
     case NND_ACT_HARD_SIGMOID:
         FOR_EACH(clamp01(v_fma(alpha, v, beta)));
