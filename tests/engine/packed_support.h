@@ -56,11 +56,11 @@ static inline void pk_conv(nnd_str *graph, const char *inputs, const char *outpu
     ow_node(graph, "Conv", inputs, output, &attrs);
 }
 
-/* Pictures [1,3,32,32]: a direct convolution, one for Winograd, a depthwise one, batch
-   normalisations that fold into them, and a fully connected layer. */
+/* Pictures [1,3,32,32]: a direct convolution, one for Winograd, a transposed and a depthwise one,
+   batch normalisations that fold into them, and a fully connected layer. */
 static inline void pk_pictures(nnd_str *model, uint32_t seed)
 {
-    nnd_str g = {0}, attrs = {0};
+    nnd_str g = {0}, attrs = {0}, twice = {0};
     float one[64];
     ow_value(&g, OW_INPUT, "x", OW_F32, 4, PK_DIMS(1, 3, 32, 32), pk_names);
     pk_floats(&g, "w1", 4, PK_DIMS(64, 3, 5, 5), seed);
@@ -68,6 +68,7 @@ static inline void pk_pictures(nnd_str *model, uint32_t seed)
     pk_floats(&g, "w3", 4, PK_DIMS(64, 1, 3, 3), seed + 2);
     pk_floats(&g, "w4", 2, PK_DIMS(64, 10), seed + 3);
     pk_floats(&g, "b", 1, PK_DIMS(64), seed + 4);
+    pk_floats(&g, "w5", 4, PK_DIMS(64, 64, 2, 2), seed + 5);
     for (size_t i = 0; i < 64; i++)
         one[i] = 0.25f + (float)i / 128.0f;
     ow_initializer(&g, "one", OW_F32, 1, PK_DIMS(64), one, sizeof(one));
@@ -76,7 +77,9 @@ static inline void pk_pictures(nnd_str *model, uint32_t seed)
     ow_node(&g, "Relu", "n1", "r1", NULL);
     pk_conv(&g, "r1,w2,b", "c2", 1, 1);
     ow_node(&g, "Relu", "c2", "r2", NULL);
-    pk_conv(&g, "r2,w3", "c3", 64, 1);
+    ow_attr_ints(&twice, "strides", PK_DIMS(2, 2), 2);
+    ow_node(&g, "ConvTranspose", "r2,w5,b", "t2", &twice);
+    pk_conv(&g, "t2,w3", "c3", 64, 1);
     ow_node(&g, "BatchNormalization", "c3,one,b,b,one", "n3", NULL);
     ow_node(&g, "GlobalAveragePool", "n3", "p", NULL);
     ow_node(&g, "Flatten", "p", "f", NULL);

@@ -216,7 +216,42 @@ static nnd_str resized(void)
     return finish(&n, "y", SIDE);
 }
 
-static nnd_str (*const nets[])(void) = {gated, branched, normalised, resized};
+/* in → out channels, with a window of k × k at every second pixel. */
+static void conv_transpose(net *n, const char *x, const char *y, int64_t in, int64_t out, int64_t k,
+                           int64_t cut, int64_t extra)
+{
+    const int64_t dims[4] = {in, out, k, k}, bias[1] = {out}, two[2] = {2, 2};
+    const int64_t pads[4] = {cut, cut, cut, cut}, padding[2] = {extra, extra};
+    nnd_str attrs = {0};
+    char inputs[128];
+    snprintf(inputs, sizeof(inputs), "%s,%s", x, weight(n, 4, dims, 1.0f / sqrtf((float)in)));
+    size_t used = strlen(inputs);
+    snprintf(inputs + used, sizeof(inputs) - used, ",%s", weight(n, 1, bias, 0.5f));
+    ow_attr_ints(&attrs, "strides", two, 2);
+    ow_attr_ints(&attrs, "pads", pads, 4);
+    ow_attr_ints(&attrs, "output_padding", padding, 2);
+    ow_node(&n->graph, "ConvTranspose", inputs, y, &attrs);
+}
+
+/* Down and up again: transposed convolutions that read a plain input, blocks and the sum of two,
+   one that cuts off inputs and one of so few channels that both stay plain. */
+static nnd_str transposed(void)
+{
+    net n = {.seed = 6};
+    conv_transpose(&n, "x", "a", 3, 20, 2, 0, 0);
+    conv(&n, "a", "b", 20, 33, 3, 2, 1);
+    node(&n, "Relu", "b", "c");
+    conv_transpose(&n, "c", "d", 33, 20, 3, 1, 1);
+    node(&n, "Add", "a,d", "e");
+    conv_transpose(&n, "e", "f", 20, 18, 4, 1, 0);
+    conv(&n, "f", "g", 18, 20, 3, 2, 1);
+    conv(&n, "g", "h", 20, 20, 3, 2, 1);
+    conv_transpose(&n, "h", "i", 20, 24, 2, 1, 0);
+    conv_transpose(&n, "i", "y", 24, 1, 4, 1, 0);
+    return finish(&n, "y", SIDE);
+}
+
+static nnd_str (*const nets[])(void) = {gated, branched, normalised, resized, transposed};
 
 /* ---- running -------------------------------------------------------------------------------- */
 

@@ -52,7 +52,7 @@ static void every_family_gives_the_same_bits(void **state)
 /* What the test above relies on. */
 static void the_models_use_every_packing(void **state)
 {
-    static const char *const wanted[] = {"direct", "depthwise", "winograd", "gemm"};
+    static const char *const wanted[] = {"direct", "depthwise", "winograd", "phases", "gemm"};
     nnd_str bytes = {0};
     bool seen[NND_COUNT(wanted)] = {false};
     (void)state;

@@ -49,6 +49,25 @@ static bool product_fits(const int64_t *factors, size_t count)
     return true;
 }
 
+/* Every pixel lies inside of the picture. */
+static nnd_status check_place(const nnd_conv_desc *d, int64_t out_h, int64_t out_w)
+{
+    const nnd_conv_place *p = &d->place;
+    const int64_t picture[] = {d->batch, d->out_channels, p->height, p->width};
+    if (!p->height && !p->width) return NND_OK;
+    bool fits = p->height <= INT32_MAX && p->width <= INT32_MAX && p->first_h >= 0 &&
+                p->first_w >= 0 && p->step_h >= 1 && p->step_h <= p->height && p->step_w >= 1 &&
+                p->step_w <= p->width && out_h <= p->height && out_w <= p->width &&
+                p->first_h < p->height - (out_h - 1) * p->step_h &&
+                p->first_w < p->width - (out_w - 1) * p->step_w;
+    if (!fits || !product_fits(picture, 4))
+        return nnd_error_set(NND_E_SHAPE, "convolution: %lld×%lld pixels do not fit their picture",
+                             (long long)out_h, (long long)out_w);
+    if (d->residual || d->act.kind != NND_ACT_NONE)
+        return nnd_error_set(NND_E_UNSUPPORTED, "convolution: a part of a picture is all sums");
+    return NND_OK;
+}
+
 nnd_status nnd_conv_check(const nnd_conv_desc *d, int64_t *out_h, int64_t *out_w)
 {
     NND_TRY(check_positive(d));
@@ -71,7 +90,7 @@ nnd_status nnd_conv_check(const nnd_conv_desc *d, int64_t *out_h, int64_t *out_w
                                d->kernel_w};
     if (!product_fits(input, 4) || !product_fits(output, 4) || !product_fits(weights, 4))
         return nnd_error_set(NND_E_OVERFLOW, "convolution: the tensors are too large");
-    return NND_OK;
+    return check_place(d, *out_h, *out_w);
 }
 
 const char *nnd_conv_algorithm_name(nnd_conv_algorithm algorithm)
@@ -97,6 +116,7 @@ static nnd_conv_algorithm choose(const nnd_conv_desc *d, const nnd_kernel_set *s
                                  int64_t out_w)
 {
     if (!set->tile_planar) return NND_CONV_REFERENCE;
+    if (d->place.height) return NND_CONV_DIRECT;
     if (nnd_conv_depthwise_can(d)) return NND_CONV_DEPTHWISE;
     bool winograd = nnd_conv_winograd_can(d, set) && nnd_conv_winograd_pays(d, set, out_h, out_w);
     if (winograd) return NND_CONV_WINOGRAD;
@@ -106,6 +126,7 @@ static nnd_conv_algorithm choose(const nnd_conv_desc *d, const nnd_kernel_set *s
 bool nnd_conv_can(const nnd_conv_desc *d, nnd_conv_algorithm algorithm)
 {
     const nnd_kernel_set *set = nnd_kernel_set_current();
+    if (d->place.height && algorithm != NND_CONV_DIRECT) return false;
     switch (algorithm) {
     case NND_CONV_REFERENCE:
         return set->isa == NND_ISA_REFERENCE; /* its block is the layout's */

@@ -28,6 +28,8 @@ typedef struct nnd_conv_reads {
 typedef struct nnd_conv_direct {
     /* The shape worked on: that of the descriptor, or the pixels as one row for a 1×1 kernel. */
     int64_t in_h, in_w, out_h, out_w;
+    /* Output pixels from the first one of a plane on, in the picture that they are a part of. */
+    int64_t first_pixel, row_step, column_step, spatial;
     bool blocked_in;  /* rows of the register tile step over blocks of channels */
     bool blocked_out; /* whole vectors go to NCHWc */
     bool copies;      /* the tile's input is copied to scratch: padding, strides, NCHW, bf16 */

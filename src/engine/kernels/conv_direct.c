@@ -150,11 +150,16 @@ static void plan_shape(nnd_conv *conv)
     nnd_conv_direct *p = &conv->direct;
     bool pads = d->pad_top || d->pad_left || d->pad_bottom || d->pad_right;
     bool unit = d->stride_h == 1 && d->stride_w == 1 && !pads;
-    bool flat = unit && d->kernel_h == 1 && d->kernel_w == 1;
+    bool placed = d->place.height > 0;
+    bool flat = unit && d->kernel_h == 1 && d->kernel_w == 1 && !placed;
     p->in_h = flat ? 1 : d->in_h;
     p->in_w = flat ? d->in_h * d->in_w : d->in_w;
     p->out_h = flat ? 1 : conv->out_h;
     p->out_w = flat ? conv->out_h * conv->out_w : conv->out_w;
+    p->first_pixel = d->place.first_h * d->place.width + d->place.first_w;
+    p->row_step = placed ? d->place.step_h * d->place.width : p->out_w;
+    p->column_step = placed ? d->place.step_w : 1;
+    p->spatial = placed ? d->place.height * d->place.width : p->out_h * p->out_w;
     p->blocked_in = d->in_layout == NND_KERNEL_NCHWC;
     p->blocked_out = d->out_layout == NND_KERNEL_NCHWC;
     if (conv->algorithm == NND_CONV_DIRECT_BF16) p->bf16 = nnd_bf16_tile_current(true);
@@ -269,7 +274,7 @@ static void plan_joining(nnd_conv *conv, int64_t rows, int64_t columns)
 {
     const nnd_conv_desc *d = &conv->desc;
     nnd_conv_direct *p = &conv->direct;
-    bool whole = rows == 1 || columns == p->out_w;
+    bool whole = (rows == 1 || columns == p->out_w) && !d->place.height;
     p->joins = whole && !p->skips && (is_patches(conv) || joining_pays(conv, rows, columns));
     if (!p->joins) return;
     p->copies = true;
@@ -688,7 +693,7 @@ typedef struct conv_row {
 static size_t output_offset(const nnd_conv *conv, int64_t image, int64_t channel, int64_t pixel)
 {
     const nnd_conv_desc *d = &conv->desc;
-    int64_t spatial = conv->out_h * conv->out_w, block = conv->set->block;
+    int64_t spatial = conv->direct.spatial, block = conv->set->block;
     if (d->out_layout == NND_KERNEL_NCHW)
         return (size_t)((image * d->out_channels + channel) * spatial + pixel);
     int64_t plane = image * nnd_ceil_div(d->out_channels, block) + channel / block;
@@ -717,14 +722,14 @@ static const nnd_tile_window *live_window(const nnd_conv *conv, const conv_row *
 static void run_blocked(const nnd_conv *conv, const nnd_conv_args *args, const conv_row *s,
                         nnd_tile_fn_f32 fn, nnd_tile_args *t)
 {
-    int64_t block = conv->set->block;
+    int64_t block = conv->set->block, step = conv->direct.column_step * block;
     int64_t pieces = nnd_ceil_div(s->pixels, conv->set->tile_rows);
     int64_t low = s->pixels / pieces, higher = s->pixels % pieces;
     int vectors = (int)nnd_ceil_div(s->channels, block);
     size_t to = output_offset(conv, s->image, s->channel, s->pixel);
     t->c = args->y + to;
-    t->c_row = t->r_row = block;
-    t->c_vector = t->r_vector = conv->out_h * conv->out_w * block;
+    t->c_row = t->r_row = step;
+    t->c_vector = t->r_vector = conv->direct.spatial * block;
     if (conv->desc.residual) t->r = args->residual + to;
     for (int64_t i = 0, first = 0; i < pieces; i++) {
         int64_t pixels = low + (i < higher);
@@ -733,10 +738,26 @@ static void run_blocked(const nnd_conv *conv, const nnd_conv_args *args, const c
         fn((int)pixels, vectors, t);
         first += pixels;
         t->a += pixels * conv->direct.pixel;
-        t->c += pixels * block;
-        if (t->r) t->r += pixels * block;
+        t->c += pixels * step;
+        if (t->r) t->r += pixels * step;
     }
     t->window = NULL; /* it ends here */
+}
+
+/* From the buffer of a register tile, `width` floats per pixel, to planes from y on. */
+static void give_planes(const nnd_conv *conv, const float *c, size_t width, float *y, size_t pixels,
+                        size_t channels)
+{
+    size_t spatial = (size_t)conv->direct.spatial, step = (size_t)conv->direct.column_step;
+    float planes[MAX_ROWS * MAX_PANEL];
+    if (step == 1) {
+        conv->set->transpose(c, width, y, spatial, pixels, channels);
+        return;
+    }
+    conv->set->transpose(c, width, planes, MAX_ROWS, pixels, channels);
+    for (size_t i = 0; i < channels; i++)
+        for (size_t k = 0; k < pixels; k++)
+            y[i * spatial + k * step] = planes[i * MAX_ROWS + k];
 }
 
 /* The register tile goes to a buffer and from there to planes. */
@@ -746,14 +767,15 @@ static void run_planes(const nnd_conv *conv, const nnd_conv_args *args, const co
     float c[MAX_ROWS * MAX_PANEL], r[MAX_ROWS * MAX_PANEL];
     int64_t block = conv->set->block, pieces = nnd_ceil_div(s->pixels, conv->set->tile_rows);
     int64_t width = nnd_round_up(s->channels, block), pixel = 0;
-    size_t spatial = (size_t)(conv->out_h * conv->out_w);
+    size_t spatial = (size_t)conv->direct.spatial;
     t->c = c;
     t->c_row = t->r_row = width;
     t->c_vector = t->r_vector = block;
     if (conv->desc.residual) memset(r, 0, sizeof r);
     for (int64_t i = 0; i < pieces; i++) {
         int64_t end = nnd_part(s->pixels, pieces, i + 1);
-        size_t at = output_offset(conv, s->image, s->channel, s->pixel + pixel);
+        size_t at =
+            output_offset(conv, s->image, s->channel, s->pixel + pixel * conv->direct.column_step);
         size_t pixels = (size_t)(end - pixel), channels = (size_t)s->channels;
         if (conv->desc.residual) {
             conv->set->transpose(args->residual + at, spatial, r, (size_t)width, channels, pixels);
@@ -762,7 +784,7 @@ static void run_planes(const nnd_conv *conv, const nnd_conv_args *args, const co
         nnd_tile_window window;
         t->window = live_window(conv, s, pixel, end - pixel, &window);
         fn((int)pixels, (int)(width / block), t);
-        conv->set->transpose(c, (size_t)width, args->y + at, spatial, pixels, channels);
+        give_planes(conv, c, (size_t)width, args->y + at, pixels, channels);
         t->a += (end - pixel) * conv->direct.pixel;
         pixel = end;
     }
@@ -806,7 +828,7 @@ static void run_rows(const nnd_conv *conv, const nnd_conv_args *args, const conv
     conv_row whole = {t->image,
                       group * p->out_depth - lane + first,
                       NND_MIN(width, lane + p->out_depth - first),
-                      row * p->out_w + t->column0,
+                      p->first_pixel + row * p->row_step + t->column0 * p->column_step,
                       rows * (t->column1 - t->column0),
                       t->column0,
                       live_rows(conv, row)};

@@ -155,6 +155,13 @@ void nnd_gemm_run_tile(const nnd_gemm *gemm, const nnd_gemm_args *args, size_t t
 
 /* ---- 4 convolution ---------------------------------------------------------------------- */
 
+/* Where a convolution's pixels go when they are every so many of a larger picture: row r, column c
+   to row first_h + r·step_h, column first_w + c·step_w. */
+typedef struct nnd_conv_place {
+    int64_t height, width; /* of that picture; 0 = the output is all of it */
+    int64_t first_h, first_w, step_h, step_w;
+} nnd_conv_place;
+
 /* 2-D convolution (cross-correlation, as in ONNX). A 1-D one is in_h = kernel_h = 1. */
 typedef struct nnd_conv_desc {
     int64_t batch, in_channels, in_h, in_w, out_channels;
@@ -163,8 +170,9 @@ typedef struct nnd_conv_desc {
     int64_t pad_top, pad_left, pad_bottom, pad_right; /* ≥ 0, zeros */
     nnd_kernel_layout in_layout, out_layout;          /* any combination */
     nnd_act act;
-    bool residual; /* adds a tensor of the output's shape and layout before the activation */
-    bool bf16;     /* NND_CONV_DIRECT_BF16 is allowed */
+    bool residual;        /* adds a tensor of the output's shape and layout before the activation */
+    bool bf16;            /* NND_CONV_DIRECT_BF16 is allowed */
+    nnd_conv_place place; /* NND_CONV_DIRECT only, without residual and activation */
 } nnd_conv_desc;
 
 /* An algorithm of the plan; all of them compute the same function, the last one with weights and
@@ -197,8 +205,8 @@ int64_t nnd_conv_out_w(const nnd_conv *conv);
 double nnd_conv_flops(const nnd_conv *conv);
 
 /* Packs weights [out_channels][in_channels/groups][kernel_h][kernel_w] and bias [out_channels]
-   (NULL = 0) into nnd_conv_packed_bytes() bytes. Equal descriptors (batch, in_h and in_w aside)
-   with the same algorithm and ISA pack equally, so one packing serves many sizes. */
+   (NULL = 0) into nnd_conv_packed_bytes() bytes. Equal descriptors (batch, in_h, in_w, padding and
+   place aside) with the same algorithm and ISA pack equally, so one packing serves many sizes. */
 size_t nnd_conv_packed_bytes(const nnd_conv *conv);
 void nnd_conv_pack(const nnd_conv *conv, const float *weights, const float *bias, void *packed);
 
@@ -218,6 +226,44 @@ size_t nnd_conv_workspace_bytes(const nnd_conv *conv);
 size_t nnd_conv_lane_bytes(const nnd_conv *conv);
 void nnd_conv_run_tile(const nnd_conv *conv, const nnd_conv_args *args, int stage, size_t tile,
                        void *scratch);
+
+/*
+ * Transposed convolution: input pixel i reaches the outputs i·stride − begin + k of each tap k. The
+ * outputs o with the same (o + begin) modulo the stride see the same taps, one every stride: each
+ * such phase is a convolution of its own (nnd_conv_desc.place), and nothing is added up in memory.
+ */
+typedef struct nnd_conv_transpose_desc {
+    int64_t batch, in_channels, in_h, in_w;
+    int64_t out_channels, out_h, out_w;
+    int64_t groups;                                 /* divides both */
+    int64_t kernel_h, kernel_w, stride_h, stride_w; /* kernel ≥ stride */
+    int64_t begin_h, begin_w;                       /* rows, columns cut off in front */
+    nnd_kernel_layout in_layout, out_layout;        /* any combination */
+} nnd_conv_transpose_desc;
+
+/* Whether the phases can do it on the ISA in force: what is cut off is less than a window, and the
+   extents of the output follow from whole windows (give or take the cut and output_padding). That
+   depends on out − in·stride, not on in itself. */
+bool nnd_conv_transpose_can(const nnd_conv_transpose_desc *desc);
+
+typedef struct nnd_conv_transpose nnd_conv_transpose; /* immutable after creation */
+
+/* Owned by the caller; destroy takes NULL. NND_E_UNSUPPORTED when nnd_conv_transpose_can says no;
+   NND_E_SHAPE, NND_E_OVERFLOW, NND_E_OUT_OF_MEMORY. */
+nnd_status nnd_conv_transpose_create(const nnd_conv_transpose_desc *desc, nnd_conv_transpose **out);
+void nnd_conv_transpose_destroy(nnd_conv_transpose *conv);
+
+/* Packs weights [in_channels][out_channels/groups][kernel_h][kernel_w] and bias [out_channels]
+   (NULL = 0). Descriptors that are equal but for batch, in, out and begin pack equally.
+   NND_E_OUT_OF_MEMORY. */
+size_t nnd_conv_transpose_packed_bytes(const nnd_conv_transpose *conv);
+nnd_status nnd_conv_transpose_pack(const nnd_conv_transpose *conv, const float *weights,
+                                   const float *bias, void *packed);
+
+size_t nnd_conv_transpose_tiles(const nnd_conv_transpose *conv);
+size_t nnd_conv_transpose_lane_bytes(const nnd_conv_transpose *conv);
+void nnd_conv_transpose_run_tile(const nnd_conv_transpose *conv, const float *x, const void *packed,
+                                 float *y, size_t tile, void *scratch);
 
 /* ---- 5 pooling -------------------------------------------------------------------------- */
 

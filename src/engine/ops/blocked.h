@@ -22,6 +22,10 @@ extern const nnd_op nnd_op_from_blocked; /* NCHWc → NCHW; attribute channels *
 extern const nnd_op nnd_op_pick_channels;
 /* in and out blocked, in blocked, out blocked */
 extern const nnd_op nnd_op_conv_blocked, nnd_op_conv_blocked_in, nnd_op_conv_blocked_out;
+/* in and out blocked, out blocked; only for nodes that have phases, that is, for whose weights and
+   attributes a kernel on blocks exists at all sizes. */
+extern const nnd_op nnd_op_conv_transpose_blocked, nnd_op_conv_transpose_blocked_out;
+bool nnd_conv_transpose_has_phases(const nnd_graph *graph, const nnd_graph_node *node);
 /* Poolings in and out blocked, found by their type. */
 extern const nnd_op_family nnd_ops_pool_blocked;
 /* Height and width only; attribute channels. */

@@ -1,12 +1,16 @@
 /*
- * ConvTranspose in one to three dimensions. f32: a matrix product gives, for every input pixel, its
- * contribution to each tap of the window, and a second loop adds them up where they belong. Other
- * types: each result gathers the inputs that reach it.
+ * ConvTranspose in one to three dimensions. f32 with constant weights: one convolution per phase of
+ * the output, where the shape allows it and there are channels enough to fill vectors. Other f32: a
+ * matrix product gives, for every input pixel, its contribution to each tap of the window, and a
+ * second loop adds them up where they belong. Other types: each result gathers the inputs that
+ * reach it.
  */
 #include <string.h>
 
 #include "engine/kernels/kernels.h"
+#include "engine/ops/blocked.h"
 #include "engine/ops/window.h"
+#include "engine/packed/packed.h"
 
 typedef struct geometry {
     int spatial;
@@ -84,23 +88,45 @@ static nnd_status read_geometry(const nnd_op_ctx *c, geometry *g)
     return read_extents(c, g);
 }
 
+/* The same when the input may be in NCHWc. */
+static nnd_status read_layer(const nnd_op_ctx *c, geometry *g)
+{
+    const nnd_tensor *weight, *in[3] = {0};
+    nnd_tensor x;
+    nnd_op_ctx plain = *c;
+    if (!(c->op->flags & NND_OP_BLOCKED_IN)) return read_geometry(c, g);
+    NND_TRY(nnd_op_need(c, 1, &weight));
+    NND_TRY(nnd_blocked_check(c, 0, weight->dims[0]));
+    x = nnd_blocked_logical(c->in[0], weight->dims[0]);
+    for (size_t i = 1; i < c->in_count && i < NND_COUNT(in); i++)
+        in[i] = c->in[i];
+    in[0] = &x;
+    plain.in = in;
+    return read_geometry(&plain, g);
+}
+
 static nnd_status transpose_infer(nnd_op_ctx *c)
 {
     geometry g;
     int64_t dims[NND_MAX_RANK];
-    NND_TRY(read_geometry(c, &g));
+    NND_TRY(read_layer(c, &g));
     dims[0] = c->in[0]->dims[0];
     dims[1] = g.out_group * g.groups;
     memcpy(dims + 2, g.out, (size_t)g.spatial * sizeof(*dims));
+    if (c->op->flags & NND_OP_BLOCKED_OUT) return nnd_blocked_output(c, dims);
     return nnd_op_output(c, 0, c->in[0]->dtype, g.spatial + 2, dims);
 }
 
 static double transpose_flops(const nnd_op_ctx *c)
 {
-    double per_input = 2.0;
-    for (int i = 1; i < c->in[1]->rank; i++)
-        per_input *= (double)c->in[1]->dims[i];
-    return per_input * (double)nnd_tensor_count(c->in[0]);
+    const nnd_tensor *x = c->in[0];
+    int last = c->op->flags & NND_OP_BLOCKED_IN ? 4 : x->rank;
+    double operations = 2.0 * (double)x->dims[0];
+    for (int i = 0; i < c->in[1]->rank; i++)
+        operations *= (double)c->in[1]->dims[i];
+    for (int i = 2; i < last; i++)
+        operations *= (double)x->dims[i];
+    return operations;
 }
 
 typedef struct job {
@@ -187,24 +213,168 @@ static nnd_status tile(void *user, size_t index, int lane)
     return NND_OK;
 }
 
-/* ---- f32 ------------------------------------------------------------------------------------ */
-
-/* Products larger than this are not worth their memory. */
-static const size_t MAX_COLUMNS = (size_t)1 << 28;
-
 typedef struct transpose_step {
-    geometry g; /* widened */
+    nnd_conv_transpose *phases; /* NULL: a product */
+    geometry g;                 /* widened */
     nnd_gemm gemm;
     size_t packed_bytes; /* of the input of one group, rounded */
     int64_t taps, area, out_area;
 } transpose_step;
 
+static void transpose_unplan(void *step)
+{
+    transpose_step *s = step;
+    if (s) nnd_conv_transpose_destroy(s->phases);
+    nnd_free(s);
+}
+
+/* ---- f32 by phases -------------------------------------------------------------------------- */
+
+static nnd_conv_transpose_desc phases_desc(const nnd_op_ctx *c, const geometry *g)
+{
+    int row = g->spatial == 2 ? 0 : -1, col = g->spatial - 1;
+    nnd_conv_transpose_desc d = {
+        .batch = c->in[0]->dims[0],
+        .in_channels = g->in_group * g->groups,
+        .in_h = 1,
+        .in_w = g->in[col],
+        .out_channels = g->out_group * g->groups,
+        .out_h = 1,
+        .out_w = g->out[col],
+        .groups = g->groups,
+        .kernel_h = 1,
+        .kernel_w = g->kernel[col],
+        .stride_h = 1,
+        .stride_w = g->stride[col],
+        .begin_w = g->begin[col],
+        .in_layout = c->op->flags & NND_OP_BLOCKED_IN ? NND_KERNEL_NCHWC : NND_KERNEL_NCHW,
+        .out_layout = c->op->flags & NND_OP_BLOCKED_OUT ? NND_KERNEL_NCHWC : NND_KERNEL_NCHW};
+    if (row < 0) return d;
+    d.in_h = g->in[row];
+    d.out_h = g->out[row];
+    d.kernel_h = g->kernel[row];
+    d.stride_h = g->stride[row];
+    d.begin_h = g->begin[row];
+    return d;
+}
+
+/* What is cut off must not depend on the size of the input; and whoever has few channels is better
+   off with vectors along rows. */
+static bool wants_phases(const nnd_graph_node *n, const geometry *g)
+{
+    const char *auto_pad = nnd_node_string(n, "auto_pad", "NOTSET");
+    if (g->spatial > 2 || g->out_group * 2 < nnd_kernel_block()) return false;
+    if (strncmp(auto_pad, "SAME_", 5) == 0 || nnd_node_attr(n, "output_shape")) return false;
+    for (int i = 0; i < g->spatial; i++)
+        if (g->dilation[i] != 1) return false;
+    return true;
+}
+
+/* The node's phases for an input that is large enough for all of them; false when it is no layer
+   for that. The plan says what is wrong with it, if anything, with the real shapes. */
+static bool nominal_phases(const nnd_graph *g, const nnd_graph_node *n, const nnd_op *op,
+                           nnd_conv_transpose_desc *d)
+{
+    const nnd_tensor *in[3] = {0}, *weight;
+    nnd_tensor x = {.dtype = NND_F32}, out = {0};
+    nnd_op_ctx c = {.node = n, .op = op, .in = in, .out = &out, .out_count = 1};
+    for (c.in_count = 1; c.in_count < n->formal_count && c.in_count < 3; c.in_count++) {
+        const nnd_graph_value *v = &g->values[n->inputs[c.in_count]];
+        if (n->inputs[c.in_count] == NND_NO_ID) break;
+        if (!v->is_constant || !v->constant.data || v->constant.dtype != NND_F32) return false;
+        in[c.in_count] = &v->constant;
+    }
+    weight = in[1];
+    if (!weight || weight->rank < 3 || weight->rank > 4 || nnd_tensor_count(weight) == 0)
+        return false;
+    x.rank = weight->rank;
+    x.dims[0] = 1;
+    x.dims[1] = weight->dims[0];
+    for (int i = 2; i < x.rank; i++)
+        x.dims[i] = 2 * weight->dims[i] + 8;
+    in[0] = &x;
+    geometry geo;
+    if (read_geometry(&c, &geo) != NND_OK) {
+        nnd_error_clear();
+        return false;
+    }
+    if (!wants_phases(n, &geo)) return false;
+    *d = phases_desc(&c, &geo);
+    return nnd_conv_transpose_can(d);
+}
+
+bool nnd_conv_transpose_has_phases(const nnd_graph *g, const nnd_graph_node *n)
+{
+    nnd_conv_transpose_desc d;
+    return nominal_phases(g, n, n->op, &d);
+}
+
+static nnd_status transpose_prepare(nnd_graph *g, nnd_graph_node *n)
+{
+    nnd_conv_transpose_desc d;
+    nnd_conv_transpose *conv;
+    const nnd_tensor *weight, *bias = NULL;
+    nnd_packed_blob *blob;
+    void *fill;
+    if (!nominal_phases(g, n, n->op, &d)) return NND_OK;
+    NND_TRY(nnd_conv_transpose_create(&d, &conv));
+    nnd_status status =
+        nnd_packed_take(g, n, "phases", nnd_conv_transpose_packed_bytes(conv), &blob, &fill);
+    if (status == NND_OK && fill) {
+        status = nnd_graph_constant(g, n->inputs[1], &weight);
+        if (status == NND_OK && n->formal_count > 2 && n->inputs[2] != NND_NO_ID)
+            status = nnd_graph_constant(g, n->inputs[2], &bias);
+        if (status == NND_OK)
+            status = nnd_conv_transpose_pack(conv, weight->data, bias ? bias->data : NULL, fill);
+    }
+    nnd_conv_transpose_destroy(conv);
+    NND_TRY(status);
+    n->state = blob;
+    if (g->values[n->inputs[1]].uses == 1) nnd_graph_release_constant(g, n->inputs[1]);
+    return NND_OK;
+}
+
+static nnd_status plan_phases(nnd_op_ctx *c, const geometry *g)
+{
+    nnd_conv_transpose_desc d = phases_desc(c, g);
+    transpose_step *s = nnd_calloc(1, sizeof(*s));
+    if (!s) return nnd_op_fail(c, NND_E_OUT_OF_MEMORY, "no memory for the plan");
+    nnd_status status = nnd_conv_transpose_create(&d, &s->phases);
+    if (status != NND_OK) {
+        nnd_free(s);
+        return status;
+    }
+    c->step = s;
+    c->lane_bytes = nnd_conv_transpose_lane_bytes(s->phases);
+    c->kernel = "phases";
+    return NND_OK;
+}
+
+static nnd_status phases_tile(void *user, size_t index, int lane)
+{
+    const nnd_op_ctx *c = user;
+    const transpose_step *s = c->step;
+    const nnd_packed_blob *weights = c->node->state;
+    nnd_conv_transpose_run_tile(s->phases, c->in[0]->data, weights->data, c->out[0].data, index,
+                                nnd_op_lane(c, lane));
+    return NND_OK;
+}
+
+/* ---- f32 as a product ----------------------------------------------------------------------- */
+
+/* Products larger than this are not worth their memory. */
+static const size_t MAX_COLUMNS = (size_t)1 << 28;
+
 static nnd_status transpose_plan(nnd_op_ctx *c)
 {
     geometry g;
     const nnd_tensor *y = &c->out[0];
+    NND_TRY(read_layer(c, &g));
+    if (nnd_tensor_count(y) == 0) return NND_OK;
+    if (c->node->state) return plan_phases(c, &g);
+    if (c->op->flags & NND_OP_PLANNED)
+        return nnd_op_fail(c, NND_E_INTERNAL, "a blocked ConvTranspose without phases");
     c->lane_bytes = (size_t)(y->dims[y->rank - 1] > 0 ? y->dims[y->rank - 1] : 1) * sizeof(double);
-    NND_TRY(read_geometry(c, &g));
     widen(&g);
     int64_t taps = g.kernel[0] * g.kernel[1] * g.kernel[2], area = g.in[0] * g.in[1] * g.in[2];
     double columns = (double)g.out_group * (double)taps * (double)area * sizeof(float);
@@ -227,11 +397,6 @@ static nnd_status transpose_plan(nnd_op_ctx *c)
     c->workspace_bytes = s->packed_bytes + (size_t)(d.m * d.n) * sizeof(float);
     c->kernel = "gemm";
     return NND_OK;
-}
-
-static void transpose_unplan(void *step)
-{
-    nnd_free(step);
 }
 
 typedef struct kernel_job {
@@ -320,11 +485,13 @@ static nnd_status run_kernel(nnd_op_ctx *c)
 
 static nnd_status transpose_run(nnd_op_ctx *c)
 {
-    if (c->step) return run_kernel(c);
+    const transpose_step *s = c->step;
+    if (s && s->phases) return nnd_op_for(c, nnd_conv_transpose_tiles(s->phases), phases_tile, c);
+    if (s) return run_kernel(c);
     job j = {.c = c};
     size_t count = (size_t)nnd_tensor_count(&c->out[0]);
-    NND_TRY(read_geometry(c, &j.g));
     if (!count) return NND_OK;
+    NND_TRY(read_geometry(c, &j.g));
     widen(&j.g);
     if (c->lanes) return nnd_op_for(c, count / (size_t)j.g.out[2], tile, &j);
     /* Folding a constant: no plan has made scratch. */
@@ -336,8 +503,14 @@ static nnd_status transpose_run(nnd_op_ctx *c)
     return status;
 }
 
-static const nnd_op ops[] = {
-    {"", "ConvTranspose", 1, 0, 2, 3, 1, 1, 0, transpose_infer, transpose_run, NULL, NULL,
-     transpose_plan, transpose_unplan, transpose_flops, 0},
-};
+#define CONV_TRANSPOSE(flags)                                                                      \
+    {                                                                                              \
+        "", "ConvTranspose", 1, 0, 2, 3, 1, 1, flags, transpose_infer, transpose_run,              \
+            transpose_prepare, NULL, transpose_plan, transpose_unplan, transpose_flops, 0          \
+    }
+static const nnd_op ops[] = {CONV_TRANSPOSE(0u)};
+const nnd_op nnd_op_conv_transpose_blocked =
+    CONV_TRANSPOSE(NND_OP_PLANNED | NND_OP_BLOCKED_IN | NND_OP_BLOCKED_OUT);
+const nnd_op nnd_op_conv_transpose_blocked_out =
+    CONV_TRANSPOSE(NND_OP_PLANNED | NND_OP_BLOCKED_OUT);
 const nnd_op_family nnd_ops_conv_transpose = {ops, NND_COUNT(ops)};

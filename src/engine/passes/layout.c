@@ -250,6 +250,26 @@ static nnd_status try_conv(layouter *l, uint32_t node, bool *done)
     return block_output(l, node, channels);
 }
 
+/* Transposed convolutions of whole blocks of channels. */
+static nnd_status try_conv_transpose(layouter *l, uint32_t node, bool *done)
+{
+    nnd_graph_node *n = &l->g->nodes[node];
+    if (!is(n, "ConvTranspose") || n->formal_count != n->input_count || n->formal_count < 2 ||
+        !nnd_conv_transpose_has_phases(l->g, n))
+        return NND_OK;
+    const nnd_tensor *weight = &l->g->values[n->inputs[1]].constant;
+    int64_t groups, channels, in = weight->dims[0];
+    if (weight->rank != 4 || !nnd_conv_groups(n, weight->dims[1], &groups, &channels))
+        return NND_OK;
+    bool in_blocked = is_blocked(l, n->inputs[0]) || in >= l->block;
+    if (!expect_channels(l, n->inputs[0], in)) return NND_OK;
+    if (in_blocked) NND_TRY(block_input(l, node, 0));
+    l->g->nodes[node].op =
+        in_blocked ? &nnd_op_conv_transpose_blocked : &nnd_op_conv_transpose_blocked_out;
+    *done = true;
+    return block_output(l, node, channels);
+}
+
 /* Poolings: their blocked forms keep the number of channels. */
 static nnd_status try_pool(layouter *l, uint32_t node, bool *done)
 {
@@ -620,8 +640,8 @@ static nnd_status try_shuffle(layouter *l, uint32_t node, bool *done)
 static nnd_status visit(layouter *l, uint32_t node)
 {
     static nnd_status (*const attempts[])(layouter *, uint32_t, bool *) = {
-        try_conv,   try_pool,   try_lrn,   try_resize, try_unary,
-        try_binary, try_concat, try_split, try_slice,  try_shuffle};
+        try_conv,   try_conv_transpose, try_pool,  try_lrn,   try_resize, try_unary,
+        try_binary, try_concat,         try_split, try_slice, try_shuffle};
     bool done = false;
     for (size_t i = 0; i < NND_COUNT(attempts) && !done; i++)
         NND_TRY(attempts[i](l, node, &done));
@@ -689,7 +709,7 @@ static nnd_status sweep(layouter *l)
 static bool has_convolution(const nnd_graph *g)
 {
     for (size_t i = 0; i < g->node_count; i++)
-        if (is_conv(&g->nodes[i])) return true;
+        if (is_conv(&g->nodes[i]) || is(&g->nodes[i], "ConvTranspose")) return true;
     return false;
 }
 
