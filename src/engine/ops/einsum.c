@@ -1,6 +1,7 @@
 /*
  * Einsum: any number of operands, repeated letters, ellipsis; one sum over all letters. Two
- * operands of f32 whose letters make them a batch of matrix products go through the packed kernel.
+ * operands of f32 whose letters make them a batch of matrix products go through the packed kernel;
+ * one operand of f32 is moved and summed by rows.
  */
 #include <string.h>
 
@@ -8,7 +9,11 @@
 #include "engine/kernels/kernels.h"
 #include "engine/ops/blocks.h"
 
-enum { MAX_OPERANDS = 8, MAX_LETTERS = 24 };
+enum {
+    MAX_OPERANDS = 8,
+    MAX_LETTERS = 24,
+    LONG_SUM = 1 << 16 /* terms after which somebody may have stopped the run */
+};
 
 /* Every index letter becomes a loop; the result's letters come first, in their order. */
 typedef struct loops {
@@ -392,10 +397,169 @@ static nnd_status run_product(nnd_op_ctx *c)
     return p->copies_y ? copy(&j, &p->y, y, c->out[0].data, true) : NND_OK;
 }
 
-/* ---- any sum ------------------------------------------------------------------------------------
+/* ---- one operand
+ * ----------------------------------------------------------------------------------
  */
 
-enum { LONG_SUM = 1 << 16 }; /* terms after which somebody may have stopped the run */
+enum {
+    SUM_ROW = 4096, /* elements summed in f32 before they go to a sum in double */
+    SHORT_ROW = 8,  /* shorter ones are not worth a call for each term */
+    LONG_ROW = 512  /* those of a tile, so that memory is read in long pieces */
+};
+
+/* y[kept] = Σ x[kept, summed]; y is dense. */
+typedef struct single {
+    const nnd_op_ctx *c;
+    walk kept, summed;
+    const float *x;
+    float *y;
+    size_t inner; /* of the last kept loop */
+    int64_t step;
+    size_t per_tile; /* results; runs of the last kept loop where they are columns */
+} single;
+
+/* A loop that goes on where the one around it stops is a part of it. */
+static void walk_join(walk *w, int64_t extent, int64_t stride)
+{
+    w->total *= (size_t)extent;
+    if (extent == 1) return;
+    if (w->rank && w->strides[w->rank - 1] == extent * stride) {
+        w->dims[w->rank - 1] *= extent;
+        w->strides[w->rank - 1] = stride;
+        return;
+    }
+    w->dims[w->rank] = extent;
+    w->strides[w->rank++] = stride;
+}
+
+/* Where step `index` through the outermost `rank` loops begins. */
+static size_t walk_at(const walk *w, int rank, size_t index)
+{
+    size_t at = 0;
+    for (int i = rank - 1; i >= 0; index /= (size_t)w->dims[i], i--)
+        at += index % (size_t)w->dims[i] * (size_t)w->strides[i];
+    return at;
+}
+
+/* n results that lie side by side in x: term after term is added to all of them. */
+static nnd_status add_rows(const single *s, const float *x, float *y, size_t n)
+{
+    memset(y, 0, n * sizeof(*y));
+    for (size_t k = 0; k < s->summed.total; k++) {
+        if (k % SUM_ROW == 0) NND_TRY(nnd_cancel_check(s->c->cancel));
+        const float *row = x + walk_at(&s->summed, s->summed.rank, k);
+        nnd_binary_apply(NND_BINARY_ADD, NND_BINARY_BOTH, y, row, y, n, NULL);
+    }
+    return NND_OK;
+}
+
+/* One result, the terms of which lie `step` apart in runs of `count`. */
+static nnd_status sum_terms(const single *s, const float *x, float *y)
+{
+    int last = s->summed.rank - 1;
+    size_t count = (size_t)s->summed.dims[last], step = (size_t)s->summed.strides[last];
+    double total = 0;
+    for (size_t run = 0; run < s->summed.total / count; run++) {
+        const float *row = x + walk_at(&s->summed, last, run);
+        for (size_t i = 0; i < count; i += SUM_ROW) {
+            size_t n = count - i < SUM_ROW ? count - i : SUM_ROW;
+            float part;
+            if (i % LONG_SUM == 0) NND_TRY(nnd_cancel_check(s->c->cancel));
+            if (step == 1 && n >= SHORT_ROW) {
+                nnd_reduce_rows(NND_ROW_SUM, row + i, &part, 1, n);
+                total += (double)part;
+                continue;
+            }
+            for (size_t k = i; k < i + n; k++)
+                total += (double)row[k * step];
+        }
+    }
+    *y = (float)total;
+    return NND_OK;
+}
+
+static bool adds_rows(const single *s)
+{
+    return s->summed.rank && s->step == 1 && s->inner >= SHORT_ROW;
+}
+
+/* n results of one run of the last kept loop. */
+static nnd_status single_run(const single *s, const float *x, float *y, size_t n)
+{
+    const walk *w = &s->summed;
+    if (w->rank == 0 && s->step == 1) {
+        memcpy(y, x, n * sizeof(*y));
+        return NND_OK;
+    }
+    if (w->rank == 0) {
+        for (size_t i = 0; i < n; i++)
+            y[i] = x[i * (size_t)s->step];
+        return NND_OK;
+    }
+    if (adds_rows(s)) return add_rows(s, x, y, n);
+    if (w->rank == 1 && w->strides[0] == 1 && s->step == w->dims[0] && s->step <= SUM_ROW) {
+        nnd_reduce_rows(NND_ROW_SUM, x, y, n, (size_t)w->dims[0]);
+        return NND_OK;
+    }
+    for (size_t i = 0; i < n; i++)
+        NND_TRY(sum_terms(s, x + i * (size_t)s->step, y + i));
+    return NND_OK;
+}
+
+static nnd_status single_tile(void *user, size_t index, int lane)
+{
+    const single *s = user;
+    size_t begin = index * s->per_tile, end = begin + s->per_tile;
+    (void)lane;
+    if (end > s->kept.total) end = s->kept.total;
+    for (size_t o = begin, n; o < end; o += n) {
+        size_t run = o / s->inner, i = o % s->inner;
+        n = s->inner - i < end - o ? s->inner - i : end - o;
+        const float *x = s->x + walk_at(&s->kept, s->kept.rank - 1, run) + i * (size_t)s->step;
+        NND_TRY(single_run(s, x, s->y + o, n));
+    }
+    return NND_OK;
+}
+
+/* Runs that begin side by side are columns: a tile transposes some of them. */
+static nnd_status transpose_tile(void *user, size_t index, int lane)
+{
+    const single *s = user;
+    size_t columns = (size_t)s->kept.dims[s->kept.rank - 2];
+    size_t begin = index * s->per_tile, end = begin + s->per_tile;
+    (void)lane;
+    if (end > s->kept.total / s->inner) end = s->kept.total / s->inner;
+    for (size_t run = begin, count; run < end; run += count) {
+        size_t matrix = run / columns, first = run % columns;
+        count = columns - first < end - run ? columns - first : end - run;
+        nnd_transpose_strip(s->x + walk_at(&s->kept, s->kept.rank - 2, matrix), (size_t)s->step,
+                            s->y + matrix * columns * s->inner, s->inner, s->inner, first, count);
+    }
+    return NND_OK;
+}
+
+static nnd_status run_single(nnd_op_ctx *c, const loops *l)
+{
+    single s = {.c = c, .x = c->in[0]->data, .y = c->out[0].data, .inner = 1, .step = 1};
+    s.kept.total = s.summed.total = 1;
+    for (int i = 0; i < l->count; i++)
+        walk_join(i < l->kept ? &s.kept : &s.summed, l->extent[i], l->stride[0][i]);
+    int rank = s.kept.rank;
+    if (rank) {
+        s.inner = (size_t)s.kept.dims[rank - 1];
+        s.step = s.kept.strides[rank - 1];
+    }
+    bool columns = s.summed.rank == 0 && rank > 1 && s.step != 1 && s.kept.strides[rank - 2] == 1;
+    size_t parts = columns ? s.kept.total / s.inner : s.kept.total;
+    size_t work = columns ? s.inner : s.summed.total;
+    s.per_tile = work < NND_OP_GRAIN ? NND_OP_GRAIN / work : 1;
+    if (adds_rows(&s) && s.per_tile < LONG_ROW) s.per_tile = LONG_ROW;
+    return nnd_op_for(c, (parts + s.per_tile - 1) / s.per_tile,
+                      columns ? transpose_tile : single_tile, &s);
+}
+
+/* ---- any sum ------------------------------------------------------------------------------------
+ */
 
 typedef struct job {
     const nnd_op_ctx *c;
@@ -459,6 +623,7 @@ static nnd_status einsum_run(nnd_op_ctx *c)
         if (!nnd_size_mul(j.terms, (size_t)j.l.extent[i], &j.terms))
             return nnd_op_fail(c, NND_E_OVERFLOW, "a sum has too many terms");
     if (!j.total) return NND_OK;
+    if (c->in_count == 1 && c->in[0]->dtype == NND_F32 && j.terms) return run_single(c, &j.l);
     j.per_tile = j.terms && j.terms < NND_OP_GRAIN ? NND_OP_GRAIN / j.terms : 1;
     return nnd_op_for(c, (j.total + j.per_tile - 1) / j.per_tile, tile, &j);
 }
