@@ -62,9 +62,9 @@ nnd_status nnd_engine_passes_parse(const char *text, uint32_t *out);
 
 /* A kernel for operators of one shape, instead of the cost model's choice. */
 typedef struct nnd_engine_kernel {
-    const char *op;     /* "Conv" */
+    const char *op;     /* "Conv"; "*" = any */
     const char *shape;  /* as profile and describe tell it; "*" = wherever the kernel can */
-    const char *kernel; /* "winograd" */
+    const char *kernel; /* "winograd"; one that a plug-in brings; "engine" = none of those */
 } nnd_engine_kernel;
 /* NND_E_INVALID_ARGUMENT, with the kernels that there are, for an operator or kernel that does not
    exist. */

@@ -6,11 +6,11 @@
  */
 #include "infer/tuning.h"
 
+#include "base/str.h"
 #include "infer/compare.h"
 #include "infer/infer.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #define CLEARLY 0.9               /* of the time of the engine's own choice */
@@ -102,15 +102,17 @@ static nnd_status variant_open(comparison *c, variant *v, const char *kernels)
 {
     nnd_model_options options = NND_MODEL_OPTIONS_INIT;
     nnd_request_options request = NND_REQUEST_OPTIONS_INIT;
-    char config[64];
-    snprintf(config, sizeof config, "kernels=%s", kernels);
+    char *config = nnd_strf("kernels=\"%s\"", kernels); /* plug-ins name theirs as they like */
+    if (!config) return no_memory();
     options.backend = nnd_backend_builtin.name;
     options.config = config;
     options.threads = c->threads;
     options.cancel = c->o->cancel;
     request.profile = true;
     v->kernels = kernels;
-    NND_TRY(nnd_model_load(c->o->path, &options, &v->model));
+    nnd_status status = nnd_model_load(c->o->path, &options, &v->model);
+    nnd_free(config);
+    NND_TRY(status);
     NND_TRY(nnd_request_create(v->model, &request, &v->request));
     NND_TRY(
         nnd_compare_bind(v->request, v->model, c->o->input_names, c->o->inputs, c->o->input_count));
@@ -150,6 +152,22 @@ static nnd_status agrees(const comparison *c, const variant *v, bool *out)
         *out = nnd_difference_is_none(&d) && (d.max_abs <= 1e-6 || d.relative <= c->o->tolerance);
     }
     return NND_OK;
+}
+
+/* Whether a step is computed by what the variant stands for: "engine" is none of those kernels that
+   stand beside it. */
+static bool took(const variant *v, size_t step)
+{
+    const nnd_json *names = nnd_json_get(nnd_json_at(nnd_json_root(v->steps), step), "kernels");
+    const char *kernel = text_of(v, step, "kernel");
+    bool offered = false, other = false;
+    for (size_t i = 0; i < nnd_json_count(names); i++) {
+        const char *name = nnd_json_string(nnd_json_at(names, i), "");
+        offered = offered || strcmp(name, v->kernels) == 0;
+        other = other || strcmp(name, kernel) == 0;
+    }
+    return strcmp(kernel, v->kernels) == 0 ||
+           (offered && !other && strcmp(v->kernels, "engine") == 0);
 }
 
 /* The same steps as the engine's own, and another kernel in one of them. */
@@ -248,9 +266,8 @@ static nnd_status choose(const comparison *c, size_t step, nnd_arena *arena,
     double own_ms = time_of(c, own, shape), best = own_ms * CLEARLY;
     for (size_t i = 1; i < c->count; i++) {
         const variant *v = &c->variants[i];
-        bool took = strcmp(text_of(v, step, "kernel"), v->kernels) == 0;
         double ms = time_of(c, v, shape);
-        if (!took || !(ms < best)) continue;
+        if (!took(v, step) || !(ms < best)) continue;
         best = ms;
         winner = v;
     }

@@ -465,6 +465,39 @@ static void a_kernel_may_decline_later(void **state)
     assert_int_equal(atomic_load(&the.released), 2);
 }
 
+/* What was measured for a shape goes first; where that is the engine, the node is open to the
+   passes again. */
+static void choices_go_before_priorities(void **state)
+{
+    (void)state;
+    static const struct {
+        nnd_engine_kernel choice;
+        int64_t rows;
+        const char *kernel;
+        size_t steps;
+    } cases[] = {
+        {{"Gemm", "Gemm f32[4,37] f32[5,37] f32[5] -> f32[4,5]", "engine"}, 4, "gemm", 1},
+        {{"Gemm", "Gemm f32[3,37] f32[5,37] f32[5] -> f32[3,5]", "engine"}, 4, "test.gemm", 2},
+        {{"*", "*", "engine"}, 4, "gemm", 2},
+        {{"Gemm", "Gemm f32[1,37] f32[5,37] f32[5] -> f32[1,5]", "test.gemm"}, 1, "test.gemm", 2},
+        {{"*", "*", "test.gemm"}, 1, "test.gemm", 2},
+        {{"*", "*", "test.gemm"}, 4, "test.gemm", 2},
+        {{"Gemm", "Gemm f32[4,37] f32[5,37] f32[5] -> f32[4,5]", "test.small"}, 4, "test.gemm", 2},
+    };
+    the.small = true;
+    for (size_t i = 0; i < NND_COUNT(cases); i++) {
+        nnd_engine_options options = NND_ENGINE_OPTIONS_INIT;
+        options.kernels = &cases[i].choice;
+        options.kernel_count = 1;
+        nnd_engine_model *model = load(cases[i].rows, &options);
+        expect(model, cases[i].rows, cases[i].kernel, cases[i].steps);
+        nnd_engine_model_unref(model);
+    }
+    const nnd_engine_kernel unknown = {"Gemm", "*", "test.nobody"};
+    assert_status(nnd_engine_kernel_check(&unknown), NND_E_INVALID_ARGUMENT);
+    nnd_error_clear();
+}
+
 /* What stays in a body is offered with the shapes of a first round, and asked again at its own. */
 static void nodes_in_bodies_are_offered(void **state)
 {
@@ -616,6 +649,7 @@ int main(void)
         cmocka_unit_test_setup(the_higher_priority_comes_first, fresh),
         cmocka_unit_test_setup(other_shapes_fall_back, fresh),
         cmocka_unit_test_setup(a_kernel_may_decline_later, fresh),
+        cmocka_unit_test_setup(choices_go_before_priorities, fresh),
         cmocka_unit_test_setup(nodes_in_bodies_are_offered, fresh),
         cmocka_unit_test_setup(failures_are_named, fresh),
         cmocka_unit_test_setup(bad_tables_are_refused, fresh),

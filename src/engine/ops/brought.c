@@ -1,13 +1,14 @@
 #include "engine/ops/brought.h"
 
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/isa.h"
 #include "engine/ops/call.h"
 #include "port/port.h"
 
-enum { MAX_KERNELS = 1024, MAX_ROWS = 1024 };
+enum { MAX_KERNELS = 1024, MAX_ROWS = 1024, MAX_ABLE = 8, SHAPE_TEXT = 256 };
 /* Stands where a domain does: no pass knows operators of it. */
 #define DOMAIN              "kernel of a plug-in"
 #define HAS(kernel, member) NND_TABLE_HAS(kernel, nnd_kernel, member)
@@ -24,11 +25,20 @@ static const nnd_kernel *kernels[MAX_KERNELS];
 static kernel_row rows[MAX_ROWS];
 static atomic_size_t kernel_count, row_count;
 
+/* What a node could be computed by: kernels that can, in the order of being asked, and the engine.
+ */
+typedef struct able_kernels {
+    nnd_op_choice choice;
+    const char *names[MAX_ABLE];
+    char shape[SHAPE_TEXT];
+} able_kernels;
+
 /* Of a node: its kernel, and the node as the operator itself sees it. */
 typedef struct kernel_state {
     const nnd_kernel *kernel; /* NULL = none, the operator computes */
     void *state;
     nnd_graph_node own;
+    able_kernels able;
 } kernel_state;
 
 /* Of a step of a plan: the kernel may be unable to do these shapes. */
@@ -69,6 +79,16 @@ bool nnd_brought_for(const nnd_op *own, int64_t opset)
     size_t count = atomic_load_explicit(&kernel_count, memory_order_acquire);
     for (size_t i = 0; i < count; i++)
         if (is_for(kernels[i], own, opset)) return true;
+    return false;
+}
+
+bool nnd_brought_named(const char *op, const char *name)
+{
+    size_t count = atomic_load_explicit(&kernel_count, memory_order_acquire);
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(kernels[i]->name, name) == 0 &&
+            (strcmp(op, "*") == 0 || strcmp(op, kernels[i]->op) == 0))
+            return true;
     return false;
 }
 
@@ -180,13 +200,46 @@ static nnd_status offer_init(offer *o, nnd_graph *g, const nnd_graph_node *n, co
     return NND_OK;
 }
 
+/* "Gemm f32[4,37] f32[5,37] -> f32[4,5]": the same shapes of other operators are another key. */
+static void describe_shapes(const offer *o, char *text)
+{
+    size_t in = o->ctx.in_count, all = in + o->ctx.out_count;
+    int used = snprintf(text, SHAPE_TEXT, "%s", o->ctx.op->name);
+    for (size_t k = 0; k < all && used >= 0 && used < SHAPE_TEXT; k++) {
+        char one[160] = "-";
+        const nnd_tensor *t = k < in ? o->in[k] : &o->ctx.out[k - in];
+        if (t && t->dtype != NND_DTYPE_INVALID) (void)nnd_tensor_describe(t, one, sizeof(one));
+        used +=
+            snprintf(text + used, SHAPE_TEXT - (size_t)used, "%s%s", k == in ? " -> " : " ", one);
+    }
+}
+
+static void list_able(const nnd_op *own, offer *o, able_kernels *a)
+{
+    a->choice = (nnd_op_choice){.shape = a->shape, .kernels = a->names};
+    describe_shapes(o, a->shape);
+    for (size_t i = next_that_can(own, &o->call, SIZE_MAX);
+         i != SIZE_MAX && a->choice.count + 1 < MAX_ABLE; i = next_that_can(own, &o->call, i))
+        a->names[a->choice.count++] = kernels[i]->name;
+    if (a->choice.count) a->names[a->choice.count++] = nnd_choice_engine;
+}
+
+/* Some kernel can, and nobody has measured that the engine is faster at this shape. */
+static bool is_wanted(const nnd_graph *g, const nnd_op *own, offer *o)
+{
+    able_kernels a = {.shape = ""};
+    list_able(own, o, &a);
+    const char *measured = a.choice.count ? nnd_choices_measured(g, own->name, &a.choice) : NULL;
+    return a.choice.count && (!measured || strcmp(measured, nnd_choice_engine) != 0);
+}
+
 static nnd_status bind_node(nnd_graph *g, nnd_graph_node *n)
 {
     const kernel_row *row = n->op && !n->dead ? row_of(n->op) : NULL;
     offer o;
     if (!row || n->epilogue || n->input_count != n->formal_count) return NND_OK;
     nnd_status status = offer_init(&o, g, n, n->op);
-    if (status == NND_OK && o.known && next_that_can(n->op, &o.call, SIZE_MAX) != SIZE_MAX) {
+    if (status == NND_OK && o.known && is_wanted(g, n->op, &o)) {
         n->op = &row->row;
         n->domain = row->row.domain;
     }
@@ -205,15 +258,25 @@ nnd_status nnd_brought_bind(nnd_graph *g)
 
 /* ---- preparing ------------------------------------------------------------------------------- */
 
-/* The first that can and whose prepare agrees. */
-static nnd_status choose(const nnd_op *own, offer *o, kernel_state *s)
+/* The first that can and whose prepare agrees, or the one that is asked for. */
+static nnd_status choose(nnd_graph *g, const nnd_op *own, offer *o, kernel_state *s)
 {
+    nnd_op_choice *choice = &s->able.choice;
+    list_able(own, o, &s->able);
+    const char *wanted = choice->count ? nnd_choices_find(g, own->name, choice) : NULL;
+    choice->is_measured = wanted != NULL;
+    choice->kernel = nnd_choice_engine;
+    if (wanted && strcmp(wanted, nnd_choice_engine) == 0) return NND_OK;
     for (size_t i = next_that_can(own, &o->call, SIZE_MAX); i != SIZE_MAX;
          i = next_that_can(own, &o->call, i)) {
+        if (wanted && strcmp(wanted, kernels[i]->name) != 0) continue;
         nnd_status status =
             HAS(kernels[i], prepare) ? kernels[i]->prepare(&o->call, &s->state) : NND_OK;
-        if (status == NND_OK) s->kernel = kernels[i];
-        if (status == NND_OK) return NND_OK;
+        if (status == NND_OK) {
+            s->kernel = kernels[i];
+            choice->kernel = kernels[i]->name;
+            return NND_OK;
+        }
         if (status != NND_E_UNSUPPORTED)
             return nnd_error_wrap(status, "kernel '%s' cannot be prepared", kernels[i]->name);
         nnd_error_clear();
@@ -239,14 +302,15 @@ static nnd_status brought_prepare(nnd_graph *g, nnd_graph_node *n)
     n->state = s;
     nnd_status status = offer_init(&o, g, n, own);
     s->own = o.node;
-    if (status == NND_OK && o.known) status = choose(own, &o, s);
+    if (status == NND_OK && o.known) status = choose(g, own, &o, s);
     offer_fini(&o);
     NND_TRY(status);
+    if (s->able.choice.count) n->choice = &s->able.choice;
     if (!own->prepare || (s->kernel && g->nominal_exact)) return NND_OK;
     if (s->kernel) hold_inputs(g, n, true);
     status = own->prepare(g, &s->own);
     if (s->kernel) hold_inputs(g, n, false);
-    if (!s->kernel) n->choice = s->own.choice;
+    if (!n->choice) n->choice = s->own.choice;
     return status;
 }
 

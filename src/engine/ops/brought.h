@@ -14,6 +14,8 @@ bool nnd_brought_any(void);
 nnd_status nnd_brought_bind(nnd_graph *graph);
 /* Whether somebody has brought a kernel for that operator. */
 bool nnd_brought_for(const nnd_op *own, int64_t opset);
+/* Whether somebody has brought a kernel of that name for an operator of that name, "*" = any. */
+bool nnd_brought_named(const char *op, const char *kernel);
 /* The operator as the model has it, also behind a row of a kernel. */
 const nnd_op *nnd_brought_own(const nnd_op *op);
 

@@ -3,6 +3,9 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "engine/ops/brought.h"
+
+const char nnd_choice_engine[] = "engine";
 
 enum { LISTED = 4 }; /* choices that a warning names; the rest is counted */
 
@@ -17,11 +20,18 @@ static bool is_everywhere(const nnd_engine_kernel *k)
     return strcmp(k->shape, "*") == 0;
 }
 
+static bool is_for(const nnd_engine_kernel *k, const char *op)
+{
+    return strcmp(k->op, "*") == 0 || strcmp(k->op, op) == 0;
+}
+
 nnd_status nnd_engine_kernel_check(const nnd_engine_kernel *k)
 {
     nnd_str names = {0};
+    if (strcmp(k->kernel, nnd_choice_engine) == 0 || nnd_brought_named(k->op, k->kernel))
+        return NND_OK;
     for (size_t i = 0; i < NND_COUNT(known); i++) {
-        if (strcmp(known[i].op, k->op) != 0) continue;
+        if (!is_for(k, known[i].op)) continue;
         for (size_t n = 0; n < NND_COUNT(known[i].kernels) && known[i].kernels[n]; n++) {
             if (strcmp(known[i].kernels[n], k->kernel) == 0) {
                 nnd_str_free(&names);
@@ -30,12 +40,16 @@ nnd_status nnd_engine_kernel_check(const nnd_engine_kernel *k)
             nnd_str_printf(&names, "%s%s", n ? ", " : "", known[i].kernels[n]);
         }
     }
+    bool any = strcmp(k->op, "*") == 0;
     nnd_status status =
-        names.size ? nnd_error_set(NND_E_INVALID_ARGUMENT,
-                                   "operator '%s' has no kernel '%s' to choose; it has: %s", k->op,
-                                   k->kernel, names.data)
-                   : nnd_error_set(NND_E_INVALID_ARGUMENT,
-                                   "operator '%s' has no kernels to choose from", k->op);
+        any          ? nnd_error_set(NND_E_INVALID_ARGUMENT,
+                                     "there is no kernel '%s' to choose; there are: %s", k->kernel,
+                            names.data ? names.data : "none")
+        : names.size ? nnd_error_set(NND_E_INVALID_ARGUMENT,
+                                     "operator '%s' has no kernel '%s' to choose; it has: %s",
+                                     k->op, k->kernel, names.data)
+                     : nnd_error_set(NND_E_INVALID_ARGUMENT,
+                                     "operator '%s' has no kernels to choose from", k->op);
     nnd_str_free(&names);
     return status;
 }
@@ -47,21 +61,36 @@ static bool can(const nnd_op_choice *choice, const char *kernel)
     return false;
 }
 
-const char *nnd_choices_find(const nnd_graph *graph, const char *op, const nnd_op_choice *choice)
+static nnd_choices *choices_of(const nnd_graph *graph)
 {
-    const char *everywhere = NULL;
     while (graph->parent)
         graph = graph->parent;
-    nnd_choices *choices = graph->choices;
+    return graph->choices;
+}
+
+const char *nnd_choices_measured(const nnd_graph *graph, const char *op,
+                                 const nnd_op_choice *choice)
+{
+    nnd_choices *choices = choices_of(graph);
     for (size_t i = 0; choices && i < choices->count; i++) {
         const nnd_engine_kernel *k = &choices->items[i];
-        if (strcmp(k->op, op) != 0) continue;
-        bool same = strcmp(k->shape, choice->shape) == 0, able = can(choice, k->kernel);
-        if (same) choices->fates[i] = able ? NND_CHOICE_TAKEN : NND_CHOICE_CANNOT;
-        if (same && able) return k->kernel;
-        if (is_everywhere(k) && able) everywhere = k->kernel;
+        if (!is_for(k, op) || strcmp(k->shape, choice->shape) != 0) continue;
+        bool able = can(choice, k->kernel);
+        choices->fates[i] = able ? NND_CHOICE_TAKEN : NND_CHOICE_CANNOT;
+        if (able) return k->kernel;
     }
-    return everywhere;
+    return NULL;
+}
+
+const char *nnd_choices_find(const nnd_graph *graph, const char *op, const nnd_op_choice *choice)
+{
+    const nnd_choices *choices = choices_of(graph);
+    const char *found = nnd_choices_measured(graph, op, choice);
+    for (size_t i = 0; choices && !found && i < choices->count; i++) {
+        const nnd_engine_kernel *k = &choices->items[i];
+        if (is_for(k, op) && is_everywhere(k) && can(choice, k->kernel)) found = k->kernel;
+    }
+    return found;
 }
 
 void nnd_choices_report(const nnd_choices *choices, const char *model)

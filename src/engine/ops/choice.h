@@ -31,9 +31,15 @@ typedef struct nnd_choices {
     size_t count;
 } nnd_choices;
 
+/* The name of the engine's own way, among the kernels that somebody has brought. */
+extern const char nnd_choice_engine[];
+
 /* The kernel that the choices of the model name for an operator of this shape; NULL = none that can
    do it. */
 const char *nnd_choices_find(const nnd_graph *graph, const char *op, const nnd_op_choice *choice);
+/* The same by what was measured for this very shape only. */
+const char *nnd_choices_measured(const nnd_graph *graph, const char *op,
+                                 const nnd_op_choice *choice);
 /* One warning about all choices that were not taken. */
 void nnd_choices_report(const nnd_choices *choices, const char *model);
 

@@ -237,20 +237,6 @@ static nnd_status read_saved(nnd_engine_model *m, const void *bytes, size_t size
     return status;
 }
 
-/* The choices are looked into while operators are prepared, and forgotten again. */
-static nnd_status prepare(nnd_engine_model *m, const nnd_engine_options *o, source *from)
-{
-    nnd_choices choices = {.items = o->kernels, .count = o->kernel_count};
-    choices.fates = nnd_calloc(choices.count + 1, sizeof(*choices.fates));
-    if (!choices.fates) return out_of_memory();
-    m->graph->choices = &choices;
-    nnd_status status = nnd_graph_prepare(m->graph, m->packed, forget_packed, from);
-    m->graph->choices = NULL;
-    if (status == NND_OK) nnd_choices_report(&choices, m->name);
-    nnd_free(choices.fates);
-    return status;
-}
-
 static void index_all(nnd_graph *g)
 {
     for (nnd_graph *child = g->children; child; child = child->sibling)
@@ -279,6 +265,43 @@ static nnd_status offer_nodes(nnd_graph *g)
     return NND_OK;
 }
 
+/* From the graph as it was read to operators that are ready to run. */
+static nnd_status build(nnd_engine_model *m, const nnd_engine_options *o, source *from)
+{
+    bool offers = !o->only_own_kernels && nnd_brought_any();
+    if (offers) NND_TRY(offer_nodes(m->graph));
+    NND_TRY(nnd_packed_create(&m->packed));
+    if (from->size >= FORGET_BYTES) forget_files(from); /* what reading the file has touched */
+    if (from->bytes && !offers) open_cache(m, from, o);
+    NND_TRY(nnd_passes_run(m->graph, m->passes, &m->report));
+    if (offers) NND_TRY(nnd_passes_body_shapes(m->graph));
+    if (offers) NND_TRY(nnd_brought_bind(m->graph));
+    name_outputs(m);
+    drop_unused_constants(m->graph);
+    if (!from->bytes && m->bytes) {
+        from->bytes = nnd_buffer_data(m->bytes);
+        from->size = nnd_buffer_size(m->bytes);
+    }
+    if (from->size >= FORGET_BYTES) forget_files(from); /* what the passes have made copies of */
+    NND_TRY(nnd_graph_prepare(m->graph, m->packed, forget_packed, from));
+    nnd_packed_seal(m->packed);
+    return NND_OK;
+}
+
+/* The choices are looked into while the model is built, and forgotten again. */
+static nnd_status build_by_choice(nnd_engine_model *m, const nnd_engine_options *o, source *from)
+{
+    nnd_choices choices = {.items = o->kernels, .count = o->kernel_count};
+    choices.fates = nnd_calloc(choices.count + 1, sizeof(*choices.fates));
+    if (!choices.fates) return out_of_memory();
+    m->graph->choices = &choices;
+    nnd_status status = build(m, o, from);
+    m->graph->choices = NULL;
+    if (status == NND_OK) nnd_choices_report(&choices, m->name);
+    nnd_free(choices.fates);
+    return status;
+}
+
 /* No bytes: the graph is there already. */
 static nnd_status load(nnd_engine_model *m, const void *bytes, size_t size,
                        const nnd_engine_options *o)
@@ -291,24 +314,8 @@ static nnd_status load(nnd_engine_model *m, const void *bytes, size_t size,
     NND_TRY(make_ports(m));
     m->graph->bf16 = m->bf16;
     NND_TRY(nnd_graph_bind(m->graph));
-    bool offers = !o->only_own_kernels && nnd_brought_any();
-    if (offers) NND_TRY(offer_nodes(m->graph));
-    NND_TRY(nnd_packed_create(&m->packed));
     source from = {.m = m, .bytes = bytes, .size = size};
-    if (from.size >= FORGET_BYTES) forget_files(&from); /* what reading the file has touched */
-    if (bytes && !offers) open_cache(m, &from, o);
-    NND_TRY(nnd_passes_run(m->graph, m->passes, &m->report));
-    if (offers) NND_TRY(nnd_passes_body_shapes(m->graph));
-    if (offers) NND_TRY(nnd_brought_bind(m->graph));
-    name_outputs(m);
-    drop_unused_constants(m->graph);
-    if (!bytes && m->bytes) {
-        from.bytes = nnd_buffer_data(m->bytes);
-        from.size = nnd_buffer_size(m->bytes);
-    }
-    if (from.size >= FORGET_BYTES) forget_files(&from); /* what the passes have made copies of */
-    NND_TRY(prepare(m, o, &from));
-    nnd_packed_seal(m->packed);
+    NND_TRY(build_by_choice(m, o, &from));
     NND_TRY(align_constants(m->graph));
     return plan_declared(m);
 }

@@ -36,7 +36,7 @@ static nnd_status take_tuned(nnd_builtin_kernels *k, const char *path, const voi
 /* Wherever the kernel can. */
 static nnd_status take_named(nnd_builtin_kernels *k, const char *name)
 {
-    nnd_engine_kernel kernel = {"Conv", "*", name};
+    nnd_engine_kernel kernel = {"*", "*", name};
     nnd_status status = nnd_engine_kernel_check(&kernel);
     if (status != NND_OK)
         return nnd_error_wrap(status, "kernels=%s is neither 'tuned' nor 'own' nor a kernel", name);
