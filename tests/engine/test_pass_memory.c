@@ -70,9 +70,9 @@ static void build_identity(pass_test *t)
     pt_output(t, pt_unary(t, "Neg", pt_unary(t, "Identity", pt_input(t, "x", 4, picture))));
 }
 
-static void build_batchnorm(pass_test *t)
+static uint32_t batchnorm(pass_test *t, uint32_t x)
 {
-    uint32_t in[5] = {conv(t, pt_input(t, "x", 4, picture))};
+    uint32_t in[5] = {x};
     float variance[16];
     nnd_tensor list;
     for (int i = 1; i < 4; i++)
@@ -81,7 +81,14 @@ static void build_batchnorm(pass_test *t)
         variance[i] = 1.5f;
     assert_ok(nnd_tensor_init(&list, NND_F32, 1, channels, variance));
     assert_ok(nnd_graph_add_constant(t->g, NULL, &list, &in[4]));
-    pt_output(t, pt_node_of(t, "BatchNormalization", 5, in)->outputs[0]);
+    return pt_node_of(t, "BatchNormalization", 5, in)->outputs[0];
+}
+
+/* Once behind a convolution, once alone. */
+static void build_batchnorm(pass_test *t)
+{
+    uint32_t x = batchnorm(t, conv(t, pt_input(t, "x", 4, picture)));
+    pt_output(t, batchnorm(t, pt_unary(t, "Relu", x)));
 }
 
 static void build_activation(pass_test *t)

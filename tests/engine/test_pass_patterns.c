@@ -147,6 +147,31 @@ static void batchnorm_goes_into_layers(void **state)
     }
 }
 
+/* variant: the rank, and channels few enough to stay. */
+static void build_batchnorm_alone(pass_test *t)
+{
+    const int64_t dims[4] = {2, t->variant == 5 ? 8 : 20, 3, 5};
+    int rank = t->variant == 5 ? 4 : t->variant;
+    uint32_t x = pt_unary(t, "Relu", pt_input(t, "x", rank, dims));
+    pt_output(t, pt_unary(t, "Neg", batchnorm(t, x, dims[1])));
+}
+
+static void batchnorm_alone_becomes_a_convolution(void **state)
+{
+    (void)state;
+    for (int variant = 2; variant < 6; variant++) {
+        size_t changes;
+        nnd_graph *g =
+            pt_compare(build_batchnorm_alone, 13, variant, fold_and_normalise, 1e-5, &changes);
+        assert_int_equal(changes, variant == 4);
+        bool conv = false;
+        for (size_t i = 0; i < g->node_count; i++)
+            conv = conv || strcmp(g->nodes[i].type, "Conv") == 0;
+        assert_int_equal(conv, variant == 4);
+        nnd_graph_destroy(g);
+    }
+}
+
 /* variant: an operation per channel or with one number behind a ConvTranspose of two groups. */
 static void build_transposed_arithmetic(pass_test *t)
 {
@@ -495,6 +520,7 @@ int main(void)
         cmocka_unit_test(a_bias_goes_into_the_product),
         cmocka_unit_test(what_does_not_fit_a_layer_stays),
         cmocka_unit_test(batchnorm_goes_into_layers),
+        cmocka_unit_test(batchnorm_alone_becomes_a_convolution),
         cmocka_unit_test(swish_goes_into_the_product),
         cmocka_unit_test(arithmetic_goes_into_the_transposed_convolution),
         cmocka_unit_test(normalisation_is_recognised),
