@@ -288,6 +288,7 @@ typedef struct nnd_pool {
     int64_t plane_lanes; /* lanes per pixel: 1 or the block */
     int64_t planes_per_tile;
     int64_t row_parts;
+    bool gathers; /* small planes of NCHW go through blocks */
 } nnd_pool;
 
 /* NND_E_SHAPE when sizes are not positive or an output cell lies wholly in the padding. */

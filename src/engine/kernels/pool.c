@@ -1,9 +1,17 @@
-/* Pooling plans and the walk over their tiles. */
+/*
+ * Pooling plans and the walk over their tiles.
+ *
+ * In NCHW, rows of a few pixels leave most of a vector empty. Small planes are gathered, one in
+ * each lane, in blocks of NCHWc on the stack, and the kernel for these does them.
+ */
 #include "engine/kernels/set.h"
 
 #define TILE_WORK  (1 << 20) /* window cells per tile */
 #define SMALL_WORK (1 << 15)
 #define TILE_PARTS 16
+#define SMALL_AREA 256 /* pixels of planes that are gathered */
+#define FEW_TAPS   25  /* of their windows; larger ones are joined by doubling in less time */
+#define MOST_LANES 16
 
 static nnd_status check_axis(const char *axis, int64_t in, int64_t out, int64_t kernel,
                              int64_t stride, int64_t dilation, int64_t pad, int64_t pad_end)
@@ -23,6 +31,14 @@ static nnd_status check_axis(const char *axis, int64_t in, int64_t out, int64_t 
                                  (long long)o, axis);
     }
     return NND_OK;
+}
+
+/* By the plane's shape alone: a plane has the same bits among others and by itself. */
+static bool gathering_pays(const nnd_pool_desc *d, const nnd_kernel_set *set)
+{
+    return d->layout == NND_KERNEL_NCHW && set->tile_planar && set->block <= MOST_LANES &&
+           d->in_h * d->in_w <= SMALL_AREA && d->out_h * d->out_w <= SMALL_AREA &&
+           d->kernel_h * d->kernel_w <= FEW_TAPS;
 }
 
 nnd_status nnd_pool_plan(const nnd_pool_desc *d, nnd_pool *out)
@@ -47,6 +63,11 @@ nnd_status nnd_pool_plan(const nnd_pool_desc *d, nnd_pool *out)
         pool.row_parts = 1;
         pool.planes_per_tile = NND_MIN(pool.planes, (int64_t)(target / work));
     }
+    if (gathering_pays(d, pool.set)) {
+        pool.gathers = true;
+        pool.row_parts = 1;
+        pool.planes_per_tile = nnd_round_up(pool.planes_per_tile, pool.set->block);
+    }
     *out = pool;
     return NND_OK;
 }
@@ -54,6 +75,23 @@ nnd_status nnd_pool_plan(const nnd_pool_desc *d, nnd_pool *out)
 size_t nnd_pool_tiles(const nnd_pool *pool)
 {
     return (size_t)(nnd_ceil_div(pool->planes, pool->planes_per_tile) * pool->row_parts);
+}
+
+/* `planes` planes of the arguments, a block at a time. */
+static void run_gathered(const nnd_pool *pool, const nnd_window_args *args, int64_t planes)
+{
+    float x[SMALL_AREA * MOST_LANES], y[SMALL_AREA * MOST_LANES];
+    const nnd_pool_desc *d = &pool->desc;
+    size_t in = (size_t)(d->in_h * d->in_w), out = (size_t)(d->out_h * d->out_w);
+    nnd_window_args block = *args;
+    block.x = x;
+    block.y = y;
+    for (int64_t plane = 0; plane < planes; plane += pool->set->block) {
+        size_t lanes = (size_t)NND_MIN(planes - plane, (int64_t)pool->set->block);
+        pool->set->to_nchwc(args->x + (size_t)plane * in, in, x, lanes, in);
+        pool->set->pool[d->kind][NND_KERNEL_NCHWC](&block, 1);
+        pool->set->to_nchw(y, args->y + (size_t)plane * out, out, lanes, out);
+    }
 }
 
 void nnd_pool_run_tile(const nnd_pool *pool, const float *x, float *y, size_t tile)
@@ -84,5 +122,8 @@ void nnd_pool_run_tile(const nnd_pool *pool, const float *x, float *y, size_t ti
         .row_end = nnd_part(d->out_h, pool->row_parts, part + 1),
         .count_include_pad = d->count_include_pad,
     };
-    pool->set->pool[d->kind][d->layout](&w, end - first);
+    if (pool->gathers)
+        run_gathered(pool, &w, end - first);
+    else
+        pool->set->pool[d->kind][d->layout](&w, end - first);
 }
