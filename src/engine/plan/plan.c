@@ -772,7 +772,7 @@ nnd_status nnd_plan_nominal_arena(nnd_graph *graph, size_t *bytes)
     nnd_free(p.in);
     nnd_free(p.out);
     nnd_plan_destroy(p.plan);
-    if (status == NND_OK || status == NND_E_OUT_OF_MEMORY) return status;
+    if (status == NND_E_OUT_OF_MEMORY) return status;
     nnd_error_clear(); /* a real plan will say it */
     return NND_OK;
 }
