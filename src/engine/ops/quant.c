@@ -294,7 +294,7 @@ static nnd_status find_scaling(const nnd_op_ctx *c, const nnd_tensor *x, nnd_dyn
     range_job j = {.x = x->data, .n = (size_t)nnd_tensor_count(x)};
     j.parts = nnd_op_tiles(j.n);
     j.parts = j.parts < 1 ? 1 : j.parts > MAX_PARTS ? MAX_PARTS : j.parts;
-    NND_TRY(nnd_op_for(c, j.parts, range_part, &j));
+    if (j.n) NND_TRY(nnd_op_for(c, j.parts, range_part, &j));
     float low = 0.0f, high = 0.0f;
     for (size_t i = 0; i < j.parts; i++) {
         low = fminf(low, j.low[i]);

@@ -1,40 +1,61 @@
 /*
- * RNN, GRU, LSTM in f32, forward, reverse and both, with initial states, peepholes and sequence
- * lengths. What the input adds to the gates is one product for all steps; a step is a product of
- * the states of the batch with the recurrent weights, and rows of gates.
+ * RNN, GRU, LSTM in f32, and com.microsoft's LSTM with weights of bytes: forward, reverse and both,
+ * with initial states, peepholes and sequence lengths. What the input adds to the gates is one
+ * product for all steps; a step is a product of the states of the batch with the recurrent weights,
+ * and rows of gates.
  */
 #include <math.h>
 #include <string.h>
 
 #include "base/isa.h"
 #include "engine/kernels/kernels.h"
+#include "engine/ops/dynamic.h"
 #include "engine/ops/op.h"
 #include "engine/packed/packed.h"
 
-enum { RNN, GRU, LSTM };
+enum { RNN, GRU, LSTM, BYTES }; /* BYTES: an LSTM whose weights are quantised */
+
+/* Inputs of BYTES behind those of LSTM. Its weights come transposed, [direction, in, gates]. */
+enum { W_SCALE = 8, W_ZERO, R_SCALE, R_ZERO };
 
 typedef struct recurrence {
     int kind;
     int64_t steps, batch, input, hidden, directions;
     int gates;
     bool reverse, batch_first, linear_before_reset, input_forget;
+    bool bytes; /* the weights are, and input and states become such for their products */
     float clip;
 } recurrence;
+
+/* Scales and zero points of the weights: one for each direction, or for each column of one. */
+static nnd_status check_scaling(const nnd_op_ctx *c, const recurrence *r, size_t scale, int weights)
+{
+    const nnd_tensor *s, *zero = nnd_op_in(c, scale + 1);
+    NND_TRY(nnd_op_expect(c, scale, 1u << NND_F32));
+    NND_TRY(nnd_op_need(c, scale, &s));
+    if (zero) NND_TRY(nnd_op_expect(c, scale + 1, 1u << c->in[weights]->dtype));
+    const nnd_tensor *const both[] = {s, zero ? zero : s};
+    for (size_t i = 0; i < NND_COUNT(both); i++) {
+        int64_t count = nnd_tensor_count(both[i]);
+        if (count != r->directions && count != r->directions * r->gates * r->hidden)
+            return nnd_op_fail(c, NND_E_SHAPE, "scales and zero points do not fit the weights");
+    }
+    return NND_OK;
+}
 
 static nnd_status read_recurrence(const nnd_op_ctx *c, recurrence *r)
 {
     const nnd_tensor *x, *w, *rec;
     NND_TRY(nnd_op_expect(c, 0, 1u << NND_F32));
     NND_TRY(nnd_op_need(c, 0, &x));
-    NND_TRY(nnd_op_expect(c, 1, 1u << NND_F32));
+    const bool bytes = c->op->variant == BYTES;
+    NND_TRY(nnd_op_expect(c, 1, bytes ? NND_BYTES : 1u << NND_F32));
     NND_TRY(nnd_op_need(c, 1, &w));
-    NND_TRY(nnd_op_expect(c, 2, 1u << NND_F32));
+    NND_TRY(nnd_op_expect(c, 2, bytes ? NND_BYTES : 1u << NND_F32));
     NND_TRY(nnd_op_need(c, 2, &rec));
     const char *direction = nnd_node_string(c->node, "direction", "forward");
-    *r = (recurrence){.kind = c->op->variant,
-                      .gates = c->op->variant == LSTM  ? 4
-                               : c->op->variant == GRU ? 3
-                                                       : 1};
+    *r = (recurrence){.kind = bytes ? LSTM : c->op->variant, .bytes = bytes};
+    r->gates = r->kind == LSTM ? 4 : r->kind == GRU ? 3 : 1;
     r->directions = strcmp(direction, "bidirectional") == 0 ? 2 : 1;
     r->reverse = strcmp(direction, "reverse") == 0;
     r->batch_first = nnd_node_int(c->node, "layout", 0) == 1;
@@ -46,10 +67,11 @@ static nnd_status read_recurrence(const nnd_op_ctx *c, recurrence *r)
     r->steps = x->dims[r->batch_first];
     r->batch = x->dims[!r->batch_first];
     r->input = x->dims[2];
-    r->hidden = rec->dims[2];
+    const int in = bytes ? 1 : 2, out = bytes ? 2 : 1;
+    r->hidden = rec->dims[in];
     bool fits = w->dims[0] == r->directions && rec->dims[0] == r->directions &&
-                w->dims[2] == r->input && w->dims[1] == r->gates * r->hidden &&
-                rec->dims[1] == r->gates * r->hidden;
+                w->dims[in] == r->input && w->dims[out] == r->gates * r->hidden &&
+                rec->dims[out] == r->gates * r->hidden;
     const int64_t sizes[] = {2 * r->gates * r->hidden * r->directions, r->batch,
                              r->directions * r->batch * r->hidden,
                              r->directions * r->batch * r->hidden, 3 * r->hidden * r->directions};
@@ -61,10 +83,18 @@ static nnd_status read_recurrence(const nnd_op_ctx *c, recurrence *r)
     return fits ? NND_OK : nnd_op_fail(c, NND_E_SHAPE, "the inputs do not fit each other");
 }
 
+/* The same of a whole node: packing knows the weights only. */
+static nnd_status read_node(const nnd_op_ctx *c, recurrence *r)
+{
+    NND_TRY(read_recurrence(c, r));
+    if (r->bytes) NND_TRY(check_scaling(c, r, W_SCALE, 1));
+    return r->bytes ? check_scaling(c, r, R_SCALE, 2) : NND_OK;
+}
+
 static nnd_status rnn_infer(nnd_op_ctx *c)
 {
     recurrence r;
-    NND_TRY(read_recurrence(c, &r));
+    NND_TRY(read_node(c, &r));
     int64_t y[4] = {r.steps, r.directions, r.batch, r.hidden},
             last[3] = {r.directions, r.batch, r.hidden};
     if (r.batch_first) {
@@ -177,11 +207,13 @@ typedef struct step_plan {
     recurrence r;
     gate_act act[2][3];
     nnd_gemm gemm[PRODUCTS];
+    nnd_dynamic_product dynamic[2]; /* instead of them, with weights of bytes */
     int products;
     size_t packed[PRODUCTS + 1]; /* where each packed matrix begins, and bytes of a direction */
     /* Floats of the workspace: the input's part of every step; gates, the last gate of GRU, what
-       goes into it, states and cells of the batch; biases; packed weights that are no constants. */
-    size_t input_part, gates, last, reset, state, cell, bias, weights, total;
+       goes into it, states and cells of the batch; biases; what a product with bytes needs; packed
+       weights that are no constants. */
+    size_t input_part, gates, last, reset, state, cell, bias, bytes, weights, total;
 } step_plan;
 
 static size_t whole_lines(size_t floats)
@@ -190,12 +222,28 @@ static size_t whole_lines(size_t floats)
     return (floats + line - 1) / line * line;
 }
 
+static nnd_status plan_bytes(step_plan *s, int64_t inputs, int64_t states, const bool *is_signed)
+{
+    const recurrence *r = &s->r;
+    const int64_t all = r->gates * r->hidden;
+    s->products = 2;
+    NND_TRY(nnd_dynamic_product_plan(inputs, all, r->input, is_signed[0], &s->dynamic[0]));
+    NND_TRY(nnd_dynamic_product_plan(states, all, r->hidden, is_signed[1], &s->dynamic[1]));
+    for (int i = 0; i < s->products; i++) {
+        size_t bytes = nnd_int8_gemm_packed_bytes(&s->dynamic[i].gemm);
+        s->packed[i + 1] = s->packed[i] + whole_lines(bytes / sizeof(float) + 1) * sizeof(float);
+    }
+    return NND_OK;
+}
+
 /* Products for so many rows of input and states, and the layout of packed weights, which does not
    depend on those. */
-static nnd_status plan_products(step_plan *s, int64_t inputs, int64_t states)
+static nnd_status plan_products(const nnd_op_ctx *c, step_plan *s, int64_t inputs, int64_t states)
 {
     const recurrence *r = &s->r;
     int64_t n = r->hidden, all = r->gates * n;
+    const bool is_signed[2] = {c->in[1]->dtype == NND_I8, c->in[2]->dtype == NND_I8};
+    if (r->bytes) return plan_bytes(s, inputs, states, is_signed);
     s->products = r->kind == GRU ? 3 : 2;
     const nnd_gemm_desc d[PRODUCTS] = {
         {.m = inputs, .n = all, .k = r->input, .bias = NND_GEMM_BIAS_COLUMN},
@@ -217,27 +265,35 @@ static void pack_product(const step_plan *s, int product, const float *from, cha
     nnd_gemm_pack_b(&s->gemm[product], from, (float *)(void *)(packed + s->packed[product]));
 }
 
-/* Weights [gates·hidden, input] and [gates·hidden, hidden] of one direction. */
-static void pack_direction(const step_plan *s, const float *w, const float *rec, char *packed)
+/* Weights of direction d: [gates·hidden, input] and [gates·hidden, hidden], transposed as bytes. */
+static void pack_direction(const step_plan *s, int64_t d, const void *w, const void *rec,
+                           char *packed)
 {
-    int64_t n = s->r.hidden;
-    pack_product(s, FROM_INPUT, w, packed);
-    pack_product(s, FROM_STATE, rec, packed);
-    if (s->products > FROM_RESET) pack_product(s, FROM_RESET, rec + 2 * n * n, packed);
+    int64_t n = s->r.hidden, rows = s->r.gates * n;
+    if (s->r.bytes) {
+        nnd_int8_gemm_pack_b(&s->dynamic[0].gemm, (const uint8_t *)w + d * rows * s->r.input,
+                             packed);
+        nnd_int8_gemm_pack_b(&s->dynamic[1].gemm, (const uint8_t *)rec + d * rows * n,
+                             packed + s->packed[1]);
+        return;
+    }
+    const float *states = (const float *)rec + d * rows * n;
+    pack_product(s, FROM_INPUT, (const float *)w + d * rows * s->r.input, packed);
+    pack_product(s, FROM_STATE, states, packed);
+    if (s->products > FROM_RESET) pack_product(s, FROM_RESET, states + 2 * n * n, packed);
 }
 
-static nnd_status pack_both(nnd_graph *g, nnd_graph_node *node, const step_plan *s, const float *w,
-                            const float *rec)
+static nnd_status pack_both(nnd_graph *g, nnd_graph_node *node, const step_plan *s, const void *w,
+                            const void *rec)
 {
     const recurrence *r = &s->r;
-    int64_t rows = r->gates * r->hidden;
     size_t each = s->packed[s->products];
     nnd_packed_blob *packed;
     void *fill;
-    NND_TRY(nnd_packed_take(g, node, "gemm", each * (size_t)r->directions, &packed, &fill));
+    NND_TRY(nnd_packed_take(g, node, r->bytes ? "int8 gemm" : "gemm", each * (size_t)r->directions,
+                            &packed, &fill));
     for (int64_t d = 0; fill && d < r->directions; d++)
-        pack_direction(s, w + d * rows * r->input, rec + d * rows * r->hidden,
-                       (char *)fill + (size_t)d * each);
+        pack_direction(s, d, w, rec, (char *)fill + (size_t)d * each);
     node->state = packed;
     return NND_OK;
 }
@@ -251,13 +307,14 @@ static nnd_status rnn_prepare(nnd_graph *g, nnd_graph_node *n)
         in[i] = v->is_constant ? &v->constant : NULL;
         if (nnd_isa_current() == NND_ISA_REFERENCE)
             NND_TRY(nnd_graph_constant(g, n->inputs[i], &in[i]));
-        if (!in[i] || !in[i]->data || in[i]->dtype != NND_F32 || in[i]->rank != 3) return NND_OK;
+        if (!in[i] || !in[i]->data || in[i]->rank != 3) return NND_OK;
     }
-    nnd_tensor x = {.dtype = NND_F32, .rank = 3, .dims = {1, 1, in[1]->dims[2]}};
+    const bool bytes = n->op->variant == BYTES;
+    nnd_tensor x = {.dtype = NND_F32, .rank = 3, .dims = {1, 1, in[1]->dims[bytes ? 1 : 2]}};
     in[0] = &x;
     nnd_op_ctx c = {.node = n, .op = n->op, .in_count = 3, .in = in};
     step_plan s = {0};
-    if (read_recurrence(&c, &s.r) != NND_OK || plan_products(&s, 1, 1) != NND_OK) {
+    if (read_recurrence(&c, &s.r) != NND_OK || plan_products(&c, &s, 1, 1) != NND_OK) {
         nnd_error_clear(); /* the plan says what is wrong, with the real shapes */
         return NND_OK;
     }
@@ -277,10 +334,10 @@ static size_t take(step_plan *s, int64_t rows, int64_t columns)
 static nnd_status fill_plan(nnd_op_ctx *c, step_plan *s)
 {
     recurrence *r = &s->r;
-    NND_TRY(read_recurrence(c, r));
+    NND_TRY(read_node(c, r));
     for (int64_t d = 0; d < r->directions; d++)
         NND_TRY(read_activations(c, r, d, s->act[d]));
-    NND_TRY(plan_products(s, r->steps * r->batch, r->batch));
+    NND_TRY(plan_products(c, s, r->steps * r->batch, r->batch));
     int64_t all = r->gates * r->hidden;
     s->input_part = take(s, r->steps * r->batch, all);
     s->gates = take(s, r->batch, all);
@@ -289,10 +346,15 @@ static nnd_status fill_plan(nnd_op_ctx *c, step_plan *s)
     s->state = take(s, r->batch, r->hidden);
     s->cell = take(s, r->batch, r->hidden);
     s->bias = take(s, 1, all);
+    if (r->bytes) {
+        size_t most =
+            s->dynamic[0].total > s->dynamic[1].total ? s->dynamic[0].total : s->dynamic[1].total;
+        s->bytes = take(s, 1, (int64_t)(most / sizeof(float)));
+    }
     s->weights = s->total;
     if (!c->node->state) s->total += s->packed[s->products] / sizeof(float);
     c->workspace_bytes = s->total * sizeof(float);
-    for (int i = 0; i < s->products; i++) {
+    for (int i = 0; i < s->products && !r->bytes; i++) {
         size_t bytes = nnd_gemm_lane_bytes(&s->gemm[i]);
         if (bytes > c->lane_bytes) c->lane_bytes = bytes;
     }
@@ -309,7 +371,7 @@ static nnd_status rnn_plan(nnd_op_ctx *c)
         return status;
     }
     c->step = s;
-    c->kernel = "gemm";
+    c->kernel = s->r.bytes ? "int8 gemm" : "gemm";
     return NND_OK;
 }
 
@@ -324,10 +386,12 @@ static void rnn_unplan(void *step)
 typedef struct direction_job {
     const nnd_op_ctx *c;
     const step_plan *s;
+    int64_t d;
     const gate_act *act;
     const char *packed;
     const float *peephole, *last_bias;
     float *gates, *last, *reset, *h, *cell;
+    void *bytes;
 } direction_job;
 
 typedef struct product_job {
@@ -343,11 +407,36 @@ static nnd_status product_tile(void *user, size_t index, int lane)
     return NND_OK;
 }
 
+/* What belongs to one direction of a list of scales or zero points, and how many there are. */
+static const void *scaling_of(const direction_job *j, size_t input, size_t *count)
+{
+    const nnd_tensor *t = nnd_op_in(j->c, input);
+    *count = t ? (size_t)(nnd_tensor_count(t) / j->s->r.directions) : 1;
+    if (!t) return NULL;
+    return (const char *)t->data + (size_t)j->d * *count * nnd_op_element(t->dtype);
+}
+
+static nnd_status product_of_bytes(const direction_job *j, int which, const float *a,
+                                   const float *bias, float *to)
+{
+    nnd_dynamic_args args = {.a = a,
+                             .packed_b = j->packed + j->s->packed[which],
+                             .bias = bias,
+                             .adds = which == FROM_STATE,
+                             .c = to,
+                             .workspace = j->bytes};
+    const size_t scale = which == FROM_STATE ? R_SCALE : W_SCALE;
+    args.scale = scaling_of(j, scale, &args.scales);
+    args.zero = scaling_of(j, scale + 1, &args.zeros);
+    return nnd_dynamic_product_run(j->c, &j->s->dynamic[which], &args);
+}
+
 /* Small products, as those of most steps are, end sooner than help arrives. */
 #define WORTH_HELP (1 << 18)
 static nnd_status product(const direction_job *j, int which, const float *a, const float *bias,
                           float *to)
 {
+    if (j->s->r.bytes) return product_of_bytes(j, which, a, bias, to);
     const nnd_gemm *g = &j->s->gemm[which];
     product_job p = {.c = j->c, .gemm = g, .args = {.a = a, .bias = bias, .r = to, .c = to}};
     p.args.packed_b = (const float *)(const void *)(j->packed + j->s->packed[which]);
@@ -527,13 +616,15 @@ static nnd_status run_direction(const nnd_op_ctx *c, int64_t d)
     float *memory = c->workspace;
     direction_job j = {.c = c,
                        .s = s,
+                       .d = d,
                        .act = s->act[d],
                        .peephole = part(c, 7, d * 3 * n),
                        .gates = memory + s->gates,
                        .last = memory + s->last,
                        .reset = memory + s->reset,
                        .h = memory + s->state,
-                       .cell = memory + s->cell};
+                       .cell = memory + s->cell,
+                       .bytes = memory + s->bytes};
     const float *bias = part(c, 3, d * 2 * all);
     if (bias && r->kind == GRU) j.last_bias = bias + 5 * n;
     if (c->node->state) {
@@ -541,7 +632,7 @@ static nnd_status run_direction(const nnd_op_ctx *c, int64_t d)
         j.packed = (const char *)weights->data + (size_t)d * s->packed[s->products];
     } else {
         char *packed = (char *)(memory + s->weights);
-        pack_direction(s, part(c, 1, d * all * r->input), part(c, 2, d * all * n), packed);
+        pack_direction(s, d, c->in[1]->data, c->in[2]->data, packed);
         j.packed = packed;
     }
     memset(j.h, 0, (size_t)(r->batch * n) * sizeof(float));
@@ -578,10 +669,12 @@ static double rnn_flops(const nnd_op_ctx *c)
            (double)(r.input + r.hidden) * (double)r.steps * (double)r.batch;
 }
 
-#define ROW(name, inputs, outputs, v)                                                              \
+#define ROW(domain, name, low, high, outputs, v)                                                   \
     {                                                                                              \
-        "", name, 1, 0, 3, inputs, 0, outputs, NND_OP_PLANNED, rnn_infer, rnn_run, rnn_prepare,    \
-            NULL, rnn_plan, rnn_unplan, rnn_flops, v                                               \
+        domain, name, 1, 0, low, high, 0, outputs, NND_OP_PLANNED, rnn_infer, rnn_run,             \
+            rnn_prepare, NULL, rnn_plan, rnn_unplan, rnn_flops, v                                  \
     }
-static const nnd_op ops[] = {ROW("RNN", 6, 2, RNN), ROW("GRU", 6, 2, GRU), ROW("LSTM", 8, 3, LSTM)};
+static const nnd_op ops[] = {ROW("", "RNN", 3, 6, 2, RNN), ROW("", "GRU", 3, 6, 2, GRU),
+                             ROW("", "LSTM", 3, 8, 3, LSTM),
+                             ROW("com.microsoft", "DynamicQuantizeLSTM", 3, 12, 3, BYTES)};
 const nnd_op_family nnd_ops_rnn = {ops, NND_COUNT(ops)};
