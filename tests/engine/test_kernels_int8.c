@@ -553,17 +553,17 @@ static void check_convs(void)
         check_conv(&d);
     }
     /* More than one chunk of pixels, part of the channels and band of a plane. */
-    nnd_conv_desc large = {1, 40, 33, 41, 60, 1, 3, 3,   1,     1,    1,
-                           1, 1,  1,  1,  1,  0, 0, {0}, false, false};
+    nnd_conv_desc large = {1, 40, 33, 41, 60, 1, 3, 3,   1,     1,     1,
+                           1, 1,  1,  1,  1,  0, 0, {0}, false, false, {0}};
     check_conv(&large);
-    nnd_conv_desc plane = {1, 2, 700, 180, 2, 2, 3, 3,   1,     1,    1,
-                           1, 1, 1,   1,   1, 0, 0, {0}, false, false};
+    nnd_conv_desc plane = {1, 2, 700, 180, 2, 2, 3, 3,   1,     1,     1,
+                           1, 1, 1,   1,   1, 0, 0, {0}, false, false, {0}};
     check_conv(&plane);
-    nnd_conv_desc deep = {1, 300, 5, 5, 64, 1, 1, 1,   1,     1,    1,
-                          1, 0,   0, 0, 0,  0, 0, {0}, false, false};
+    nnd_conv_desc deep = {1, 300, 5, 5, 64, 1, 1, 1,   1,     1,     1,
+                          1, 0,   0, 0, 0,  0, 0, {0}, false, false, {0}};
     check_conv(&deep);
-    nnd_conv_desc far = {1, 3, 4, 4, 3, 3, 2, 2,   100,   90,   1,
-                         2, 0, 0, 0, 0, 0, 0, {0}, false, false};
+    nnd_conv_desc far = {1, 3, 4, 4, 3, 3, 2, 2,   100,   90,    1,
+                         2, 0, 0, 0, 0, 0, 0, {0}, false, false, {0}};
     check_conv(&far);
 }
 
@@ -575,7 +575,8 @@ static void test_conv(void **state)
 
 static void test_bad_conv(void **state)
 {
-    nnd_conv_desc d = {1, 4, 8, 8, 4, 3, 3, 3, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, {0}, false, false};
+    nnd_conv_desc d = {1, 4, 8, 8, 4, 3, 3, 3,   1,     1,     1,
+                       1, 0, 0, 0, 0, 0, 0, {0}, false, false, {0}};
     nnd_int8_conv *conv;
     (void)state;
     assert_int_equal(nnd_int8_conv_create(&d, false, true, &conv), NND_E_SHAPE);
