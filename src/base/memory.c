@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/memory.h"
 #include "base/size.h"
 #include "port/port.h"
 
@@ -63,6 +64,15 @@ void *nnd_alloc_aligned(size_t size, size_t align)
     size_t shift = (align - (start & (align - 1))) & (align - 1);
     char *block = raw + sizeof(void *) + shift;
     memcpy(block - sizeof(void *), &raw, sizeof(void *));
+    return block;
+}
+
+void *nnd_alloc_large(size_t size)
+{
+    size_t page = nnd_port_large_page_size();
+    if (!page || size < page) return nnd_alloc_aligned(size, NND_LARGE_ALIGN);
+    void *block = nnd_alloc_aligned(size, page);
+    if (block) nnd_port_use_large_pages(block, size);
     return block;
 }
 

@@ -190,6 +190,11 @@ const char *nnd_port_cpu_name(char *name, size_t size);
 /* Largest resident memory of this process so far, in bytes; 0 when unknown. */
 uint64_t nnd_port_peak_memory(void);
 size_t nnd_port_page_size(void);
+/* Bytes of the large pages that nnd_port_use_large_pages asks for, 0 where there are none. */
+size_t nnd_port_large_page_size(void);
+/* Advice: memory that has not been written to yet should get large pages where it covers whole
+   ones, since a processor remembers the places of a few thousand pages only. */
+void nnd_port_use_large_pages(void *data, size_t size);
 
 /* ---- 6 files ------------------------------------------------------------------------------ */
 

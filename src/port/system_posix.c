@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -215,6 +216,34 @@ size_t nnd_port_page_size(void)
     long size = sysconf(_SC_PAGESIZE);
     return size > 0 ? (size_t)size : 4096;
 }
+
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+/* Those above pages of 16 or 64 KiB are of 32 MiB and more: too large to be of use here. */
+size_t nnd_port_large_page_size(void)
+{
+    return nnd_port_page_size() == 4096 ? (size_t)2 << 20 : 0;
+}
+
+void nnd_port_use_large_pages(void *data, size_t size)
+{
+    size_t page = nnd_port_large_page_size();
+    uintptr_t from = (uintptr_t)data, to = from + size;
+    if (!page) return;
+    from = (from + page - 1) / page * page;
+    to = to / page * page;
+    if (from < to) (void)madvise((void *)from, to - from, MADV_HUGEPAGE);
+}
+#else
+size_t nnd_port_large_page_size(void)
+{
+    return 0;
+}
+
+void nnd_port_use_large_pages(void *data, size_t size)
+{
+    (void)data, (void)size;
+}
+#endif
 
 int nnd_port_env_dup(const char *name, char **out)
 {

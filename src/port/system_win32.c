@@ -53,6 +53,17 @@ size_t nnd_port_page_size(void)
     return info.dwPageSize;
 }
 
+/* Only processes with a special right may have them. */
+size_t nnd_port_large_page_size(void)
+{
+    return 0;
+}
+
+void nnd_port_use_large_pages(void *data, size_t size)
+{
+    (void)data, (void)size;
+}
+
 uint64_t nnd_port_process_id(void)
 {
     return GetCurrentProcessId();

@@ -178,6 +178,9 @@ static void test_processor(void **state)
     assert_true(!cpu.avx512vnni || cpu.avx512f);
     assert_true(nnd_port_page_size() >= 4096);
     assert_int_equal(nnd_port_page_size() & (nnd_port_page_size() - 1), 0);
+    size_t large = nnd_port_large_page_size();
+    assert_int_equal(large & (large - 1), 0);
+    assert_int_equal(large % nnd_port_page_size(), 0);
     assert_true(nnd_port_peak_memory() > 100000);
     char name[64], cut[4];
     size_t n = strlen(nnd_port_cpu_name(name, sizeof name));

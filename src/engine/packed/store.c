@@ -1,7 +1,9 @@
 /* The store of one model: where the memory of its packed weights comes from. */
 #include <string.h>
 
+#include "base/memory.h"
 #include "base/port_status.h"
+#include "base/size.h"
 #include "base/str.h"
 #include "engine/kernels/kernels.h"
 #include "engine/packed/folder.h"
@@ -11,14 +13,27 @@ typedef struct entry {
     nnd_packed_blob blob; /* first: what operators see */
     struct entry *next;
     uint64_t form;
-    void *own; /* memory of the weights; NULL = in the mapped file */
+    void *own; /* memory of the weights; NULL = in the mapped file or a slab */
 } entry;
+
+/* Large pages with the weights of several operators, one behind the other: a run reads them all,
+   and there would be more small pages than a processor remembers the places of. */
+typedef struct slab {
+    struct slab *next;
+    void *memory;
+} slab;
+#define MOST_SLAB ((size_t)32 << 20)
+_Static_assert(NND_LARGE_ALIGN % NND_KERNEL_ALIGN == 0 && NND_PACKED_LINE % NND_KERNEL_ALIGN == 0,
+               "kernels may read the weights");
 
 struct nnd_packed {
     nnd_arena arena; /* of the entries */
     entry *first, **end;
     size_t count, private_count;
     uint64_t bytes, mapped_bytes;
+    slab *slabs;
+    uint8_t *room; /* what is left of the first one */
+    size_t room_bytes;
     /* The cache; path NULL = none. */
     char *folder, *path, *name;
     uint64_t max_bytes;
@@ -53,11 +68,24 @@ static void forget_cache(nnd_packed *p)
     p->folder = p->path = p->name = NULL;
 }
 
+/* All private copies. */
+static void free_weights(nnd_packed *p)
+{
+    for (entry *e = p->first; e; e = e->next) {
+        nnd_free_aligned(e->own);
+        e->own = NULL;
+    }
+    for (slab *s = p->slabs; s; s = s->next)
+        nnd_free_aligned(s->memory);
+    p->slabs = NULL;
+    p->room = NULL;
+    p->room_bytes = 0;
+}
+
 void nnd_packed_destroy(nnd_packed *p)
 {
     if (!p) return;
-    for (entry *e = p->first; e; e = e->next)
-        nnd_free_aligned(e->own);
+    free_weights(p);
     nnd_packed_map_close(p->map);
     forget_cache(p);
     nnd_arena_fini(&p->arena);
@@ -130,6 +158,38 @@ static const void *from_file(nnd_packed *p, const entry *e)
 
 /* ---- taking -------------------------------------------------------------------------------- */
 
+/* Room for `bytes` and for what follows, in whole large pages: four times what there is already.
+   Only of the last page in use memory is wasted, the ones behind it are never touched. */
+static bool add_slab(nnd_packed *p, size_t bytes)
+{
+    size_t size = p->bytes < MOST_SLAB / 4 ? 4 * (size_t)p->bytes : MOST_SLAB;
+    slab *s = nnd_arena_calloc(&p->arena, 1, sizeof(*s));
+    if (size < bytes) size = bytes;
+    if (!s || !nnd_size_align(size, nnd_port_large_page_size(), &size)) return false;
+    s->memory = nnd_alloc_large(size);
+    if (!s->memory) return false;
+    s->next = p->slabs;
+    p->slabs = s;
+    p->room = s->memory;
+    p->room_bytes = size;
+    return true;
+}
+
+/* The first weights, as long as they would not fill a large page, and those of an operator that has
+   very many get memory of their own; the others share slabs. NULL without memory. */
+static void *private_memory(nnd_packed *p, entry *e)
+{
+    size_t page = nnd_port_large_page_size(), bytes = e->blob.bytes ? e->blob.bytes : 1;
+    if (!page || p->bytes + bytes < page || bytes >= MOST_SLAB)
+        return e->own = nnd_alloc_large(bytes);
+    bytes = (size_t)nnd_packed_whole_lines(bytes);
+    if (bytes > p->room_bytes && !add_slab(p, bytes)) return NULL;
+    void *memory = p->room;
+    p->room += bytes;
+    p->room_bytes -= bytes;
+    return memory;
+}
+
 nnd_status nnd_packed_take(nnd_graph *g, const nnd_graph_node *n, const char *form, size_t bytes,
                            nnd_packed_blob **out, void **fill)
 {
@@ -143,23 +203,23 @@ nnd_status nnd_packed_take(nnd_graph *g, const nnd_graph_node *n, const char *fo
     e->form = nnd_hash128_end(&h).lo;
     e->blob.bytes = bytes;
     e->blob.data = from_file(p, e);
+    *fill = NULL;
     if (e->blob.data) {
         p->mapped_bytes += bytes;
     } else {
-        e->blob.data = e->own = nnd_alloc_aligned(bytes ? bytes : 1, NND_KERNEL_ALIGN);
-        if (!e->own)
+        e->blob.data = *fill = private_memory(p, e);
+        if (!*fill)
             return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory to pack the weights of '%s'",
                                  n->name);
         /* Gaps that no kernel reads go to the file as well: always the same bytes, and none of
            what memory held before. */
-        if (p->path) memset(e->own, 0, bytes);
+        if (p->path) memset(*fill, 0, bytes);
         p->private_count++;
     }
     *p->end = e;
     p->end = &e->next;
     p->count++;
     p->bytes += bytes;
-    *fill = e->own;
     *out = &e->blob;
     return NND_OK;
 }
@@ -195,9 +255,8 @@ static nnd_status write_map(const nnd_packed *p, nnd_packed_map **out)
 static void move_to(nnd_packed *p, nnd_packed_map *map)
 {
     const uint8_t *at = map->table.bytes + map->table.payload;
+    free_weights(p);
     for (entry *e = p->first; e; e = e->next) {
-        nnd_free_aligned(e->own);
-        e->own = NULL;
         e->blob.data = at;
         at += nnd_packed_whole_lines(e->blob.bytes);
     }

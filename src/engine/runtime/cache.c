@@ -1,3 +1,4 @@
+#include "base/memory.h"
 #include "engine/runtime/exec.h"
 
 /* Shapes that a sub-graph may see in one run: iterations whose values grow have one each. */
@@ -91,7 +92,7 @@ nnd_status nnd_block_reserve(nnd_block *block, size_t bytes)
     if (bytes <= block->bytes) return NND_OK;
     nnd_free_aligned(block->data);
     block->bytes = 0;
-    block->data = nnd_alloc_aligned(bytes, 64);
+    block->data = nnd_alloc_large(bytes);
     if (!block->data)
         return nnd_error_set(NND_E_OUT_OF_MEMORY, "no memory for %zu bytes of activations", bytes);
     block->bytes = bytes;
