@@ -1,8 +1,5 @@
+/* Plans and runs of products that make bytes of their floats: codes, rows packed, sums, floats. */
 #include "engine/ops/dynamic.h"
-
-#include <string.h>
-
-#include "engine/ops/blocks.h"
 
 /* Small products end sooner than help arrives. */
 #define WORTH_HELP (1 << 18)
@@ -55,8 +52,9 @@ static nnd_status product_tile(void *user, size_t index, int lane)
     return NND_OK;
 }
 
+/* What scales and zero points of both operands do to each column. */
 static void set_columns(const nnd_int8_gemm *g, const nnd_dynamic_args *args, nnd_dynamic s,
-                        const job *j, int32_t *zeros, float *scales)
+                        int32_t *columns, int32_t *zeros, float *scales)
 {
     static const int32_t none = 0;
     for (size_t i = 0; i < (size_t)g->n_padded; i++)
@@ -65,8 +63,7 @@ static void set_columns(const nnd_int8_gemm *g, const nnd_dynamic_args *args, nn
         zeros[i] =
             g->desc.b_signed ? ((const int8_t *)args->zero)[i] : ((const uint8_t *)args->zero)[i];
     nnd_int8_gemm_columns(g, args->packed_b, s.zero, args->zero ? zeros : &none,
-                          args->zero ? args->zeros : 1, NULL, 0,
-                          (int32_t *)(uintptr_t)j->args.columns);
+                          args->zero ? args->zeros : 1, NULL, 0, columns);
 }
 
 nnd_status nnd_dynamic_product_run(const nnd_op_ctx *c, const nnd_dynamic_product *p,
@@ -77,6 +74,7 @@ nnd_status nnd_dynamic_product_run(const nnd_op_ctx *c, const nnd_dynamic_produc
     char *memory = args->workspace;
     const int64_t dims[2] = {d->m, d->k};
     float *scales = (float *)(void *)(memory + p->scales);
+    int32_t *columns = (int32_t *)(void *)(memory + p->columns);
     float *sums = args->adds ? (float *)(void *)(memory + p->sums) : args->c;
     nnd_op_ctx own = *c;
     nnd_dynamic s;
@@ -88,10 +86,10 @@ nnd_status nnd_dynamic_product_run(const nnd_op_ctx *c, const nnd_dynamic_produc
     j.args = (nnd_int8_gemm_args){
         .packed_a = j.packed,
         .packed_b = args->packed_b,
-        .columns = (const int32_t *)(const void *)(memory + p->columns),
+        .columns = columns,
         .result = {.type = NND_F32, .scale = scales, .bias = args->adds ? NULL : args->bias},
         .c = sums};
-    set_columns(g, args, s, &j, (int32_t *)(void *)(memory + p->zeros), scales);
+    set_columns(g, args, s, columns, (int32_t *)(void *)(memory + p->zeros), scales);
     NND_TRY(nnd_op_for(&own, nnd_int8_gemm_a_tiles(g), pack_tile, &j));
     NND_TRY(nnd_op_for(&own, nnd_int8_gemm_tiles(g), product_tile, &j));
     for (size_t i = 0; args->adds && i < (size_t)(d->m * d->n); i++)
