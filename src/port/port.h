@@ -195,6 +195,8 @@ size_t nnd_port_large_page_size(void);
 /* Advice: memory that has not been written to yet should get large pages where it covers whole
    ones, since a processor remembers the places of a few thousand pages only. */
 void nnd_port_use_large_pages(void *data, size_t size);
+/* Gives memory that was freed, and that the allocator keeps, back to the system. */
+void nnd_port_trim_memory(void);
 
 /* ---- 6 files ------------------------------------------------------------------------------ */
 

@@ -13,6 +13,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #if defined(__linux__)
 #include <sched.h>
 #include <sys/random.h>
@@ -244,6 +247,13 @@ void nnd_port_use_large_pages(void *data, size_t size)
     (void)data, (void)size;
 }
 #endif
+
+void nnd_port_trim_memory(void)
+{
+#ifdef __GLIBC__
+    (void)malloc_trim(0);
+#endif
+}
 
 int nnd_port_env_dup(const char *name, char **out)
 {

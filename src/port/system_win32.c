@@ -64,6 +64,8 @@ void nnd_port_use_large_pages(void *data, size_t size)
     (void)data, (void)size;
 }
 
+void nnd_port_trim_memory(void) {}
+
 uint64_t nnd_port_process_id(void)
 {
     return GetCurrentProcessId();

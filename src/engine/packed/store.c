@@ -21,6 +21,8 @@ typedef struct entry {
 typedef struct slab {
     struct slab *next;
     void *memory;
+    uint8_t *room; /* what is left at its end */
+    size_t room_bytes;
 } slab;
 #define MOST_SLAB ((size_t)32 << 20)
 _Static_assert(NND_LARGE_ALIGN % NND_KERNEL_ALIGN == 0 && NND_PACKED_LINE % NND_KERNEL_ALIGN == 0,
@@ -32,8 +34,6 @@ struct nnd_packed {
     size_t count, private_count;
     uint64_t bytes, mapped_bytes;
     slab *slabs;
-    uint8_t *room; /* what is left of the first one */
-    size_t room_bytes;
     /* The cache; path NULL = none. */
     char *folder, *path, *name;
     uint64_t max_bytes;
@@ -78,8 +78,6 @@ static void free_weights(nnd_packed *p)
     for (slab *s = p->slabs; s; s = s->next)
         nnd_free_aligned(s->memory);
     p->slabs = NULL;
-    p->room = NULL;
-    p->room_bytes = 0;
 }
 
 void nnd_packed_destroy(nnd_packed *p)
@@ -160,19 +158,26 @@ static const void *from_file(nnd_packed *p, const entry *e)
 
 /* Room for `bytes` and for what follows, in whole large pages: four times what there is already.
    Only of the last page in use memory is wasted, the ones behind it are never touched. */
-static bool add_slab(nnd_packed *p, size_t bytes)
+static slab *add_slab(nnd_packed *p, size_t bytes)
 {
     size_t size = p->bytes < MOST_SLAB / 4 ? 4 * (size_t)p->bytes : MOST_SLAB;
     slab *s = nnd_arena_calloc(&p->arena, 1, sizeof(*s));
     if (size < bytes) size = bytes;
-    if (!s || !nnd_size_align(size, nnd_port_large_page_size(), &size)) return false;
-    s->memory = nnd_alloc_large(size);
-    if (!s->memory) return false;
+    if (!s || !nnd_size_align(size, nnd_port_large_page_size(), &size)) return NULL;
+    s->memory = s->room = nnd_alloc_large(size);
+    if (!s->memory) return NULL;
+    s->room_bytes = size;
     s->next = p->slabs;
-    p->slabs = s;
-    p->room = s->memory;
-    p->room_bytes = size;
-    return true;
+    return p->slabs = s;
+}
+
+/* The one that `bytes` leave least of: small weights fill what large ones leave. */
+static slab *slab_for(nnd_packed *p, size_t bytes)
+{
+    slab *best = NULL;
+    for (slab *s = p->slabs; s; s = s->next)
+        if (s->room_bytes >= bytes && (!best || s->room_bytes < best->room_bytes)) best = s;
+    return best ? best : add_slab(p, bytes);
 }
 
 /* The first weights, as long as they would not fill a large page, and those of an operator that has
@@ -183,10 +188,11 @@ static void *private_memory(nnd_packed *p, entry *e)
     if (!page || p->bytes + bytes < page || bytes >= MOST_SLAB)
         return e->own = nnd_alloc_large(bytes);
     bytes = (size_t)nnd_packed_whole_lines(bytes);
-    if (bytes > p->room_bytes && !add_slab(p, bytes)) return NULL;
-    void *memory = p->room;
-    p->room += bytes;
-    p->room_bytes -= bytes;
+    slab *s = slab_for(p, bytes);
+    if (!s) return NULL;
+    void *memory = s->room;
+    s->room += bytes;
+    s->room_bytes -= bytes;
     return memory;
 }
 

@@ -147,9 +147,10 @@ static nnd_status align_constants(nnd_graph *g)
     return NND_OK;
 }
 
-/* Weights that have been packed are not read again: their pages of the file need not stay. Done
-   from time to time, so that the peak is not twice the weights. */
-enum { FORGET_BYTES = 16 << 20 };
+/* Weights that have been packed are not read again: their pages of the file need not stay, nor the
+   memory of those that passes have computed. Done from time to time, so that the peak is not twice
+   the weights. */
+enum { FORGET_BYTES = 2 << 20 };
 typedef struct source {
     const nnd_engine_model *m;
     const void *bytes;
@@ -173,6 +174,7 @@ static void forget_packed(void *user)
     if (packed - s->last < FORGET_BYTES) return;
     s->last = packed;
     forget_files(s);
+    nnd_port_trim_memory();
 }
 
 /* ---- cached weights ------------------------------------------------------------------------ */
