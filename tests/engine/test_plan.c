@@ -196,6 +196,44 @@ static void run_graph(nnd_graph *g, bool separate, float *out)
     nnd_free_aligned(arena);
 }
 
+/* Rows of nothing are computed while planning, though nothing has no memory (the sanitizer's to
+   say); a row that is not there is refused. */
+static void nothing_is_computed_ahead(void **state)
+{
+    (void)state;
+    for (int64_t count = 0; count < 2; count++) {
+        const int64_t dims[2] = {count, 1 - count}, pick = 0;
+        const nnd_plan_options options = {.max_arena_bytes = 1 << 20};
+        uint32_t in[2], out;
+        nnd_tensor input;
+        nnd_plan *plan;
+        nnd_graph *g;
+        assert_ok(nnd_graph_create(NULL, "nothing", &g));
+        assert_ok(nnd_graph_add_input(g, "x", NND_F32, 2, dims, &in[0]));
+        in[1] = ints(g, 1, &pick);
+        out = node(g, "Gather", 2, in);
+        assert_ok(nnd_graph_add_output(g, out));
+        assert_ok(nnd_graph_bind(g));
+        nnd_graph_index(g);
+        assert_ok(nnd_tensor_init(&input, NND_F32, 2, dims, NULL));
+        nnd_status status = nnd_plan_create(g, &input, &options, &plan);
+        if (count) {
+            assert_ok(status);
+            assert_int_equal(plan->slots[out].tensor.rank, 2);
+            assert_int_equal(plan->slots[out].tensor.dims[0], 1);
+            assert_int_equal(plan->slots[out].tensor.dims[1], 0);
+            assert_int_equal(plan->step_count, 0);
+            nnd_plan_destroy(plan);
+        } else {
+            nnd_error *e = nnd_error_take();
+            assert_int_not_equal(status, NND_OK);
+            assert_non_null(strstr(nnd_error_message(e), "outside"));
+            nnd_error_destroy(e);
+        }
+        nnd_graph_destroy(g);
+    }
+}
+
 static void shared_memory_changes_no_result(void **state)
 {
     (void)state;
@@ -289,6 +327,7 @@ int main(void)
         cmocka_unit_test(blocks_that_live_at_once_do_not_overlap),
         cmocka_unit_test(the_order_that_wastes_least_is_taken),
         cmocka_unit_test(impossible_sizes_are_refused),
+        cmocka_unit_test(nothing_is_computed_ahead),
         cmocka_unit_test(shared_memory_changes_no_result),
         cmocka_unit_test(pieces_are_not_copied),
         cmocka_unit_test(the_arena_is_smaller_than_the_sum),

@@ -101,6 +101,19 @@ static bool may_fold(const planner *p, const nnd_graph_node *n, const nnd_op_ctx
     return !n->op->flops || n->op->flops(c) <= FOLD_FLOPS;
 }
 
+/* Tensors without elements are known, and have no memory: operators may still want to point to it.
+ */
+static void lend_memory(planner *p, const nnd_graph_node *n, bool lend)
+{
+    static uint64_t nothing[8];
+    for (size_t k = 0; k < n->input_count; k++) {
+        if (n->inputs[k] == NND_NO_ID) continue;
+        nnd_tensor *t = &p->plan->slots[n->inputs[k]].tensor;
+        if (nnd_tensor_count(t) == 0 && (!t->data || t->data == nothing))
+            t->data = lend ? nothing : NULL;
+    }
+}
+
 /* Runs a node whose inputs are all known; its outputs become constants of the plan. */
 static nnd_status fold(planner *p, const nnd_graph_node *n, nnd_op_ctx *c)
 {
@@ -111,7 +124,10 @@ static nnd_status fold(planner *p, const nnd_graph_node *n, nnd_op_ctx *c)
         if (!p->out[k].data) return out_of_memory();
         p->plan->folded_bytes += bytes;
     }
-    NND_TRY(n->op->run(c));
+    lend_memory(p, n, true);
+    nnd_status status = n->op->run(c);
+    lend_memory(p, n, false);
+    if (status != NND_OK) return status;
     for (size_t k = 0; k < n->output_count; k++) {
         if (n->outputs[k] == NND_NO_ID) continue;
         nnd_slot *s = &p->plan->slots[n->outputs[k]];
