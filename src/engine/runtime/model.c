@@ -149,13 +149,13 @@ static nnd_status align_constants(nnd_graph *g)
 
 /* Weights that have been packed are not read again: their pages of the file need not stay, nor the
    memory of those that passes have computed. Done from time to time, so that the peak is not twice
-   the weights. */
-enum { FORGET_BYTES = 2 << 20 };
+   the weights; the second, which looks through all of the program's memory, a few times. */
+enum { FORGET_BYTES = 2 << 20, TRIM_BYTES = 8 << 20 };
 typedef struct source {
     const nnd_engine_model *m;
     const void *bytes;
     size_t size;
-    uint64_t last;
+    uint64_t forgotten, trimmed; /* packed bytes then */
 } source;
 
 static void forget_files(const source *s)
@@ -171,10 +171,14 @@ static void forget_packed(void *user)
 {
     source *s = user;
     uint64_t packed = nnd_packed_bytes(s->m->packed);
-    if (packed - s->last < FORGET_BYTES) return;
-    s->last = packed;
-    forget_files(s);
-    nnd_port_trim_memory();
+    if (packed - s->forgotten >= FORGET_BYTES) {
+        s->forgotten = packed;
+        forget_files(s);
+    }
+    if (packed - s->trimmed >= TRIM_BYTES + packed / 4) {
+        s->trimmed = packed;
+        nnd_port_trim_memory();
+    }
 }
 
 /* ---- cached weights ------------------------------------------------------------------------ */
