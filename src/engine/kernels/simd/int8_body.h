@@ -235,21 +235,15 @@ static void int8_finish(const nnd_int8_block *b, const nnd_int8_result *result, 
 /* `left` elements from p on, as many as fit. */
 NND_INLINE vf vf_load_some(const float *p, size_t left)
 {
-    float last[LANES] = {0};
-    if (left >= LANES) return vf_load(p);
-    memcpy(last, p, left * sizeof *p);
-    return vf_load(last);
+    return left >= LANES ? vf_load(p) : vf_load_n(p, left);
 }
 
 NND_INLINE void vf_store_some(float *p, vf v, size_t left)
 {
-    float last[LANES];
-    if (left >= LANES) {
+    if (left >= LANES)
         vf_store(p, v);
-        return;
-    }
-    vf_store(last, v);
-    memcpy(p, last, left * sizeof *p);
+    else
+        vf_store_n(p, v, left);
 }
 
 static void int8_floats(const nnd_int8_block *b, float *y, size_t y_stride)

@@ -55,6 +55,18 @@ static inline void vf_store(float *p, vf v)
 {
     vst1q_f32(p, v);
 }
+static inline vf vf_load_n(const float *p, size_t n)
+{
+    float lanes[4] = {0};
+    memcpy(lanes, p, n * sizeof *p);
+    return vld1q_f32(lanes);
+}
+static inline void vf_store_n(float *p, vf v, size_t n)
+{
+    float lanes[4];
+    vst1q_f32(lanes, v);
+    memcpy(p, lanes, n * sizeof *p);
+}
 static inline vf vf_of(vi v)
 {
     return vcvtq_f32_s32(v);

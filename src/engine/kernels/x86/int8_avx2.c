@@ -81,6 +81,19 @@ static inline void vf_store(float *p, vf v)
 {
     _mm256_storeu_ps(p, v);
 }
+static inline __m256i first_lanes(size_t n)
+{
+    static const int32_t mask[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};
+    return _mm256_loadu_si256((const __m256i *)(mask + 8 - n));
+}
+static inline vf vf_load_n(const float *p, size_t n)
+{
+    return _mm256_maskload_ps(p, first_lanes(n));
+}
+static inline void vf_store_n(float *p, vf v, size_t n)
+{
+    _mm256_maskstore_ps(p, first_lanes(n), v);
+}
 static inline vf vf_of(vi v)
 {
     return _mm256_cvtepi32_ps(v);

@@ -73,6 +73,14 @@ static inline void vf_store(float *p, vf v)
 {
     _mm512_storeu_ps(p, v);
 }
+static inline vf vf_load_n(const float *p, size_t n)
+{
+    return _mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1u), p);
+}
+static inline void vf_store_n(float *p, vf v, size_t n)
+{
+    _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1u), v);
+}
 static inline vf vf_of(vi v)
 {
     return _mm512_cvtepi32_ps(v);
