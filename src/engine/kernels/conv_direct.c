@@ -255,6 +255,7 @@ static bool joining_pays(const nnd_conv *conv, int64_t rows, int64_t columns)
 {
     const nnd_conv_direct *p = &conv->direct;
     int64_t panels = NND_MIN(p->panels, 4);
+    if (p->vectors < 2) return false; /* too few products to be worth the room for the copy */
     double copy = 0.5 * (double)(rows * columns) / (double)(p->lanes * panels);
     double joined = (double)row_steps(conv, rows * columns) + copy;
     return joined < 0.9 * (double)(rows * row_steps(conv, columns));
