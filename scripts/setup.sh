@@ -6,9 +6,9 @@
 set -eu
 
 build="build-essential cmake ninja-build pkg-config libjpeg62-turbo-dev libpng-dev libfreetype-dev libcmocka-dev libcurl4"
-build="$build libpcre2-8-0 libwebp7"
+build="$build libpcre2-8-0 libwebp7 libopenjp2-7"
 build="$build clang libclang-rt-14-dev clang-format python3"
-full="ccache libcurl4-openssl-dev libpcre2-dev libwebp-dev clang-tidy gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user gcc-mingw-w64-x86-64 wine64"
+full="ccache libcurl4-openssl-dev libpcre2-dev libwebp-dev libopenjp2-7-dev clang-tidy gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user gcc-mingw-w64-x86-64 wine64"
 full="$full python3-numpy python3-opencv python3-torch python3-onnx python3-pil fonts-dejavu-core fonts-liberation"
 full="$full libopencv-core-dev libopencv-imgproc-dev libopencv-dnn-dev python3-jsonschema python3-pip"
 

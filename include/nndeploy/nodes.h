@@ -47,8 +47,8 @@ typedef struct nnd_app nnd_app;
 NND_API nnd_status nnd_app_open(const char *path, const char *const *set, size_t set_count,
                                 nnd_app **out);
 /* Gives an input of the next run a value (a reference is taken; NULL takes it back) or the content
-   of a file, read as the input's type says: image from JPEG, PNG, WebP, BMP, PNM; tensor from .npy;
-   text. */
+   of a file, read as the input's type says: image from JPEG, PNG, WebP, JPEG 2000, BMP, PNM; tensor
+   from .npy; text. */
 NND_API nnd_status nnd_app_set(nnd_app *app, const char *input, nnd_value *value);
 NND_API nnd_status nnd_app_set_file(nnd_app *app, const char *input, const char *path);
 /* Runs once on the inputs that are set; they stay set. cancel may be NULL. */

@@ -363,17 +363,20 @@ NND_API nnd_status nnd_image_crop_rotated(nnd_image *dst, const nnd_image *src,
 /* ---- 4 codec --------------------------------------------------------------------------- */
 
 /* JPEG (libjpeg-turbo), PNG (libpng) and BMP (uncompressed kinds) from and to memory; PNM (P1 to
-   P6) and WebP (without animation; libwebp is loaded for the first one, NND_E_MISSING without it)
-   from memory only. Hostile bytes give NND_E_FORMAT, NND_E_LIMIT or NND_E_UNSUPPORTED, never a
-   crash; memory is bounded by the limits, and so is the number of scans of a JPEG. CMYK becomes
-   RGB; transparency is dropped when the wanted format has none. */
+   P6), WebP (without animation; libwebp is loaded for the first one, NND_E_MISSING without it) and
+   JPEG 2000 (by OpenJPEG, likewise) from memory only. JPEG 2000 means JP2 files and raw code
+   streams: gray, RGB and sYCC of 1 to 16 bits, with and without alpha, palettes. Hostile bytes give
+   NND_E_FORMAT, NND_E_LIMIT or NND_E_UNSUPPORTED, never a crash; memory is bounded by the limits,
+   and so is the number of scans of a JPEG. CMYK becomes RGB; transparency is dropped when the
+   wanted format has none. */
 typedef enum nnd_image_codec {
     NND_CODEC_NONE = 0,
     NND_CODEC_JPEG = 1,
     NND_CODEC_PNG = 2,
     NND_CODEC_BMP = 3,
     NND_CODEC_PNM = 4,
-    NND_CODEC_WEBP = 5
+    NND_CODEC_WEBP = 5,
+    NND_CODEC_JPEG_2000 = 6
 } nnd_image_codec;
 /* Tells by the first bytes. */
 NND_API nnd_image_codec nnd_image_codec_probe(const void *bytes, size_t size);
@@ -391,7 +394,7 @@ typedef struct nnd_decode_options {
     size_t size;             /* = sizeof(nnd_decode_options) */
     nnd_pixel_format format; /* NONE = RGB or GRAY or RGBA as stored */
     bool upright;            /* apply the EXIF orientation */
-    bool keep_16_bit;        /* 16-bit PNG and PNM stay u16 */
+    bool keep_16_bit;        /* PNG, PNM and JPEG 2000 of more than 8 bits become u16 */
     int32_t max_side;        /* 0 = NND_IMAGE_MAX_SIDE */
     uint64_t max_pixels;     /* 0 = 256 million */
     const nnd_cancel *cancel;
@@ -418,7 +421,8 @@ typedef struct nnd_encode_options {
    bytes are freed with nnd_free. JPEG halves the chroma below quality 90; BMP has 24 bits. */
 NND_API nnd_status nnd_image_encode(const nnd_image *image, const nnd_encode_options *options,
                                     void **bytes, size_t *size);
-/* By a file name's suffix: jpg jpeg png bmp webp pnm ppm pgm pbm; NONE otherwise. */
+/* By a file name's suffix: jpg jpeg png bmp webp pnm ppm pgm pbm jp2 j2k j2c jpc; NONE otherwise.
+ */
 NND_API nnd_image_codec nnd_image_codec_from_name(const char *path);
 /* Whether nnd_image_encode makes such files: JPEG, PNG, BMP. */
 NND_API bool nnd_image_codec_writes(nnd_image_codec codec);

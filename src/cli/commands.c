@@ -313,7 +313,7 @@ static const cli_arg models_where_options[] = {MODELS_VARIANT, MODELS_PLACES};
 const cli_command cli_commands[] = {
     {"run", "run a workflow",
      "Inputs are given by name. By the type that the workflow declares, a value is\n"
-     "  image          a JPEG, PNG, WebP, BMP or PNM file\n"
+     "  image          a JPEG, PNG, WebP, JPEG 2000, BMP or PNM file\n"
      "  tensor         a .npy file, or nested JSON arrays\n"
      "  text           the text itself; @FILE reads it from a file, @@… means a text\n"
      "                 that begins with @\n"

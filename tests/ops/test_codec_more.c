@@ -333,8 +333,6 @@ static void test_foreign_kinds(void **state)
         size_t size;
         const char *word;
     } kinds[] = {
-        {"\0\0\0\x0CjP  \r\n\x87\n rest", 17, "JPEG 2000"},
-        {"\xFF\x4F\xFF\x51 rest", 9, "JPEG 2000"},
         {"II*\0 rest", 9, "TIFF"},
         {"MM\0* rest", 9, "TIFF"},
         {"GIF89a", 6, "GIF"},
@@ -356,7 +354,7 @@ static void test_names(void **state)
     (void)state;
     assert_int_equal(nnd_image_codec_from_name("a.WebP"), NND_CODEC_WEBP);
     assert_int_equal(nnd_image_codec_from_name("a.pgm"), NND_CODEC_PNM);
-    assert_int_equal(nnd_image_codec_from_name("a.jp2"), NND_CODEC_NONE);
+    assert_int_equal(nnd_image_codec_from_name("a.tiff"), NND_CODEC_NONE);
     assert_true(nnd_image_codec_writes(NND_CODEC_BMP));
     assert_false(nnd_image_codec_writes(NND_CODEC_WEBP));
     assert_false(nnd_image_codec_writes(NND_CODEC_PNM));

@@ -18,7 +18,7 @@ static nnd_status decode_process(nnd_ctx *ctx)
 }
 
 static const nnd_port decode_in[] = {
-    NND_PORT("bytes", "bytes", "a JPEG, PNG, WebP, BMP or PNM file")};
+    NND_PORT("bytes", "bytes", "a JPEG, PNG, WebP, JPEG 2000, BMP or PNM file")};
 static const nnd_port decode_out[] = {NND_PORT("image", "image", "the picture")};
 static const nnd_param decode_params[] = {
     NND_PARAM_ENUM("format", "rgb", "rgb|bgr|gray|rgba|bgra", "pixel format of the result"),

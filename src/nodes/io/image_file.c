@@ -40,7 +40,7 @@ static nnd_status read_image_process(nnd_ctx *ctx)
 static const nnd_port image_out[] = {NND_PORT("image", "image", "the picture")};
 static const nnd_param read_image_params[] = {
     {"path", NND_PARAM_KIND_FILE, NND_PARAM_REQUIRED, 0, "", 0, 0, NULL, "",
-     "picture file: JPEG, PNG, WebP, BMP or PNM", NULL},
+     "picture file: JPEG, PNG, WebP, JPEG 2000, BMP or PNM", NULL},
     NND_PARAM_ENUM("format", "rgb", IMAGE_FORMATS, "pixel format of the result"),
     NND_PARAM_BOOL("upright", 1, "turn the picture as its EXIF data says"),
 };
@@ -50,7 +50,7 @@ const nnd_node_type nnd_node_io_read_image = {
     .version = 1,
     .category = "io",
     .title = "Read picture",
-    .text = "Reads one picture file (JPEG, PNG, WebP, BMP or PNM) and puts it out once.",
+    .text = "Reads one picture file (JPEG, PNG, WebP, JPEG 2000, BMP or PNM) and puts it out once.",
     .outputs = NND_ARRAY(image_out),
     .params = NND_ARRAY(read_image_params),
     .flags = NND_NODE_SOURCE,

@@ -19,6 +19,15 @@ static bool is_pnm(const uint8_t *bytes, size_t size)
            (bytes[2] == ' ' || bytes[2] == '#' || (bytes[2] >= '\t' && bytes[2] <= '\r'));
 }
 
+/* The signature box of a JP2 file, or the two markers that begin a code stream. */
+static bool is_jpeg_2000(const uint8_t *bytes, size_t size)
+{
+    static const uint8_t box[12] = {0, 0, 0, 12, 'j', 'P', ' ', ' ', '\r', '\n', 0x87, '\n'};
+    static const uint8_t stream[4] = {0xFF, 0x4F, 0xFF, 0x51};
+    return (size >= sizeof(box) && memcmp(bytes, box, sizeof(box)) == 0) ||
+           (size >= sizeof(stream) && memcmp(bytes, stream, sizeof(stream)) == 0);
+}
+
 nnd_image_codec nnd_image_codec_probe(const void *bytes, size_t size)
 {
     static const uint8_t png[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n'};
@@ -31,6 +40,7 @@ nnd_image_codec nnd_image_codec_probe(const void *bytes, size_t size)
     if (size >= 12 && memcmp(bytes, "RIFF", 4) == 0 &&
         memcmp((const uint8_t *)bytes + 8, "WEBP", 4) == 0)
         return NND_CODEC_WEBP;
+    if (is_jpeg_2000(bytes, size)) return NND_CODEC_JPEG_2000;
     return NND_CODEC_NONE;
 }
 
@@ -41,8 +51,6 @@ static const char *foreign_kind(const void *bytes, size_t size)
         const char *name, *begin;
         size_t size;
     } kinds[] = {
-        {"JPEG 2000", "\0\0\0\x0CjP  \r\n\x87\n", 12},
-        {"JPEG 2000", "\xFF\x4F\xFF\x51", 4},
         {"TIFF", "II*\0", 4},
         {"TIFF", "MM\0*", 4},
         {"GIF", "GIF8", 4},
@@ -69,9 +77,11 @@ nnd_image_codec nnd_image_codec_from_name(const char *path)
         const char *name;
         nnd_image_codec codec;
     } suffixes[] = {
-        {"jpg", NND_CODEC_JPEG}, {"jpeg", NND_CODEC_JPEG}, {"png", NND_CODEC_PNG},
-        {"bmp", NND_CODEC_BMP},  {"webp", NND_CODEC_WEBP}, {"pnm", NND_CODEC_PNM},
-        {"ppm", NND_CODEC_PNM},  {"pgm", NND_CODEC_PNM},   {"pbm", NND_CODEC_PNM},
+        {"jpg", NND_CODEC_JPEG},      {"jpeg", NND_CODEC_JPEG},     {"png", NND_CODEC_PNG},
+        {"bmp", NND_CODEC_BMP},       {"webp", NND_CODEC_WEBP},     {"pnm", NND_CODEC_PNM},
+        {"ppm", NND_CODEC_PNM},       {"pgm", NND_CODEC_PNM},       {"pbm", NND_CODEC_PNM},
+        {"jp2", NND_CODEC_JPEG_2000}, {"j2k", NND_CODEC_JPEG_2000}, {"j2c", NND_CODEC_JPEG_2000},
+        {"jpc", NND_CODEC_JPEG_2000},
     };
     const char *dot = path ? strrchr(path, '.') : NULL;
     if (!dot) return NND_CODEC_NONE;
@@ -161,6 +171,7 @@ static const struct {
     [NND_CODEC_BMP] = {nnd_bmp_info, nnd_bmp_decode},
     [NND_CODEC_PNM] = {nnd_pnm_info, nnd_pnm_decode},
     [NND_CODEC_WEBP] = {nnd_webp_info, nnd_webp_decode},
+    [NND_CODEC_JPEG_2000] = {nnd_jp2_info, nnd_jp2_decode},
 };
 
 static nnd_status check_bytes(const void *bytes, size_t size)
@@ -169,11 +180,11 @@ static nnd_status check_bytes(const void *bytes, size_t size)
     if (nnd_image_codec_probe(bytes, size) != NND_CODEC_NONE) return NND_OK;
     const char *kind = foreign_kind(bytes, size);
     if (kind)
-        return nnd_error_set(NND_E_UNSUPPORTED,
-                             "%s pictures are not read: save it as PNG, JPEG, WebP, BMP or PNM",
-                             kind);
-    return nnd_error_set(NND_E_FORMAT, "%zu bytes that are neither JPEG, PNG, WebP, BMP nor PNM",
-                         size);
+        return nnd_error_set(
+            NND_E_UNSUPPORTED,
+            "%s pictures are not read: save it as PNG, JPEG, JPEG 2000, WebP, BMP or PNM", kind);
+    return nnd_error_set(
+        NND_E_FORMAT, "%zu bytes that are neither JPEG, JPEG 2000, PNG, WebP, BMP nor PNM", size);
 }
 
 nnd_status nnd_image_decode_info(const void *bytes, size_t size, nnd_image_file_info *out)

@@ -1,7 +1,7 @@
 /*
  * What the picture codecs share: the request a decoder gets, the limits it must ask for before it
- * allocates, and the growing block that encoders write to. jpeg.c, png.c and webp.c are the only
- * files that know the libraries.
+ * allocates, and the growing block that encoders write to. jpeg.c, png.c, webp.c and jp2.c are the
+ * only files that know the libraries.
  */
 #ifndef NND_OPS_CODEC_H
 #define NND_OPS_CODEC_H
@@ -59,6 +59,9 @@ nnd_status nnd_pnm_decode(const nnd_codec_request *request, nnd_value **out);
 
 nnd_status nnd_webp_info(const uint8_t *bytes, size_t size, nnd_image_file_info *out);
 nnd_status nnd_webp_decode(const nnd_codec_request *request, nnd_value **out);
+
+nnd_status nnd_jp2_info(const uint8_t *bytes, size_t size, nnd_image_file_info *out);
+nnd_status nnd_jp2_decode(const nnd_codec_request *request, nnd_value **out);
 
 /* Orientation 1…8 in a TIFF block (the body of PNG's eXIf); 1 when absent or damaged. */
 int nnd_exif_orientation(const uint8_t *tiff, size_t size);
