@@ -5,6 +5,8 @@
 
 #include "base/str.h"
 #include "engine/ops/op.h"
+#include "engine/ops/qlinear.h"
+#include "engine/runtime/expand.h"
 
 /* ---- how each operator is asked ------------------------------------------------------------ */
 
@@ -190,8 +192,30 @@ static const probe probes[] = {
      "types of the tables", "所列为嵌入表的类型"},
     {"SimplifiedLayerNormalization", "T[1,2,4,4] T[4]", NULL, NULL, "", ""},
     {"com.microsoft.SimplifiedLayerNormalization", "T[1,2,4,4] T[4]", NULL, NULL, "", ""},
-    {"com.microsoft.FusedMatMul", "T[2,2] T[2,2]", NULL, NULL, "without transposed batches",
-     "不支持批次维转置"},
+    {"com.microsoft.BiasSoftmax", "T[1,4] T[4]", NULL, NULL, "", ""},
+    {"com.microsoft.CropAndResize", "T[1,1,4,4] T[1,4] i32[1] i32[2]={2}", NULL, NULL,
+     "bilinear and nearest", "bilinear 和 nearest"},
+    {"com.microsoft.DynamicTimeWarping", "T[2,2]", NULL, NULL, "", ""},
+    {"com.microsoft.FusedMatMul", "T[2,2] T[2,2]", NULL, NULL, "", ""},
+    {"com.microsoft.GatedRelativePositionBias", "T[1,2,4] T[4] T[1,2,2,2] T[2,2] T[2] T[1,2,1,1]",
+     "num_heads", "2", "", ""},
+    {"com.microsoft.GroupNorm", "T[1,2,2,4] T[4] T[4]", "groups", "2",
+     "channels last and first, SiLU", "通道在后或在前，支持 SiLU"},
+    {"com.microsoft.NGramRepeatBlock", "T[1,4] f32[1,8]", "ngram_size", "2", "types of the tokens",
+     "所列为词元的类型"},
+    {"com.microsoft.PackedMultiHeadAttention", "T[2,1,3,4] - - - i32[1,2] i32[2]", "num_heads", "1",
+     "separate and packed operands, score bias", "支持分离和打包的输入以及分数偏置"},
+    {"com.microsoft.QEmbedLayerNormalization",
+     "i32[1,2] - T[3,4] T[3,4] - T[4] T[4] - f32[] f32[] - f32[] f32[] T[] T[] - T[] T[]", NULL,
+     NULL, "types of the tables", "所列为嵌入表的类型"},
+    {"com.microsoft.RelativePositionBias", "T[8,2] i64[]={3} i64[]={3}", "max_distance", "16", "",
+     ""},
+    {"com.microsoft.RemovePadding", "T[1,2,4] i32[1]={2}", NULL, NULL, "", ""},
+    {"com.microsoft.RestorePadding", "T[1,4] i32[1,2]", NULL, NULL, "", ""},
+    {"com.microsoft.SkipGroupNorm", "T[1,2,2,4] T[4] T[4] T[1,2,2,4]", "groups", "2",
+     "channels last and first, SiLU", "通道在后或在前，支持 SiLU"},
+    {"com.microsoft.UnfoldTensor", NULL, "size", "2", "", ""},
+    {"com.microsoft.Range", "T[]={1} T[]={1}", NULL, NULL, "", ""},
     {"NegativeLogLikelihoodLoss", "T[1,2] i64[1]", NULL, NULL, "", ""},
     {"SoftmaxCrossEntropyLoss", "T[1,2] i64[1]", NULL, NULL, "", ""},
     {"MatMulInteger", "T[2,2] i8[2,2]", NULL, NULL, "", ""},
@@ -241,7 +265,7 @@ static const probe probes[] = {
     {"com.microsoft.QGemm", "T[2,2] f32[] T[] i8[2,2] f32[] i8[]", NULL, NULL,
      "to f32 or quantised again", "输出 f32 或再次量化"},
     {"com.microsoft.QLinearAveragePool", "T[1,2,4,4] f32[] T[] f32[] T[]", "kernel_shape", "2,2",
-     "1 to 3 spatial dimensions, channels first", "1 到 3 个空间维，通道在前"},
+     "1 to 3 spatial dimensions, channels first and last", "1 到 3 个空间维，通道在前或在后"},
     {"com.microsoft.QLinearConcat", "f32[] T[] T[2,2] f32[] T[]", NULL, NULL, "", ""},
     {"com.microsoft.QLinearGlobalAveragePool", "T[1,2,4,4] f32[] T[] f32[] T[]", NULL, NULL, "",
      ""},
@@ -267,7 +291,7 @@ static const probe *probe_of(const nnd_op *op)
     return &plain;
 }
 
-enum { MAX_INPUTS = 12, MAX_ATTRS = 4 };
+enum { MAX_INPUTS = 18, MAX_ATTRS = 4 };
 typedef struct question {
     nnd_tensor in[MAX_INPUTS];
     const nnd_tensor *list[MAX_INPUTS];
@@ -459,9 +483,63 @@ static void add_types(nnd_str *out, uint32_t types, bool zh)
         if (types >> d & 1u) add_word(out, &first, nnd_dtype_name((nnd_dtype)d));
 }
 
+/* A line of the page: an operator of the table, or one that is replaced by others of it. */
+typedef struct line {
+    const char *domain, *name;
+    int since, until;
+    uint32_t types;
+    const char *note_en, *note_zh;
+} line;
+
+static line line_of(const nnd_op *op)
+{
+    const probe *p = probe_of(op);
+    return (line){op->domain, op->name, op->since, op->until, types_of(op), p->note_en, p->note_zh};
+}
+
+/* Operators that are others: their notes, and their types where those of the other one are more. */
+static const struct expanded {
+    const char *name;
+    uint32_t types;
+    const char *note_en, *note_zh;
+} expanded[] = {
+    {"BiasSplitGelu", NND_FLOATS, "", ""},
+    {"ComplexMul", NND_FLOATS, "pairs in the last dimension", "复数为最后一维的数对"},
+    {"ComplexMulConj", NND_FLOATS, "pairs in the last dimension", "复数为最后一维的数对"},
+    {"FusedMatMulActivation", NND_FLOATS, "Relu, Tanh, Softmax, … with their parameters",
+     "Relu、Tanh、Softmax 等激活函数及其参数"},
+    {"GemmFastGelu", NND_FLOATS, "", ""},
+    {"Irfft", 0, "one-sided, the last dimensions", "单边谱，最后若干维"},
+    {"MatMulInteger16", BIT(I16) | BIT(U16), "", ""},
+    {"NhwcConv", 0, "as Conv, channels last", "同 Conv，通道在后"},
+    {"NhwcFusedConv", 0, "as Conv, channels last; activation and sum",
+     "同 Conv，通道在后；支持激活函数和相加"},
+    {"NhwcMaxPool", 0, "as MaxPool, channels last", "同 MaxPool，通道在后"},
+    {"PackedAttention", NND_FLOATS, "", ""},
+    {"QLinearConv", 0, "channels last too", "也支持通道在后"},
+    {"QLinearReduceMean", NND_BYTES, "", ""},
+    {"Rfft", 0, "one-sided, the last dimensions", "单边谱，最后若干维"},
+};
+
+static line line_of_expansion(const nnd_expansion_info *e)
+{
+    const bool fused_conv = strcmp(e->core, "FusedConv") == 0;
+    const nnd_op *core = fused_conv ? nnd_op_find("", "Conv", 11)
+                                    : nnd_op_find(e->core_domain, e->core, e->core_opset);
+    assert_non_null(core);
+    line l = {"com.microsoft", e->type, 1, 0, types_of(core), "", ""};
+    for (size_t i = 0; i < NND_COUNT(expanded); i++) {
+        if (strcmp(expanded[i].name, e->type) != 0) continue;
+        if (expanded[i].types) l.types = expanded[i].types;
+        l.note_en = expanded[i].note_en;
+        l.note_zh = expanded[i].note_zh;
+    }
+    return l;
+}
+
 static int by_name(const void *a, const void *b)
 {
-    const nnd_op *x = *(const nnd_op *const *)a, *y = *(const nnd_op *const *)b;
+    const line *x = a, *y = b;
     int order = strcmp(x->domain, y->domain);
     if (order == 0) order = strcmp(x->name, y->name);
     return order ? order : x->since - y->since;
@@ -500,27 +578,38 @@ static const char page_zh[] =
     "`engine.operators_page` 会失败。\n\n"
     "| 算子 | 域 | opset | 类型 | 说明 |\n|---|---|---|---|---|\n";
 
+static line *make_lines(size_t *count)
+{
+    line *lines = nnd_calloc(nnd_op_count() + nnd_expansion_count(), sizeof *lines);
+    assert_non_null(lines);
+    *count = 0;
+    for (size_t i = 0; i < nnd_op_count(); i++)
+        lines[(*count)++] = line_of(nnd_op_at(i));
+    for (size_t i = 0; i < nnd_expansion_count(); i++) {
+        const nnd_expansion_info e = nnd_expansion_at(i);
+        if (!nnd_op_find("com.microsoft", e.type, 1)) lines[(*count)++] = line_of_expansion(&e);
+    }
+    qsort(lines, *count, sizeof *lines, by_name);
+    return lines;
+}
+
 static void make_page(nnd_str *out, bool zh)
 {
-    const nnd_op **list = nnd_calloc(nnd_op_count(), sizeof *list);
-    assert_non_null(list);
-    for (size_t i = 0; i < nnd_op_count(); i++)
-        list[i] = nnd_op_at(i);
-    qsort(list, nnd_op_count(), sizeof *list, by_name);
+    size_t count;
+    line *lines = make_lines(&count);
     nnd_str_add(out, zh ? page_zh : page_en);
-    for (size_t i = 0; i < nnd_op_count(); i++) {
-        const nnd_op *op = list[i];
-        const probe *p = probe_of(op);
-        nnd_str_printf(out, "| %s | %s | %d", op->name, op->domain[0] ? op->domain : "ai.onnx",
-                       op->since);
-        if (op->until)
-            nnd_str_printf(out, "–%d | ", op->until);
+    for (size_t i = 0; i < count; i++) {
+        const line *l = &lines[i];
+        nnd_str_printf(out, "| %s | %s | %d", l->name, l->domain[0] ? l->domain : "ai.onnx",
+                       l->since);
+        if (l->until)
+            nnd_str_printf(out, "–%d | ", l->until);
         else
             nnd_str_add(out, "+ | ");
-        add_types(out, types_of(op), zh);
-        nnd_str_printf(out, " | %s |\n", zh ? p->note_zh : p->note_en);
+        add_types(out, l->types, zh);
+        nnd_str_printf(out, " | %s |\n", zh ? l->note_zh : l->note_en);
     }
-    nnd_free(list);
+    nnd_free(lines);
 }
 
 /* ---- tests --------------------------------------------------------------------------------- */
@@ -564,6 +653,18 @@ static void test_probes(void **state)
     }
 }
 
+static void test_notes_of_expansions(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < NND_COUNT(expanded); i++) {
+        bool found = false;
+        for (size_t k = 0; k < nnd_expansion_count() && !found; k++)
+            found = strcmp(nnd_expansion_at(k).type, expanded[i].name) == 0;
+        if (!found) fail_msg("there is no operator %s", expanded[i].name);
+        assert_int_equal(expanded[i].note_en[0] != 0, expanded[i].note_zh[0] != 0);
+    }
+}
+
 /* What everybody knows must come out of the questions. */
 static void test_answers(void **state)
 {
@@ -580,9 +681,8 @@ static void test_answers(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_english_page),
-        cmocka_unit_test(test_chinese_page),
-        cmocka_unit_test(test_probes),
+        cmocka_unit_test(test_english_page), cmocka_unit_test(test_chinese_page),
+        cmocka_unit_test(test_probes),       cmocka_unit_test(test_notes_of_expansions),
         cmocka_unit_test(test_answers),
     };
     if (argc == 3 && strcmp(argv[1], "--print") == 0) {

@@ -269,6 +269,14 @@ nnd_status nnd_graph_add_node(nnd_graph *g, const char *domain, const char *type
     return NND_OK;
 }
 
+nnd_status nnd_graph_append(nnd_graph *g, const nnd_graph_node *node)
+{
+    if (!grow((void **)&g->nodes, g->node_count, &g->node_capacity, sizeof(*g->nodes)))
+        return out_of_memory();
+    g->nodes[g->node_count++] = *node;
+    return NND_OK;
+}
+
 /* ---- attributes ---------------------------------------------------------------------------- */
 
 static nnd_status add_attr(nnd_graph *g, nnd_graph_node *node, const char *name, nnd_attr_kind kind,

@@ -184,6 +184,8 @@ nnd_status nnd_graph_add_node(nnd_graph *graph, const char *domain, const char *
                               const char *name, size_t input_count, const uint32_t *inputs,
                               size_t output_count, const char *const *output_names,
                               nnd_graph_node **out);
+/* A node that exists already, as it is, behind the others. */
+nnd_status nnd_graph_append(nnd_graph *graph, const nnd_graph_node *node);
 nnd_status nnd_node_add_int(nnd_graph *graph, nnd_graph_node *node, const char *name, int64_t v);
 nnd_status nnd_node_add_float(nnd_graph *graph, nnd_graph_node *node, const char *name, float v);
 nnd_status nnd_node_add_string(nnd_graph *graph, nnd_graph_node *node, const char *name,

@@ -1,13 +1,15 @@
 /*
  * Fused element-wise and normalising operators of transformer exports: SwiGLU and com.microsoft's
  * BiasGelu, FastGelu, SkipLayerNormalization, SkipSimplifiedLayerNormalization,
- * EmbedLayerNormalization. Statistics that somebody asks for are taken in double.
+ * EmbedLayerNormalization and QEmbedLayerNormalization. Statistics that somebody asks for are taken
+ * in double.
  */
 #include <math.h>
 #include <string.h>
 
 #include "engine/kernels/kernels.h"
 #include "engine/ops/element.h"
+#include "engine/ops/qlinear.h"
 #include "engine/ops/real.h"
 
 /* ---- BiasGelu, FastGelu --------------------------------------------------------------------- */
@@ -227,13 +229,60 @@ static nnd_status skip_run(nnd_op_ctx *c)
     return status;
 }
 
-/* ---- EmbedLayerNormalization ----------------------------------------------------------------- */
+/* ---- EmbedLayerNormalization, QEmbedLayerNormalization --------------------------------------- */
 
 enum { IDS, SEGMENTS, WORDS, PLACES, KINDS, GAMMA, BETA, MASK, POSITIONS };
+/* The quantised form has scales instead of positions, one for each of WORDS … BETA, and then zero
+   points in the same order. */
+enum { SCALES = 8, ZEROS = 13, QUANTISED = 1 };
+
+static bool is_quantised(const nnd_op_ctx *c)
+{
+    return c->op->variant == QUANTISED;
+}
+
+static const nnd_tensor *positions_of(const nnd_op_ctx *c)
+{
+    return is_quantised(c) ? NULL : nnd_op_in(c, POSITIONS);
+}
+
+/* Floats, or bytes with a scale and a zero point. */
+static nnd_status check_quantised(const nnd_op_ctx *c, size_t i)
+{
+    if (!is_quantised(c)) return nnd_op_expect(c, i, NND_FLOATS);
+    const size_t scale = SCALES + i - WORDS, zero = ZEROS + i - WORDS;
+    NND_TRY(nnd_op_expect(c, i, NND_BYTES));
+    NND_TRY(nnd_op_expect(c, scale, 1u << NND_F32));
+    NND_TRY(nnd_op_expect(c, zero, 1u << c->in[i]->dtype));
+    if (nnd_tensor_count(c->in[scale]) == 1 && nnd_tensor_count(c->in[zero]) == 1) return NND_OK;
+    return nnd_op_fail(c, NND_E_SHAPE, "the scale or zero point of input %zu is no scalar", i);
+}
+
+static nnd_scaling scaling_of(const nnd_op_ctx *c, size_t i)
+{
+    const nnd_tensor *zero = c->in[ZEROS + i - WORDS];
+    return (nnd_scaling){.scale = *(const float *)c->in[SCALES + i - WORDS]->data,
+                         .zero = (float)nnd_dtype_get(zero->dtype, zero->data, 0)};
+}
+
+/* The elements as f32, but those of large tables of bytes: they stay as they are. */
+static nnd_status read_values(const nnd_op_ctx *c, size_t i, nnd_real *out)
+{
+    if (!is_quantised(c)) return nnd_real_read(nnd_op_in(c, i), out);
+    if (i < GAMMA) return NND_OK;
+    const nnd_tensor *t = c->in[i];
+    const size_t n = (size_t)nnd_tensor_count(t);
+    const nnd_scaling s = scaling_of(c, i);
+    out->data = out->owned = nnd_alloc_aligned(n * sizeof(float) + 1, 64);
+    if (!out->owned) return nnd_op_fail(c, NND_E_OUT_OF_MEMORY, "no memory to read the weights");
+    for (size_t k = 0; k < n; k++)
+        out->owned[k] = nnd_dequantise(t, k, s);
+    return NND_OK;
+}
 
 static nnd_status check_table(const nnd_op_ctx *c, size_t i, int64_t n)
 {
-    NND_TRY(nnd_op_expect(c, i, NND_FLOATS));
+    NND_TRY(check_quantised(c, i));
     const nnd_tensor *t = c->in[i];
     if (t->rank == 2 && t->dims[1] == n) return NND_OK;
     return nnd_op_fail(c, NND_E_SHAPE, "input %zu is no table of %lld features", i, (long long)n);
@@ -245,6 +294,7 @@ static nnd_status embed_infer(nnd_op_ctx *c)
     NND_TRY(nnd_op_expect(c, IDS, 1u << NND_I32));
     const nnd_tensor *x = c->in[IDS], *words, *t;
     NND_TRY(nnd_op_need(c, WORDS, &words));
+    const nnd_dtype type = is_quantised(c) ? NND_F32 : words->dtype;
     if (x->rank != 2 || words->rank != 2 || words->dims[1] < 1)
         return nnd_op_fail(c, NND_E_SHAPE, "ids and words are no matrices");
     int64_t n = words->dims[1];
@@ -253,12 +303,14 @@ static nnd_status embed_infer(nnd_op_ctx *c)
     if (nnd_op_in(c, KINDS)) NND_TRY(check_table(c, KINDS, n));
     if (!nnd_op_in(c, KINDS) != !nnd_op_in(c, SEGMENTS))
         return nnd_op_fail(c, NND_E_FORMAT, "segment ids and their table come together");
-    NND_TRY(nnd_op_need(c, GAMMA, &t));
-    NND_TRY(nnd_op_need(c, BETA, &t));
-    NND_TRY(check_vector(c, GAMMA, n));
-    NND_TRY(check_vector(c, BETA, n));
+    for (size_t i = GAMMA; i <= BETA; i++) {
+        NND_TRY(check_quantised(c, i));
+        if (nnd_tensor_count(c->in[i]) != n)
+            return nnd_op_fail(c, NND_E_SHAPE, "input %zu does not have %lld values", i,
+                               (long long)n);
+    }
     for (size_t i = 1; i < NND_COUNT(ids); i++) {
-        t = nnd_op_in(c, ids[i]);
+        t = ids[i] == POSITIONS ? positions_of(c) : nnd_op_in(c, ids[i]);
         if (!t) continue;
         NND_TRY(nnd_op_expect(c, ids[i], 1u << NND_I32));
         int64_t count = nnd_tensor_count(t), rows = x->dims[0] * x->dims[1];
@@ -266,9 +318,9 @@ static nnd_status embed_infer(nnd_op_ctx *c)
             return nnd_op_fail(c, NND_E_SHAPE, "input %zu does not fit the ids", ids[i]);
     }
     int64_t dims[3] = {x->dims[0], x->dims[1], n};
-    NND_TRY(nnd_op_output(c, 0, words->dtype, 3, dims));
+    NND_TRY(nnd_op_output(c, 0, type, 3, dims));
     NND_TRY(nnd_op_output(c, 1, NND_I32, 1, dims));
-    return nnd_op_output(c, 2, words->dtype, 3, dims);
+    return nnd_op_output(c, 2, type, 3, dims);
 }
 
 typedef struct embed {
@@ -283,15 +335,22 @@ static nnd_status add_row(nnd_op_ctx *c, size_t table, const float *data, int64_
     if (id < 0 || id >= t->dims[0])
         return nnd_op_fail(c, NND_E_FORMAT, "id %lld is outside of a table of %lld rows",
                            (long long)id, (long long)t->dims[0]);
+    const int64_t at = id * t->dims[1];
+    if (is_quantised(c)) {
+        const nnd_scaling s = scaling_of(c, table);
+        for (int64_t i = 0; i < t->dims[1]; i++)
+            sum[i] += nnd_dequantise(t, (size_t)(at + i), s);
+        return NND_OK;
+    }
     for (int64_t i = 0; i < t->dims[1]; i++)
-        sum[i] += data[id * t->dims[1] + i];
+        sum[i] += data[at + i];
     return NND_OK;
 }
 
 static nnd_status embed_rows(nnd_op_ctx *c, embed *e)
 {
     const nnd_tensor *x = c->in[IDS], *segments = nnd_op_in(c, SEGMENTS);
-    const nnd_tensor *positions = nnd_op_in(c, POSITIONS);
+    const nnd_tensor *positions = positions_of(c);
     size_t length = (size_t)x->dims[1], rows = (size_t)nnd_tensor_count(x), n = e->norm.n;
     const int32_t *ids = x->data;
     for (size_t row = 0; row < rows; row++) {
@@ -324,11 +383,11 @@ static void count_mask(nnd_op_ctx *c)
 
 static nnd_status embed_read(nnd_op_ctx *c, embed *e)
 {
-    NND_TRY(nnd_real_read(c->in[WORDS], &e->words));
-    NND_TRY(nnd_real_read(c->in[PLACES], &e->places));
-    NND_TRY(nnd_real_read(nnd_op_in(c, KINDS), &e->kinds));
-    NND_TRY(nnd_real_read(c->in[GAMMA], &e->gamma));
-    NND_TRY(nnd_real_read(c->in[BETA], &e->beta));
+    NND_TRY(read_values(c, WORDS, &e->words));
+    NND_TRY(read_values(c, PLACES, &e->places));
+    NND_TRY(read_values(c, KINDS, &e->kinds));
+    NND_TRY(read_values(c, GAMMA, &e->gamma));
+    NND_TRY(read_values(c, BETA, &e->beta));
     NND_TRY(nnd_real_result(&c->out[0], true, &e->result, &e->y));
     if (c->out_count > 2) NND_TRY(nnd_real_result(&c->out[2], false, &e->total, &e->sum));
     e->norm = (norm){.gamma = e->gamma.data,
@@ -361,5 +420,7 @@ static const nnd_op ops[] = {
     {MS, "SkipSimplifiedLayerNormalization", 1, 0, 3, 4, 1, 4, 0, skip_infer, skip_run,
      .variant = SIMPLIFIED},
     {MS, "EmbedLayerNormalization", 1, 0, 1, 9, 1, 3, 0, embed_infer, embed_run, .variant = 0},
+    {MS, "QEmbedLayerNormalization", 1, 0, 1, 18, 1, 2, 0, embed_infer, embed_run,
+     .variant = QUANTISED},
 };
 const nnd_op_family nnd_ops_fused = {ops, NND_COUNT(ops)};

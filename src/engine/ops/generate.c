@@ -7,21 +7,23 @@
 
 /* ---- Range ---------------------------------------------------------------------------------- */
 
+/* com.microsoft's may leave out the step, which then is 1. */
 static nnd_status range_infer(nnd_op_ctx *c)
 {
-    const nnd_tensor *start, *limit, *delta;
+    const nnd_tensor *start, *limit, *delta = nnd_op_in(c, 2);
     NND_TRY(nnd_op_known(c, 0, &start));
     NND_TRY(nnd_op_known(c, 1, &limit));
-    NND_TRY(nnd_op_known(c, 2, &delta));
+    if (delta || !c->node->domain[0]) NND_TRY(nnd_op_known(c, 2, &delta));
     NND_TRY(nnd_op_expect(c, 0, NND_NUMBERS));
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < (delta ? 3u : 2u); i++) {
         NND_TRY(nnd_op_expect(c, i, 1u << start->dtype));
         if (nnd_tensor_count(c->in[i]) != 1)
             return nnd_op_fail(c, NND_E_SHAPE, "input %zu is no scalar", i);
     }
     double a = nnd_dtype_get(start->dtype, start->data, 0),
            b = nnd_dtype_get(limit->dtype, limit->data, 0);
-    double d = nnd_dtype_get(delta->dtype, delta->data, 0), steps = ceil((b - a) / d);
+    double d = delta ? nnd_dtype_get(delta->dtype, delta->data, 0) : 1;
+    double steps = ceil((b - a) / d);
     if (d == 0 || !(fabs(steps) < 1e15)) return nnd_op_fail(c, NND_E_SHAPE, "the range never ends");
     int64_t n = steps > 0 ? (int64_t)steps : 0;
     return nnd_op_output(c, 0, start->dtype, 1, &n);
@@ -29,17 +31,18 @@ static nnd_status range_infer(nnd_op_ctx *c)
 
 static nnd_status range_run(nnd_op_ctx *c)
 {
-    const nnd_tensor *start = c->in[0], *delta = c->in[2], *y = &c->out[0];
+    const nnd_tensor *start = c->in[0], *delta = nnd_op_in(c, 2), *y = &c->out[0];
     nnd_class in = nnd_class_of(start->dtype);
     nnd_block_memory m;
     for (size_t i = 0; i < (size_t)nnd_tensor_count(y); i++) {
         if (in > NND_IN_F64) {
-            m.u64[0] = (uint64_t)nnd_op_int_at(start, 0) + i * (uint64_t)nnd_op_int_at(delta, 0);
+            const uint64_t step = delta ? (uint64_t)nnd_op_int_at(delta, 0) : 1;
+            m.u64[0] = (uint64_t)nnd_op_int_at(start, 0) + i * step;
             nnd_block_store(in, y->dtype, y->data, i, 1, &m);
         } else {
+            const double step = delta ? nnd_dtype_get(delta->dtype, delta->data, 0) : 1;
             nnd_dtype_set(y->dtype, y->data, i,
-                          nnd_dtype_get(start->dtype, start->data, 0) +
-                              (double)i * nnd_dtype_get(delta->dtype, delta->data, 0));
+                          nnd_dtype_get(start->dtype, start->data, 0) + (double)i * step);
         }
     }
     return NND_OK;
@@ -222,6 +225,7 @@ static nnd_status eye_run(nnd_op_ctx *c)
 
 static const nnd_op ops[] = {
     {"", "Range", 11, 0, 3, 3, 1, 1, 0, range_infer, range_run, .variant = 0},
+    {"com.microsoft", "Range", 1, 0, 2, 3, 1, 1, 0, range_infer, range_run, .variant = 0},
     {"", "OneHot", 9, 0, 3, 3, 1, 1, 0, onehot_infer, onehot_run, .variant = 0},
     {"", "NonZero", 9, 0, 1, 1, 1, 1, 0, nonzero_infer, nonzero_run, .variant = 0},
     {"", "CumSum", 11, 0, 2, 2, 1, 1, 0, cumulative_infer, cumulative_run, .variant = 0},

@@ -29,21 +29,39 @@ typedef struct product {
 
 /* ---- shapes -------------------------------------------------------------------------------- */
 
+/* FusedMatMul's attributes transBatchA and transBatchB: the operand's rows are its first dimension
+   instead of the last but one, [m, batch …, k]. Without batches that is the same. */
+static bool is_turned(const nnd_op_ctx *c, size_t i)
+{
+    const char *name = i ? "transBatchB" : "transBatchA";
+    return c->op->variant == FUSED_MATMUL && c->in[i]->rank > 2 && nnd_node_int(c->node, name, 0);
+}
+
+/* The operand with its rows where they belong; without elements. */
+static nnd_tensor upright(const nnd_op_ctx *c, size_t i)
+{
+    nnd_tensor t = *c->in[i];
+    if (!is_turned(c, i)) return t;
+    memmove(t.dims, t.dims + 1, (size_t)(t.rank - 2) * sizeof(t.dims[0]));
+    t.dims[t.rank - 2] = c->in[i]->dims[0];
+    return t;
+}
+
 static nnd_status matmul_shape(const nnd_op_ctx *c, product *p)
 {
     const nnd_tensor *a, *b;
     NND_TRY(nnd_op_need(c, 0, &a));
     NND_TRY(nnd_op_need(c, 1, &b));
     if (!a->rank || !b->rank) return nnd_op_fail(c, NND_E_SHAPE, "a scalar is no matrix");
+    const nnd_tensor left = upright(c, 0), right = upright(c, 1);
+    a = &left;
+    b = &right;
     int a_batch = a->rank > 2 ? a->rank - 2 : 0, b_batch = b->rank > 2 ? b->rank - 2 : 0;
     bool fused = c->op->variant == FUSED_MATMUL;
     *p = (product){.alpha = fused ? nnd_node_float(c->node, "alpha", 1.0f) : 1.0f,
                    .beta = 1.0f, /* of the bias that the pass 'scale' puts behind */
                    .trans_a = fused && a->rank > 1 && nnd_node_int(c->node, "transA", 0),
                    .trans_b = fused && b->rank > 1 && nnd_node_int(c->node, "transB", 0)};
-    if (fused &&
-        (nnd_node_int(c->node, "transBatchA", 0) || nnd_node_int(c->node, "transBatchB", 0)))
-        return nnd_op_fail(c, NND_E_UNSUPPORTED, "transposed batches are not supported");
     p->m = a->rank == 1 ? 1 : a->dims[a->rank - (p->trans_a ? 1 : 2)];
     p->k = a->dims[a->rank - (p->trans_a ? 2 : 1)];
     p->n = b->rank == 1 ? 1 : b->dims[b->rank - (p->trans_b ? 2 : 1)];
@@ -448,10 +466,48 @@ static nnd_status run_then_add(nnd_op_ctx *c)
     return nnd_residual_run(c, &own, run_product);
 }
 
-static nnd_status product_run(nnd_op_ctx *c)
+static nnd_status run_upright(nnd_op_ctx *c)
 {
     const gemm_step *s = c->step;
     return nnd_residual_of(c) && !(s && s->adds) ? run_then_add(c) : run_product(c);
+}
+
+/* A copy of [rows, batches, n] as [batches, rows, n]. */
+static nnd_status turn(const nnd_op_ctx *c, size_t i, void **memory)
+{
+    const nnd_tensor *t = c->in[i];
+    const size_t row = (size_t)t->dims[t->rank - 1] * nnd_op_element(t->dtype);
+    const size_t rows = (size_t)t->dims[0], batches = (size_t)nnd_op_span(t, 1, t->rank - 1);
+    char *to = nnd_alloc_aligned(nnd_tensor_bytes(t) + 1, 64);
+    *memory = to;
+    if (!to) return nnd_op_fail(c, NND_E_OUT_OF_MEMORY, "no memory to transpose an operand");
+    for (size_t b = 0; b < batches; b++)
+        for (size_t r = 0; r < rows; r++, to += row)
+            memcpy(to, (const char *)t->data + (r * batches + b) * row, row);
+    return NND_OK;
+}
+
+static nnd_status product_run(nnd_op_ctx *c)
+{
+    if (!is_turned(c, 0) && !is_turned(c, 1)) return run_upright(c);
+    nnd_tensor copies[2];
+    const nnd_tensor *in[4] = {NULL};
+    void *memory[2] = {NULL, NULL};
+    nnd_op_ctx own = *c;
+    nnd_status status = NND_OK;
+    memcpy(in, c->in, (c->in_count < 4 ? c->in_count : 4) * sizeof(in[0]));
+    for (size_t i = 0; i < 2 && status == NND_OK; i++) {
+        copies[i] = *c->in[i];
+        if (!is_turned(c, i)) continue;
+        status = turn(c, i, &memory[i]);
+        copies[i].data = memory[i];
+        in[i] = &copies[i];
+    }
+    own.in = in;
+    if (status == NND_OK) status = run_upright(&own);
+    nnd_free_aligned(memory[0]);
+    nnd_free_aligned(memory[1]);
+    return status;
 }
 
 #define ROW(domain, name, high, v)                                                                 \

@@ -154,26 +154,28 @@ size_t nnd_op_element(nnd_dtype dtype)
 /* ---- the table ----------------------------------------------------------------------------- */
 
 static const nnd_op_family *const families[] = {
-    &nnd_ops_binary,         &nnd_ops_unary,     &nnd_ops_logic,
-    &nnd_ops_cast,           &nnd_ops_conv,      &nnd_ops_conv_transpose,
-    &nnd_ops_pool,           &nnd_ops_norm,      &nnd_ops_matmul,
-    &nnd_ops_softmax,        &nnd_ops_reduce,    &nnd_ops_select,
-    &nnd_ops_shape,          &nnd_ops_move,      &nnd_ops_gather,
-    &nnd_ops_scatter,        &nnd_ops_pad,       &nnd_ops_resize,
-    &nnd_ops_generate,       &nnd_ops_quant,     &nnd_ops_nms,
-    &nnd_ops_control,        &nnd_ops_einsum,    &nnd_ops_rnn,
-    &nnd_ops_attention,      &nnd_ops_rotary,    &nnd_ops_fused,
-    &nnd_ops_attention_ms,   &nnd_ops_loss,      &nnd_ops_qlinear,
-    &nnd_ops_signal,         &nnd_ops_rearrange, &nnd_ops_qlinear_simple,
-    &nnd_ops_sample,         &nnd_ops_roi,       &nnd_ops_deform,
-    &nnd_ops_fold,           &nnd_ops_linalg,    &nnd_ops_unique,
-    &nnd_ops_fourier,        &nnd_ops_random,    &nnd_ops_training,
-    &nnd_ops_state,          &nnd_ops_flex,      &nnd_ops_nbits,
-    &nnd_ops_qlinear_layers, &nnd_ops_qgemm,     &nnd_ops_distance,
-    &nnd_ops_sequence,       &nnd_ops_scan,      &nnd_ops_strings,
-    &nnd_ops_tokenizer,      &nnd_ops_tfidf,     &nnd_ops_ml_map,
-    &nnd_ops_ml_vector,      &nnd_ops_ml_linear, &nnd_ops_ml_svm,
-    &nnd_ops_ml_tree};
+    &nnd_ops_binary,         &nnd_ops_unary,         &nnd_ops_logic,
+    &nnd_ops_cast,           &nnd_ops_conv,          &nnd_ops_conv_transpose,
+    &nnd_ops_pool,           &nnd_ops_norm,          &nnd_ops_matmul,
+    &nnd_ops_softmax,        &nnd_ops_reduce,        &nnd_ops_select,
+    &nnd_ops_shape,          &nnd_ops_move,          &nnd_ops_gather,
+    &nnd_ops_scatter,        &nnd_ops_pad,           &nnd_ops_resize,
+    &nnd_ops_generate,       &nnd_ops_quant,         &nnd_ops_nms,
+    &nnd_ops_control,        &nnd_ops_einsum,        &nnd_ops_rnn,
+    &nnd_ops_attention,      &nnd_ops_rotary,        &nnd_ops_fused,
+    &nnd_ops_attention_ms,   &nnd_ops_loss,          &nnd_ops_qlinear,
+    &nnd_ops_signal,         &nnd_ops_rearrange,     &nnd_ops_qlinear_simple,
+    &nnd_ops_sample,         &nnd_ops_roi,           &nnd_ops_deform,
+    &nnd_ops_fold,           &nnd_ops_linalg,        &nnd_ops_unique,
+    &nnd_ops_fourier,        &nnd_ops_random,        &nnd_ops_training,
+    &nnd_ops_state,          &nnd_ops_flex,          &nnd_ops_nbits,
+    &nnd_ops_qlinear_layers, &nnd_ops_qgemm,         &nnd_ops_distance,
+    &nnd_ops_sequence,       &nnd_ops_scan,          &nnd_ops_strings,
+    &nnd_ops_tokenizer,      &nnd_ops_tfidf,         &nnd_ops_ml_map,
+    &nnd_ops_ml_vector,      &nnd_ops_ml_linear,     &nnd_ops_ml_svm,
+    &nnd_ops_ml_tree,        &nnd_ops_bias_softmax,  &nnd_ops_group_norm,
+    &nnd_ops_padding,        &nnd_ops_relative_bias, &nnd_ops_hash,
+    &nnd_ops_decode,         &nnd_ops_crop};
 
 size_t nnd_op_count(void)
 {

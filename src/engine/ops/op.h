@@ -228,8 +228,9 @@ extern const nnd_op_family nnd_ops_binary, nnd_ops_unary, nnd_ops_logic, nnd_ops
     nnd_ops_qlinear_simple, nnd_ops_sample, nnd_ops_roi, nnd_ops_deform, nnd_ops_fold,
     nnd_ops_linalg, nnd_ops_unique, nnd_ops_fourier, nnd_ops_random, nnd_ops_training,
     nnd_ops_state, nnd_ops_flex, nnd_ops_nbits, nnd_ops_qlinear_layers, nnd_ops_qgemm,
-    nnd_ops_distance, nnd_ops_sequence, nnd_ops_scan, nnd_ops_strings, nnd_ops_tokenizer,
-    nnd_ops_tfidf, nnd_ops_ml_map, nnd_ops_ml_vector, nnd_ops_ml_linear, nnd_ops_ml_svm,
-    nnd_ops_ml_tree;
+    nnd_ops_distance, nnd_ops_bias_softmax, nnd_ops_group_norm, nnd_ops_padding,
+    nnd_ops_relative_bias, nnd_ops_hash, nnd_ops_decode, nnd_ops_crop, nnd_ops_sequence,
+    nnd_ops_scan, nnd_ops_strings, nnd_ops_tokenizer, nnd_ops_tfidf, nnd_ops_ml_map,
+    nnd_ops_ml_vector, nnd_ops_ml_linear, nnd_ops_ml_svm, nnd_ops_ml_tree;
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "base/str.h"
 #include "engine/ops/op.h"
+#include "engine/runtime/expand.h"
 
 enum {
     LISTED = 1000,   /* nodes named one by one; the rest is counted */
@@ -30,6 +31,7 @@ static const char *reason(const nnd_graph_node *n)
         if (strcmp(op->name, n->type) == 0 && strcmp(op->domain, n->domain) == 0)
             return "not in this opset version";
     }
+    if (nnd_expansion_knows(n)) return "its inputs or attributes are not supported";
     return has_domain(n->domain) ? "unknown operator"
                                  : "unknown operator; no plug-in that is loaded knows this domain";
 }
@@ -60,13 +62,14 @@ static bool fits(size_t count, int16_t low, int16_t high)
     return (int64_t)count >= low && (high < 0 || (int64_t)count <= high);
 }
 
-/* ONNX Runtime's FusedConv and FusedGemm are Conv and Gemm with an epilogue. */
+/* ONNX Runtime's FusedConv and FusedGemm are Conv and Gemm with an epilogue, or without. */
 static bool bind_fused(nnd_graph_node *n)
 {
     static const struct {
         const char *name;
         nnd_epilogue kind;
-    } known[] = {{"Relu", NND_EPILOGUE_RELU},
+    } known[] = {{"", NND_EPILOGUE_NONE},
+                 {"Relu", NND_EPILOGUE_RELU},
                  {"Sigmoid", NND_EPILOGUE_SIGMOID},
                  {"Tanh", NND_EPILOGUE_TANH},
                  {"Clip", NND_EPILOGUE_CLIP},
@@ -95,7 +98,7 @@ static void bind_graph(nnd_graph *g, complaint *c)
 {
     for (size_t i = 0; i < g->node_count; i++) {
         nnd_graph_node *n = &g->nodes[i];
-        if (bind_fused(n)) continue;
+        if (bind_fused(n) || nnd_expansion_of(n)) continue;
         const nnd_op *op = nnd_op_find(n->domain, n->type, n->opset);
         if (!op)
             complain(c, n, n->opset ? reason(n) : "the model does not import this domain");

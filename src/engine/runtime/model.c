@@ -8,6 +8,7 @@
 #include "engine/ops/brought.h"
 #include "engine/ops/op.h"
 #include "engine/runtime/bind.h"
+#include "engine/runtime/expand.h"
 #include "port/port.h"
 
 static const uint64_t DEFAULT_MAX_WEIGHTS = (uint64_t)64 << 30;
@@ -319,6 +320,7 @@ static nnd_status load(nnd_engine_model *m, const void *bytes, size_t size,
     m->graph = m->onnx.graph;
     NND_TRY(make_ports(m));
     m->graph->bf16 = m->bf16;
+    NND_TRY(nnd_graph_expand(m->graph));
     NND_TRY(nnd_graph_bind(m->graph));
     source from = {.m = m, .bytes = bytes, .size = size};
     NND_TRY(build_by_choice(m, o, &from));
