@@ -16,8 +16,8 @@
 typedef struct probe {
     const char *name;
     const char *inputs;
-    const char *attr;  /* name of an attribute, or of several that have the same value, or NULL */
-    const char *value; /* "2" int, "2,2" ints, "=text" string */
+    const char *attr;  /* names of attributes, or NULL */
+    const char *value; /* of each, the last one of all that follow: "2" int, "2,2" ints, "=text" */
     const char *note_en, *note_zh;
 } probe;
 
@@ -259,6 +259,22 @@ static const probe probes[] = {
     {"com.microsoft.MatMulNBits", "T[1,16] u8[16,1,8] f32[16]", "K N block_size", "16",
      "2, 4 and 8 bits, packed and float zero points, g_idx, bias",
      "2、4、8 位；支持打包和浮点零点、g_idx 和偏置"},
+    {"com.microsoft.BranchwiseRMSNorm", NULL, NULL, NULL, "", ""},
+    {"com.microsoft.GatedAdd", "T[2,4] T[2,4] T[2,1]", NULL, NULL, "projected gates too",
+     "支持由投影得到的门"},
+    {"com.microsoft.GatedRMSNorm", "T[2,4] T[4] T[2,4]", NULL, NULL, "", ""},
+    {"com.microsoft.LinearAttentionGate", "T[1,2,4] f32[4] f32[4]", NULL, NULL, "", ""},
+    {"com.microsoft.MatMulBnb4", "T[1,16] u8[128] T[16]", "N K block_size quant_type", "16 16 16 1",
+     "FP4 and NF4, from both sides", "支持 FP4 和 NF4，可从两侧相乘"},
+    {"com.microsoft.MoE", "T[1,4] T[1,2] T[2,4,4] - T[2,4,4]", NULL, NULL,
+     "relu, gelu, silu, swiglu (of FC3, of pairs, of halves), identity; sparse mixer",
+     "支持 relu、gelu、silu、swiglu（FC3、成对或两半）和 identity；支持 sparse mixer"},
+    {"com.microsoft.MoEGroupRouter", "T[1,4] f32[4]", "top_k", "1", "", ""},
+    {"com.microsoft.MRotaryEmbedding", "T[1,1,2,4] i64[3,1,2] T[8,2] T[8,2]", "mrope_section",
+     "1,1,0", "sections and interleaved", "支持分段和交错"},
+    {"com.microsoft.QMoE", "T[1,16] T[1,2] u8[2,16,8] f32[2,16] - u8[2,16,8] f32[2,16]", NULL, NULL,
+     "as MoE; 2, 4 and 8 bits, blocks or whole rows, zero points, router weights",
+     "同 MoE；2、4、8 位，按块或整行，支持零点和路由权重"},
     {"com.microsoft.Pad", "T[2] i64[2]={0}", NULL, NULL, "", ""},
     {"com.microsoft.QAttention", "T[1,2,4] i8[4,12] f32[12] f32[] f32[]", "num_heads", "2",
      "past and present, padding; no rotation", "支持 past/present 和填充掩码；不支持旋转编码"},
@@ -291,7 +307,7 @@ static const probe *probe_of(const nnd_op *op)
     return &plain;
 }
 
-enum { MAX_INPUTS = 18, MAX_ATTRS = 4 };
+enum { MAX_INPUTS = 18, MAX_ATTRS = 4, MAX_LIST = 4 };
 typedef struct question {
     nnd_tensor in[MAX_INPUTS];
     const nnd_tensor *list[MAX_INPUTS];
@@ -343,36 +359,46 @@ static void make_question(const nnd_op *op, const probe *p, nnd_dtype dtype, que
         read_input(q, w, dtype);
 }
 
-static nnd_attr make_attr(const probe *p, const char *name, int64_t ints[2])
+/* `value` ends with a space or with its text; a list goes to `ints`. */
+static nnd_attr make_attr(const char *name, const char *value, int64_t ints[MAX_LIST])
 {
     nnd_attr attr = {.name = name, .kind = NND_ATTR_INT};
-    if (p->value[0] == '=') {
+    if (value[0] == '=') {
         attr.kind = NND_ATTR_STRING;
-        attr.u.s.text = (char *)p->value + 1;
-        attr.u.s.size = strlen(p->value + 1);
+        attr.u.s.text = (char *)value + 1;
+        attr.u.s.size = strcspn(value + 1, " ");
         return attr;
     }
-    ints[0] = strtoll(p->value, NULL, 10);
+    for (const char *p = value;; p++) {
+        char *end = NULL;
+        assert_true(attr.count < MAX_LIST);
+        ints[attr.count++] = strtoll(p, &end, 10);
+        p = end;
+        if (*p != ',') break;
+    }
     attr.u.i = ints[0];
-    if (!strchr(p->value, ',')) return attr;
-    ints[1] = strtoll(strchr(p->value, ',') + 1, NULL, 10);
+    if (attr.count == 1) {
+        attr.count = 0;
+        return attr;
+    }
     attr.kind = NND_ATTR_INTS;
-    attr.count = 2;
     attr.u.ints = ints;
     return attr;
 }
 
 /* The attributes that the probe names, into `attrs`; their names into `names`. Returns how many. */
 static size_t make_attrs(const probe *p, nnd_attr *attrs, char names[MAX_ATTRS][32],
-                         int64_t ints[2])
+                         int64_t ints[MAX_ATTRS][MAX_LIST])
 {
     size_t count = 0;
+    const char *value = p->value;
     for (const char *w = p->attr; w && *w; w += strcspn(w, " "), w += *w == ' ') {
         size_t size = strcspn(w, " ");
         assert_true(count < MAX_ATTRS && size < 32);
         memcpy(names[count], w, size);
         names[count][size] = '\0';
-        attrs[count] = make_attr(p, names[count], ints);
+        attrs[count] = make_attr(names[count], value, ints[count]);
+        if (strchr(value, ' ')) value = strchr(value, ' ') + 1;
         count++;
     }
     return count;
@@ -380,7 +406,7 @@ static size_t make_attrs(const probe *p, nnd_attr *attrs, char names[MAX_ATTRS][
 
 static nnd_status ask(const nnd_op *op, const probe *p, question *q)
 {
-    int64_t ints[2];
+    int64_t ints[MAX_ATTRS][MAX_LIST];
     nnd_tensor out[4] = {{0}};
     uint32_t ids[MAX_INPUTS] = {0};
     nnd_attr attrs[MAX_ATTRS] = {{0}};

@@ -17,17 +17,33 @@ void nnd_nbits_arrange(int bits, size_t block, const float *a, size_t k, float *
     }
 }
 
+/* `bits` is a constant where it is inlined: nothing is divided for each element. */
+static inline void unpack_bits(const nnd_nbits_column *c, unsigned bits, size_t block, size_t k,
+                               float *y)
+{
+    const unsigned mask = (1u << bits) - 1u;
+    const size_t phases = 8 / bits;
+    for (size_t b = 0; b < c->blocks; b++, y += block) {
+        size_t n = k - b * block < block ? k - b * block : block, whole = n / phases;
+        const uint8_t *q = c->q + b * c->bytes;
+        const float zero = c->zero[b], scale = c->scale[b];
+        for (size_t i = 0; i < whole; i++)
+            for (size_t p = 0; p < phases; p++)
+                y[i * phases + p] =
+                    ((float)(int)((unsigned)q[i] >> (p * bits) & mask) - zero) * scale;
+        for (size_t i = whole * phases; i < n; i++)
+            y[i] = ((float)(int)((unsigned)q[whole] >> (i % phases * bits) & mask) - zero) * scale;
+    }
+}
+
 void nnd_nbits_unpack(const nnd_nbits_column *c, size_t block, size_t k, float *y)
 {
-    const unsigned bits = (unsigned)c->bits, phases = 8 / bits, mask = (1u << bits) - 1u;
-    for (size_t b = 0; b < c->blocks; b++) {
-        size_t first = b * block, n = k - first < block ? k - first : block;
-        const uint8_t *q = c->q + b * c->bytes;
-        for (size_t i = 0; i < n; i++) {
-            unsigned code = (unsigned)q[i / phases] >> (i % phases * bits) & mask;
-            y[first + i] = ((float)code - c->zero[b]) * c->scale[b];
-        }
-    }
+    if (c->bits == 4)
+        unpack_bits(c, 4, block, k, y);
+    else if (c->bits == 8)
+        unpack_bits(c, 8, block, k, y);
+    else
+        unpack_bits(c, 2, block, k, y);
 }
 
 float nnd_nbits_dot(const nnd_nbits_column *c)

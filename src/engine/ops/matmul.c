@@ -223,7 +223,7 @@ static bool is_exact_in_bf16(const nnd_tensor *t)
     return true;
 }
 
-static nnd_gemm_precision precision_for(const nnd_graph *g, const nnd_tensor *weights)
+nnd_gemm_precision nnd_product_precision(const nnd_graph *g, const nnd_tensor *weights)
 {
     if (nnd_graph_allows_bf16(g)) return NND_GEMM_BF16;
     return is_exact_in_bf16(weights) ? NND_GEMM_BF16_WEIGHTS : NND_GEMM_F32;
@@ -244,7 +244,7 @@ static nnd_status prepare(nnd_graph *g, nnd_graph_node *n, bool trans)
                        .n = b->dims[!trans],
                        .trans_b = trans,
                        .alpha = 1.0f,
-                       .precision = precision_for(g, b)};
+                       .precision = nnd_product_precision(g, b)};
     NND_TRY(nnd_gemm_plan(&d, &gemm));
     nnd_packed_blob *packed;
     void *fill;

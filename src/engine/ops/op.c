@@ -175,7 +175,9 @@ static const nnd_op_family *const families[] = {
     &nnd_ops_ml_vector,      &nnd_ops_ml_linear,     &nnd_ops_ml_svm,
     &nnd_ops_ml_tree,        &nnd_ops_bias_softmax,  &nnd_ops_group_norm,
     &nnd_ops_padding,        &nnd_ops_relative_bias, &nnd_ops_hash,
-    &nnd_ops_decode,         &nnd_ops_crop};
+    &nnd_ops_decode,         &nnd_ops_crop,          &nnd_ops_moe,
+    &nnd_ops_moe_router,     &nnd_ops_bnb4,          &nnd_ops_mrotary,
+    &nnd_ops_gates};
 
 size_t nnd_op_count(void)
 {

@@ -231,6 +231,7 @@ extern const nnd_op_family nnd_ops_binary, nnd_ops_unary, nnd_ops_logic, nnd_ops
     nnd_ops_distance, nnd_ops_bias_softmax, nnd_ops_group_norm, nnd_ops_padding,
     nnd_ops_relative_bias, nnd_ops_hash, nnd_ops_decode, nnd_ops_crop, nnd_ops_sequence,
     nnd_ops_scan, nnd_ops_strings, nnd_ops_tokenizer, nnd_ops_tfidf, nnd_ops_ml_map,
-    nnd_ops_ml_vector, nnd_ops_ml_linear, nnd_ops_ml_svm, nnd_ops_ml_tree;
+    nnd_ops_ml_vector, nnd_ops_ml_linear, nnd_ops_ml_svm, nnd_ops_ml_tree, nnd_ops_moe,
+    nnd_ops_moe_router, nnd_ops_bnb4, nnd_ops_mrotary, nnd_ops_gates;
 
 #endif
