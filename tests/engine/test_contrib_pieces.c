@@ -1,5 +1,7 @@
 /* Operators of com.microsoft that pick, search, hash and transform, against plain operators or
    numbers from their definitions. */
+#include <float.h>
+
 #include "pair_support.h"
 
 /* ---- pieces and searches --------------------------------------------------------------------- */
@@ -137,6 +139,105 @@ static void cheapest_path(void **state)
     check_same(&p);
 }
 
+/* A guess of which two tokens are the source's and the third one is not; that one, which now ends
+   the text, is in the source once. */
+static void guesses(void **state)
+{
+    static const struct {
+        const char *outputs;
+        size_t count;
+        int64_t want[4];
+    } all[] = {{"got,m", 4, {9, 1, 2, 7}}, {"t,got", 1, {6}}};
+    (void)state;
+    for (size_t i = 0; i < NND_COUNT(all); i++) {
+        pair p = {0};
+        ints(&p, "source", DIMS(5, 1, 2, 3, 1, 7));
+        ints(&p, "text", DIMS(9));
+        ints(&p, "from", DIMS(1));
+        ints(&p, "guess", DIMS(1, 2, 7, 0, 0, 0));
+        fused(&p, "BifurcationDetector", "source,text,from,guess", all[i].outputs);
+        ints(&p, "want", all[i].count, all[i].want);
+        check_same(&p);
+    }
+}
+
+/* Two words of up to four letters, with tables that are small enough to see through. */
+static void words(void **state)
+{
+    pair p = {0};
+    const int32_t letters[12] = {1, 2, 1, 0, 0, 2, 2, 2, 2, 0, 0, 0};
+    const float table[6] = {0, 0, 0.5f, -0.25f, 1, 0.125f};
+    const float filters[8] = {1, 0, 0, 1, 0, 2, 1, 0}, bias[2] = {0.25f, -0.5f};
+    /* First filter: x of the letter, y of the next; second: 2y and x of the next. */
+    const float sums[6] = {0.25f + 1 - 0.25f, -0.5f + 0.25f + 0.5f, -100, -100,
+                           0.25f + 1,         -0.5f + 0.25f};
+    float want[6];
+    (void)state;
+    for (int i = 0; i < 6; i++)
+        want[i] = sums[i] < -9 ? 0 : tanhf(sums[i]);
+    ow_initializer(&p.graph, "x", OW_I32, 2, (int64_t[]){3, 4}, letters, sizeof(letters));
+    floats(&p, "w", DIMS(2, 1, 2, 2), filters);
+    floats(&p, "d", DIMS(2), bias);
+    floats(&p, "c", DIMS(3, 2), table);
+    fused(&p, "WordConvEmbedding", "x,w,d,c", "got");
+    floats(&p, "want", DIMS(3, 2), want);
+    check_same(&p);
+}
+
+static void masked_pools(void **state)
+{
+    pair p = {0};
+    const float x[9] = {9, 1, 2, 3, 8, 4, 5, 6, 7};
+    const int32_t mask[9] = {0, 1, 1, 1, 0, 1, 1, 1, 1};
+    /* Windows of 2 × 2, then some of 1 × 2, of which one has nothing. */
+    const float want[8] = {9, 2, 6, 7, -FLT_MAX, 4, 6, 7};
+    (void)state;
+    floats(&p, "x", DIMS(1, 1, 3, 3), x);
+    ow_initializer(&p.graph, "m", OW_I32, 4, (int64_t[]){1, 1, 3, 3}, mask, sizeof(mask));
+    ow_attr_ints(&p.attrs, "kernel_shape", (int64_t[]){2, 2}, 2);
+    fused(&p, "MaxpoolWithMask", "x,m", "pooled");
+    ow_attr_ints(&p.attrs, "kernel_shape", (int64_t[]){1, 2}, 2);
+    ow_attr_ints(&p.attrs, "pads", (int64_t[]){0, 0, 0, 1}, 4);
+    fused(&p, "MaxpoolWithMask", "x,m", "rows");
+    ints(&p, "0", DIMS(0));
+    ints(&p, "4", DIMS(4));
+    ints(&p, "8", DIMS(8));
+    ints(&p, "flat", DIMS(-1));
+    plain(&p, "Reshape", "pooled,flat", "first");
+    plain(&p, "Reshape", "rows,flat", "second");
+    plain(&p, "Slice", "second,4,8", "part");
+    ow_attr_int(&p.attrs, "axis", 0);
+    plain(&p, "Concat", "first,part", "got");
+    floats(&p, "want", DIMS(8), want);
+    check_same(&p);
+}
+
+static void finite_numbers(void **state)
+{
+    static const struct {
+        const char *inputs, *attr;
+        bool want;
+    } all[] = {{"x,y", NULL, true},
+               {"x,inf", NULL, false},
+               {"nan", NULL, false},
+               {"nan,y", "isinf_only", true},
+               {"inf", "isnan_only", true}};
+    const float inf = -INFINITY, nan = NAN;
+    (void)state;
+    for (size_t i = 0; i < NND_COUNT(all); i++) {
+        pair p = {0};
+        const uint8_t want = all[i].want;
+        input(&p, "x", DIMS(3, 4));
+        input(&p, "y", DIMS(2));
+        floats(&p, "inf", DIMS(1), &inf);
+        floats(&p, "nan", DIMS(1), &nan);
+        if (all[i].attr) ow_attr_int(&p.attrs, all[i].attr, 1);
+        fused(&p, "IsAllFinite", all[i].inputs, "got");
+        ow_initializer(&p.graph, "want", OW_BOOL, 0, NULL, &want, 1);
+        check_same(&p);
+    }
+}
+
 /* Pads that are known when the model is loaded, and pads that are an input's sum. */
 static void transposed_convolution(void **state)
 {
@@ -228,7 +329,7 @@ static void complex_products(void **state)
 static void wrong_pieces(void **state)
 {
     const int32_t three[3] = {2, 4, 0};
-    pair crop = {0}, ngram = {0}, unfold = {0}, warp = {0};
+    pair crop = {0}, ngram = {0}, unfold = {0}, warp = {0}, guess = {0}, letter = {0};
     (void)state;
     input(&crop, "x", DIMS(1, 2, 4, 4));
     input(&crop, "r", DIMS(3, 4));
@@ -248,16 +349,28 @@ static void wrong_pieces(void **state)
     input(&warp, "x", DIMS(2, 3, 4));
     fused(&warp, "DynamicTimeWarping", "x", "a");
     refuse(&warp, "the costs are no matrix");
+    ints(&guess, "source", DIMS(1, 2));
+    ints(&guess, "from", DIMS(3));
+    fused(&guess, "BifurcationDetector", "source,source,from,source", "a,match");
+    refuse(&guess, "2 guessed tokens from place 3 of 2");
+    ow_initializer(&letter.graph, "x", OW_I32, 2, (int64_t[]){1, 3}, three, sizeof(three));
+    input(&letter, "w", DIMS(2, 1, 2, 2));
+    input(&letter, "b", DIMS(2));
+    input(&letter, "c", DIMS(3, 2));
+    fused(&letter, "WordConvEmbedding", "x,w,b,c", "a");
+    refuse(&letter, "character 4 is outside of a table of 3");
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(renamed),       cmocka_unit_test(places_of_unique_values),
-        cmocka_unit_test(crops),         cmocka_unit_test(slices),
-        cmocka_unit_test(hashes),        cmocka_unit_test(repetitions),
-        cmocka_unit_test(cheapest_path), cmocka_unit_test(transposed_convolution),
-        cmocka_unit_test(transforms),    cmocka_unit_test(complex_products),
+        cmocka_unit_test(renamed),        cmocka_unit_test(places_of_unique_values),
+        cmocka_unit_test(crops),          cmocka_unit_test(slices),
+        cmocka_unit_test(hashes),         cmocka_unit_test(repetitions),
+        cmocka_unit_test(cheapest_path),  cmocka_unit_test(guesses),
+        cmocka_unit_test(words),          cmocka_unit_test(masked_pools),
+        cmocka_unit_test(finite_numbers), cmocka_unit_test(transposed_convolution),
+        cmocka_unit_test(transforms),     cmocka_unit_test(complex_products),
         cmocka_unit_test(wrong_pieces),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 /*
  * com.microsoft's helpers of decoding loops: NGramRepeatBlock keeps a text from repeating itself,
- * DynamicTimeWarping lays two sequences side by side.
+ * BifurcationDetector joins guessed tokens to it, DynamicTimeWarping lays two sequences side by
+ * side.
  */
 #include <math.h>
 #include <string.h>
@@ -47,6 +48,98 @@ static nnd_status ngram_row(void *user, size_t row, int lane)
 static nnd_status ngram_run(nnd_op_ctx *c)
 {
     return nnd_op_for(c, (size_t)c->in[0]->dims[0], ngram_row, c);
+}
+
+/* ---- BifurcationDetector ----------------------------------------------------------------------
+ */
+
+enum { SOURCE, TEXT, MATCH, GUESS };
+
+typedef struct tokens {
+    const int64_t *items;
+    int64_t count;
+} tokens;
+
+static nnd_status tokens_of(const nnd_op_ctx *c, size_t i, tokens *out)
+{
+    const nnd_tensor *t = nnd_op_in(c, i);
+    *out = (tokens){0};
+    if (!t && i == GUESS) return NND_OK;
+    NND_TRY(nnd_op_expect(c, i, 1u << NND_I64));
+    *out = (tokens){t->data, nnd_tensor_count(t)};
+    return NND_OK;
+}
+
+static nnd_status detector_infer(nnd_op_ctx *c)
+{
+    tokens t;
+    for (size_t i = SOURCE; i <= GUESS; i++)
+        NND_TRY(tokens_of(c, i, &t));
+    return nnd_op_not_ahead(c);
+}
+
+/* How many of the guessed tokens are kept: those that the source has as well, and the next one. */
+static nnd_status count_kept(const nnd_op_ctx *c, const tokens *source, const tokens *guess,
+                             int64_t *kept)
+{
+    *kept = 0;
+    if (!nnd_op_in(c, GUESS)) return NND_OK;
+    const int64_t from = nnd_tensor_count(c->in[MATCH]) == 1 ? nnd_op_int_at(c->in[MATCH], 0) : -1;
+    if (from < 0 || from > source->count || guess->count != source->count - from + 1)
+        return nnd_op_fail(c, NND_E_SHAPE, "%lld guessed tokens from place %lld of %lld",
+                           (long long)guess->count, (long long)from, (long long)source->count);
+    while (*kept < source->count - from && guess->items[*kept] == source->items[from + *kept])
+        (*kept)++;
+    (*kept)++;
+    return NND_OK;
+}
+
+/* The first place from `from` on where the source has the last n tokens of the text; −1 = none. */
+static int64_t find_last(const tokens *source, const tokens *text, int64_t n, int64_t from)
+{
+    const int64_t *last = text->items + text->count - n;
+    for (int64_t i = from; i <= source->count - n; i++)
+        if (memcmp(source->items + i, last, (size_t)n * sizeof(*last)) == 0) return i;
+    return -1;
+}
+
+/* Behind the one place of the source that ends as the text does; longer ends are tried while there
+   are several such places. */
+static int64_t find_match(const nnd_op_ctx *c, const tokens *source, const tokens *text)
+{
+    const int64_t most = nnd_node_int(c->node, "max_ngram_size", 3);
+    int64_t n = nnd_node_int(c->node, "min_ngram_size", 1);
+    for (; n >= 1 && n <= most && n <= text->count; n++) {
+        const int64_t at = find_last(source, text, n, 0);
+        if (at < 0) return -1;
+        if (find_last(source, text, n, at + 1) < 0) return at + n;
+    }
+    return -1;
+}
+
+static nnd_status detector_run(nnd_op_ctx *c)
+{
+    tokens source, text, guess;
+    int64_t kept;
+    NND_TRY(tokens_of(c, SOURCE, &source));
+    NND_TRY(tokens_of(c, TEXT, &text));
+    NND_TRY(tokens_of(c, GUESS, &guess));
+    NND_TRY(count_kept(c, &source, &guess, &kept));
+    const int64_t count = text.count + kept, one = 1;
+    int64_t *all = nnd_alloc((size_t)count * sizeof(*all) + 1);
+    if (!all) return nnd_op_fail(c, NND_E_OUT_OF_MEMORY, "no memory for the tokens");
+    if (text.count) memcpy(all, text.items, (size_t)text.count * sizeof(*all));
+    if (kept) memcpy(all + text.count, guess.items, (size_t)kept * sizeof(*all));
+    const tokens joined = {all, count};
+    const int64_t match = find_match(c, &source, &joined);
+    nnd_status status = nnd_op_make_output(c, 0, NND_I64, 1, &count);
+    if (status == NND_OK && c->out[0].data && count)
+        memcpy(c->out[0].data, all, (size_t)count * sizeof(*all));
+    nnd_free(all);
+    if (status != NND_OK || c->out_count < 2) return status;
+    NND_TRY(nnd_op_make_output(c, 1, NND_I64, 1, &one));
+    if (c->out[1].data) *(int64_t *)c->out[1].data = match;
+    return NND_OK;
 }
 
 /* ---- DynamicTimeWarping -------------------------------------------------------------------- */
@@ -156,6 +249,8 @@ static nnd_status warp_run(nnd_op_ctx *c)
 #define MS "com.microsoft"
 static const nnd_op ops[] = {
     {MS, "NGramRepeatBlock", 1, 0, 2, 2, 1, 1, 0, ngram_infer, ngram_run, .variant = 0},
+    {MS, "BifurcationDetector", 1, 0, 3, 4, 1, 2, NND_OP_DYNAMIC, detector_infer, detector_run,
+     .variant = 0},
     {MS, "DynamicTimeWarping", 1, 0, 1, 1, 1, 1, NND_OP_DYNAMIC, warp_infer, warp_run,
      .variant = 0},
 };
