@@ -129,6 +129,29 @@ static int save_lists(void)
     return bad;
 }
 
+/* Derivatives of a small network, by other inputs than its own, and derivatives of these. */
+static int save_gradient(void)
+{
+    const int64_t k[2] = {2, 2};
+    nnd_str g = {0}, a = {0};
+    open_graph(&g, OW_F32, 4, picture);
+    ow_value(&g, OW_INPUT, "w", OW_F32, 4, kernel, NULL);
+    ow_node(&g, "Conv", "x,w", "h", NULL);
+    ow_attr_ints(&a, "kernel_shape", k, 2);
+    ow_node(&g, "MaxPool", "h", "m", &a);
+    ow_node(&g, "Softmax", "m", "s", NULL);
+    ow_node(&g, "MatMul", "s,m", "p", NULL);
+    ow_attr_texts(&a, "xs", "x,w");
+    ow_attr_text(&a, "y", "p");
+    ow_node_of(&g, "ai.onnx.preview.training", "Gradient", "x,w", "dx,dw", &a);
+    ow_attr_texts(&a, "xs", "w");
+    ow_attr_texts(&a, "zs", "x");
+    ow_attr_text(&a, "y", "dx");
+    ow_node_of(&g, "ai.onnx.preview.training", "Gradient", "dw,x", "y", &a);
+    ow_value(&g, OW_OUTPUT, "y", OW_F32, 4, kernel, NULL);
+    return save("gradient", &g, 13);
+}
+
 int main(int argc, char **argv)
 {
     nnd_str a = {0};
@@ -138,7 +161,7 @@ int main(int argc, char **argv)
         return 2;
     }
     folder = argv[1];
-    int bad = save_conv() + save_branches() + save_loop() + save_lists();
+    int bad = save_gradient() + save_conv() + save_branches() + save_loop() + save_lists();
     ow_attr_ints(&a, "kernel_shape", k, 2);
     bad += save_unary("MaxPool", &a, 4, picture, 12);
     ow_attr_int(&a, "axis", 0);

@@ -4,6 +4,7 @@
 #include "engine_support.h"
 
 #include "base/str.h"
+#include "engine/onnx/gradient.h"
 #include "engine/ops/op.h"
 #include "engine/ops/qlinear.h"
 #include "engine/runtime/expand.h"
@@ -593,7 +594,11 @@ static const char page_en[] =
     "The vector kernels are for f32; other types are computed by plain code.\n\n"
     "Made by `test_engine_operators_page --print en` from the engine's own table; the test\n"
     "`engine.operators_page` fails when this page is out of date.\n\n"
-    "| operator | domain | opset | types | notes |\n|---|---|---|---|---|\n";
+    "Gradient of `ai.onnx.preview.training` is replaced by nodes that compute the derivatives when "
+    "a\n"
+    "model is read. Operators that it goes through:\n";
+static const char table_en[] =
+    "\n| operator | domain | opset | types | notes |\n|---|---|---|---|---|\n";
 static const char page_zh[] =
     "# 算子\n\n"
     "内置推理引擎所支持的 ONNX "
@@ -607,7 +612,23 @@ static const char page_zh[] =
     "向量化内核用于 f32；其他类型由普通代码计算。\n\n"
     "本页由 `test_engine_operators_page --print zh` 根据引擎自己的算子表生成；页面过期时，测试\n"
     "`engine.operators_page` 会失败。\n\n"
-    "| 算子 | 域 | opset | 类型 | 说明 |\n|---|---|---|---|---|\n";
+    "`ai.onnx.preview.training` 的 Gradient 在读取模型时由计算导数的节点代替。可以求导的算子：\n";
+static const char table_zh[] = "\n| 算子 | 域 | opset | 类型 | 说明 |\n|---|---|---|---|---|\n";
+
+/* Those that a Gradient goes through; each name once, whatever its versions. */
+static void add_derivatives(nnd_str *out, const line *lines, size_t count)
+{
+    const char *last = "";
+    const size_t begin = out->size;
+    for (size_t i = 0; i < count; i++) {
+        bool flat;
+        const nnd_graph_node node = {.domain = lines[i].domain, .type = lines[i].name};
+        if (strcmp(last, lines[i].name) == 0 || !nnd_gradient_find_rule(&node, &flat)) continue;
+        last = lines[i].name;
+        nnd_str_printf(out, "%s%s", out->size > begin ? ", " : "", last);
+    }
+    nnd_str_add(out, "\n");
+}
 
 static line *make_lines(size_t *count)
 {
@@ -629,6 +650,8 @@ static void make_page(nnd_str *out, bool zh)
     size_t count;
     line *lines = make_lines(&count);
     nnd_str_add(out, zh ? page_zh : page_en);
+    add_derivatives(out, lines, count);
+    nnd_str_add(out, zh ? table_zh : table_en);
     for (size_t i = 0; i < count; i++) {
         const line *l = &lines[i];
         nnd_str_printf(out, "| %s | %s | %d", l->name, l->domain[0] ? l->domain : "ai.onnx",

@@ -1,7 +1,9 @@
-/* NodeProto and AttributeProto; nodes that call a model-local function become its body. */
+/* NodeProto and AttributeProto; nodes that call a model-local function become its body, and a
+   Gradient the derivatives. */
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/onnx/gradient.h"
 #include "engine/onnx/onnx.h"
 #include "engine/onnx/scope.h"
 #include "engine/ops/op.h"
@@ -363,6 +365,10 @@ nnd_status nnd_onnx_read_node(nnd_onnx_model *m, nnd_pb_bytes message, nnd_graph
     NND_TRY(nnd_onnx_string(&g->arena, n.overload, &overload));
     if (strcmp(domain, "ai.onnx") == 0) domain = "";
     NND_TRY(read_attributes(m, g, message, depth, n.attr_count, &attrs, &attr_count));
+    if (nnd_gradient_is(domain, type))
+        return nnd_gradient_expand(m, g,
+                                   &(nnd_gradient_call){name, n.input_count, n.output_count,
+                                                        attr_count, n.inputs, n.outputs, attrs});
     const nnd_onnx_function *function = nnd_onnx_find_function(m, domain, type, overload);
     if (!function || nnd_op_find(domain, type, nnd_onnx_opset(m, domain)))
         return append_node(m, g, &n, name, domain, type, attrs, attr_count);

@@ -41,6 +41,8 @@ typedef struct nnd_onnx_model {
     nnd_onnx_external *externals; /* keeps mapped weight files alive */
     const nnd_onnx_scope *scope;  /* of the function call that is being expanded */
     size_t expanded_nodes;        /* by function calls so far */
+    size_t gradient_work;         /* values and nodes that Gradient nodes have looked at so far */
+    size_t gradient_nodes;        /* that stand for them so far */
     nnd_graph *graph;
     size_t node_count; /* of the main graph in the file */
     uint64_t parameters, weight_bytes;

@@ -2,7 +2,7 @@
  * The order of nodes. ONNX wants every node behind those that compute what it reads; not every
  * writer keeps to it, so the reader sorts: nodes come in the file's order, each preceded by those
  * of its producers that have not come yet. What a node's sub-graphs read from outside counts as
- * read by the node.
+ * read by the node, and so does what a Gradient names.
  */
 #include <string.h>
 
@@ -23,7 +23,10 @@ enum {
     NODE_NAME = 3,
     NODE_OP = 4,
     NODE_ATTRIBUTE = 5,
-    ATTRIBUTE_GRAPH = 6
+    NODE_DOMAIN = 7,
+    ATTRIBUTE_STRING = 4,
+    ATTRIBUTE_GRAPH = 6,
+    ATTRIBUTE_STRINGS = 9
 };
 
 static nnd_status out_of_memory(void)
@@ -151,18 +154,30 @@ static nnd_status wait_for(sorting *s, const scope *names, nnd_pb_bytes name, si
 static nnd_status visit_body(sorting *s, const scope *names, nnd_pb_bytes graph, size_t reader,
                              int depth);
 
+static bool is_text(nnd_pb_bytes bytes, const char *text)
+{
+    return bytes.size == strlen(text) && memcmp(bytes.data, text, bytes.size) == 0;
+}
+
+/* A Gradient names the tensors that it differentiates by its attributes. */
 static nnd_status visit_node(sorting *s, const scope *names, nnd_pb_bytes node, size_t reader,
                              int depth)
 {
     nnd_pb_field f, part;
     bool bad = false;
+    const bool by_name = is_text(text_of(node, NODE_OP), "Gradient") &&
+                         is_text(text_of(node, NODE_DOMAIN), "ai.onnx.preview.training");
     while (nnd_pb_next(&node, &f, &bad)) {
         if (f.type != NND_PB_LEN) continue;
         if (f.number == NODE_INPUT) NND_TRY(wait_for(s, names, f.bytes, reader));
         if (f.number != NODE_ATTRIBUTE) continue;
-        while (nnd_pb_next(&f.bytes, &part, &bad))
-            if (part.number == ATTRIBUTE_GRAPH && part.type == NND_PB_LEN)
+        while (nnd_pb_next(&f.bytes, &part, &bad)) {
+            if (part.type != NND_PB_LEN) continue;
+            if (part.number == ATTRIBUTE_GRAPH)
                 NND_TRY(visit_body(s, names, part.bytes, reader, depth + 1));
+            if (by_name && (part.number == ATTRIBUTE_STRING || part.number == ATTRIBUTE_STRINGS))
+                NND_TRY(wait_for(s, names, part.bytes, reader));
+        }
     }
     return bad ? nnd_onnx_malformed("a node ends in the middle of a field") : NND_OK;
 }
