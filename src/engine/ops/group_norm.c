@@ -1,7 +1,9 @@
 /*
- * com.microsoft's GroupNorm and SkipGroupNorm of diffusion models: groups of channels normalised by
- * their own statistics, channels last or first, then scale and shift per channel, then SiLU if it
- * is asked for. Statistics are taken in double, group by group, in the order of memory.
+ * com.microsoft's SkipGroupNorm of diffusion models: a sum whose groups of channels are normalised
+ * by their own statistics, channels last or first, then scale and shift per channel, then SiLU if
+ * it is asked for. Statistics are taken in double, group by group, in the order of memory.
+ *
+ * Where the file tells the operands' ranks, runtime/expand.c makes other operators of it.
  */
 #include <math.h>
 #include <string.h>
@@ -44,7 +46,6 @@ static nnd_status read_shape(const nnd_op_ctx *c, shape *s)
     s->groups = (size_t)groups;
     NND_TRY(check_vector(c, GAMMA, s->channels));
     NND_TRY(check_vector(c, BETA, s->channels));
-    if (c->in_count <= SKIP) return NND_OK;
     NND_TRY(nnd_op_expect(c, SKIP, NND_FLOATS));
     NND_TRY(check_vector(c, BIAS, s->channels));
     const size_t more = (size_t)nnd_tensor_count(c->in[SKIP]);
@@ -85,7 +86,6 @@ static size_t channel_of(const job *j, size_t first, size_t run, size_t i)
 static const float *add_run(const job *j, size_t picture, size_t first, size_t run, size_t at)
 {
     const float *x = j->in[X].data + at, *skip = j->in[SKIP].data, *bias = j->in[BIAS].data;
-    if (!skip) return x;
     float *sum = j->sum + at;
     for (size_t i = 0; i < j->n; i++) {
         const size_t channel = channel_of(j, first, run, i);
@@ -109,7 +109,7 @@ static nnd_status group_tile(void *user, size_t index, int lane)
         for (size_t i = 0; i < j->n; i++)
             mean += (double)x[i];
     }
-    const float *from = (j->in[SKIP].data ? j->sum : j->in[X].data) + begin;
+    const float *from = j->sum + begin;
     mean /= (double)(j->runs * j->n);
     for (size_t r = 0; r < j->runs; r++)
         for (size_t i = 0; i < j->n; i++) {
@@ -164,7 +164,6 @@ static nnd_status run(nnd_op_ctx *c)
 
 #define MS "com.microsoft"
 static const nnd_op ops[] = {
-    {MS, "GroupNorm", 1, 0, 3, 3, 1, 1, 0, infer, run, .variant = 0},
     {MS, "SkipGroupNorm", 1, 0, 4, 5, 1, 2, 0, infer, run, .variant = 0},
 };
 const nnd_op_family nnd_ops_group_norm = {ops, NND_COUNT(ops)};

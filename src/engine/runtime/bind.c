@@ -98,8 +98,9 @@ static void bind_graph(nnd_graph *g, complaint *c)
 {
     for (size_t i = 0; i < g->node_count; i++) {
         nnd_graph_node *n = &g->nodes[i];
-        if (bind_fused(n) || nnd_expansion_of(n)) continue;
+        if (bind_fused(n)) continue;
         const nnd_op *op = nnd_op_find(n->domain, n->type, n->opset);
+        if (!op && nnd_expansion_of(n)) continue;
         if (!op)
             complain(c, n, n->opset ? reason(n) : "the model does not import this domain");
         else if (!fits(n->formal_count, op->min_inputs, op->max_inputs))

@@ -11,6 +11,8 @@ typedef struct maker {
     nnd_graph *g;
     const nnd_graph_node *from;
     const nnd_expansion *row;
+    const nnd_graph_node *old; /* all nodes of the file; producers of its values count in them */
+    size_t old_count;
 } maker;
 
 struct nnd_expansion {
@@ -132,16 +134,16 @@ static nnd_status put_transpose(maker *m, uint32_t in, int rank, bool channels_f
 
 enum { MAX_LAYER_INPUTS = 9 };
 
-/* Transpose, the layer with channels first, Transpose. residual: another input of the result's
-   layout, 0 = none. */
-static nnd_status with_channels_first(maker *m, size_t weights, size_t residual)
+/* Transpose, the layer with channels first, Transpose. turned: bits of the inputs that have their
+   channels last. */
+static nnd_status with_channels_first(maker *m, size_t weights, unsigned turned)
 {
     uint32_t inputs[MAX_LAYER_INPUTS], made;
     const int rank = rank_of(m, weights);
     nnd_graph_node *n;
     for (size_t i = 0; i < m->from->formal_count; i++) {
         inputs[i] = m->from->inputs[i];
-        if ((i == 0 || i == residual) && inputs[i] != NND_NO_ID)
+        if (turned >> i & 1u && inputs[i] != NND_NO_ID)
             NND_TRY(put_transpose(m, inputs[i], rank, true, &n, &inputs[i]));
     }
     NND_TRY(put_core(m, m->from->formal_count, inputs, &n, &made));
@@ -153,18 +155,132 @@ static nnd_status with_channels_first(maker *m, size_t weights, size_t residual)
 
 static nnd_status pool(maker *m)
 {
-    return with_channels_first(m, SIZE_MAX, 0);
+    return with_channels_first(m, SIZE_MAX, 1u << 0);
 }
 
+/* The weights' channels are last too, [M, kH, kW, C/group]: its description does not say so, but
+   the tools that make it do. */
 static nnd_status conv(maker *m)
 {
-    return with_channels_first(m, 1, 3);
+    return with_channels_first(m, 1, 1u << 0 | 1u << 1);
+}
+
+/* Weights as those of Conv, and something to add of the result's layout. */
+static nnd_status fused_conv(maker *m)
+{
+    return with_channels_first(m, 1, 1u << 0 | 1u << 3);
 }
 
 static nnd_status qlinear_conv(maker *m)
 {
-    return nnd_node_int(m->from, "channels_last", 0) ? with_channels_first(m, 3, 0)
+    return nnd_node_int(m->from, "channels_last", 0) ? with_channels_first(m, 3, 1u << 0)
                                                      : rename_only(m);
+}
+
+/* ---- group normalisation ----------------------------------------------------------------------
+ */
+
+/* What a sum's second operand is: as large as the first one, or one value per channel. */
+typedef enum skip_form { SKIP_UNKNOWN, SKIP_WHOLE, SKIP_CHANNELS } skip_form;
+
+static const nnd_graph_node *maker_of(const maker *m, uint32_t value)
+{
+    const uint32_t id = value == NND_NO_ID ? NND_NO_ID : m->g->values[value].producer;
+    return id < m->old_count ? &m->old[id] : NULL;
+}
+
+/* Whether what makes the value makes pictures: one of com.microsoft's layers, a Transpose of four
+   dimensions. */
+static bool is_picture(const nnd_graph_node *n)
+{
+    static const char *const layers[] = {"NhwcConv", "NhwcFusedConv", "GroupNorm", "SkipGroupNorm"};
+    size_t count;
+    if (!n->domain[0] && strcmp(n->type, "Transpose") == 0)
+        return nnd_node_ints(n, "perm", &count) && count == 4;
+    for (size_t i = 0; i < NND_COUNT(layers); i++)
+        if (strcmp(n->type, layers[i]) == 0) return strcmp(n->domain, MS) == 0;
+    return false;
+}
+
+/* Shapes are not known yet; what made the operand tells. */
+static skip_form form_of(const maker *m, uint32_t value)
+{
+    const nnd_graph_node *n = maker_of(m, value);
+    if (n && is_picture(n)) return SKIP_WHOLE;
+    while (n && !n->domain[0] && strcmp(n->type, "Unsqueeze") == 0 && n->formal_count) {
+        value = n->inputs[0];
+        n = maker_of(m, value);
+    }
+    if (n) return !n->domain[0] && strcmp(n->type, "Gemm") == 0 ? SKIP_CHANNELS : SKIP_UNKNOWN;
+    return value != NND_NO_ID && m->g->values[value].rank == 2 ? SKIP_CHANNELS : SKIP_UNKNOWN;
+}
+
+/* Normalises x, which has its channels first; then SiLU if it is asked for. */
+static nnd_status put_norm(maker *m, uint32_t x, uint32_t *out)
+{
+    const uint32_t inputs[3] = {x, input(m, 1), input(m, 2)};
+    nnd_graph_node *n;
+    NND_TRY(put_core(m, 3, inputs, &n, out));
+    NND_TRY(nnd_node_add_int(m->g, n, "num_groups", nnd_node_int(m->from, "groups", 0)));
+    NND_TRY(nnd_node_add_float(m->g, n, "epsilon", nnd_node_float(m->from, "epsilon", 1e-5f)));
+    if (nnd_node_int(m->from, "activation", 0) == 0) return NND_OK;
+    return put(m, "", "Swish", 24, 1, out, &n, out);
+}
+
+static bool is_last(const maker *m)
+{
+    return nnd_node_int(m->from, "channels_last", 1) != 0;
+}
+
+static nnd_status group_norm(maker *m)
+{
+    const int rank = rank_of(m, SIZE_MAX);
+    uint32_t x = input(m, 0);
+    nnd_graph_node *n;
+    if (is_last(m)) NND_TRY(put_transpose(m, x, rank, true, &n, &x));
+    NND_TRY(put_norm(m, x, &x));
+    if (is_last(m)) NND_TRY(put_transpose(m, x, rank, false, &n, &x));
+    finish(m, &m->g->nodes[m->g->node_count - 1]);
+    return NND_OK;
+}
+
+/* One value per channel, as [batch, channels, 1, 1] or [channels, 1, 1]. */
+static nnd_status put_channels(maker *m, uint32_t *value, bool of_each_picture)
+{
+    const int64_t shape[4] = {-1, m->g->values[input(m, 1)].dims[0], 1, 1};
+    uint32_t in[2] = {*value, NND_NO_ID};
+    nnd_graph_node *n;
+    NND_TRY(put_ints(m, of_each_picture ? 4 : 3, shape + !of_each_picture, &in[1]));
+    return put(m, "", "Reshape", 14, 2, in, &n, value);
+}
+
+/* Pictures with channels last whose second operand is known; else the operator stays as it is. */
+static nnd_status skip_group_norm(maker *m)
+{
+    const skip_form form = form_of(m, input(m, 3));
+    const nnd_graph_value *gamma = &m->g->values[input(m, 1)];
+    uint32_t sum[2] = {input(m, 0), input(m, 3)}, bias = input(m, 4), y;
+    nnd_graph_node *n;
+    if (!is_last(m) || form == SKIP_UNKNOWN || !gamma->is_constant || gamma->rank != 1)
+        return nnd_graph_append(m->g, m->from);
+    NND_TRY(put_transpose(m, sum[0], 4, true, &n, &sum[0]));
+    if (form == SKIP_WHOLE)
+        NND_TRY(put_transpose(m, sum[1], 4, true, &n, &sum[1]));
+    else
+        NND_TRY(put_channels(m, &sum[1], true));
+    NND_TRY(put(m, "", "Add", 14, 2, sum, &n, &sum[0]));
+    if (bias != NND_NO_ID) {
+        NND_TRY(put_channels(m, &bias, false));
+        sum[1] = bias;
+        NND_TRY(put(m, "", "Add", 14, 2, sum, &n, &sum[0]));
+    }
+    NND_TRY(put_norm(m, sum[0], &y));
+    NND_TRY(put_transpose(m, y, 4, false, &n, &y));
+    n->outputs[0] = m->from->outputs[0];
+    if (m->from->output_count < 2 || m->from->outputs[1] == NND_NO_ID) return NND_OK;
+    NND_TRY(put_transpose(m, sum[0], 4, false, &n, &y));
+    n->outputs[0] = m->from->outputs[1];
+    return NND_OK;
 }
 
 /* ---- several in a row ---------------------------------------------------------------------- */
@@ -410,7 +526,9 @@ static const nnd_expansion rows[] = {
     ONNX("Unique", 1, 1, 3, "Unique", 11, unique),
     ONNX("NhwcMaxPool", 1, 1, 1, "MaxPool", 12, pool),
     ONNX("NhwcConv", 2, 3, 1, "Conv", 11, conv),
-    {"NhwcFusedConv", 2, 4, 1, NULL, MS, "FusedConv", 1, conv},
+    ONNX("GroupNorm", 3, 3, 1, "GroupNormalization", 21, group_norm),
+    ONNX("SkipGroupNorm", 4, 5, 2, "GroupNormalization", 21, skip_group_norm),
+    {"NhwcFusedConv", 2, 4, 1, NULL, MS, "FusedConv", 1, fused_conv},
     ONNX("QLinearConv", 8, 9, 1, "QLinearConv", 10, qlinear_conv),
     {"QLinearAveragePool", 4, 5, 1, LAST, MS, "QLinearAveragePool", 1, pool},
     ONNX("QLinearReduceMean", 4, 5, 1, "ReduceMean", 13, qlinear_mean),
@@ -446,6 +564,9 @@ static bool attributes_fit(const nnd_graph_node *n, const nnd_expansion *row)
     if (row->make == matmul_activation)
         return activation_opset(nnd_node_string(n, "activation", "")) != 0;
     const int64_t dims = nnd_node_int(n, "signal_ndim", 1);
+    const int64_t activation = nnd_node_int(n, "activation", 0);
+    if (row->make == group_norm || row->make == skip_group_norm)
+        return activation == 0 || activation == 1;
     if (row->make == real_transform)
         return dims >= 1 && dims < NND_MAX_RANK && nnd_node_int(n, "onesided", 1) == 1 &&
                nnd_node_int(n, "normalized", 0) == 0;
@@ -486,7 +607,11 @@ const nnd_expansion *nnd_expansion_of(const nnd_graph_node *n)
 static nnd_status expand_nodes(nnd_graph *g, nnd_graph_node *old, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        maker m = {.g = g, .from = &old[i], .row = nnd_expansion_of(&old[i])};
+        maker m = {.g = g,
+                   .from = &old[i],
+                   .row = nnd_expansion_of(&old[i]),
+                   .old = old,
+                   .old_count = count};
         if (m.row)
             NND_TRY(m.row->make(&m));
         else

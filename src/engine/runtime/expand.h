@@ -15,8 +15,9 @@ typedef struct nnd_expansion nnd_expansion;
 const nnd_expansion *nnd_expansion_of(const nnd_graph_node *node);
 /* Whether there is an operator of that name at all. */
 bool nnd_expansion_knows(const nnd_graph_node *node);
-/* Replaces all of them, sub-graphs included. Nodes that cannot be are left to nnd_graph_bind, which
-   says why. */
+/* Replaces all of them, sub-graphs included, but those that are operators of the table too and for
+   which the file does not tell enough. What cannot be replaced at all is left to nnd_graph_bind,
+   which says why. */
 nnd_status nnd_graph_expand(nnd_graph *graph);
 
 /* For the list of operators: how many there are, their names, the operator of ai.onnx or of
