@@ -133,12 +133,41 @@ static void many_branches_in_one_run(void **state)
     assert_memory_equal(y, data, 3 * sizeof(float));
 }
 
+/* PyTorch's unbind: a split of the number 1, without the dimension that the standard would keep. */
+static void a_split_by_one_may_drop_the_dimension(void **state)
+{
+    const int64_t dims[] = {3, 2, 2}, one = 1;
+    (void)state;
+    for (int listed = 0; listed < 2; listed++)
+        for (int keep = 0; keep < 2; keep++) {
+            nnd_str graph = {0}, attrs = {0};
+            const int64_t ones[] = {1, 1, 1}, three = 3;
+            nnd_tensor x, shape;
+            float data[ROOM], y[ROOM];
+            ramp(&x, data, 3, dims);
+            ow_value(&graph, OW_INPUT, "x", OW_F32, 3, dims, NULL);
+            if (listed)
+                ow_initializer(&graph, "s", OW_I64, 1, &three, ones, sizeof(ones));
+            else
+                ow_initializer(&graph, "s", OW_I64, 0, NULL, &one, sizeof(one));
+            ow_initializer(&graph, "i", OW_I64, 0, NULL, &one, sizeof(one));
+            ow_attr_int(&attrs, "keepdims", keep);
+            ow_node(&graph, "SplitToSequence", "x,s", "q", &attrs);
+            ow_node(&graph, "SequenceAt", "q,i", "y", NULL);
+            ow_value(&graph, OW_OUTPUT, "y", OW_F32, -1, NULL, NULL);
+            assert_int_equal(run(&graph, 18, &x, &shape, y), 4);
+            assert_int_equal(shape.rank, keep || listed ? 3 : 2);
+            assert_memory_equal(y, data + 4, 4 * sizeof(float));
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(scales_of_pictures_are_rounded_as_f32),
         cmocka_unit_test(signals_may_lack_their_last_dimension),
         cmocka_unit_test(many_branches_in_one_run),
+        cmocka_unit_test(a_split_by_one_may_drop_the_dimension),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

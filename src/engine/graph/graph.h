@@ -40,6 +40,7 @@ typedef struct nnd_attr {
     const char *reference; /* inside a function: name of the function's attribute, else NULL */
     nnd_attr_kind kind;
     size_t count;    /* of the list kinds */
+    nnd_graph *home; /* TENSOR: the graph of the value `holder`; around the node's, in functions */
     uint32_t holder; /* TENSOR: the unnamed value that owns the elements */
     union {
         int64_t i;

@@ -307,6 +307,7 @@ static nnd_status tensor_attribute(nnd_ir_graph *graph, const nnd_ir_attribute *
         return nnd_ir_problem(graph->ir, "attribute '%s': not a dense tensor in host memory",
                               from->name);
     NND_TRY(add_constant(graph, "", from->tensor, &to->holder));
+    to->home = g;
     g->values[to->holder].held = true;
     NND_TRY(nnd_graph_constant(g, to->holder, &aligned)); /* operators read it directly */
     to->u.tensor = copy_items(g, aligned, 1, sizeof(*aligned));

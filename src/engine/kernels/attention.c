@@ -340,11 +340,12 @@ static void run_block(const lane *l, size_t unit, size_t first, size_t rows)
     size_t begin = a->keys, end = 0;
     for (size_t i = 0; i < rows; i++) {
         size_t from, to;
-        nnd_attention_sight(a, batch, spot_of(a, unit, first + i).row, &from, &to);
+        spot s = spot_of(a, unit, first + i);
+        nnd_attention_sight(a, batch, s.row, &from, &to);
         if (from < to) begin = NND_MIN(begin, from);
         if (from < to) end = NND_MAX(end, to);
-        l->most[i] = -INFINITY;
-        l->sum[i] = 0.0f;
+        l->most[i] = a->sinks ? a->sinks[s.head] : -INFINITY;
+        l->sum[i] = a->sinks ? 1.0f : 0.0f;
     }
     memset(l->out, 0, rows * l->v_width * sizeof(*l->out));
     for (size_t row = 0; row < rows && begin < end; row += step)

@@ -47,6 +47,7 @@ typedef struct nnd_attention {
     nnd_bias bias;         /* numbers, applied first: a learned term */
     nnd_bias choice;       /* bytes, applied next */
     nnd_bias mask;         /* numbers, applied last: padding */
+    const float *sinks;    /* per head: one more score, whose value is 0; NULL = none */
     bool causal;           /* row i sees keys 0 … i + offset */
     bool empty_is_nan;     /* a row that sees nothing: NaN as in a softmax, else 0 */
     bool nan_is_zero;      /* a row with NaN among its weights: 0 */

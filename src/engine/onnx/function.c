@@ -5,7 +5,7 @@
 #include "base/str.h"
 #include "engine/onnx/scope.h"
 
-enum { P_NAME = 1, P_INPUT = 4, P_OUTPUT = 5, P_NODE = 7, P_OPSET = 9 };
+enum { P_INPUT = 4, P_OUTPUT = 5, P_NODE = 7, P_OPSET = 9, P_DEFAULT = 11 };
 
 static nnd_status out_of_memory(void)
 {
@@ -112,6 +112,32 @@ static nnd_status fill_scope(nnd_onnx_model *m, nnd_graph *g, const nnd_onnx_fun
     return NND_OK;
 }
 
+static bool has_attribute(const nnd_attr *attrs, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(attrs[i].name, name) == 0) return true;
+    return false;
+}
+
+/* What the caller does not say has the value that the function says. */
+static nnd_status add_defaults(nnd_onnx_model *m, nnd_graph *g, int depth,
+                               const nnd_onnx_function *function, nnd_onnx_scope *scope)
+{
+    const size_t given = scope->attr_count;
+    nnd_attr *defaults, *all;
+    size_t count;
+    NND_TRY(nnd_onnx_read_attributes(m, g, function->body, P_DEFAULT, depth, &defaults, &count));
+    if (!count) return NND_OK;
+    NND_TRY(nnd_onnx_align_tensors(g, defaults, count));
+    all = nnd_arena_calloc(&g->arena, given + count, sizeof(*all));
+    if (!all) return out_of_memory();
+    if (given) memcpy(all, scope->attrs, given * sizeof(*all));
+    for (size_t i = 0; i < count; i++)
+        if (!has_attribute(all, given, defaults[i].name)) all[scope->attr_count++] = defaults[i];
+    scope->attrs = all;
+    return NND_OK;
+}
+
 nnd_status nnd_onnx_expand(nnd_onnx_model *m, nnd_graph *g, int depth,
                            const nnd_onnx_function *function, const char *call_name,
                            size_t input_count, const char *const *inputs, size_t output_count,
@@ -127,6 +153,7 @@ nnd_status nnd_onnx_expand(nnd_onnx_model *m, nnd_graph *g, int depth,
     scope.prefix = nnd_arena_strdup_n(&g->arena, prefix, strlen(prefix));
     if (!scope.prefix) return out_of_memory();
     NND_TRY(fill_scope(m, g, function, &scope, input_count, inputs, output_count, outputs));
+    NND_TRY(add_defaults(m, g, depth, function, &scope));
     nnd_pb_bytes *nodes;
     size_t count;
     NND_TRY(nnd_onnx_order_nodes(function->body, P_NODE, &nodes, &count));

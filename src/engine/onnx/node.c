@@ -139,6 +139,7 @@ static nnd_status read_tensor_attr(nnd_onnx_model *m, nnd_graph *g, nnd_pb_bytes
     }
     NND_TRY(nnd_graph_set_constant(g, id, &t, owned));
     g->values[id].held = true;
+    a->home = g;
     a->holder = id;
     a->u.tensor = nnd_arena_calloc(&g->arena, 1, sizeof(nnd_tensor));
     if (!a->u.tensor) return out_of_memory();
@@ -146,8 +147,7 @@ static nnd_status read_tensor_attr(nnd_onnx_model *m, nnd_graph *g, nnd_pb_bytes
     return NND_OK;
 }
 
-/* Operators read attributes directly: their elements have to be aligned. */
-static nnd_status align_tensors(nnd_graph *g, nnd_attr *attrs, size_t count)
+nnd_status nnd_onnx_align_tensors(nnd_graph *g, nnd_attr *attrs, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         const nnd_tensor *aligned;
@@ -255,7 +255,7 @@ static nnd_status read_attribute(nnd_onnx_model *m, nnd_graph *g, nnd_pb_bytes m
 /* The lists and strings of a NodeProto, names already translated into the enclosing scope. */
 typedef struct node_fields {
     nnd_pb_bytes name, type, domain, overload;
-    size_t input_count, output_count, attr_count;
+    size_t input_count, output_count;
     const char **inputs, **outputs;
 } node_fields;
 
@@ -268,7 +268,6 @@ static nnd_status read_fields(nnd_onnx_model *m, nnd_graph *g, nnd_pb_bytes mess
     while (nnd_pb_next(&left, &f, &bad)) {
         n->input_count += f.number == N_INPUT;
         n->output_count += f.number == N_OUTPUT;
-        n->attr_count += f.number == N_ATTRIBUTE;
         if (f.number == N_NAME) n->name = f.bytes;
         if (f.number == N_TYPE) n->type = f.bytes;
         if (f.number == N_DOMAIN) n->domain = f.bytes;
@@ -286,16 +285,20 @@ static nnd_status read_fields(nnd_onnx_model *m, nnd_graph *g, nnd_pb_bytes mess
     return NND_OK;
 }
 
-static nnd_status read_attributes(nnd_onnx_model *m, nnd_graph *g, nnd_pb_bytes message, int depth,
-                                  size_t count, nnd_attr **attrs, size_t *kept)
+nnd_status nnd_onnx_read_attributes(nnd_onnx_model *m, nnd_graph *g, nnd_pb_bytes message,
+                                    uint32_t field, int depth, nnd_attr **attrs, size_t *kept)
 {
     nnd_pb_field f;
     bool bad = false;
+    nnd_pb_bytes again = message;
+    size_t count = 0;
+    while (nnd_pb_next(&again, &f, &bad))
+        count += f.number == field;
     *kept = 0;
     *attrs = nnd_arena_calloc(&g->arena, count ? count : 1, sizeof(nnd_attr));
     if (!*attrs) return out_of_memory();
     while (nnd_pb_next(&message, &f, &bad)) {
-        if (f.number != N_ATTRIBUTE) continue;
+        if (f.number != field) continue;
         nnd_attr a = {0};
         NND_TRY(read_attribute(m, g, f.bytes, depth, &a));
         if (a.kind != NND_ATTR_NONE) (*attrs)[(*kept)++] = a;
@@ -328,7 +331,7 @@ static nnd_status append_node(nnd_onnx_model *m, nnd_graph *g, const node_fields
 {
     if (is_tensor_constant(n, domain, type, attrs, attr_count))
         return append_constant(g, n->outputs[0], &attrs[0]);
-    NND_TRY(align_tensors(g, attrs, attr_count));
+    NND_TRY(nnd_onnx_align_tensors(g, attrs, attr_count));
     uint32_t *inputs = nnd_arena_calloc(&g->arena, n->input_count + 1, sizeof(uint32_t));
     if (!inputs) return out_of_memory();
     for (size_t i = 0; i < n->input_count; i++) {
@@ -364,7 +367,7 @@ nnd_status nnd_onnx_read_node(nnd_onnx_model *m, nnd_pb_bytes message, nnd_graph
     NND_TRY(nnd_onnx_string(&g->arena, n.domain, &domain));
     NND_TRY(nnd_onnx_string(&g->arena, n.overload, &overload));
     if (strcmp(domain, "ai.onnx") == 0) domain = "";
-    NND_TRY(read_attributes(m, g, message, depth, n.attr_count, &attrs, &attr_count));
+    NND_TRY(nnd_onnx_read_attributes(m, g, message, N_ATTRIBUTE, depth, &attrs, &attr_count));
     if (nnd_gradient_is(domain, type))
         return nnd_gradient_expand(m, g,
                                    &(nnd_gradient_call){name, n.input_count, n.output_count,
@@ -372,6 +375,7 @@ nnd_status nnd_onnx_read_node(nnd_onnx_model *m, nnd_pb_bytes message, nnd_graph
     const nnd_onnx_function *function = nnd_onnx_find_function(m, domain, type, overload);
     if (!function || nnd_op_find(domain, type, nnd_onnx_opset(m, domain)))
         return append_node(m, g, &n, name, domain, type, attrs, attr_count);
+    NND_TRY(nnd_onnx_align_tensors(g, attrs, attr_count));
     return nnd_onnx_expand(m, g, depth, function, name, n.input_count, n.inputs, n.output_count,
                            n.outputs, attrs, attr_count);
 }

@@ -31,6 +31,11 @@ int64_t nnd_onnx_opset(const nnd_onnx_model *model, const char *domain);
 nnd_status nnd_onnx_read_opset(nnd_arena *arena, nnd_pb_bytes message, nnd_engine_opset *out);
 const nnd_onnx_function *nnd_onnx_find_function(const nnd_onnx_model *model, const char *domain,
                                                 const char *name, const char *overload);
+/* The attributes that a message has as `field`; those that refer to nothing are left out. */
+nnd_status nnd_onnx_read_attributes(nnd_onnx_model *model, nnd_graph *graph, nnd_pb_bytes message,
+                                    uint32_t field, int depth, nnd_attr **attrs, size_t *count);
+/* Operators read attributes directly: their elements have to be aligned. */
+nnd_status nnd_onnx_align_tensors(nnd_graph *graph, nnd_attr *attrs, size_t count);
 /* Appends the function's body in place of a call. */
 nnd_status nnd_onnx_expand(nnd_onnx_model *model, nnd_graph *graph, int depth,
                            const nnd_onnx_function *function, const char *call_name,

@@ -12,13 +12,14 @@
 /* ---- memory of one run ------------------------------------------------------------------------
  */
 
-enum { BUFFERS = 12 };
+enum { BUFFERS = 14 };
 typedef struct run {
     nnd_attention a;
     nnd_real buffers[BUFFERS];
     size_t used;
     nnd_real y, present_k, present_v;
     int64_t *offset, *valid;
+    int64_t *added; /* GroupQueryAttention: rows of each sequence that are there */
 } run;
 
 static void run_free(run *r)
@@ -30,6 +31,7 @@ static void run_free(run *r)
     nnd_real_free(&r->present_v);
     nnd_free(r->offset);
     nnd_free(r->valid);
+    nnd_free(r->added);
 }
 
 static nnd_status read_real(run *r, const nnd_tensor *t, const float **out)
@@ -627,12 +629,62 @@ static nnd_status projected_run(nnd_op_ctx *c)
 /* ---- GroupQueryAttention ------------------------------------------------------------------------
  */
 
-enum { G_QUERY, G_KEY, G_VALUE, G_PAST_K, G_PAST_V, G_LENGTHS, G_TOTAL, G_COS, G_SIN, G_INPUTS };
+enum { G_QUERY, G_KEY, G_VALUE, G_PAST_K, G_PAST_V, G_LENGTHS, G_TOTAL, G_COS, G_SIN };
+enum {
+    G_POSITIONS = 9,
+    G_BIAS,
+    G_SINKS,
+    G_K_SCALE,
+    G_V_SCALE,
+    G_Q_NORM,
+    G_K_NORM,
+    G_NEW,
+    G_INPUTS
+};
 
 typedef struct grouped {
     int64_t batch, rows, heads, kv_heads, size, past, total, extent;
     bool packed; /* query holds keys and values too */
+    bool prompt; /* nothing is cached */
 } grouped;
+
+static bool is_none(const nnd_graph_node *n, const char *name)
+{
+    return strcmp(nnd_node_string(n, name, "NONE"), "NONE") == 0;
+}
+
+static nnd_status grouped_supported(const nnd_op_ctx *c)
+{
+    const nnd_graph_node *n = c->node;
+    if (!is_none(n, "k_quant_type") || !is_none(n, "v_quant_type") || nnd_op_in(c, G_K_SCALE) ||
+        nnd_op_in(c, G_V_SCALE))
+        return nnd_op_fail(c, NND_E_UNSUPPORTED, "a quantised cache is not supported");
+    if (nnd_node_int(n, "sliding_window_cache", 0))
+        return nnd_op_fail(c, NND_E_UNSUPPORTED, "a cache of one window is not supported");
+    if (nnd_op_in(c, G_Q_NORM) || nnd_op_in(c, G_K_NORM))
+        return nnd_op_fail(c, NND_E_UNSUPPORTED, "normalised heads are not supported");
+    return NND_OK;
+}
+
+/* Positions, a bias of the scores, sinks, and how much of a padded chunk is there. */
+static nnd_status grouped_extras(const nnd_op_ctx *c, grouped *g)
+{
+    const nnd_tensor *positions = nnd_op_in(c, G_POSITIONS), *bias = nnd_op_in(c, G_BIAS);
+    const nnd_tensor *sinks = nnd_op_in(c, G_SINKS), *added = nnd_op_in(c, G_NEW);
+    g->prompt = !added && g->rows == g->total;
+    if (positions && (positions->dtype != NND_I64 || positions->rank != 2 ||
+                      positions->dims[0] != g->batch || positions->dims[1] != g->rows))
+        return nnd_op_fail(c, NND_E_SHAPE, "position_ids does not have one number per row");
+    if (bias && (bias->rank != 4 || bias->dims[3] != g->total))
+        return nnd_op_fail(c, NND_E_SHAPE, "attention_bias does not have one term per key");
+    if (sinks && (sinks->rank != 1 || sinks->dims[0] != g->heads))
+        return nnd_op_fail(c, NND_E_SHAPE, "head_sink does not have one number per head");
+    if (added && (added->dtype != NND_I32 || nnd_tensor_count(added) != g->batch))
+        return nnd_op_fail(c, NND_E_SHAPE, "query_seqlens does not have one length per batch");
+    if (!nnd_node_int(c->node, "causal", 1) && nnd_node_int(c->node, "local_window_size", -1) > 0)
+        return nnd_op_fail(c, NND_E_FORMAT, "a local window without causal attention");
+    return NND_OK;
+}
 
 static nnd_status grouped_cache(const nnd_op_ctx *c, grouped *g)
 {
@@ -661,8 +713,9 @@ static nnd_status grouped_read(const nnd_op_ctx *c, grouped *g)
     NND_TRY(nnd_op_need(c, G_LENGTHS, &t));
     for (size_t i = G_KEY; i <= G_PAST_V; i++)
         if (nnd_op_in(c, i)) NND_TRY(nnd_op_expect(c, i, 1u << q->dtype));
-    if (c->node->formal_count > G_INPUTS)
-        return nnd_op_fail(c, NND_E_UNSUPPORTED, "position ids and score biases are not supported");
+    for (size_t i = G_BIAS; i <= G_SINKS; i++)
+        if (nnd_op_in(c, i)) NND_TRY(nnd_op_expect(c, i, 1u << q->dtype));
+    NND_TRY(grouped_supported(c));
     *g = (grouped){.heads = nnd_node_int(c->node, "num_heads", 0),
                    .kv_heads = nnd_node_int(c->node, "kv_num_heads", 0),
                    .packed = !nnd_op_in(c, G_KEY)};
@@ -681,7 +734,8 @@ static nnd_status grouped_read(const nnd_op_ctx *c, grouped *g)
             t->dims[2] != g->kv_heads * g->size)
             return nnd_op_fail(c, NND_E_SHAPE, "input %zu does not fit the query", i);
     }
-    return grouped_cache(c, g);
+    NND_TRY(grouped_cache(c, g));
+    return grouped_extras(c, g);
 }
 
 static nnd_status grouped_infer(nnd_op_ctx *c)
@@ -722,23 +776,43 @@ static nnd_status grouped_plan(nnd_op_ctx *c)
     return NND_OK;
 }
 
-/* How many keys each sequence had before; the new ones go behind them. */
+/* How many keys each sequence had before, and how many new ones go behind them. */
 static nnd_status grouped_limits(nnd_op_ctx *c, run *r, const grouped *g)
 {
     const int32_t *lengths = c->in[G_LENGTHS]->data;
-    bool prompt = g->rows == g->total;
+    const nnd_tensor *added = nnd_op_in(c, G_NEW);
     NND_TRY(make_limits(c, r, 0, 0));
+    r->added = nnd_calloc(r->a.batch + 1, sizeof(*r->added));
+    if (!r->added) return nnd_op_fail(c, NND_E_OUT_OF_MEMORY, "no memory to attend");
     for (int64_t i = 0; i < g->batch; i++) {
-        int64_t before = prompt ? 0 : (int64_t)lengths[i] + 1 - g->rows;
-        if (before < 0 || before > g->past || before + g->rows > g->extent)
+        int64_t rows = added ? nnd_op_int_at(added, (size_t)i) : g->rows;
+        int64_t before = g->prompt ? 0 : (int64_t)lengths[i] + 1 - rows;
+        if (rows < 0 || rows > g->rows)
+            return nnd_op_fail(c, NND_E_FORMAT, "query_seqlens[%lld] is %lld of %lld rows",
+                               (long long)i, (long long)rows, (long long)g->rows);
+        if (before < 0 || before > g->past || before + rows > g->extent)
             return nnd_op_fail(c, NND_E_FORMAT,
                                "seqlens_k[%lld] is %d, which does not fit the "
                                "cache",
                                (long long)i, lengths[i]);
+        r->added[i] = rows;
         r->offset[i] = before;
-        r->valid[i] = before + g->rows;
+        r->valid[i] = before + rows;
     }
     return NND_OK;
+}
+
+/* Where a row stands. Of the positions of a prompt, the first one counts, for all sequences. */
+static nnd_status position_of(const nnd_op_ctx *c, const run *r, const grouped *g, int64_t batch,
+                              int64_t row, int64_t positions, int64_t *out)
+{
+    const nnd_tensor *t = nnd_op_in(c, G_POSITIONS);
+    int64_t at = r->offset[batch] + row;
+    if (t) at = nnd_op_int_at(t, g->prompt ? 0 : (size_t)(batch * g->rows + row));
+    if (t && g->prompt && at >= 0 && at < positions) at += row;
+    *out = at;
+    if (at >= 0 && at < positions) return NND_OK;
+    return nnd_op_fail(c, NND_E_FORMAT, "position %lld is outside of the caches", (long long)at);
 }
 
 /* Rotates rows of `heads` heads in place, [batch, heads, rows, size] from row `skip` of `extent`.
@@ -757,12 +831,10 @@ static nnd_status turn(nnd_op_ctx *c, run *r, const grouped *g, float *data, int
     bool interleaved = nnd_node_int(c->node, "rotary_interleaved", 0) != 0;
     size_t half = (size_t)t->dims[1], size = (size_t)g->size;
     for (int64_t i = 0; i < g->batch * heads; i++) {
-        int64_t first = r->offset[i / heads];
-        for (int64_t row = 0; row < g->rows; row++) {
-            if (first + row >= t->dims[0])
-                return nnd_op_fail(c, NND_E_FORMAT, "position %lld is outside of the caches",
-                                   (long long)(first + row));
-            size_t angle = (size_t)(first + row) * half;
+        int64_t batch = i / heads, first = r->offset[batch], position;
+        for (int64_t row = 0; row < r->added[batch]; row++) {
+            NND_TRY(position_of(c, r, g, batch, row, t->dims[0], &position));
+            size_t angle = (size_t)position * half;
             float *x = data + (size_t)(i * extent + row + (skip ? first : 0)) * size;
             nnd_rotary_apply(x, x, size, 2 * half, cosine + angle, sine + angle, interleaved);
         }
@@ -807,9 +879,24 @@ static nnd_status grouped_append(nnd_op_ctx *c, run *r, const grouped *g, size_t
         one.data += b * one.batch;
         nnd_heads_append(*out + b * kv * extent * size, extent,
                          before ? before + b * kv * (size_t)g->past * size : NULL,
-                         (size_t)r->offset[b], (size_t)g->past, &one, (size_t)g->rows, 1, kv, size);
+                         (size_t)r->offset[b], (size_t)g->past, &one, (size_t)r->added[b], 1, kv,
+                         size);
     }
     *heads = nnd_heads_planar(*out, extent, kv, size);
+    return NND_OK;
+}
+
+/* A sink is a score more in the sum of a row's weights; a smooth softmax has one of 0. */
+static nnd_status grouped_sinks(nnd_op_ctx *c, run *r)
+{
+    const nnd_tensor *t = nnd_op_in(c, G_SINKS);
+    const int64_t heads = (int64_t)r->a.heads;
+    float *zeros;
+    if (t) return read_real(r, t, &r->a.sinks);
+    if (nnd_node_int(c->node, "smooth_softmax", 0) != 1) return NND_OK;
+    NND_TRY(make_real(r, 1, &heads, &zeros));
+    memset(zeros, 0, r->a.heads * sizeof(*zeros));
+    r->a.sinks = zeros;
     return NND_OK;
 }
 
@@ -822,9 +909,11 @@ static nnd_status grouped_attend(nnd_op_ctx *c, run *r)
     r->a = grouped_sizes(&g);
     r->a.scale = scale_of(c, g.size);
     r->a.softcap = nnd_node_float(c->node, "softcap", 0);
-    r->a.causal = true;
+    r->a.causal = nnd_node_int(c->node, "causal", 1) != 0;
     r->a.window = window > 0 ? window : 0;
     NND_TRY(grouped_limits(c, r, &g));
+    NND_TRY(read_bias(c, r, nnd_op_in(c, G_BIAS)));
+    NND_TRY(grouped_sinks(c, r));
     NND_TRY(grouped_heads(c, r, &g));
     int64_t dims[4] = {g.batch, g.heads, g.rows, g.size};
     NND_TRY(make_real(r, 4, dims, &q));
@@ -856,7 +945,7 @@ static const nnd_op ops[] = {
      .prepare = nnd_product_prepare, .plan = projected_plan, .flops = projected_flops},
     {MS, "QAttention", 1, 0, 5, Q_INPUTS, 1, 2, 0, projected_infer, projected_run,
      .plan = projected_plan, .flops = projected_flops, .variant = QUANTISED},
-    {MS, "GroupQueryAttention", 1, 0, 1, 12, 1, 3, 0, grouped_infer, grouped_run,
+    {MS, "GroupQueryAttention", 1, 0, 1, G_INPUTS, 1, 3, 0, grouped_infer, grouped_run,
      .plan = grouped_plan, .flops = grouped_flops},
 };
 const nnd_op_family nnd_ops_attention_ms = {ops, NND_COUNT(ops)};

@@ -166,6 +166,15 @@ static nnd_status make_piece(const nnd_op_ctx *c, int axis, int64_t begin, int64
     return status;
 }
 
+/* The standard has `keepdims` count only without a split. PyTorch's exporter writes unbind as a
+   split of the number 1 without the dimension, though, and other engines take it at its word. */
+static bool keeps_dimension(const nnd_op_ctx *c)
+{
+    const nnd_tensor *split = nnd_op_in(c, 1);
+    bool ones = !split || (split->rank == 0 && nnd_op_int_at(split, 0) == 1);
+    return !ones || nnd_node_int(c->node, "keepdims", 1) != 0;
+}
+
 static nnd_status split_run(nnd_op_ctx *c)
 {
     int axis;
@@ -175,8 +184,8 @@ static nnd_status split_run(nnd_op_ctx *c)
     const nnd_tensor *x = c->in[0];
     if (!nnd_op_element(x->dtype)) return nnd_op_expect(c, 0, 0);
     NND_TRY(nnd_op_axis(c, nnd_node_int(c->node, "axis", 0), x->rank, &axis));
-    bool keep = nnd_op_in(c, 1) || nnd_node_int(c->node, "keepdims", 1) != 0;
     nnd_status status = read_split(c, x->dims[axis], &begins, &count);
+    bool keep = status != NND_OK || keeps_dimension(c);
     if (status == NND_OK) {
         items = nnd_calloc(count + 1, sizeof(nnd_value *));
         status = items ? NND_OK : out_of_memory();

@@ -101,6 +101,17 @@ static nnd_status move_constants(nnd_graph *g, body *b)
     return NND_OK;
 }
 
+/* A tensor attribute of the body is one of the graph around then. Those that a function was called
+   with may belong to a graph further out. */
+static void move_attributes(nnd_graph *g, const body *b, nnd_attr *attrs, size_t count)
+{
+    for (size_t k = 0; k < count; k++) {
+        if (attrs[k].kind != NND_ATTR_TENSOR || attrs[k].home != b->from) continue;
+        attrs[k].holder = b->to[attrs[k].holder];
+        attrs[k].home = g;
+    }
+}
+
 /* A node's own lists, with values of the graph around. Attributes that are constants stay where
    their elements are. */
 static nnd_status copy_node(inliner *s, body *b, const nnd_graph_node *n)
@@ -112,9 +123,7 @@ static nnd_status copy_node(inliner *s, body *b, const nnd_graph_node *n)
     copy.attrs = nnd_arena_calloc(arena, n->attr_count, sizeof(*copy.attrs));
     if (!copy.inputs || !copy.outputs || !copy.attrs) return out_of_memory();
     if (n->attr_count) memcpy(copy.attrs, n->attrs, n->attr_count * sizeof(*copy.attrs));
-    for (size_t k = 0; k < n->attr_count; k++)
-        if (copy.attrs[k].kind == NND_ATTR_TENSOR)
-            copy.attrs[k].holder = b->to[copy.attrs[k].holder];
+    move_attributes(s->g, b, copy.attrs, copy.attr_count);
     for (size_t k = 0; k < n->input_count; k++)
         copy.inputs[k] = n->inputs[k] == NND_NO_ID ? NND_NO_ID : b->to[n->inputs[k]];
     for (size_t k = 0; k < n->output_count; k++) {
@@ -164,6 +173,14 @@ static void retire(nnd_graph *g, nnd_graph *child)
     g->retired = child;
 }
 
+static void move_attributes_below(nnd_graph *g, const body *b, nnd_graph *child)
+{
+    for (size_t i = 0; i < child->node_count; i++)
+        move_attributes(g, b, child->nodes[i].attrs, child->nodes[i].attr_count);
+    for (nnd_graph *inner = child->children; inner; inner = inner->sibling)
+        move_attributes_below(g, b, inner);
+}
+
 /* Sub-graphs of the body become sub-graphs of the graph. */
 static void adopt(nnd_graph *g, const body *b)
 {
@@ -173,6 +190,7 @@ static void adopt(nnd_graph *g, const body *b)
         nnd_graph *next = child->sibling;
         for (size_t i = 0; i < child->capture_count; i++)
             child->captures[i].outer = b->to[child->captures[i].outer];
+        move_attributes_below(g, b, child);
         child->parent = g;
         child->sibling = g->children;
         g->children = child;

@@ -99,11 +99,11 @@ static nnd_status widen_constants(nnd_graph *g, bool held, size_t *changes)
 }
 
 /* Attributes that name a type of the result. */
-static void widen_attribute(nnd_graph *g, nnd_attr *a)
+static void widen_attribute(nnd_attr *a)
 {
     static const char *const names[] = {"to", "dtype", "output_dtype", "output_datatype"};
     if (a->kind == NND_ATTR_TENSOR && is_half(a->u.tensor->dtype))
-        *a->u.tensor = g->values[a->holder].constant;
+        *a->u.tensor = a->home->values[a->holder].constant;
     for (size_t i = 0; a->kind == NND_ATTR_INT && i < NND_COUNT(names); i++)
         if (strcmp(a->name, names[i]) == 0 && is_half(nnd_onnx_dtype((uint64_t)a->u.i)))
             a->u.i = nnd_onnx_type_code(NND_F32);
@@ -116,7 +116,7 @@ static void widen_types(nnd_graph *g, const bool *border)
         if (is_half(g->values[i].dtype) && !(border && border[i])) g->values[i].dtype = NND_F32;
     for (size_t i = 0; i < g->node_count; i++)
         for (size_t k = 0; k < g->nodes[i].attr_count; k++)
-            widen_attribute(g, &g->nodes[i].attrs[k]);
+            widen_attribute(&g->nodes[i].attrs[k]);
     for (nnd_graph *child = g->children; child; child = child->sibling)
         widen_types(child, NULL);
 }

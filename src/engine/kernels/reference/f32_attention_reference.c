@@ -28,9 +28,9 @@ static void apply_bias(float *scores, size_t keys, const nnd_bias *b, size_t bat
     }
 }
 
-static void softmax(const nnd_attention *a, float *scores)
+static void softmax(const nnd_attention *a, size_t head, float *scores)
 {
-    float top = -INFINITY;
+    float top = a->sinks ? a->sinks[head] : -INFINITY;
     double sum = 0;
     for (size_t i = 0; i < a->keys; i++)
         top = scores[i] > top || isnan(scores[i]) ? scores[i] : top;
@@ -38,6 +38,7 @@ static void softmax(const nnd_attention *a, float *scores)
         scores[i] = top == -INFINITY || scores[i] == -INFINITY ? 0.0f : expf(scores[i] - top);
         sum += (double)scores[i];
     }
+    if (a->sinks) sum += exp((double)a->sinks[head] - (double)top);
     float inverse = sum != 0 ? (float)(1.0 / sum) : a->empty_is_nan ? NAN : 0.0f;
     bool broken = inverse != inverse && a->nan_is_zero;
     for (size_t i = 0; i < a->keys; i++)
@@ -74,7 +75,7 @@ void nnd_f32_attention_reference(const nnd_attention *a, size_t index, float *sc
     for (size_t i = 0; i < a->keys; i++)
         if (i < from || i >= to) scores[i] = -INFINITY;
     tap(a, NND_TAP_BIASED, index, scores);
-    softmax(a, scores);
+    softmax(a, head, scores);
     tap(a, NND_TAP_SOFTMAX, index, scores);
     memset(y, 0, a->v_size * sizeof(*y));
     for (size_t i = from; i < to; i++)
