@@ -422,23 +422,32 @@ void nnd_f32_to_bf16(const float *x, uint16_t *y, size_t n);
 
 /* ---- 10 weights of few bits ------------------------------------------------------------- */
 
+enum { NND_NBITS_ROWS = 4 }; /* so many rows share the work of taking codes out of their bytes */
+
 /* One column of a matrix whose elements are codes of 2, 4 or 8 bits, the first one in a byte's
-   lowest bits. Element i of block b is (code − zero[b])·scale[b]. */
+   lowest bits. Element i of block b is (code − zero[b])·scale[b].
+
+   The elements of a block are arranged by phases: first all that lie in the lowest bits of their
+   bytes, then those of the next bits, and so on. */
 typedef struct nnd_nbits_column {
     int bits;
     size_t blocks, bytes; /* per column; per block, = elements·bits/8 */
     const uint8_t *q;
     const float *scale, *zero; /* per block */
-    const float *a, *sums;     /* of nnd_nbits_arrange; read by nnd_nbits_dot only */
+    /* nnd_nbits_dot only: rows that nnd_nbits_arrange made, a_row apart, their sums `blocks` */
+    const float *a, *sums;
+    size_t rows, a_row;
 } nnd_nbits_column;
 
-/* Brings k elements into the order that nnd_nbits_dot reads them in, padded with zeros to whole
-   blocks of `block` elements (a multiple of 8/bits), and sums each block. */
+/* Arranges k elements, padded with zeros to whole blocks of `block` elements, and sums each
+   block. */
 void nnd_nbits_arrange(int bits, size_t block, const float *a, size_t k, float *arranged,
                        float *sums);
-/* Σ a[i]·element[i]. The order of the sum depends on the column's shape only. */
-float nnd_nbits_dot(const nnd_nbits_column *c);
-/* The first k elements. */
+/* y[row] = Σ a[row][i]·element[i]. The order of a sum depends on the column's shape only. */
+void nnd_nbits_dot(const nnd_nbits_column *c, float *y);
+/* The first k elements, in their own order. */
 void nnd_nbits_unpack(const nnd_nbits_column *c, size_t block, size_t k, float *y);
+/* All elements of all blocks, arranged. */
+void nnd_nbits_spread(const nnd_nbits_column *c, float *y);
 
 #endif

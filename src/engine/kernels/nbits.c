@@ -1,4 +1,4 @@
-/* Weights of few bits: the order that the products want their operand in, and unpacking. */
+/* Weights of few bits: the order that the products want their operand in. */
 #include "engine/kernels/set.h"
 
 void nnd_nbits_arrange(int bits, size_t block, const float *a, size_t k, float *arranged,
@@ -46,7 +46,12 @@ void nnd_nbits_unpack(const nnd_nbits_column *c, size_t block, size_t k, float *
         unpack_bits(c, 2, block, k, y);
 }
 
-float nnd_nbits_dot(const nnd_nbits_column *c)
+void nnd_nbits_dot(const nnd_nbits_column *c, float *y)
 {
-    return nnd_kernel_set_current()->nbits_dot(c);
+    nnd_kernel_set_current()->nbits_dot(c, y);
+}
+
+void nnd_nbits_spread(const nnd_nbits_column *c, float *y)
+{
+    nnd_kernel_set_current()->nbits_spread(c, y);
 }

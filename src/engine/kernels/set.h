@@ -177,7 +177,8 @@ typedef struct nnd_kernel_set {
     void (*f32_to_f16)(const float *x, uint16_t *y, size_t n);
     void (*bf16_to_f32)(const uint16_t *x, float *y, size_t n);
     void (*f32_to_bf16)(const float *x, uint16_t *y, size_t n);
-    float (*nbits_dot)(const nnd_nbits_column *c);
+    void (*nbits_dot)(const nnd_nbits_column *c, float *y);
+    void (*nbits_spread)(const nnd_nbits_column *c, float *y);
     void (*attention_row)(nnd_attention_row *row); /* NULL in the reference */
 } nnd_kernel_set;
 

@@ -126,11 +126,14 @@ static void dot_tile(const job *j, const part *p, const float *bias, float *y, s
     size_t first = tile * NND_PANEL_COLUMNS, until = smaller(first + NND_PANEL_COLUMNS, w->n);
     for (size_t n = first; n < until; n++) {
         nnd_nbits_column codes = codes_at(w, p->expert, n, scratch);
-        for (size_t i = 0; i < p->rows; i++) {
-            codes.a = j->operand + (p->first + i) * w->k;
-            codes.sums = j->sums + (p->first + i) * w->blocks;
-            y[i * w->n + n] = nnd_nbits_dot(&codes) + (bias ? bias[n] : 0.0f);
-        }
+        float dots[NND_MOE_FEW_ROWS];
+        codes.a = j->operand + p->first * w->k;
+        codes.sums = j->sums + p->first * w->blocks;
+        codes.rows = p->rows;
+        codes.a_row = w->k;
+        nnd_nbits_dot(&codes, dots);
+        for (size_t i = 0; i < p->rows; i++)
+            y[i * w->n + n] = dots[i] + (bias ? bias[n] : 0.0f);
     }
 }
 

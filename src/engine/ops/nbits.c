@@ -16,7 +16,7 @@
 
 enum { A, B, SCALES, ZEROS, GROUPS, BIAS, INPUTS };
 enum { COLUMNS = 32, ROWS = 256 }; /* of a tile */
-enum { FEW_ROWS = 8 };             /* up to so many rows the weights are not unpacked */
+enum { FEW_ROWS = 16 };            /* up to so many rows the weights are not unpacked */
 
 /* ---- the matrix ----------------------------------------------------------------------------- */
 
@@ -145,7 +145,7 @@ static nnd_nbits_column column_at(const matrix *p, size_t column, float *scratch
 typedef struct job {
     matrix p;
     nnd_real a, bias, result;
-    float *y, *arranged, *sums;
+    float *y, *arranged, *sums; /* arranged: NULL where A stays as it is */
     const struct step *step;
 } job;
 
@@ -157,28 +157,34 @@ static nnd_status dot_tile(void *user, size_t tile, int lane)
     float *scratch = nnd_op_lane(p->c, lane);
     for (size_t i = first; i < until; i++) {
         nnd_nbits_column column = column_at(p, i, scratch);
-        for (size_t row = 0; row < p->m; row++) {
-            column.a = j->arranged + row * p->blocks * p->block;
-            column.sums = j->sums + row * p->blocks;
-            j->y[row * p->n + i] = nnd_nbits_dot(&column) + (j->bias.data ? j->bias.data[i] : 0.0f);
-        }
+        float y[FEW_ROWS];
+        column.a = j->arranged;
+        column.sums = j->sums;
+        column.rows = p->m;
+        column.a_row = p->blocks * p->block;
+        nnd_nbits_dot(&column, y);
+        for (size_t row = 0; row < p->m; row++)
+            j->y[row * p->n + i] = y[row] + (j->bias.data ? j->bias.data[i] : 0.0f);
     }
     return NND_OK;
 }
 
-static nnd_status run_few(nnd_op_ctx *c, job *j)
+/* The rows of A in the order in which the weights' codes lie; g_idx wants them as they are. */
+static nnd_status arrange(const nnd_op_ctx *c, job *j)
 {
     const matrix *p = &j->p;
-    size_t row = p->blocks * p->block;
-    j->arranged = nnd_alloc_aligned(p->m * (row + p->blocks) * sizeof(float) + 1, 64);
+    size_t row = p->blocks * p->block, elements, bytes;
+    if (nnd_op_in(c, GROUPS)) return NND_OK;
+    if (!nnd_size_mul(p->m, row + p->blocks, &elements) ||
+        !nnd_size_mul(elements + 1, sizeof(float), &bytes))
+        return nnd_op_fail(c, NND_E_OVERFLOW, "the operand is too large");
+    j->arranged = nnd_alloc_aligned(bytes, 64);
     if (!j->arranged) return nnd_op_fail(c, NND_E_OUT_OF_MEMORY, "no memory for the operand");
     j->sums = j->arranged + p->m * row;
     for (size_t i = 0; i < p->m; i++)
         nnd_nbits_arrange(p->bits, p->block, j->a.data + i * p->k, p->k, j->arranged + i * row,
                           j->sums + i * p->blocks);
-    nnd_status status = nnd_op_for(c, (p->n + COLUMNS - 1) / COLUMNS, dot_tile, j);
-    nnd_free_aligned(j->arranged);
-    return status;
+    return NND_OK;
 }
 
 /* ---- many rows ------------------------------------------------------------------------------ */
@@ -187,6 +193,7 @@ static nnd_status run_few(nnd_op_ctx *c, job *j)
 typedef struct step {
     nnd_gemm gemm[2][2]; /* [last rows][last columns] */
     size_t row_tiles, column_tiles;
+    size_t depth;                  /* elements of a row of A and of a column */
     size_t panel, packed, scratch; /* where the lane's parts begin */
     bool few;
 } step;
@@ -216,17 +223,18 @@ static nnd_status panel_tile(void *user, size_t tile, int lane)
     size_t column = tile / s->row_tiles, row = tile % s->row_tiles;
     const nnd_gemm *gemm = &s->gemm[row + 1 == s->row_tiles][column + 1 == s->column_tiles];
     char *memory = nnd_op_lane(p->c, lane);
+    const float *a = j->arranged ? j->arranged : j->a.data;
     float *panel = (float *)(void *)(memory + s->panel);
     float *packed = (float *)(void *)(memory + s->packed);
     for (size_t i = 0; i < (size_t)gemm->desc.n; i++) {
         nnd_nbits_column q = column_at(p, column * COLUMNS + i, (float *)(void *)memory);
-        if (nnd_op_in(p->c, GROUPS))
-            unpack_grouped(p, &q, panel + i * p->k);
+        if (j->arranged)
+            nnd_nbits_spread(&q, panel + i * s->depth);
         else
-            nnd_nbits_unpack(&q, p->block, p->k, panel + i * p->k);
+            unpack_grouped(p, &q, panel + i * s->depth);
     }
     nnd_gemm_pack_b(gemm, panel, packed);
-    nnd_gemm_args args = {.a = j->a.data + row * ROWS * p->k,
+    nnd_gemm_args args = {.a = a + row * ROWS * s->depth,
                           .packed_b = packed,
                           .bias = j->bias.data ? j->bias.data + column * COLUMNS : NULL,
                           .c = j->y + row * ROWS * p->n + column * COLUMNS};
@@ -247,14 +255,15 @@ static nnd_status make_step(const nnd_op_ctx *c, const matrix *p, step *s, size_
     size_t packed = 0, scratch = 0;
     *s = (step){.few = p->m <= FEW_ROWS && !nnd_op_in(c, GROUPS),
                 .row_tiles = (p->m + ROWS - 1) / ROWS,
-                .column_tiles = (p->n + COLUMNS - 1) / COLUMNS};
+                .column_tiles = (p->n + COLUMNS - 1) / COLUMNS,
+                .depth = nnd_op_in(c, GROUPS) ? p->k : p->blocks * p->block};
     *lane_bytes = 2 * p->blocks * sizeof(float);
     if (s->few || p->m == 0) return NND_OK;
     for (size_t i = 0; i < 4; i++) {
         nnd_gemm *gemm = &s->gemm[i / 2][i % 2];
         nnd_gemm_desc d = {.m = (int64_t)extent(p->m, ROWS, i / 2),
                            .n = (int64_t)extent(p->n, COLUMNS, i % 2),
-                           .k = (int64_t)p->k,
+                           .k = (int64_t)s->depth,
                            .trans_b = true,
                            .ldc = (int64_t)p->n,
                            .alpha = 1.0f,
@@ -263,7 +272,7 @@ static nnd_status make_step(const nnd_op_ctx *c, const matrix *p, step *s, size_
         packed = larger(packed, nnd_gemm_packed_bytes(gemm));
         scratch = larger(scratch, nnd_gemm_lane_bytes(gemm));
     }
-    size_t panel = p->k * COLUMNS * sizeof(float); /* K and N are below 2^31 */
+    size_t panel = s->depth * COLUMNS * sizeof(float); /* K and the block are at most 2^31 */
     s->panel = (*lane_bytes + 63) & ~(size_t)63;
     s->packed = s->panel + ((panel + 63) & ~(size_t)63);
     s->scratch = s->packed + ((packed + 63) & ~(size_t)63);
@@ -322,11 +331,14 @@ static nnd_status multiply(nnd_op_ctx *c, job *j)
     }
     nnd_status status = nnd_op_need_lane(c, bytes, &memory);
     if (status == NND_OK) {
-        status = j->step->few
-                     ? run_few(c, j)
-                     : nnd_op_for(c, j->step->row_tiles * j->step->column_tiles, panel_tile, j);
+        status = arrange(c, j);
+        const step *s = j->step;
+        if (status == NND_OK)
+            status = s->few ? nnd_op_for(c, s->column_tiles, dot_tile, j)
+                            : nnd_op_for(c, s->row_tiles * s->column_tiles, panel_tile, j);
         nnd_free_aligned(memory);
     }
+    nnd_free_aligned(j->arranged);
     j->step = NULL;
     NND_TRY(status);
     return nnd_real_write(&c->out[0], &j->result);

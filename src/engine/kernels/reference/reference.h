@@ -59,7 +59,8 @@ void nnd_f16_to_f32_reference(const uint16_t *x, float *y, size_t n);
 void nnd_f32_to_f16_reference(const float *x, uint16_t *y, size_t n);
 void nnd_bf16_to_f32_reference(const uint16_t *x, float *y, size_t n);
 void nnd_f32_to_bf16_reference(const float *x, uint16_t *y, size_t n);
-float nnd_f32_nbits_dot_reference(const nnd_nbits_column *c);
+void nnd_f32_nbits_dot_reference(const nnd_nbits_column *c, float *y);
+void nnd_f32_nbits_spread_reference(const nnd_nbits_column *c, float *y);
 
 void nnd_f32_lrn_reference(const nnd_lrn_args *args);
 

@@ -29,4 +29,5 @@ const nnd_kernel_set nnd_kernel_set_reference = {
     .bf16_to_f32 = nnd_bf16_to_f32_reference,
     .f32_to_bf16 = nnd_f32_to_bf16_reference,
     .nbits_dot = nnd_f32_nbits_dot_reference,
+    .nbits_spread = nnd_f32_nbits_spread_reference,
 };

@@ -47,7 +47,8 @@ void VEC_NAME(nnd_f16_to_f32)(const uint16_t *x, float *y, size_t n);
 void VEC_NAME(nnd_f32_to_f16)(const float *x, uint16_t *y, size_t n);
 void VEC_NAME(nnd_bf16_to_f32)(const uint16_t *x, float *y, size_t n);
 void VEC_NAME(nnd_f32_to_bf16)(const float *x, uint16_t *y, size_t n);
-float VEC_NAME(nnd_f32_nbits_dot)(const nnd_nbits_column *c);
+void VEC_NAME(nnd_f32_nbits_dot)(const nnd_nbits_column *c, float *y);
+void VEC_NAME(nnd_f32_nbits_spread)(const nnd_nbits_column *c, float *y);
 void VEC_NAME(nnd_f32_attention_row)(nnd_attention_row *row);
 
 const nnd_kernel_set VEC_NAME(nnd_kernel_set) = {
@@ -85,5 +86,6 @@ const nnd_kernel_set VEC_NAME(nnd_kernel_set) = {
     .bf16_to_f32 = VEC_NAME(nnd_bf16_to_f32),
     .f32_to_bf16 = VEC_NAME(nnd_f32_to_bf16),
     .nbits_dot = VEC_NAME(nnd_f32_nbits_dot),
+    .nbits_spread = VEC_NAME(nnd_f32_nbits_spread),
     .attention_row = VEC_NAME(nnd_f32_attention_row),
 };
