@@ -613,6 +613,54 @@ static void packed_operands(void **state)
     check(&p);
 }
 
+/* ---- nothing at all ---------------------------------------------------------------------------
+ */
+
+static void run_empty(pair *p)
+{
+    nnd_str model = {0};
+    ow_value(&p->graph, OW_OUTPUT, "a", OW_F32, 0, NULL, NULL);
+    ow_model(&model, &p->graph, 24);
+    p->model = model;
+    const nnd_status status = load_and_run(p);
+    if (status != NND_OK) report_error("run");
+    assert_int_equal(status, NND_OK);
+    nnd_str_free(&p->model);
+}
+
+/* Inputs without elements. */
+static void empty_batches(void **state)
+{
+    pair act = {0}, norm = {0}, soft = {0}, conv = {0}, pads = {0}, split = {0};
+    (void)state;
+    input(&act, "x", DIMS(0, 3, 4));
+    input(&act, "y", DIMS(4, 4));
+    ow_attr_text(&act.attrs, "activation", "Softmax");
+    fused(&act, "FusedMatMulActivation", "x,y", "a");
+    run_empty(&act);
+    input(&norm, "x", DIMS(0, 2, 2, 4));
+    input(&norm, "g", DIMS(4));
+    ow_attr_int(&norm.attrs, "groups", 2);
+    fused(&norm, "SkipGroupNorm", "x,g,g,x", "a,sum");
+    run_empty(&norm);
+    input(&soft, "x", DIMS(0, 4));
+    input(&soft, "y", DIMS(4));
+    fused(&soft, "BiasSoftmax", "x,y", "a");
+    run_empty(&soft);
+    input(&conv, "x", DIMS(0, 5, 5, 2));
+    input(&conv, "w", DIMS(3, 2, 2, 2));
+    fused(&conv, "NhwcConv", "x,w", "a");
+    run_empty(&conv);
+    input(&pads, "x", DIMS(0, 3, 4));
+    ow_initializer(&pads.graph, "n", OW_I32, 1, (int64_t[]){0}, "", 0);
+    fused(&pads, "RemovePadding", "x,n", "a,offsets,starts,longest");
+    run_empty(&pads);
+    input(&split, "x", DIMS(0, 3, 8));
+    input(&split, "c", DIMS(8));
+    fused(&split, "BiasSplitGelu", "x,c", "a");
+    run_empty(&split);
+}
+
 /* ---- what is wrong is said ------------------------------------------------------------------- */
 
 static void wrong_layers(void **state)
@@ -699,6 +747,7 @@ int main(void)
         cmocka_unit_test(gated_positions),
         cmocka_unit_test(packed_attention),
         cmocka_unit_test(packed_operands),
+        cmocka_unit_test(empty_batches),
         cmocka_unit_test(wrong_layers),
         cmocka_unit_test(wrong_sequences),
     };

@@ -41,7 +41,9 @@ static void place_values(nnd_exec *x, const nnd_tensor *const *inputs, nnd_value
                 x->boxed = true;
             }
         }
-        if (r->kind == NND_SLOT_OUTPUT) x->values[i].data = (char *)outputs[r->index] + shift;
+        /* An empty output has no memory. */
+        if (r->kind == NND_SLOT_OUTPUT && outputs[r->index])
+            x->values[i].data = (char *)outputs[r->index] + shift;
         if (r->kind == NND_SLOT_ARENA) x->values[i].data = x->arena + r->offset + shift;
     }
 }

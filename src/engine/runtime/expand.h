@@ -20,8 +20,8 @@ bool nnd_expansion_knows(const nnd_graph_node *node);
    which says why. */
 nnd_status nnd_graph_expand(nnd_graph *graph);
 
-/* For the list of operators: how many there are, their names, the operator of ai.onnx or of
-   com.microsoft whose operands they take, NULL when they are of com.microsoft's own table too. */
+/* For the list of operators: how many there are, their names, and the operator that takes their
+   first operand. */
 typedef struct nnd_expansion_info {
     const char *type, *core_domain, *core;
     int64_t core_opset;
