@@ -421,6 +421,111 @@ static void wrong_gates_are_refused(void **state)
     nnd_error_clear();
 }
 
+/* ---- VarlenCausalConvWithState --------------------------------------------------------------- */
+
+enum { CHANNELS = 3, LENGTH = 9, SEQUENCES = 3, CAPTURES = 2, MOST_BEFORE = 8 };
+
+typedef struct varlen {
+    size_t kernel, dilation, before;
+    int32_t starts[SEQUENCES + 1], counts[SEQUENCES];
+    float x[LENGTH * CHANNELS], w[CHANNELS * 5], bias[CHANNELS];
+    float state[SEQUENCES * CHANNELS * MOST_BEFORE];
+} varlen;
+
+/* What a channel was `at` tokens after its sequence's first one; negative: of the state. */
+static double sample(const varlen *s, size_t sequence, size_t channel, int64_t at)
+{
+    if (at >= 0) return s->x[((size_t)s->starts[sequence] + (size_t)at) * CHANNELS + channel];
+    size_t old = (size_t)((int64_t)s->before + at);
+    return s->state[(sequence * CHANNELS + channel) * s->before + old];
+}
+
+static void convolve(const varlen *s, bool silu, double *y, double *last, double *captured)
+{
+    for (size_t b = 0; b < SEQUENCES; b++) {
+        int64_t length = s->starts[b + 1] - s->starts[b];
+        for (size_t i = 0; i < (size_t)length * CHANNELS; i++) {
+            double sum = (double)s->bias[i % CHANNELS];
+            for (size_t k = 0; k < s->kernel; k++) {
+                int64_t back = (int64_t)((s->kernel - 1 - k) * s->dilation);
+                sum += (double)s->w[i % CHANNELS * s->kernel + k] *
+                       sample(s, b, i % CHANNELS, (int64_t)(i / CHANNELS) - back);
+            }
+            y[(size_t)s->starts[b] * CHANNELS + i] = silu ? sum * sigmoid(sum) : sum;
+        }
+        for (size_t i = 0; i < CHANNELS * s->before; i++) {
+            int64_t back = (int64_t)(s->before - i % s->before);
+            last[b * CHANNELS * s->before + i] = sample(s, b, i / s->before, length - back);
+        }
+        for (size_t i = 0; i < CAPTURES * CHANNELS; i++) {
+            int64_t at = (int64_t)(i / CHANNELS);
+            bool hit = at < length && at < s->counts[b];
+            captured[b * CAPTURES * CHANNELS + i] = hit ? sample(s, b, i % CHANNELS, at) : 0;
+        }
+    }
+}
+
+static void feed_varlen(net *n, const varlen *s, bool silu)
+{
+    input(n, NND_F32, DIMS(LENGTH, CHANNELS), s->x);
+    input(n, NND_F32, DIMS(CHANNELS, 1, (int64_t)s->kernel), s->w);
+    input(n, NND_I32, DIMS(SEQUENCES + 1), s->starts);
+    input(n, NND_F32, DIMS(CHANNELS), s->bias);
+    input(n, NND_F32, DIMS(SEQUENCES, CHANNELS, (int64_t)s->before), s->state);
+    input(n, NND_I32, DIMS(SEQUENCES), s->counts);
+    ow_attr_int(&n->attrs, "dilation", (int64_t)s->dilation);
+    ow_attr_int(&n->attrs, "state_update_capacity", CAPTURES);
+    ow_attr_text(&n->attrs, "activation", silu ? "silu" : "none");
+}
+
+static void sequences_of_any_length_are_convolved(void **state)
+{
+    static const size_t kernels[] = {4, 1, 3, 2}, dilations[] = {1, 1, 2, 5};
+    static const int32_t starts[][SEQUENCES + 1] = {{0, 2, 3, 9}, {0, 0, 9, 9}, {0, 4, 8, 9}};
+    static net net;
+    varlen s = {.counts = {1, -1, 7}};
+    double y[LENGTH * CHANNELS], last[SEQUENCES * CHANNELS * MOST_BEFORE];
+    double captured[SEQUENCES * CAPTURES * CHANNELS];
+    (void)state;
+    numbers(s.x, NND_COUNT(s.x), 1);
+    numbers(s.w, NND_COUNT(s.w), 2);
+    numbers(s.bias, NND_COUNT(s.bias), 3);
+    numbers(s.state, NND_COUNT(s.state), 4);
+    for (size_t i = 0; i < NND_COUNT(kernels) * NND_COUNT(starts); i++) {
+        s.kernel = kernels[i % 4];
+        s.dilation = dilations[i % 4];
+        s.before = (s.kernel - 1) * s.dilation;
+        memcpy(s.starts, starts[i / 4], sizeof s.starts);
+        convolve(&s, i & 1, y, last, captured);
+        net = (struct net){0};
+        feed_varlen(&net, &s, i & 1);
+        run_well(&net, "VarlenCausalConvWithState", "y,last,captured");
+        same(net.out[0], y, NND_COUNT(y), 1e-6);
+        same(net.out[1], last, SEQUENCES * CHANNELS * s.before, 1e-6);
+        same(net.out[2], captured, NND_COUNT(captured), 1e-6);
+    }
+}
+
+static void wrong_sequences_are_refused(void **state)
+{
+    static const int32_t starts[][SEQUENCES + 1] = {
+        {1, 2, 3, 9}, {0, 2, 3, 8}, {0, 5, 3, 9}, {0, -1, 3, 9}};
+    static net net;
+    varlen s = {.kernel = 3, .dilation = 2, .before = 4};
+    (void)state;
+    for (size_t i = 0; i < NND_COUNT(starts); i++) {
+        memcpy(s.starts, starts[i], sizeof s.starts);
+        net = (struct net){0};
+        feed_varlen(&net, &s, false);
+        assert_int_equal(run(&net, "VarlenCausalConvWithState", "y,l,c"), NND_E_FORMAT);
+    }
+    s.dilation = 3;
+    net = (struct net){0};
+    feed_varlen(&net, &s, false);
+    assert_int_equal(run(&net, "VarlenCausalConvWithState", "y,l,c"), NND_E_SHAPE);
+    nnd_error_clear();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -435,6 +540,8 @@ int main(void)
         cmocka_unit_test(additions_with_gates),
         cmocka_unit_test(gates_of_linear_attention),
         cmocka_unit_test(wrong_gates_are_refused),
+        cmocka_unit_test(sequences_of_any_length_are_convolved),
+        cmocka_unit_test(wrong_sequences_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -323,13 +323,194 @@ static void wrong_steps_are_refused(void **state)
     }
 }
 
+/* ---- GatedDeltaNet --------------------------------------------------------------------------- */
+
+enum { DELTA_TOKENS = 7, DELTA_SHARED = 2, DELTA_HEADS = 4, DELTA_K = 11, DELTA_V = 18 };
+enum { DELTA_BATCH = 2, DELTA_KEYS = DELTA_SHARED * DELTA_K, DELTA_VALUES = DELTA_HEADS * DELTA_V };
+enum { DELTA_STATE = DELTA_BATCH * DELTA_HEADS * DELTA_V * DELTA_K };
+
+typedef struct delta {
+    const char *rule, *gate;
+    bool per_key, wide, sigmoid, normalised, packed, uneven; /* wide: dt_bias; sigmoid: of beta */
+    float q[DELTA_TOKENS * DELTA_KEYS], k[DELTA_TOKENS * DELTA_KEYS];
+    float v[DELTA_TOKENS * DELTA_VALUES], decay[DELTA_TOKENS * DELTA_HEADS * DELTA_K];
+    float beta[DELTA_TOKENS * DELTA_HEADS], state[DELTA_STATE];
+    float a_log[DELTA_HEADS], bias[DELTA_HEADS * DELTA_K];
+    int32_t starts[DELTA_BATCH + 1];
+    int64_t tokens;
+} delta;
+
+static double delta_keep(const delta *s, size_t token, size_t head, size_t key)
+{
+    size_t at = token * DELTA_HEADS + head;
+    double g = (double)s->decay[s->per_key ? at * DELTA_K + key : at],
+           a = exp((double)s->a_log[head]);
+    double bias = (double)s->bias[s->wide ? head * DELTA_K + key : head];
+    if (strncmp(s->rule, "gated", 5) != 0) return 1;
+    if (strcmp(s->gate, "softplus") == 0) g = -a * log1p(exp(g + bias));
+    if (strcmp(s->gate, "kda") == 0) g = -5.0 * sigmoid(a * (g + bias));
+    return exp(g);
+}
+
+static double length_of(const delta *s, const float *x)
+{
+    double sum = 1e-12;
+    for (size_t i = 0; i < DELTA_K; i++)
+        sum += (double)x[i] * (double)x[i];
+    return s->normalised ? sqrt(sum) : 1;
+}
+
+/* One token of one head: S = keep·S + k·deltaᵀ, y = scale·Sᵀ·q. */
+static void delta_token(const delta *s, size_t t, size_t head, double *state, double *y)
+{
+    size_t shared = (t * DELTA_SHARED + head / (DELTA_HEADS / DELTA_SHARED)) * DELTA_K;
+    const float *q = s->q + shared, *k = s->k + shared;
+    double beta = (double)s->beta[t * DELTA_HEADS + head], q_length = length_of(s, q);
+    double k_length = length_of(s, k);
+    bool deltas = strstr(s->rule, "delta") != NULL;
+    if (s->sigmoid) beta = sigmoid(beta);
+    for (size_t v = 0; v < DELTA_V; v++) {
+        double *row = state + v * DELTA_K, read = 0, out = 0;
+        double write = (double)s->v[(t * DELTA_HEADS + head) * DELTA_V + v];
+        for (size_t i = 0; i < DELTA_K; i++) {
+            row[i] *= delta_keep(s, t, head, i);
+            read += row[i] * (double)k[i] / k_length;
+        }
+        if (deltas) write = beta * (write - read);
+        for (size_t i = 0; i < DELTA_K; i++) {
+            row[i] += write * (double)k[i] / k_length;
+            out += row[i] * (double)q[i] / q_length;
+        }
+        y[v] = out / sqrt(DELTA_K);
+    }
+}
+
+static void recur(const delta *s, double *y, double *state)
+{
+    for (size_t i = 0; i < DELTA_STATE; i++)
+        state[i] = (double)s->state[i];
+    for (size_t b = 0; b < DELTA_BATCH; b++)
+        for (size_t t = (size_t)s->starts[b]; t < (size_t)s->starts[b + 1]; t++)
+            for (size_t h = 0; h < DELTA_HEADS; h++)
+                delta_token(s, t, h, state + (b * DELTA_HEADS + h) * DELTA_V * DELTA_K,
+                            y + (t * DELTA_HEADS + h) * DELTA_V);
+}
+
+static void feed_delta(net *n, const delta *s)
+{
+    static float packed[DELTA_TOKENS * (2 * DELTA_KEYS + DELTA_VALUES)];
+    enum { WIDTH = 2 * DELTA_KEYS + DELTA_VALUES };
+    for (size_t t = 0; t < DELTA_TOKENS; t++) {
+        memcpy(packed + t * WIDTH, s->q + t * DELTA_KEYS, DELTA_KEYS * sizeof(float));
+        memcpy(packed + t * WIDTH + DELTA_KEYS, s->k + t * DELTA_KEYS, DELTA_KEYS * sizeof(float));
+        memcpy(packed + t * WIDTH + 2 * DELTA_KEYS, s->v + t * DELTA_VALUES,
+               DELTA_VALUES * sizeof(float));
+    }
+    if (s->packed) {
+        input(n, NND_F32, DIMS(s->tokens, WIDTH), packed);
+        no_input(n);
+        no_input(n);
+    } else {
+        input(n, NND_F32, DIMS(s->tokens, DELTA_SHARED, DELTA_K), s->q);
+        input(n, NND_F32, DIMS(s->tokens, DELTA_SHARED, DELTA_K), s->k);
+        input(n, NND_F32, DIMS(s->tokens, DELTA_HEADS, DELTA_V), s->v);
+    }
+    s->uneven ? input(n, NND_I32, DIMS(DELTA_BATCH + 1), s->starts) : no_input(n);
+    if (strncmp(s->rule, "gated", 5) != 0)
+        no_input(n);
+    else if (s->per_key)
+        input(n, NND_F32, DIMS(s->tokens, DELTA_HEADS, DELTA_K), s->decay);
+    else
+        input(n, NND_F32, DIMS(s->tokens, DELTA_HEADS), s->decay);
+    strstr(s->rule, "delta") ? input(n, NND_F32, DIMS(s->tokens, DELTA_HEADS), s->beta)
+                             : no_input(n);
+    input(n, NND_F32, DIMS(DELTA_BATCH, DELTA_HEADS, DELTA_V, DELTA_K), s->state);
+    if (strcmp(s->gate, "none") != 0) {
+        input(n, NND_F32, DIMS(DELTA_HEADS), s->a_log);
+        if (s->wide)
+            input(n, NND_F32, DIMS(DELTA_HEADS, DELTA_K), s->bias);
+        else
+            input(n, NND_F32, DIMS(DELTA_HEADS), s->bias);
+    }
+    ow_attr_text(&n->attrs, "update_rule", s->rule);
+    ow_attr_text(&n->attrs, "gate_activation", s->gate);
+    ow_attr_text(&n->attrs, "beta_activation", s->sigmoid ? "sigmoid" : "none");
+    ow_attr_int(&n->attrs, "qk_l2_norm", s->normalised);
+}
+
+/* Seven tokens in sequences of two and five, or six in two of three. */
+static void make_delta(delta *s)
+{
+    numbers(s->q, NND_COUNT(s->q), 1);
+    numbers(s->k, NND_COUNT(s->k), 2);
+    numbers(s->v, NND_COUNT(s->v), 3);
+    numbers(s->decay, NND_COUNT(s->decay), 4);
+    numbers(s->beta, NND_COUNT(s->beta), 5);
+    numbers(s->state, NND_COUNT(s->state), 6);
+    numbers(s->a_log, NND_COUNT(s->a_log), 7);
+    numbers(s->bias, NND_COUNT(s->bias), 8);
+    s->tokens = s->uneven ? DELTA_TOKENS : DELTA_TOKENS - 1;
+    s->starts[1] = s->uneven ? 2 : (int32_t)s->tokens / 2;
+    s->starts[2] = (int32_t)s->tokens;
+}
+
+static void states_learn_by_deltas(void **state)
+{
+    static const char *const rules[] = {"linear", "gated", "delta", "gated_delta"};
+    static const char *const gates[] = {"none", "softplus", "kda"};
+    static net net;
+    static delta s;
+    static double y[DELTA_TOKENS * DELTA_VALUES], last[DELTA_STATE];
+    (void)state;
+    for (size_t i = 0; i < 4 * 3 * 16; i++) {
+        s = (delta){.rule = rules[i % 4],
+                    .gate = rules[i % 4][0] == 'g' ? gates[i / 4 % 3] : "none",
+                    .per_key = i / 12 & 1,
+                    .wide = (i / 12 & 1) && i % 5,
+                    .sigmoid = i / 12 & 2,
+                    .normalised = i / 12 & 2,
+                    .packed = i / 12 & 4,
+                    .uneven = i / 12 & 8};
+        make_delta(&s);
+        recur(&s, y, last);
+        net = (struct net){0};
+        feed_delta(&net, &s);
+        run_well(&net, "GatedDeltaNet", "y,s");
+        /* Keys that are not of length 1 let the state grow. */
+        same(net.out[0], y, (size_t)s.tokens * DELTA_VALUES, 1e-4);
+        same(net.out[1], last, DELTA_STATE, 1e-4);
+    }
+}
+
+static void wrong_deltas_are_refused(void **state)
+{
+    static net net;
+    static delta s;
+    static const int32_t starts[][3] = {{1, 2, 7}, {0, 2, 6}, {0, 8, 7}, {0, -1, 7}};
+    (void)state;
+    for (size_t i = 0; i < NND_COUNT(starts); i++) {
+        s = (delta){.rule = "gated_delta", .gate = "none", .uneven = true};
+        make_delta(&s);
+        memcpy(s.starts, starts[i], sizeof s.starts);
+        net = (struct net){0};
+        feed_delta(&net, &s);
+        assert_int_equal(run(&net, "GatedDeltaNet", "y,s"), NND_E_FORMAT);
+    }
+    s = (delta){.rule = "gated_delta", .gate = "none"};
+    make_delta(&s);
+    s.tokens = 5; /* in two sequences */
+    net = (struct net){0};
+    feed_delta(&net, &s);
+    assert_int_equal(run(&net, "GatedDeltaNet", "y,s"), NND_E_SHAPE);
+    nnd_error_clear();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(attention_to_some_blocks),
-        cmocka_unit_test(wrong_blocks_are_refused),
-        cmocka_unit_test(one_token_decodes),
-        cmocka_unit_test(wrong_steps_are_refused),
+        cmocka_unit_test(attention_to_some_blocks), cmocka_unit_test(wrong_blocks_are_refused),
+        cmocka_unit_test(one_token_decodes),        cmocka_unit_test(wrong_steps_are_refused),
+        cmocka_unit_test(states_learn_by_deltas),   cmocka_unit_test(wrong_deltas_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
