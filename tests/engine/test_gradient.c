@@ -211,6 +211,7 @@ static const rule_case rule_cases[] = {
     {"Slice", "", "5x6 #1,-2 #4,0 #0,1 #1,-2", false, 0},
     {"Slice", "starts=1,0 ends=3,-1", "4x4", false, 9},
     {"Gather", "axis=1", "3x4 #3,0,3,-1", false, 0},
+    {"GatherElements", "axis=0", "5 #3,0,3", false, 0},
     {"GatherND", "", "3x4 #2,1", false, 0},
     {"Expand", "", "3x1 #2,1,4", false, 0},
     {"MatMul", "", "2x3 3x4", false, 0},
@@ -487,6 +488,80 @@ static void test_twice_through_layers(void **state)
     unload(&net);
 }
 
+/* The places that a MaxPool tells do not change with its input, though y changes with them. */
+static void test_second_output(void **state)
+{
+    (void)state;
+    static case_inputs in;
+    static const rule_case c = {0};
+    nnd_str graph = {0}, attrs = {0};
+    network net;
+    in = (case_inputs){0};
+    add_variable(&graph, &in, &c, "x", "1x1x4x4");
+    add_attributes(&attrs, "kernel_shape=2,2");
+    ow_node(&graph, "MaxPool", "x", "m,places", &attrs);
+    ow_attr_int(&attrs, "to", F64);
+    ow_node(&graph, "Cast", "places", "numbers", &attrs);
+    ow_node(&graph, "Sin", "numbers", "factor", NULL);
+    ow_node(&graph, "Mul", "m,factor", "loss", NULL);
+    add_gradient(&graph, "x", "", "loss", NULL, "dx");
+    add_gradient(&graph, "x", "", "factor", NULL, "none");
+    static const char *const outputs[] = {"loss", "dx", "none"};
+    for (size_t i = 0; i < NND_COUNT(outputs); i++)
+        add_output(&graph, outputs[i]);
+    load_or_fail(&graph, 18, "MaxPool", &net);
+    check_differences("MaxPool", net.model, in.tensors, in.count, 1e-6);
+    nnd_engine_request *request;
+    double got[ROOM];
+    assert_ok(nnd_engine_request_create(net.model, &request));
+    assert_int_equal(run(request, in.tensors, in.count, 2, got), 16);
+    for (int i = 0; i < 16; i++)
+        assert_true(got[i] == 0);
+    nnd_engine_request_destroy(request);
+    unload(&net);
+}
+
+/* Mean and variance are constants; one of the tensors that are differentiated by is an initialiser,
+   which stays what it is. */
+static void test_batch_normalization(void **state)
+{
+    (void)state;
+    static case_inputs in;
+    static const rule_case c = {0};
+    static const double mean[] = {0.25, -0.5, 1}, variance[] = {0.5, 2, 1.25}, bias[] = {1, 2, 3};
+    const int64_t channels = 3;
+    nnd_str graph = {0};
+    network net;
+    in = (case_inputs){0};
+    add_variable(&graph, &in, &c, "x", "2x3x2x2");
+    add_variable(&graph, &in, &c, "s", "3");
+    ow_initializer(&graph, "b", F64, 1, &channels, bias, sizeof(bias));
+    ow_initializer(&graph, "m", F64, 1, &channels, mean, sizeof(mean));
+    ow_initializer(&graph, "v", F64, 1, &channels, variance, sizeof(variance));
+    ow_node(&graph, "BatchNormalization", "x,s,b,m,v", "y", NULL);
+    ow_node(&graph, "Sin", "y", "loss", NULL);
+    ow_node(&graph, "Cos", "y", "slope", NULL);
+    ow_initializer(&graph, "axes", OW_I64, 1, &channels, (int64_t[]){0, 2, 3}, 24);
+    nnd_str attrs = {0};
+    ow_attr_int(&attrs, "keepdims", 0);
+    ow_node(&graph, "ReduceSum", "slope,axes", "want", &attrs);
+    add_gradient(&graph, "x,s,b", "", "loss", NULL, "dx,ds,db");
+    static const char *const outputs[] = {"loss", "dx", "ds", "db", "want"};
+    for (size_t i = 0; i < NND_COUNT(outputs); i++)
+        add_output(&graph, outputs[i]);
+    load_or_fail(&graph, 18, "BatchNormalization", &net);
+    check_differences("BatchNormalization", net.model, in.tensors, in.count, 1e-6);
+    nnd_engine_request *request;
+    double got[ROOM], want[ROOM];
+    assert_ok(nnd_engine_request_create(net.model, &request));
+    assert_int_equal(run(request, in.tensors, in.count, 3, got), 3);
+    assert_int_equal(run(request, in.tensors, in.count, 4, want), 3);
+    for (int i = 0; i < 3; i++)
+        assert_true(fabs(got[i] - want[i]) <= 1e-12 * (1 + fabs(want[i])));
+    nnd_engine_request_destroy(request);
+    unload(&net);
+}
+
 /* A node that comes before what it differentiates, inputs that no node reads, open dimensions. */
 static void test_order_and_open_shapes(void **state)
 {
@@ -649,6 +724,8 @@ int main(void)
         cmocka_unit_test(test_other_inputs),
         cmocka_unit_test(test_twice),
         cmocka_unit_test(test_twice_through_layers),
+        cmocka_unit_test(test_second_output),
+        cmocka_unit_test(test_batch_normalization),
         cmocka_unit_test(test_order_and_open_shapes),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_chain),

@@ -351,6 +351,12 @@ static void replace_node(nnd_gradient *d)
     }
 }
 
+/* Among operators with a rule, only a Split has several; the others' are places and masks. */
+static size_t differentiable_outputs(const nnd_graph_node *node)
+{
+    return node->output_count < 1 || strcmp(node->type, "Split") == 0 ? node->output_count : 1;
+}
+
 /* Forward: what depends on xs, what is computed again, and which operators lack a rule. */
 static nnd_status walk_forward(nnd_gradient *d, const call *c, nnd_str *lacking)
 {
@@ -365,7 +371,7 @@ static nnd_status walk_forward(nnd_gradient *d, const call *c, nnd_str *lacking)
         if (!rule && lacking->size < MAX_LIST)
             nnd_str_printf(lacking, "%s%s '%s'", lacking->size ? ", " : "", d->node.type,
                            d->node.name);
-        for (size_t k = 0; k < d->node.output_count; k++) {
+        for (size_t k = 0; k < differentiable_outputs(&d->node); k++) {
             const uint32_t value = d->node.outputs[k];
             if (value != NND_NO_ID && !(d->marks[value] & GIVEN)) d->marks[value] |= ACTIVE;
         }

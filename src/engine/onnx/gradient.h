@@ -50,8 +50,8 @@ nnd_gradient_rule nnd_gradient_find_rule(const nnd_graph_node *node, bool *flat)
 
 uint32_t nnd_gradient_in(const nnd_gradient *d, size_t i);  /* NND_NO_ID = absent */
 uint32_t nnd_gradient_out(const nnd_gradient *d, size_t i); /* likewise */
-/* Derivative of y by output i, of its shape; NND_NO_ID = y does not depend on it. For outputs but
-   the first: a rule runs only when there is one by some output. */
+/* Derivative of y by output i, of its shape; NND_NO_ID = y does not depend on it. A rule runs only
+   when there is one by some output: the first, unless the node is a Split. */
 uint32_t nnd_gradient_of(const nnd_gradient *d, size_t i);
 /* Whether the derivative by input i is asked for. */
 bool nnd_gradient_wants(const nnd_gradient *d, size_t i);

@@ -177,8 +177,8 @@ static nnd_status set_plane(const picture *p, const nnd_opj_component *c, plane 
         c->prec > NND_JP2_MAX_BITS)
         return nnd_error_set(NND_E_FORMAT, "damaged JPEG 2000: a component has no pixels");
     out->component = c;
-    out->first_x = p->header->x0 / c->dx + (p->header->x0 % c->dx != 0);
-    out->first_y = p->header->y0 / c->dy + (p->header->y0 % c->dy != 0);
+    out->first_x = nnd_jp2_first(p->header->x0, c->dx);
+    out->first_y = nnd_jp2_first(p->header->y0, c->dy);
     out->low = c->sgnd ? -(int32_t)(1u << (c->prec - 1)) : 0;
     out->most = (int32_t)((1u << c->prec) - 1);
     return NND_OK;
@@ -221,7 +221,7 @@ static bool is_ycc(const picture *p, const nnd_opj_image *image)
 static const int32_t *plane_row(const picture *p, const plane *from, uint32_t y)
 {
     const nnd_opj_component *c = from->component;
-    const uint32_t first = p->header->y0 / p->header->dy + (p->header->y0 % p->header->dy != 0);
+    const uint32_t first = nnd_jp2_first(p->header->y0, p->header->dy);
     const uint64_t at = ((uint64_t)first + y) * p->header->dy / c->dy;
     uint64_t row = at > from->first_y ? at - from->first_y : 0;
     if (row >= c->h) row = c->h - 1;
@@ -241,7 +241,7 @@ static void levels_row(const picture *p, const plane *from, uint32_t y, int32_t 
 {
     const nnd_opj_component *c = from->component;
     const int32_t *row = plane_row(p, from, y);
-    const uint32_t step = p->header->dx, first = p->header->x0 / step + (p->header->x0 % step != 0);
+    const uint32_t step = p->header->dx, first = nnd_jp2_first(p->header->x0, step);
     for (uint32_t x = 0; x < p->header->width; x++) {
         const uint64_t at =
             c->dx == step ? (uint64_t)first + x : ((uint64_t)first + x) * step / c->dx;

@@ -8,11 +8,6 @@ static nnd_status damaged(const char *what)
     return nnd_error_set(NND_E_FORMAT, "damaged JPEG 2000: %s", what);
 }
 
-static uint32_t ceil_div(uint32_t a, uint32_t b)
-{
-    return a / b + (a % b != 0);
-}
-
 /* ---- code stream ---- */
 
 enum {
@@ -76,7 +71,7 @@ static nnd_status count_tiles(const nnd_jp2_header *h, const uint32_t tile[4], s
     if (tile[0] == 0 || tile[1] == 0 || tile[2] > h->x0 || tile[3] > h->y0)
         return damaged("the tiles do not cover the picture");
     const uint64_t tiles =
-        (uint64_t)ceil_div(h->x1 - tile[2], tile[0]) * ceil_div(h->y1 - tile[3], tile[1]);
+        (uint64_t)nnd_jp2_first(h->x1 - tile[2], tile[0]) * nnd_jp2_first(h->y1 - tile[3], tile[1]);
     if (tiles > size / TILE_PART_BYTES) return damaged("it ends before its last tile");
     if (tiles > FREE_TILES + (uint64_t)h->width * h->height / TILE_PIXELS)
         return nnd_error_set(NND_E_LIMIT,
@@ -108,8 +103,8 @@ static nnd_status read_size(nnd_bytes b, size_t size, nnd_jp2_header *h, uint64_
                              h->component_count);
     NND_TRY(read_components(&b, h));
     h->channels = h->component_count;
-    h->width = ceil_div(h->x1, h->dx) - ceil_div(h->x0, h->dx);
-    h->height = ceil_div(h->y1, h->dy) - ceil_div(h->y0, h->dy);
+    h->width = nnd_jp2_first(h->x1, h->dx) - nnd_jp2_first(h->x0, h->dx);
+    h->height = nnd_jp2_first(h->y1, h->dy) - nnd_jp2_first(h->y0, h->dy);
     if (h->width == 0 || h->height == 0) return damaged("a picture without pixels");
     return count_tiles(h, tile, size, tiles);
 }

@@ -16,6 +16,12 @@ typedef struct nnd_jp2_component {
     bool is_signed;
 } nnd_jp2_component;
 
+/* The number of the first sample at or behind that place of the grid. */
+static inline uint32_t nnd_jp2_first(uint32_t place, uint32_t step)
+{
+    return place / step + (place % step != 0);
+}
+
 typedef struct nnd_jp2_header {
     bool has_boxes;          /* a JP2 file, else a raw code stream */
     uint32_t x0, y0, x1, y1; /* the picture on the reference grid, half-open */

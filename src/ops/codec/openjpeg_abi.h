@@ -7,9 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { NND_OPJ_CODEC_J2K = 0, NND_OPJ_CODEC_JP2 = 2 };                /* OPJ_CODEC_FORMAT */
-enum { NND_OPJ_GRAY = 2, NND_OPJ_SYCC = 3 };                          /* OPJ_COLOR_SPACE */
-enum { NND_OPJ_ALPHA_STRAIGHT = 1, NND_OPJ_ALPHA_PREMULTIPLIED = 2 }; /* of the file's cdef box */
+enum { NND_OPJ_CODEC_J2K = 0, NND_OPJ_CODEC_JP2 = 2 }; /* OPJ_CODEC_FORMAT */
+enum { NND_OPJ_SYCC = 3 };                             /* OPJ_COLOR_SPACE */
+enum { NND_OPJ_ALPHA_PREMULTIPLIED = 2 };              /* of the file's cdef box */
 
 typedef struct nnd_opj_component {
     uint32_t dx, dy, w, h, x0, y0, prec, bpp, sgnd, resno_decoded, factor;
