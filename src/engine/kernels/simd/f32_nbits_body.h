@@ -27,19 +27,43 @@ NND_INLINE float code_at(const uint8_t *q, int shift, int bits)
     return (float)((int)*q >> shift & ((1 << bits) - 1));
 }
 
+/* What the zero points take off. */
+NND_INLINE float offset_of(const nnd_nbits_column *c, const float *sums)
+{
+    vf total = v_set1(0.0f);
+    size_t b = 0, left;
+    for (; b + VLEN <= c->blocks; b += VLEN)
+        total = v_fma(v_mul(v_load(c->scale + b), v_load(c->zero + b)), v_load(sums + b), total);
+    left = c->blocks - b;
+    if (left)
+        total = v_fma(v_mul(v_load_n(c->scale + b, left), v_load_n(c->zero + b, left)),
+                      v_load_n(sums + b, left), total);
+    return v_sum(total);
+}
+
+/* What of a block fills no vector, for all rows; from: the first byte of that. */
+NND_INLINE void add_tail(const nnd_nbits_column *c, const uint8_t *q, const float *a, size_t from,
+                         float scale, int rows, int bits, float *y)
+{
+    for (size_t i = from; i < c->bytes; i++)
+        for (int p = 0; p < 8 / bits; p++)
+            for (int r = 0; r < rows; r++)
+                y[r] += scale * (a[(size_t)r * c->a_row + (size_t)p * c->bytes + i] *
+                                 code_at(q + i, p * bits, bits));
+}
+
 /* A block's sums stay apart until the end of the column: adding them up is the slow part. Codes are
    taken out of their bytes once for all rows. */
 NND_INLINE void dot_rows(const nnd_nbits_column *c, size_t first, int rows, int bits, float *y)
 {
     const uint8_t *q = c->q;
-    const float *a = c->a + first * c->a_row, *sum = c->sums + first * c->blocks;
+    const float *a = c->a + first * c->a_row;
     const int phases = 8 / bits, across = phases_across(c->bytes, bits);
+    const size_t whole = across ? c->bytes : c->bytes / VLEN * VLEN;
     vf total[NND_NBITS_ROWS];
-    float offset[NND_NBITS_ROWS];
-    for (int r = 0; r < rows; r++) {
+    float tail[NND_NBITS_ROWS] = {0};
+    for (int r = 0; r < rows; r++)
         total[r] = v_set1(0.0f);
-        offset[r] = 0.0f;
-    }
     for (size_t b = 0; b < c->blocks; b++, q += c->bytes, a += c->bytes * (size_t)phases) {
         vf sums[NND_NBITS_ROWS];
         for (int r = 0; r < rows; r++)
@@ -50,8 +74,7 @@ NND_INLINE void dot_rows(const nnd_nbits_column *c, size_t first, int rows, int 
                 sums[r] =
                     v_fma(v_load(a + (size_t)r * c->a_row + (size_t)p * c->bytes), codes, sums[r]);
         }
-        size_t i = 0;
-        for (; !across && i + VLEN <= c->bytes; i += VLEN) {
+        for (size_t i = 0; !across && i < whole; i += VLEN) {
             raw v = bytes_at(q + i);
             for (int p = 0; p < phases; p++) {
                 vf codes = codes_of(shifted(v, p * bits), bits);
@@ -60,20 +83,14 @@ NND_INLINE void dot_rows(const nnd_nbits_column *c, size_t first, int rows, int 
                                     codes, sums[r]);
             }
         }
-        float rest[NND_NBITS_ROWS] = {0};
-        for (; !across && i < c->bytes; i++)
-            for (int p = 0; p < phases; p++)
-                for (int r = 0; r < rows; r++)
-                    rest[r] += a[(size_t)r * c->a_row + (size_t)p * c->bytes + i] *
-                               code_at(q + i, p * bits, bits);
-        for (int r = 0; r < rows; r++) {
+        for (int r = 0; r < rows; r++)
             total[r] = v_fma(v_set1(c->scale[b]), sums[r], total[r]);
-            offset[r] -= c->scale[b] * rest[r];
-            offset[r] += c->scale[b] * (c->zero[b] * sum[(size_t)r * c->blocks + b]);
-        }
+        if (whole < c->bytes) add_tail(c, q, a, whole, c->scale[b], rows, bits, tail);
     }
-    for (int r = 0; r < rows; r++)
-        y[first + (size_t)r] = v_sum(total[r]) - offset[r];
+    for (int r = 0; r < rows; r++) {
+        const float *sums = c->sums + (first + (size_t)r) * c->blocks;
+        y[first + (size_t)r] = v_sum(total[r]) + (tail[r] - offset_of(c, sums));
+    }
 }
 
 NND_INLINE void dot_all(const nnd_nbits_column *c, int bits, float *y)
