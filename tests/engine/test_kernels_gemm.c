@@ -33,6 +33,7 @@ static problem problem_make(int64_t m, int64_t n, int64_t k)
     if (rng_int(0, 2) == 0) d->alpha = rng_float(-2.0f, 2.0f);
     if (rng_int(0, 1)) d->beta = rng_int(0, 1) ? 1.0f : rng_float(-2.0f, 2.0f);
     d->bias = (nnd_gemm_bias)rng_int(0, 3);
+    d->one_tile = rng_int(0, 3) == 0;
     d->act = random_act();
     return p;
 }
@@ -185,6 +186,7 @@ static void same_bits_for_any_threads(nnd_isa isa)
 {
     (void)isa;
     problem p = problem_make(150, 333, 500);
+    p.d.one_tile = false;
     problem_fill(&p);
     guarded serial = run_gemm(&p, false);
     nnd_gemm g;

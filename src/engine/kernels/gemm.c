@@ -57,6 +57,13 @@ static void choose_tiles(nnd_gemm *g, int64_t rows)
     int64_t k = NND_MAX(1, d->k);
     int64_t row_panels = NND_MAX(1, nnd_ceil_div(d->m, rows));
     int64_t column_panels = NND_MAX(1, nnd_ceil_div(d->n, g->panel));
+    if (d->one_tile) { /* each row is packed once */
+        g->mc = row_panels * rows;
+        g->nc = column_panels * g->panel;
+        g->m_tiles = d->m ? 1 : 0;
+        g->n_tiles = d->n ? 1 : 0;
+        return;
+    }
     double total =
         (double)row_panels * (double)rows * (double)column_panels * (double)g->panel * (double)k;
     double target = NND_MIN((double)TILE_MACS, NND_MAX((double)SMALL_TILE, total / TILE_PARTS));

@@ -116,6 +116,7 @@ typedef struct nnd_gemm_desc {
     nnd_gemm_bias bias;
     nnd_act act;
     nnd_gemm_precision precision;
+    bool one_tile; /* all of it is one tile: for a part of a product that one lane computes */
 } nnd_gemm_desc;
 
 struct nnd_kernel_set;

@@ -15,8 +15,9 @@
 #include "engine/ops/real.h"
 
 enum { A, B, SCALES, ZEROS, GROUPS, BIAS, INPUTS };
-enum { COLUMNS = 32, ROWS = 256 }; /* of a tile */
-enum { FEW_ROWS = 16 };            /* up to so many rows the weights are not unpacked */
+enum { DOT_COLUMNS = 32 };          /* of a tile of few rows */
+enum { COLUMNS = 128, ROWS = 256 }; /* of a tile of many rows */
+enum { FEW_ROWS = 16 };             /* up to so many rows the weights are not unpacked */
 
 /* ---- the matrix ----------------------------------------------------------------------------- */
 
@@ -153,7 +154,8 @@ static nnd_status dot_tile(void *user, size_t tile, int lane)
 {
     const job *j = user;
     const matrix *p = &j->p;
-    size_t first = tile * COLUMNS, until = first + COLUMNS < p->n ? first + COLUMNS : p->n;
+    size_t first = tile * DOT_COLUMNS;
+    size_t until = first + DOT_COLUMNS < p->n ? first + DOT_COLUMNS : p->n;
     float *scratch = nnd_op_lane(p->c, lane);
     for (size_t i = first; i < until; i++) {
         nnd_nbits_column column = column_at(p, i, scratch);
@@ -267,7 +269,8 @@ static nnd_status make_step(const nnd_op_ctx *c, const matrix *p, step *s, size_
                            .trans_b = true,
                            .ldc = (int64_t)p->n,
                            .alpha = 1.0f,
-                           .bias = NND_GEMM_BIAS_COLUMN};
+                           .bias = NND_GEMM_BIAS_COLUMN,
+                           .one_tile = true};
         NND_TRY(nnd_gemm_plan(&d, gemm));
         packed = larger(packed, nnd_gemm_packed_bytes(gemm));
         scratch = larger(scratch, nnd_gemm_lane_bytes(gemm));
@@ -334,7 +337,7 @@ static nnd_status multiply(nnd_op_ctx *c, job *j)
         status = arrange(c, j);
         const step *s = j->step;
         if (status == NND_OK)
-            status = s->few ? nnd_op_for(c, s->column_tiles, dot_tile, j)
+            status = s->few ? nnd_op_for(c, (j->p.n + DOT_COLUMNS - 1) / DOT_COLUMNS, dot_tile, j)
                             : nnd_op_for(c, s->row_tiles * s->column_tiles, panel_tile, j);
         nnd_free_aligned(memory);
     }
