@@ -268,6 +268,82 @@ static void transposed_convolution(void **state)
     }
 }
 
+/* ---- a recurrence with a memory ---------------------------------------------------------------
+ */
+
+/* A constant with values between −1 and 1. */
+static void weights(pair *p, const char *name, size_t rank, const int64_t *dims)
+{
+    float v[256];
+    for (size_t i = 0; i < NND_COUNT(v); i++)
+        v[i] = (float)((i * 29 + (size_t)name[0] * 17 + i * i * 7) % 89) / 44.0f - 1.0f;
+    floats(p, name, rank, dims, v);
+}
+
+/* What the memory gives for the state h [1, batch, 4]: rows that the mask hides have no weight. */
+static void look_at_memory(pair *p)
+{
+    plain(p, "MatMul", "M,K", "keys");
+    plain(p, "MatMul", "h,Q", "query");
+    ow_attr_ints(&p->attrs, "perm", (int64_t[]){1, 0, 2}, 3);
+    plain(p, "Transpose", "query", "queries");
+    plain(p, "Add", "keys,queries", "sums");
+    plain(p, "Tanh", "sums", "bent");
+    plain(p, "MatMul", "bent,column", "raw");
+    plain(p, "Add", "raw,mask", "scores");
+    ow_attr_int(&p->attrs, "axis", 1);
+    plain(p, "Softmax", "scores", "shares");
+    ow_attr_ints(&p->attrs, "perm", (int64_t[]){0, 2, 1}, 3);
+    plain(p, "Transpose", "shares", "row");
+    plain(p, "MatMul", "row,M", "seen");
+    ow_attr_ints(&p->attrs, "perm", (int64_t[]){1, 0, 2}, 3);
+    plain(p, "Transpose", "seen", "context");
+    ow_attr_int(&p->attrs, "axis", 2);
+    plain(p, "Concat", "h,context", "both");
+    plain(p, "MatMul", "both,A", "found");
+}
+
+/* Two steps, put together from plain ones. */
+static void recurrence_with_memory(void **state)
+{
+    pair p = {0};
+    const int32_t lengths[2] = {5, 3};
+    const float none[12] = {0}, hidden[10] = {0, 0, 0, 0, 0, 0, 0, 0, -1e9f, -1e9f};
+    (void)state;
+    input(&p, "x", DIMS(2, 2, 3));
+    weights(&p, "W", DIMS(1, 16, 9));
+    weights(&p, "R", DIMS(1, 16, 4));
+    weights(&p, "B", DIMS(1, 32));
+    weights(&p, "Q", DIMS(1, 4, 4));
+    weights(&p, "K", DIMS(1, 3, 4));
+    weights(&p, "V", DIMS(1, 4));
+    weights(&p, "M", DIMS(2, 5, 3));
+    weights(&p, "A", DIMS(1, 7, 6));
+    ow_initializer(&p.graph, "n", OW_I32, 1, (int64_t[]){2}, lengths, sizeof(lengths));
+    floats(&p, "mask", DIMS(2, 5, 1), hidden);
+    floats(&p, "zeros", DIMS(1, 2, 6), none);
+    ints(&p, "tall", DIMS(4, 1));
+    plain(&p, "Reshape", "V,tall", "column");
+    ow_attr_int(&p.attrs, "hidden_size", 4);
+    fused(&p, "AttnLSTM", "x,W,R,B,,,,,Q,K,V,M,n,A", "y,last,cell");
+    ow_attr_int(&p.attrs, "axis", 0);
+    plain(&p, "Concat", "last,cell", "a");
+    ow_attr_int(&p.attrs, "num_outputs", 2);
+    plain(&p, "Split", "x", "x1,x2");
+    ow_attr_int(&p.attrs, "axis", 2);
+    plain(&p, "Concat", "x1,zeros", "first");
+    ow_attr_int(&p.attrs, "hidden_size", 4);
+    plain(&p, "LSTM", "first,W,R,B", "y1,h,c");
+    look_at_memory(&p);
+    ow_attr_int(&p.attrs, "axis", 2);
+    plain(&p, "Concat", "x2,found", "second");
+    ow_attr_int(&p.attrs, "hidden_size", 4);
+    plain(&p, "LSTM", "second,W,R,B,,h,c", "y2,h2,c2");
+    ow_attr_int(&p.attrs, "axis", 0);
+    plain(&p, "Concat", "h2,c2", "b");
+    check(&p);
+}
+
 /* ---- complex numbers ------------------------------------------------------------------------- */
 
 /* The transform by its sum, one and two dimensions; and back. */
@@ -364,13 +440,21 @@ static void wrong_pieces(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(renamed),        cmocka_unit_test(places_of_unique_values),
-        cmocka_unit_test(crops),          cmocka_unit_test(slices),
-        cmocka_unit_test(hashes),         cmocka_unit_test(repetitions),
-        cmocka_unit_test(cheapest_path),  cmocka_unit_test(guesses),
-        cmocka_unit_test(words),          cmocka_unit_test(masked_pools),
-        cmocka_unit_test(finite_numbers), cmocka_unit_test(transposed_convolution),
-        cmocka_unit_test(transforms),     cmocka_unit_test(complex_products),
+        cmocka_unit_test(renamed),
+        cmocka_unit_test(places_of_unique_values),
+        cmocka_unit_test(crops),
+        cmocka_unit_test(slices),
+        cmocka_unit_test(hashes),
+        cmocka_unit_test(repetitions),
+        cmocka_unit_test(cheapest_path),
+        cmocka_unit_test(guesses),
+        cmocka_unit_test(words),
+        cmocka_unit_test(masked_pools),
+        cmocka_unit_test(finite_numbers),
+        cmocka_unit_test(transposed_convolution),
+        cmocka_unit_test(recurrence_with_memory),
+        cmocka_unit_test(transforms),
+        cmocka_unit_test(complex_products),
         cmocka_unit_test(wrong_pieces),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -179,7 +179,7 @@ static const nnd_op_family *const families[] = {
     &nnd_ops_moe_router,     &nnd_ops_bnb4,          &nnd_ops_mrotary,
     &nnd_ops_gates,          &nnd_ops_word_conv,     &nnd_ops_pool_mask,
     &nnd_ops_finite,         &nnd_ops_sparse,        &nnd_ops_decoder,
-    &nnd_ops_gated_delta,    &nnd_ops_varlen_conv};
+    &nnd_ops_gated_delta,    &nnd_ops_varlen_conv,   &nnd_ops_attn_lstm};
 
 size_t nnd_op_count(void)
 {

@@ -234,6 +234,6 @@ extern const nnd_op_family nnd_ops_binary, nnd_ops_unary, nnd_ops_logic, nnd_ops
     nnd_ops_ml_vector, nnd_ops_ml_linear, nnd_ops_ml_svm, nnd_ops_ml_tree, nnd_ops_moe,
     nnd_ops_moe_router, nnd_ops_bnb4, nnd_ops_mrotary, nnd_ops_gates, nnd_ops_word_conv,
     nnd_ops_pool_mask, nnd_ops_finite, nnd_ops_sparse, nnd_ops_decoder, nnd_ops_gated_delta,
-    nnd_ops_varlen_conv;
+    nnd_ops_varlen_conv, nnd_ops_attn_lstm;
 
 #endif

@@ -41,10 +41,10 @@ static void place_values(nnd_exec *x, const nnd_tensor *const *inputs, nnd_value
                 x->boxed = true;
             }
         }
-        /* An empty output has no memory. */
+        /* An empty output has no memory, and values that are all empty have no arena. */
         if (r->kind == NND_SLOT_OUTPUT && outputs[r->index])
             x->values[i].data = (char *)outputs[r->index] + shift;
-        if (r->kind == NND_SLOT_ARENA) x->values[i].data = x->arena + r->offset + shift;
+        if (r->kind == NND_SLOT_ARENA && x->arena) x->values[i].data = x->arena + r->offset + shift;
     }
 }
 
