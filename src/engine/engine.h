@@ -35,20 +35,19 @@ typedef enum nnd_engine_pass {
     NND_PASS_LAYOUT = 7,     /* channels in blocks (NCHWc) between convolutions; only once */
     NND_PASS_PAD =
         8, /* borders into the padding of the Conv or pooling behind; before the layout */
-    NND_PASS_COMMON = 9,          /* what is computed twice from the same inputs is computed once */
-    NND_PASS_SCALE = 10,          /* constants times or plus a Conv, Gemm or MatMul into it */
-    NND_PASS_NORMALIZATION = 11,  /* LayerNormalization and RMSNormalization written out */
-    NND_PASS_GELU = 12,           /* Gelu, Swish and HardSwish written out */
-    NND_PASS_TRANSPOSE = 13,      /* transpositions that cancel, also across what is in between */
-    NND_PASS_RESHAPE = 14,        /* chains of Reshape, Flatten, Squeeze, Unsqueeze */
-    NND_PASS_ATTENTION = 15,      /* attention written out as products and a softmax */
-    NND_PASS_HALF = 16,           /* f16 and bf16 models compute in f32; first, and only once */
-    NND_PASS_PRODUCT = 17,        /* transpositions into the Gemm or MatMul behind them */
-    NND_PASS_CONTROL = 18,        /* constant If and short Loop into the graph around them */
-    NND_PASS_SEQUENCE = 19,       /* tensors that only pass through a sequence */
-    NND_PASS_ELEMENTWISE = 20,    /* element-wise operators in one go; behind the layout, once */
-    NND_PASS_SPACE_TO_DEPTH = 21, /* pixels sorted into channels, into the Conv behind */
-    NND_PASS_COUNT = 22
+    NND_PASS_COMMON = 9,         /* what is computed twice from the same inputs is computed once */
+    NND_PASS_SCALE = 10,         /* constants times or plus a Conv, Gemm or MatMul into it */
+    NND_PASS_NORMALIZATION = 11, /* LayerNormalization and RMSNormalization written out */
+    NND_PASS_GELU = 12,          /* Gelu, Swish and HardSwish written out */
+    NND_PASS_TRANSPOSE = 13,     /* transpositions that cancel, also across what is in between */
+    NND_PASS_RESHAPE = 14,       /* chains of Reshape, Flatten, Squeeze, Unsqueeze */
+    NND_PASS_ATTENTION = 15,     /* attention written out as products and a softmax */
+    NND_PASS_HALF = 16,          /* f16 and bf16 models compute in f32; first, and only once */
+    NND_PASS_PRODUCT = 17,       /* transpositions into the Gemm or MatMul behind them */
+    NND_PASS_CONTROL = 18,       /* constant If and short Loop into the graph around them */
+    NND_PASS_SEQUENCE = 19,      /* tensors that only pass through a sequence */
+    NND_PASS_ELEMENTWISE = 20,   /* element-wise operators in one go; behind the layout, once */
+    NND_PASS_COUNT = 21
 } nnd_engine_pass;
 #define NND_PASSES_ALL     ((1u << NND_PASS_COUNT) - 1u)
 #define NND_PASSES_DEFAULT NND_PASSES_ALL

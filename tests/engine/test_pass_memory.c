@@ -134,27 +134,6 @@ static void build_pad(pass_test *t)
     pt_output(t, pooled);
 }
 
-/* Once by the operator, once by hand. */
-static void build_sorted_pixels(pass_test *t)
-{
-    const int64_t colours[4] = {1, 4, 6, 6}, two[2] = {2, 2}, first[2] = {1, 0};
-    uint32_t x = pt_input(t, "x", 4, colours), pieces[4];
-    nnd_graph_node *n = pt_node_of(t, "SpaceToDepth", 1, &x);
-    uint32_t y = n->outputs[0];
-    assert_ok(nnd_node_add_int(t->g, n, "blocksize", 2));
-    pt_output(t, conv(t, y));
-    for (int i = 0; i < 4; i++) {
-        const uint32_t in[5] = {x, pt_ints(t, 2, first),
-                                pt_ints(t, 2, (int64_t[]){INT32_MAX, INT32_MAX}),
-                                pt_ints(t, 2, (int64_t[]){2, 3}), pt_ints(t, 2, two)};
-        pieces[i] = pt_node_of(t, "Slice", 5, in)->outputs[0];
-    }
-    n = pt_node_of(t, "Concat", 4, pieces);
-    y = n->outputs[0];
-    assert_ok(nnd_node_add_int(t->g, n, "axis", 1));
-    pt_output(t, conv(t, y));
-}
-
 static void build_twins(pass_test *t)
 {
     uint32_t x = pt_input(t, "x", 4, picture);
@@ -337,7 +316,6 @@ static const struct {
     [NND_PASS_CONTROL] = {nnd_pass_control, build_control},
     [NND_PASS_SEQUENCE] = {nnd_pass_sequence, build_sequence},
     [NND_PASS_ELEMENTWISE] = {nnd_pass_elementwise, build_elementwise},
-    [NND_PASS_SPACE_TO_DEPTH] = {nnd_pass_space_to_depth, build_sorted_pixels},
 };
 
 static nnd_graph *graph_for(int pass)

@@ -14,7 +14,6 @@
 
 #include "engine/ops/blocked.h"
 #include "engine/ops/window.h"
-#include "engine/passes/match.h"
 #include "engine/passes/pass.h"
 
 typedef struct form {
@@ -503,6 +502,26 @@ static nnd_status pick_range(layouter *l, uint32_t from, int64_t first, int64_t 
     return status;
 }
 
+/* The integers of a constant input, or of an attribute. NULL = there are none. */
+static nnd_status int_list(layouter *l, const nnd_graph_node *n, size_t input, const char *attr,
+                           int64_t *out, size_t max, size_t *count)
+{
+    const nnd_tensor *t;
+    *count = 0;
+    const int64_t *list = nnd_node_ints(n, attr, count);
+    if (!list && input < n->formal_count && n->inputs[input] != NND_NO_ID) {
+        NND_TRY(nnd_graph_constant(l->g, n->inputs[input], &t));
+        if (!t || !t->data || (t->dtype != NND_I64 && t->dtype != NND_I32)) return NND_OK;
+        *count = (size_t)nnd_tensor_count(t);
+        for (size_t i = 0; i < *count && i < max; i++)
+            out[i] = nnd_op_int_at(t, i);
+    } else if (list) {
+        memcpy(out, list, (*count < max ? *count : max) * sizeof(*out));
+    }
+    if (*count > max) *count = 0;
+    return NND_OK;
+}
+
 static nnd_status try_split(layouter *l, uint32_t node, bool *done)
 {
     enum { MOST = 64 };
@@ -512,7 +531,7 @@ static nnd_status try_split(layouter *l, uint32_t node, bool *done)
     if (!is(n, "Split") || !is_blocked(l, n->inputs[0]) || n->output_count > MOST) return NND_OK;
     int64_t axis = nnd_node_int(n, "axis", 0), channels = l->forms[n->inputs[0]].channels;
     if (axis != 1 && axis != -3) return NND_OK;
-    NND_TRY(nnd_match_ints(l->g, n, 1, "split", sizes, MOST, &count));
+    NND_TRY(int_list(l, n, 1, "split", sizes, MOST, &count));
     int64_t parts = (int64_t)n->output_count;
     if (count == 0 && n->formal_count < 2 && channels % parts == 0) {
         for (count = 0; count < n->output_count; count++)
@@ -542,10 +561,10 @@ static nnd_status try_slice(layouter *l, uint32_t node, bool *done)
     size_t counts[4];
     nnd_graph_node *n = &l->g->nodes[node];
     if (!is(n, "Slice") || !is_blocked(l, n->inputs[0])) return NND_OK;
-    NND_TRY(nnd_match_ints(l->g, n, 1, "starts", starts, 2, &counts[0]));
-    NND_TRY(nnd_match_ints(l->g, n, 2, "ends", ends, 2, &counts[1]));
-    NND_TRY(nnd_match_ints(l->g, n, 3, "axes", axes, 2, &counts[2]));
-    NND_TRY(nnd_match_ints(l->g, n, 4, "steps", steps, 2, &counts[3]));
+    NND_TRY(int_list(l, n, 1, "starts", starts, 2, &counts[0]));
+    NND_TRY(int_list(l, n, 2, "ends", ends, 2, &counts[1]));
+    NND_TRY(int_list(l, n, 3, "axes", axes, 2, &counts[2]));
+    NND_TRY(int_list(l, n, 4, "steps", steps, 2, &counts[3]));
     bool stepped = n->formal_count > 4 && n->inputs[4] != NND_NO_ID;
     if (counts[0] != 1 || counts[1] != 1 || counts[2] != 1 || (stepped && counts[3] != 1))
         return NND_OK;
@@ -567,7 +586,7 @@ static nnd_status constant_dims(layouter *l, const nnd_graph_node *n, int64_t *d
 {
     *count = 0;
     if (!is(n, "Reshape") || n->opset < 5 || nnd_node_int(n, "allowzero", 0)) return NND_OK;
-    return nnd_match_ints(l->g, n, 1, "shape", dims, NND_MAX_RANK, count);
+    return int_list(l, n, 1, "shape", dims, NND_MAX_RANK, count);
 }
 
 /* The node that alone reads output 0 of `node`. */

@@ -104,25 +104,6 @@ nnd_status nnd_match_become(nnd_graph *g, nnd_graph_node *n, const nnd_op *op, s
     return NND_OK;
 }
 
-nnd_status nnd_match_ints(nnd_graph *g, const nnd_graph_node *n, size_t input, const char *attr,
-                          int64_t *out, size_t max, size_t *count)
-{
-    const nnd_tensor *t;
-    *count = 0;
-    const int64_t *list = nnd_node_ints(n, attr, count);
-    if (!list && input < n->formal_count && n->inputs[input] != NND_NO_ID) {
-        NND_TRY(nnd_graph_constant(g, n->inputs[input], &t));
-        if (!t || !t->data || (t->dtype != NND_I64 && t->dtype != NND_I32)) return NND_OK;
-        *count = (size_t)nnd_tensor_count(t);
-        for (size_t i = 0; i < *count && i < max; i++)
-            out[i] = nnd_op_int_at(t, i);
-    } else if (list) {
-        memcpy(out, list, (*count < max ? *count : max) * sizeof(*out));
-    }
-    if (*count > max) *count = 0;
-    return NND_OK;
-}
-
 bool nnd_match_perm(const nnd_graph *g, const nnd_graph_node *n, int64_t *perm, int *rank)
 {
     size_t count;

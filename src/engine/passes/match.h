@@ -24,10 +24,6 @@ nnd_status nnd_match_beside(nnd_graph *graph, const nnd_graph_node *node, double
                             uint32_t *out);
 /* Aligned elements of an f32 constant, NULL for other values. */
 nnd_status nnd_match_floats(nnd_graph *graph, uint32_t value, const nnd_tensor **out);
-/* The integers of an attribute, or else of a constant input. *count = 0: there are none, or more
-   than `max`. */
-nnd_status nnd_match_ints(nnd_graph *graph, const nnd_graph_node *node, size_t input,
-                          const char *attr, int64_t *out, size_t max, size_t *count);
 /* The rank, where the file or the nominal shapes tell it, else −1. */
 int nnd_match_rank(const nnd_graph *graph, uint32_t value);
 /* The nominal shapes say that both are of one rank: one-element constants between them have added

@@ -27,7 +27,6 @@ nnd_status nnd_pass_layout(nnd_graph *graph,
                            size_t *changes); /* behind all rounds, once per graph */
 nnd_status nnd_pass_elementwise(nnd_graph *graph, size_t *changes); /* behind the layout, once */
 nnd_status nnd_pass_pad(nnd_graph *graph, size_t *changes);
-nnd_status nnd_pass_space_to_depth(nnd_graph *graph, size_t *changes);
 nnd_status nnd_pass_scale(nnd_graph *graph, size_t *changes);
 nnd_status nnd_pass_normalization(nnd_graph *graph, size_t *changes);
 nnd_status nnd_pass_gelu(nnd_graph *graph, size_t *changes);

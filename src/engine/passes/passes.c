@@ -32,19 +32,20 @@ static const struct {
     [NND_PASS_CONTROL] = {"control", nnd_pass_control},
     [NND_PASS_SEQUENCE] = {"sequence", nnd_pass_sequence},
     [NND_PASS_ELEMENTWISE] = {"elementwise", nnd_pass_elementwise},
-    [NND_PASS_SPACE_TO_DEPTH] = {"space-to-depth", nnd_pass_space_to_depth},
 };
 
 /* Bits keep their meaning for ever, so the order is a list of its own. In front of all rounds comes
    the type to compute in, behind them the layout and what goes by it. */
 static const nnd_engine_pass order[] = {
-    NND_PASS_QDQ,           NND_PASS_CONSTANT_FOLDING, NND_PASS_CONTROL,
-    NND_PASS_SEQUENCE,      NND_PASS_IDENTITY,         NND_PASS_COMMON,
-    NND_PASS_RESHAPE,       NND_PASS_TRANSPOSE,        NND_PASS_BATCHNORM,
-    NND_PASS_PAD,           NND_PASS_SPACE_TO_DEPTH,   NND_PASS_SCALE,
-    NND_PASS_NORMALIZATION, NND_PASS_ATTENTION,        NND_PASS_ACTIVATION,
-    NND_PASS_GELU,          NND_PASS_DEAD_CODE,        NND_PASS_RESIDUAL,
-    NND_PASS_PRODUCT,
+    NND_PASS_QDQ,       NND_PASS_CONSTANT_FOLDING,
+    NND_PASS_CONTROL,   NND_PASS_SEQUENCE,
+    NND_PASS_IDENTITY,  NND_PASS_COMMON,
+    NND_PASS_RESHAPE,   NND_PASS_TRANSPOSE,
+    NND_PASS_BATCHNORM, NND_PASS_PAD,
+    NND_PASS_SCALE,     NND_PASS_NORMALIZATION,
+    NND_PASS_ATTENTION, NND_PASS_ACTIVATION,
+    NND_PASS_GELU,      NND_PASS_DEAD_CODE,
+    NND_PASS_RESIDUAL,  NND_PASS_PRODUCT,
 };
 static const nnd_engine_pass last[] = {NND_PASS_LAYOUT, NND_PASS_ELEMENTWISE};
 _Static_assert(1 + NND_COUNT(order) + NND_COUNT(last) == NND_PASS_COUNT,
