@@ -110,15 +110,15 @@ const char *nnd_isa_name(nnd_isa isa)
 
 nnd_status nnd_isa_from_name(const char *name, nnd_isa *out)
 {
+    for (size_t i = 0; i < NND_COUNT(names); i++) {
+        if (strcmp(names[i].name, name) != 0) continue;
+        *out = names[i].isa;
+        return NND_OK;
+    }
     nnd_suggest near;
     nnd_suggest_begin(&near, name);
-    for (size_t i = 0; i < NND_COUNT(names); i++) {
-        if (strcmp(names[i].name, name) == 0) {
-            *out = names[i].isa;
-            return NND_OK;
-        }
+    for (size_t i = 0; i < NND_COUNT(names); i++)
         nnd_suggest_offer(&near, names[i].name);
-    }
     return nnd_error_set(NND_E_NOT_FOUND, "unknown instruction set '%s'%s%s%s", name,
                          near.best ? "; did you mean '" : "", near.best ? near.best : "",
                          near.best ? "'?" : "");
