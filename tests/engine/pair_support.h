@@ -11,6 +11,7 @@
 #ifndef NND_TESTS_ENGINE_PAIR_SUPPORT_H
 #define NND_TESTS_ENGINE_PAIR_SUPPORT_H
 
+#include "base/isa.h"
 #include "engine_support.h"
 #include "onnx_writer.h"
 #include "support/oom.h"
@@ -119,6 +120,7 @@ static inline nnd_status load_and_run(const pair *p)
 static inline void check_loaded(pair *p, nnd_engine_model *m)
 {
     bool hit = true;
+    (void)nnd_isa_current(); /* found out once; goes on without what it has no memory to read */
     oom_begin();
     for (long n = 0; hit; n++) {
         oom_fail_after(n);
